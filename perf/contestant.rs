@@ -1,0 +1,203 @@
+//! The programs that are compared, started with equal means and stopped again.
+//!
+//! Each gets the same database, the same number of connections to it, and a port of its own.
+//! They run one after the other, never together, and each round starts them afresh, so that no
+//! one profits from a cache that another one has filled, except for PostgreSQL's, which all share.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::processes::Work;
+use crate::report::{self, Numbers};
+use crate::response;
+use crate::target::{self, Target};
+
+const START_WAIT_MAX: Duration = Duration::from_secs(15);
+const START_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// PostgreSQL, as all contestants see it.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Folder of the Unix socket.
+    pub host: String,
+    /// Port, which is part of the socket's name.
+    pub port: String,
+    /// Name of the database.
+    pub name: String,
+    /// The postmaster.
+    pub pid: u32,
+    /// Connections that a contestant may have.
+    pub pool: usize,
+}
+
+impl Database {
+    fn connection_string(&self) -> String {
+        let Self {
+            host, port, name, ..
+        } = self;
+        format!("postgresql:///{name}?host={host}&port={port}&user=authenticator")
+    }
+}
+
+/// A server that accepts requests. It ends with this value.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// Where it listens.
+    pub target: Target,
+}
+
+impl Running {
+    /// The server's process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the server answers 200 to `path` at `target`.
+    fn wait_until_ready(mut self, target: &Target, path: &str) -> io::Result<Self> {
+        let deadline = Instant::now() + START_WAIT_MAX;
+        while !matches!(response::fetch(target, path), Ok((200, _))) {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(format!(
+                    "the server ended at once: {status}"
+                )));
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the server did not get ready in time"));
+            }
+            thread::sleep(START_POLL_INTERVAL);
+        }
+        Ok(self)
+    }
+}
+
+impl Drop for Running {
+    /// Nothing of it is needed any more; PostgreSQL notices by itself that its clients are gone.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a server that is configured like PostgREST: ours, or PostgREST itself.
+pub fn start_server(binary: &Path, database: &Database) -> io::Result<Running> {
+    let port = target::free_port()?;
+    let admin_port = target::free_port()?;
+    let child = Command::new(binary)
+        .env("PGRST_DB_URI", database.connection_string())
+        .env("PGRST_DB_SCHEMAS", "bench")
+        .env("PGRST_DB_ANON_ROLE", "web_anon")
+        .env("PGRST_DB_POOL", database.pool.to_string())
+        .env("PGRST_SERVER_HOST", "127.0.0.1")
+        .env("PGRST_SERVER_PORT", port.to_string())
+        .env("PGRST_ADMIN_SERVER_PORT", admin_port.to_string())
+        .env("PGRST_LOG_LEVEL", "crit")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
+    let running = Running {
+        child,
+        target: Target::local(port),
+    };
+    running.wait_until_ready(&Target::local(admin_port), "/ready")
+}
+
+/// Starts the baseline. It prepares its statements before it has switched roles, which takes
+/// a role that may see the table; so its sessions begin with that role, as pgbench's do.
+pub fn start_baseline(binary: &Path, database: &Database) -> io::Result<Running> {
+    let port = target::free_port()?;
+    let child = Command::new(binary)
+        .args([
+            "--database",
+            &format!(
+                "{}&options=-c%20role%3Dweb_anon",
+                database.connection_string()
+            ),
+        ])
+        .args(["--port", &port.to_string()])
+        .args(["--pool", &database.pool.to_string()])
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
+    let running = Running {
+        child,
+        target: Target::local(port),
+    };
+    let target = running.target.clone();
+    running.wait_until_ready(&target, "/items?id=eq.1")
+}
+
+/// What PostgreSQL can do when its client only repeats the statements of one request: pgbench
+/// with as many connections as a contestant has.
+#[derive(Clone, Debug)]
+pub struct Ceiling {
+    /// The pgbench script.
+    pub script: PathBuf,
+}
+
+impl Ceiling {
+    /// Runs pgbench and reads its output.
+    pub fn run(&self, database: &Database, measured: Duration) -> io::Result<Numbers> {
+        let before = Work::of_tree(database.pid)?;
+        let output = Command::new("pgbench")
+            .env("PGOPTIONS", "-c role=web_anon")
+            .args(["--no-vacuum", "--protocol=prepared"])
+            .arg(format!("--file={}", self.script.display()))
+            .arg(format!("--client={}", database.pool))
+            .arg("--jobs=2")
+            .arg(format!("--time={}", measured.as_secs().max(1)))
+            .args(SETTINGS.map(|(name, value)| format!("--define={name}={value}")))
+            .args(["--host", &database.host, "--port", &database.port])
+            .args(["--username", "authenticator", &database.name])
+            .output()
+            .map_err(|error| io::Error::other(format!("pgbench: {error}")))?;
+        let work = Work::of_tree(database.pid)?.since(before);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let tps = number_after(&text, "tps = ");
+        let count = number_after(&text, "number of transactions actually processed: ");
+        let (Some(tps), Some(count)) = (tps, count) else {
+            let error = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!("pgbench failed: {error}")));
+        };
+        // Its backends are gone by now, and with them the count of their context switches.
+        let cpu_us = report::per_request(work.cpu, count as u64);
+        Ok(vec![
+            ("requests_per_second", tps),
+            ("postgres_cpu_us", cpu_us),
+        ])
+    }
+}
+
+/// The settings of each request, as the generator's requests would give them.
+const SETTINGS: [(&str, &str); 7] = [
+    ("search_path", "\"bench\", \"public\""),
+    ("role", "web_anon"),
+    ("claims", "{\"role\":\"web_anon\"}"),
+    ("method", "GET"),
+    ("path", "/items"),
+    ("headers", "{\"host\":\"localhost\"}"),
+    ("cookies", "{}"),
+];
+
+fn number_after(text: &str, label: &str) -> Option<f64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_from_pgbench() {
+        let text = "latency average = 0.2 ms\ntps = 41234.5 (without initial connection time)\n";
+        assert_eq!(number_after(text, "tps = "), Some(41234.5));
+        assert_eq!(number_after(text, "number of transactions"), None);
+    }
+}

@@ -1,0 +1,480 @@
+//! The load generator: closed loop, keep-alive, one request in flight per connection.
+//!
+//! ```text
+//! connect → send → wait for the whole response → check, count → send …
+//! ```
+//! Each thread owns its connections and one epoll. A second class of slow clients can run on
+//! the same threads: they wait, they do not work, so they do not disturb the clients that are
+//! measured. A closed loop hides queueing behind a stalled server (coordinated omission); read
+//! p99 together with the requests per second, and compare at equal numbers of connections.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use rustix::fd::OwnedFd;
+
+use crate::histogram::Histogram;
+use crate::processes::{Memory, Work};
+use crate::response::{self, Response};
+use crate::target::{Stream, Target};
+
+/// Looking into every body would cost more than the rest of the client; one in this many.
+const BODIES_CHECKED_ONE_IN: u64 = 64;
+/// As many events as one call can report; more wait for the next call.
+const EVENTS_MAX: usize = 256;
+/// A server that answers an idle client's only request later than this is not idle.
+const IDLE_ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// What to send, for how long, and whom to watch meanwhile.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub target: Target,
+    /// How many clients are measured.
+    pub connections: usize,
+    /// Their request target; `{id}` becomes a random number.
+    pub path: String,
+    /// The highest random number; the lowest is 1.
+    pub id_max: u32,
+    /// What the body must contain; `{id}` becomes the number that was asked for.
+    pub body_contains: String,
+    /// How many clients of the slow class run beside them.
+    pub slow_connections: usize,
+    /// The request target of the slow class.
+    pub slow_path: String,
+    /// How many connections are opened first, used once, and left alone.
+    pub idle_connections: usize,
+    /// Threads of the generator.
+    pub threads: usize,
+    /// Time before counting begins.
+    pub warm_up: Duration,
+    /// Time of counting.
+    pub measured: Duration,
+    /// The server's process.
+    pub server_pid: Option<u32>,
+    /// PostgreSQL's postmaster.
+    pub postgres_pid: Option<u32>,
+}
+
+/// What clients of one class have seen.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// The latencies of the good responses.
+    pub latencies: Histogram,
+    /// Responses with another status than 200 or without the expected body.
+    pub wrong: u64,
+    /// Connections that the server has closed; each is opened again.
+    pub disconnects: u64,
+}
+
+impl Tally {
+    fn merge(&mut self, other: &Self) {
+        self.latencies.merge(&other.latencies);
+        self.wrong += other.wrong;
+        self.disconnects += other.disconnects;
+    }
+}
+
+/// What a run has found.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The clients that are measured.
+    pub fast: Tally,
+    /// The slow clients.
+    pub slow: Tally,
+    /// Time of counting.
+    pub elapsed: Duration,
+    /// Idle connections that the server had closed by the end.
+    pub idle_closed: usize,
+    /// The server's work while counting.
+    pub server: Option<Work>,
+    /// The server's memory at the end.
+    pub server_memory: Option<Memory>,
+    /// PostgreSQL's work while counting.
+    pub postgres: Option<Work>,
+    /// The generator's own work.
+    pub generator: Work,
+}
+
+/// Runs the load and measures.
+pub fn run(options: &Options) -> io::Result<Outcome> {
+    let idle = open_idle(options)?;
+    let begin = Instant::now() + options.warm_up;
+    let window = Window {
+        begin,
+        end: begin + options.measured,
+    };
+    let shared = Arc::new(options.clone());
+    let threads: Vec<_> = (0..options.threads)
+        .map(|index| {
+            let options = Arc::clone(&shared);
+            thread::spawn(move || Driver::new(&options, window, index)?.run())
+        })
+        .collect();
+
+    sleep_until(window.begin);
+    let before = Watched::look(options)?;
+    let counting_since = Instant::now();
+    sleep_until(window.end);
+    let elapsed = counting_since.elapsed();
+    let after = Watched::look(options)?;
+
+    let mut outcome = Outcome {
+        elapsed,
+        ..Outcome::default()
+    };
+    for thread in threads {
+        let [fast, slow] = thread
+            .join()
+            .map_err(|_| io::Error::other("a thread panicked"))??;
+        outcome.fast.merge(&fast);
+        outcome.slow.merge(&slow);
+    }
+    outcome.server = after
+        .server
+        .zip(before.server)
+        .map(|(now, then)| now.since(then));
+    outcome.postgres = after
+        .postgres
+        .zip(before.postgres)
+        .map(|(now, then)| now.since(then));
+    outcome.generator = after.generator.since(before.generator);
+    outcome.server_memory = options.server_pid.map(Memory::of_process).transpose()?;
+    outcome.idle_closed = count_closed(idle)?;
+    Ok(outcome)
+}
+
+/// Responses count if they arrive within this time.
+#[derive(Clone, Copy)]
+struct Window {
+    begin: Instant,
+    end: Instant,
+}
+
+struct Watched {
+    server: Option<Work>,
+    postgres: Option<Work>,
+    generator: Work,
+}
+
+impl Watched {
+    fn look(options: &Options) -> io::Result<Self> {
+        Ok(Self {
+            server: options.server_pid.map(Work::of_process).transpose()?,
+            postgres: options.postgres_pid.map(Work::of_tree).transpose()?,
+            generator: Work::of_process(std::process::id())?,
+        })
+    }
+}
+
+fn sleep_until(instant: Instant) {
+    thread::sleep(instant.saturating_duration_since(Instant::now()));
+}
+
+/// One request each, so that the server has done for them all that it does for a client.
+fn open_idle(options: &Options) -> io::Result<Vec<Stream>> {
+    raise_file_limit()?;
+    let path = options.path.replace("{id}", "1");
+    (0..options.idle_connections)
+        .map(|_| {
+            let mut stream = options.target.connect()?;
+            stream.set_read_timeout(IDLE_ANSWER_WAIT_MAX)?;
+            response::fetch_on(&mut stream, &path)?;
+            Ok(stream)
+        })
+        .collect()
+}
+
+/// As many connections as the system allows, for this process and for those it starts.
+pub fn raise_file_limit() -> io::Result<()> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    Ok(rustix::process::setrlimit(
+        rustix::process::Resource::Nofile,
+        raised,
+    )?)
+}
+
+/// On an open connection there is nothing to read; a closed one answers at once.
+fn count_closed(idle: Vec<Stream>) -> io::Result<usize> {
+    let mut closed = 0;
+    for mut stream in idle {
+        stream.set_nonblocking()?;
+        let answer = stream.read(&mut [0; 1]);
+        closed += usize::from(!would_block(&answer));
+    }
+    Ok(closed)
+}
+
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    result
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Fast,
+    Slow,
+}
+
+struct Client {
+    class: Class,
+    stream: Stream,
+    id: u32,
+    sent_at: Instant,
+    received: Vec<u8>,
+}
+
+/// One thread of the generator.
+struct Driver<'a> {
+    options: &'a Options,
+    window: Window,
+    epoll: OwnedFd,
+    clients: Vec<Client>,
+    random: Random,
+    fast: Tally,
+    slow: Tally,
+    responses: u64,
+}
+
+impl<'a> Driver<'a> {
+    fn new(options: &'a Options, window: Window, index: usize) -> io::Result<Self> {
+        let mut driver = Self {
+            options,
+            window,
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            clients: Vec::new(),
+            random: Random(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
+            fast: Tally::default(),
+            slow: Tally::default(),
+            responses: 0,
+        };
+        let fast = share(options.connections, options.threads, index);
+        let slow = share(options.slow_connections, options.threads, index);
+        for position in 0..fast + slow {
+            let class = if position < fast {
+                Class::Fast
+            } else {
+                Class::Slow
+            };
+            let stream = driver.connect(position)?;
+            let client = Client {
+                class,
+                stream,
+                id: 0,
+                sent_at: Instant::now(),
+                received: Vec::new(),
+            };
+            driver.clients.push(client);
+            driver.send(position)?;
+        }
+        Ok(driver)
+    }
+
+    fn run(mut self) -> io::Result<[Tally; 2]> {
+        let mut events = Vec::with_capacity(EVENTS_MAX);
+        loop {
+            let left = self.window.end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok([self.fast, self.slow]);
+            }
+            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            let buffer = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.epoll, buffer, Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in events.drain(..) {
+                self.on_readable(event.data.u64() as usize)?;
+            }
+        }
+    }
+
+    fn connect(&self, position: usize) -> io::Result<Stream> {
+        let stream = self.options.target.connect()?;
+        stream.set_nonblocking()?;
+        let data = epoll::EventData::new_u64(position as u64);
+        epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
+        Ok(stream)
+    }
+
+    /// A request is far smaller than an empty socket's buffer: a write that is cut short means
+    /// that something is wrong, not that we have to wait.
+    fn send(&mut self, position: usize) -> io::Result<()> {
+        let client = &mut self.clients[position];
+        client.id = self.random.next_up_to(self.options.id_max);
+        let path = match client.class {
+            Class::Fast => &self.options.path,
+            Class::Slow => &self.options.slow_path,
+        };
+        let request = response::request(&path.replace("{id}", &client.id.to_string()));
+        client.sent_at = Instant::now();
+        client.stream.write_all(request.as_bytes())
+    }
+
+    fn on_readable(&mut self, position: usize) -> io::Result<()> {
+        let client = &mut self.clients[position];
+        let mut piece = [0; 16 * 1024];
+        let count = match client.stream.read(&mut piece) {
+            Ok(0) => return self.on_disconnect(position),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(_) => return self.on_disconnect(position),
+        };
+        client.received.extend_from_slice(&piece[..count]);
+        let received = std::mem::take(&mut client.received);
+        let decoded = response::decode(&received)
+            .map_err(|error| io::Error::other(format!("not a response: {error:?}")))?;
+        let Some(response) = decoded else {
+            self.clients[position].received = received;
+            return Ok(());
+        };
+        self.count(position, response);
+        let mut empty = received;
+        empty.clear();
+        self.clients[position].received = empty;
+        self.send(position)
+            .or_else(|_| self.on_disconnect(position))
+    }
+
+    fn count(&mut self, position: usize, response: Response<'_>) {
+        let now = Instant::now();
+        let client = &self.clients[position];
+        self.responses += 1;
+        if now < self.window.begin || now > self.window.end {
+            return;
+        }
+        let looks_right = client.class == Class::Slow
+            || !self.responses.is_multiple_of(BODIES_CHECKED_ONE_IN)
+            || contains(response.body, &self.options.body_contains, client.id);
+        let tally = match client.class {
+            Class::Fast => &mut self.fast,
+            Class::Slow => &mut self.slow,
+        };
+        if response.status == 200 && looks_right {
+            tally.latencies.record(now - client.sent_at);
+        } else {
+            tally.wrong += 1;
+        }
+    }
+
+    /// Closing the old socket takes it out of the epoll.
+    fn on_disconnect(&mut self, position: usize) -> io::Result<()> {
+        match self.clients[position].class {
+            Class::Fast => self.fast.disconnects += 1,
+            Class::Slow => self.slow.disconnects += 1,
+        }
+        let stream = self.connect(position)?;
+        self.clients[position].stream = stream;
+        self.clients[position].received.clear();
+        self.send(position)
+    }
+}
+
+/// How many of `total` the thread `index` of `threads` takes.
+fn share(total: usize, threads: usize, index: usize) -> usize {
+    total / threads + usize::from(index < total % threads)
+}
+
+fn contains(body: &[u8], template: &str, id: u32) -> bool {
+    let expected = template.replace("{id}", &id.to_string());
+    expected.is_empty()
+        || body
+            .windows(expected.len())
+            .any(|part| part == expected.as_bytes())
+}
+
+/// The xorshift generator of Marsaglia: enough to spread requests over a table.
+struct Random(u64);
+
+impl Random {
+    fn next_up_to(&mut self, max: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 33) as u32 % max.max(1) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    fn options(target: Target) -> Options {
+        Options {
+            target,
+            connections: 3,
+            path: "/items?id=eq.{id}".into(),
+            id_max: 9,
+            body_contains: "\"id\":{id}".into(),
+            slow_connections: 1,
+            slow_path: "/items?id=eq.0".into(),
+            idle_connections: 2,
+            threads: 2,
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(100),
+            server_pid: Some(std::process::id()),
+            postgres_pid: None,
+        }
+    }
+
+    /// A server that answers each request with the number that it ends with.
+    fn serve(answer: fn(&str) -> String) -> io::Result<Target> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Target::Tcp(listener.local_addr()?);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || answer_all(stream, answer));
+            }
+        });
+        Ok(target)
+    }
+
+    fn answer_all(mut stream: TcpStream, answer: fn(&str) -> String) -> io::Result<()> {
+        let mut buffer = [0; 1024];
+        loop {
+            let count = stream.read(&mut buffer)?;
+            let text = String::from_utf8_lossy(&buffer[..count]);
+            let Some((_, id)) = text.lines().next().and_then(|line| line.split_once("eq.")) else {
+                return stream.shutdown(Shutdown::Both);
+            };
+            let body = answer(id.trim_end_matches(" HTTP/1.1"));
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes())?;
+        }
+    }
+
+    #[test]
+    fn good_answers_are_counted_by_class() {
+        let target = serve(|id| format!("[{{\"id\":{id}}}]")).expect("local socket");
+        let outcome = run(&options(target)).expect("runs");
+        assert!(outcome.fast.latencies.total() > 0 && outcome.slow.latencies.total() > 0);
+        assert_eq!((outcome.fast.wrong, outcome.fast.disconnects), (0, 0));
+        assert_eq!(outcome.idle_closed, 0);
+    }
+
+    #[test]
+    fn a_wrong_body_is_noticed() {
+        let target = serve(|_| "[]".into()).expect("local socket");
+        let outcome = run(&options(target)).expect("runs");
+        assert!(outcome.fast.wrong > 0);
+    }
+
+    #[test]
+    fn connections_are_shared_out_completely() {
+        for total in 0..10 {
+            assert_eq!(
+                (0..3).map(|index| share(total, 3, index)).sum::<usize>(),
+                total
+            );
+        }
+    }
+}

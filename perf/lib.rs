@@ -1,0 +1,13 @@
+//! Measuring the server: a load generator, a baseline, and the scenarios that compare them.
+//!
+//! Nothing here is shipped. The generator shares the machine with what it measures, so it is
+//! built to need little: few threads, one epoll each, no allocation per request. What a number
+//! means, and which comparison is unfair, is written in `benchmark.md`.
+
+pub mod contestant;
+pub mod generator;
+pub mod histogram;
+pub mod processes;
+pub mod report;
+pub mod response;
+pub mod target;

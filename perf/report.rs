@@ -1,0 +1,183 @@
+//! Outcomes as numbers with names, and as text: JSON for machines, tables for people.
+//!
+//! A measurement is a flat list of names and numbers, so that medians, JSON and tables need to
+//! know nothing about what was measured.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::generator::{Outcome, Tally};
+
+/// Names and numbers, in the order of the table's columns.
+pub type Numbers = Vec<(&'static str, f64)>;
+
+/// All that a run of the generator has found.
+#[must_use]
+pub fn numbers_of(outcome: &Outcome) -> Numbers {
+    let requests = outcome.fast.latencies.total();
+    let mut numbers = vec![
+        (
+            "requests_per_second",
+            requests as f64 / outcome.elapsed.as_secs_f64(),
+        ),
+        ("p50_us", percentile_us(&outcome.fast, 0.5)),
+        ("p99_us", percentile_us(&outcome.fast, 0.99)),
+        ("p999_us", percentile_us(&outcome.fast, 0.999)),
+        ("max_us", micros(outcome.fast.latencies.max())),
+    ];
+    if let Some(work) = outcome.server {
+        numbers.push(("server_cpu_us", per_request(work.cpu, requests)));
+        numbers.push((
+            "server_switches",
+            work.context_switches as f64 / requests.max(1) as f64,
+        ));
+    }
+    if let Some(work) = outcome.postgres {
+        numbers.push(("postgres_cpu_us", per_request(work.cpu, requests)));
+        numbers.push((
+            "postgres_switches",
+            work.context_switches as f64 / requests.max(1) as f64,
+        ));
+    }
+    numbers.push((
+        "generator_cpu_us",
+        per_request(outcome.generator.cpu, requests),
+    ));
+    if let Some(memory) = outcome.server_memory {
+        numbers.push(("server_resident_mib", memory.resident_kib as f64 / 1024.0));
+        numbers.push(("server_peak_mib", memory.peak_kib as f64 / 1024.0));
+    }
+    if outcome.slow.latencies.total() > 0 {
+        numbers.push(("slow_requests", outcome.slow.latencies.total() as f64));
+        numbers.push(("slow_p50_us", percentile_us(&outcome.slow, 0.5)));
+        numbers.push(("slow_max_us", micros(outcome.slow.latencies.max())));
+    }
+    numbers.push(("wrong", (outcome.fast.wrong + outcome.slow.wrong) as f64));
+    numbers.push((
+        "disconnects",
+        (outcome.fast.disconnects + outcome.slow.disconnects) as f64,
+    ));
+    numbers.push(("idle_closed", outcome.idle_closed as f64));
+    numbers
+}
+
+/// The number of that name.
+#[must_use]
+pub fn number(numbers: &Numbers, name: &str) -> Option<f64> {
+    numbers
+        .iter()
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| *value)
+}
+
+/// For each name the median over all rounds; with an even number of rounds the lower one.
+#[must_use]
+pub fn medians(rounds: &[Numbers]) -> Numbers {
+    let names = rounds.first().into_iter().flatten().map(|(name, _)| *name);
+    names
+        .filter_map(|name| {
+            let mut values: Vec<f64> = rounds
+                .iter()
+                .filter_map(|numbers| number(numbers, name))
+                .collect();
+            values.sort_by(f64::total_cmp);
+            values
+                .get(values.len().checked_sub(1)? / 2)
+                .map(|median| (name, *median))
+        })
+        .collect()
+}
+
+/// A JSON object; our names and numbers need no escaping.
+#[must_use]
+pub fn json(numbers: &Numbers) -> String {
+    let fields: Vec<String> = numbers
+        .iter()
+        .map(|(name, value)| format!("\"{name}\": {}", rounded(*value)))
+        .collect();
+    format!("{{{}}}", fields.join(", "))
+}
+
+/// A table: a column of names, in the order of whoever has most, then one for each contestant.
+#[must_use]
+pub fn table(columns: &[(String, Numbers)]) -> String {
+    let mut by_length: Vec<&Numbers> = columns.iter().map(|(_, numbers)| numbers).collect();
+    by_length.sort_by_key(|numbers| std::cmp::Reverse(numbers.len()));
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in by_length.into_iter().flatten() {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let mut text = format!("{:<22}", "");
+    for (title, _) in columns {
+        let _ = write!(text, "{title:>18}");
+    }
+    for name in names {
+        let _ = write!(text, "\n{name:<22}");
+        for (_, numbers) in columns {
+            let cell = number(numbers, name).map_or_else(|| "-".to_owned(), rounded);
+            let _ = write!(text, "{cell:>18}");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Three digits are more than these measurements can carry, as long as they are small.
+fn rounded(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 | 100.0.. => 0,
+        10.0.. => 1,
+        _ => 3,
+    };
+    format!("{value:.decimals$}")
+}
+
+fn percentile_us(tally: &Tally, fraction: f64) -> f64 {
+    micros(tally.latencies.percentile(fraction))
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// Microseconds for each request.
+#[must_use]
+pub fn per_request(duration: Duration, requests: u64) -> f64 {
+    micros(duration) / requests.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_ignore_one_bad_round() {
+        let rounds = [3.0, 900.0, 1.0].map(|value| vec![("p50_us", value)]);
+        assert_eq!(medians(&rounds), vec![("p50_us", 3.0)]);
+        assert_eq!(medians(&[]), vec![]);
+    }
+
+    #[test]
+    fn a_missing_number_is_a_dash() {
+        let columns = [
+            ("a".to_owned(), vec![("x", 1.5)]),
+            ("b".to_owned(), vec![("y", 120.7)]),
+        ];
+        let text = table(&columns);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                vec!["a", "b"],
+                vec!["x", "1.500", "-"],
+                vec!["y", "-", "121"]
+            ]
+        );
+        assert_eq!(json(&columns[1].1), "{\"y\": 121}");
+    }
+}

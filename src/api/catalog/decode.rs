@@ -1,0 +1,275 @@
+//! From the document that [`load`](super::load) asks for to the [`Catalog`].
+//!
+//! The rows borrow their texts from the document, which is decoded in place; each text is copied
+//! once, into the catalog. A document that is not as expected is an error, never a panic.
+//!
+//! Invariant: text becomes [`CatalogSql`] here and nowhere else.
+
+use super::section::RelationOid;
+use super::section::columns::ColumnRow;
+use super::section::server::ServerRow;
+use super::section::tables::TableRow;
+use super::{Catalog, Column, Table};
+use corerest_sql::{CatalogSql, Ident, QualifiedName};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fmt;
+
+/// Why a document is not a catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// It is not JSON, or a section is missing or has another shape; the text says where.
+    Malformed(String),
+    /// A name holds a NUL, which no name in PostgreSQL can.
+    InvalidName,
+}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    server: ServerRow<'a>,
+    #[serde(borrow)]
+    tables: Vec<TableRow<'a>>,
+    #[serde(borrow)]
+    columns: Vec<ColumnRow<'a>>,
+}
+
+/// A column with its place in the relation, which is not always its place in the list: dropped
+/// columns leave gaps.
+struct PlacedColumn {
+    position: i32,
+    column: Column,
+}
+
+/// Decodes the document, and leaves its bytes in disorder.
+pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
+    let document: Document = simd_json::serde::from_slice(document)
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let mut columns = group_columns(&document.columns)?;
+    let tables = document.tables.iter().map(|row| {
+        let columns = columns.remove(&row.oid).unwrap_or_default();
+        decode_table(row, columns)
+    });
+    let tables = tables.collect::<Result<Vec<Table>, DecodeError>>()?;
+    Ok(Catalog::new(document.server.pg_version(), tables))
+}
+
+/// The columns of each relation, in their order.
+fn group_columns(
+    rows: &[ColumnRow<'_>],
+) -> Result<HashMap<RelationOid, Vec<PlacedColumn>>, DecodeError> {
+    let mut groups: HashMap<RelationOid, Vec<PlacedColumn>> = HashMap::new();
+    for row in rows {
+        groups.entry(row.relation).or_default().push(PlacedColumn {
+            position: row.position,
+            column: row.column()?,
+        });
+    }
+    for group in groups.values_mut() {
+        group.sort_by_key(|placed| placed.position);
+    }
+    Ok(groups)
+}
+
+fn decode_table(row: &TableRow<'_>, columns: Vec<PlacedColumn>) -> Result<Table, DecodeError> {
+    let name = QualifiedName::new(ident(row.schema)?, ident(row.name)?);
+    let primary_key = primary_key(row.primary_key.as_deref().unwrap_or_default(), &columns);
+    let columns = columns.into_iter().map(|placed| placed.column).collect();
+    Ok(Table {
+        description: row.description.map(str::to_owned),
+        writable: row.writable(),
+        primary_key,
+        ..Table::new(name, row.kind(), columns)
+    })
+}
+
+/// The names at these positions.
+///
+/// Parity: PostgREST sorts the columns of a table's key by name, which shows in the order of
+/// `Location`'s filters.
+fn primary_key(positions: &[i32], columns: &[PlacedColumn]) -> Vec<Ident> {
+    let in_key = columns
+        .iter()
+        .filter(|placed| positions.contains(&placed.position));
+    let mut names: Vec<Ident> = in_key.map(|placed| placed.column.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// A name from the catalog.
+pub(super) fn ident(name: &str) -> Result<Ident, DecodeError> {
+    Ident::new(name).map_err(|_| DecodeError::InvalidName)
+}
+
+/// SQL that PostgreSQL printed into the document.
+pub(super) fn printed(text: &str) -> CatalogSql {
+    CatalogSql::from_postgresql(text)
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Malformed(reason) => {
+                write!(f, "the answer to the catalog query is malformed: {reason}")
+            }
+            DecodeError::InvalidName => write!(f, "the catalog holds a name with a NUL"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{PgVersion, TableKind, Writable};
+
+    const SERVER: &str =
+        r#"{"version_number": 150018, "version": "15.18", "full_version": "PostgreSQL 15.18"}"#;
+    const FILMS: &str = r#"{"oid": 7, "schema": "api", "name": "films",
+        "description": "all \"films\"", "is_view": false,
+        "writable_commands": 28, "primary_key": [4, 1]}"#;
+    const RECENT: &str = r#"{"oid": 8, "schema": "api", "name": "recent", "description": null,
+        "is_view": true, "writable_commands": 12, "primary_key": null}"#;
+    const YEAR: &str = r#"{"relation": 7, "position": 4, "name": "year", "description": null,
+        "nullable": false, "data_type": "integer", "nominal_type": "api.year",
+        "max_length": null, "default": "1999", "enum_labels": null}"#;
+    const TITLE: &str = r#"{"relation": 7, "position": 1, "name": "title",
+        "description": "the \u00fcber title", "nullable": false, "data_type": "character varying",
+        "nominal_type": "character varying(40)", "max_length": 40, "default": null,
+        "enum_labels": null}"#;
+    const KIND: &str = r#"{"relation": 7, "position": 2, "name": "kind", "description": null,
+        "nullable": true, "data_type": "api.kind", "nominal_type": "api.kind",
+        "max_length": null, "default": null, "enum_labels": ["short", "long"]}"#;
+
+    fn document(tables: &[&str], columns: &[&str]) -> String {
+        let (tables, columns) = (tables.join(","), columns.join(","));
+        format!(r#"{{"server": {SERVER}, "tables": [{tables}], "columns": [{columns}]}}"#)
+    }
+
+    fn decode_text(document: &str) -> Result<Catalog, DecodeError> {
+        decode(&mut document.as_bytes().to_vec())
+    }
+
+    fn name(schema: &str, name: &str) -> QualifiedName {
+        QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(name))
+    }
+
+    #[test]
+    fn tables_get_their_columns_in_order() {
+        let document = document(&[FILMS, RECENT], &[YEAR, TITLE, KIND]);
+        let catalog = decode_text(&document).unwrap();
+        let films = catalog.table(&name("api", "films")).unwrap();
+        let names: Vec<&str> = films.columns.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["title", "kind", "year"]);
+        assert_eq!(films.description.as_deref(), Some("all \"films\""));
+        assert_eq!(films.kind, TableKind::Table);
+        assert_eq!(films.column("year"), Some(&films.columns[2]));
+        assert_eq!(films.column("missing"), None);
+        let recent = catalog.table(&name("api", "recent")).unwrap();
+        assert_eq!(recent.kind, TableKind::View);
+        assert_eq!(recent.columns, []);
+        assert_eq!(recent.description, None);
+    }
+
+    #[test]
+    fn columns_keep_what_postgresql_printed() {
+        let document = document(&[FILMS], &[YEAR, TITLE, KIND]);
+        let catalog = decode_text(&document).unwrap();
+        let films = catalog.table(&name("api", "films")).unwrap();
+        let expected = Column {
+            name: Ident::before_nul("title"),
+            description: Some("the über title".to_owned()),
+            nullable: false,
+            data_type: printed("character varying"),
+            nominal_type: printed("character varying(40)"),
+            max_length: Some(40),
+            default: None,
+            enum_labels: vec![],
+        };
+        assert_eq!(films.column("title"), Some(&expected));
+        let year = films.column("year").unwrap();
+        assert_eq!(year.default, Some(printed("1999")));
+        assert_eq!(year.nominal_type, printed("api.year"));
+        let kind = films.column("kind").unwrap();
+        assert!(kind.nullable);
+        assert_eq!(kind.enum_labels, ["short", "long"]);
+    }
+
+    #[test]
+    fn a_key_is_sorted_by_name() {
+        let document = document(&[FILMS, RECENT], &[YEAR, TITLE, KIND]);
+        let catalog = decode_text(&document).unwrap();
+        let key = |table| &catalog.table(&name("api", table)).unwrap().primary_key;
+        let expected = ["title", "year"].map(Ident::before_nul);
+        assert_eq!(key("films")[..], expected);
+        assert!(key("recent").is_empty());
+    }
+
+    #[test]
+    fn each_command_has_its_bit() {
+        for (commands, insert, update, delete) in [
+            (0, false, false, false),
+            (4, false, true, false),
+            (8, true, false, false),
+            (16, false, false, true),
+            (28, true, true, true),
+        ] {
+            let films = FILMS.replace("28", &commands.to_string());
+            let catalog = decode_text(&document(&[&films], &[])).unwrap();
+            let expected = Writable {
+                insert,
+                update,
+                delete,
+            };
+            let films = catalog.table(&name("api", "films")).unwrap();
+            assert_eq!(films.writable, expected, "{commands}");
+        }
+    }
+
+    #[test]
+    fn the_catalog_knows_its_server_and_its_size() {
+        let catalog = decode_text(&document(&[FILMS, RECENT], &[YEAR])).unwrap();
+        let expected = PgVersion {
+            number: 150_018,
+            text: "15.18".to_owned(),
+            full_text: "PostgreSQL 15.18".to_owned(),
+        };
+        assert_eq!(catalog.pg_version, expected);
+        assert_eq!(catalog.summary().to_string(), "2 Relations");
+        let empty = decode_text(&document(&[], &[])).unwrap();
+        assert_eq!(empty.summary().to_string(), "0 Relations");
+    }
+
+    #[track_caller]
+    fn check_malformed(document: &str) {
+        let error = decode_text(document).unwrap_err();
+        assert!(matches!(error, DecodeError::Malformed(_)), "{document}");
+    }
+
+    #[test]
+    fn other_documents_are_errors() {
+        for document in ["", "null", "[]", "{}", "1", "\"text\"", "{\"server\": 1}"] {
+            check_malformed(document);
+        }
+        let films = FILMS.replace("28", "\"28\"");
+        check_malformed(&document(&[&films], &[]));
+        let films = FILMS.replace("\"oid\": 7,", "");
+        check_malformed(&document(&[&films], &[]));
+        check_malformed(&document(&["null"], &[]));
+        check_malformed(&document(&[], &["[]"]));
+        let films = FILMS.replace("films", "fi\\u0000lms");
+        let error = decode_text(&document(&[&films], &[])).unwrap_err();
+        assert_eq!(error, DecodeError::InvalidName);
+    }
+
+    #[test]
+    fn a_document_cut_off_anywhere_is_an_error() {
+        let whole = document(&[FILMS, RECENT], &[YEAR, TITLE, KIND]);
+        assert!(decode_text(&whole).is_ok());
+        for end in 0..whole.len() {
+            let cut = decode(&mut whole.as_bytes()[..end].to_vec());
+            assert!(cut.is_err(), "cut at {end}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! "Perhaps you meant": what is told with `PGRST205` about a table that does not exist.
+//!
+//! Names are searched per schema, in an index that is built for the first wrong name and kept
+//! as long as the catalog: most catalogs never need it.
+
+use super::{Catalog, fuzzy::FuzzySet};
+use corerest_sql::{Ident, QualifiedName};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// How much a table's name must resemble the wrong one, that no names be told to those who guess.
+const TABLE_SCORE_MIN: f64 = 0.75;
+
+/// A schema with as many tables gets no hints.
+///
+/// Parity: PostgREST's index is too heavy for large schemas (`maxDbTablesForFuzzySearch`); ours
+/// would not be, but a client sees the difference.
+const TABLES_END: usize = 500;
+
+/// For each schema with tables, but not too many, the index of their names.
+#[derive(Debug, Default)]
+pub(super) struct TableHints {
+    schemas: HashMap<Ident, OnceLock<FuzzySet>>,
+}
+
+impl TableHints {
+    /// Finds the schemas that get hints, and builds nothing yet.
+    pub(super) fn new<'a>(tables: impl IntoIterator<Item = &'a QualifiedName>) -> TableHints {
+        let mut counts: HashMap<&Ident, usize> = HashMap::new();
+        for schema in tables.into_iter().filter_map(|name| name.schema.as_ref()) {
+            *counts.entry(schema).or_default() += 1;
+        }
+        let small = counts.into_iter().filter(|&(_, count)| count < TABLES_END);
+        TableHints {
+            schemas: small
+                .map(|(schema, _)| (schema.clone(), OnceLock::new()))
+                .collect(),
+        }
+    }
+}
+
+impl Catalog {
+    /// The hint for a table that is not in the schema: `Perhaps you meant the table 'api.films'`.
+    pub fn table_hint(&self, schema: &str, name: &str) -> Option<String> {
+        let index = self.table_hints.schemas.get(schema)?;
+        let names = index.get_or_init(|| FuzzySet::new(self.table_names(schema)));
+        let found = names.get_one(name, TABLE_SCORE_MIN)?;
+        Some(format!("Perhaps you meant the table '{schema}.{found}'"))
+    }
+
+    fn table_names(&self, schema: &str) -> impl Iterator<Item = &str> {
+        let in_schema = self.tables.keys().filter(move |name| {
+            let its_schema = name.schema.as_ref().map(Ident::as_str);
+            its_schema == Some(schema)
+        });
+        in_schema.map(|name| name.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{PgVersion, Table, TableKind};
+
+    fn catalog<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Catalog {
+        let tables = names.into_iter().map(|(schema, name)| {
+            let name = QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(name));
+            Table::new(name, TableKind::Table, Vec::new())
+        });
+        Catalog::new(PgVersion::default(), tables)
+    }
+
+    #[track_caller]
+    fn check(catalog: &Catalog, schema: &str, name: &str, expected: Option<&str>) {
+        assert_eq!(catalog.table_hint(schema, name).as_deref(), expected);
+    }
+
+    #[test]
+    fn a_near_name_in_the_schema_is_hinted() {
+        let catalog = catalog([
+            ("test", "projects"),
+            ("test", "project_invoices"),
+            ("test", "clients"),
+            ("v2", "parents"),
+        ]);
+        let projects = Some("Perhaps you meant the table 'test.projects'");
+        check(&catalog, "test", "projectx", projects);
+        check(&catalog, "test", "projecxx", projects);
+        check(&catalog, "test", "projxxxx", None);
+        check(&catalog, "test", "parent", None);
+        check(&catalog, "v2", "projectx", None);
+        check(&catalog, "missing", "projectx", None);
+        let parents = Some("Perhaps you meant the table 'v2.parents'");
+        check(&catalog, "v2", "parent", parents);
+    }
+
+    #[test]
+    fn large_schemas_get_no_hints() {
+        let names: Vec<String> = (0..TABLES_END).map(|n| format!("table_{n:03}")).collect();
+        let tables = |count: usize| names[..count].iter().map(|name| ("api", name.as_str()));
+        let hint = Some("Perhaps you meant the table 'api.table_007'");
+        check(&catalog(tables(499)), "api", "table_007x", hint);
+        check(&catalog(tables(500)), "api", "table_007x", None);
+    }
+}

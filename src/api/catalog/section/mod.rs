@@ -1,0 +1,47 @@
+//! The sections of the catalog document, one file each: its SQL and the rows that it gives.
+//!
+//! A section reads one kind of object, knows nothing of the others, and refers to them by OID;
+//! [`decode`](super::decode) puts them together. The field names of a row are the column names
+//! of its query, so the two are read side by side.
+
+pub(super) mod columns;
+pub(super) mod server;
+pub(super) mod tables;
+
+use corerest_sql::{Ident, SqlBuf, sql};
+use serde::Deserialize;
+
+/// The number by which PostgreSQL's catalogs know a relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub(super) struct RelationOid(u32);
+
+/// The schemas in `db-schemas`, as the value of a parameter.
+pub(super) struct ExposedSchemas {
+    array: String,
+}
+
+impl ExposedSchemas {
+    /// Writes the array literal of quoted names. They are quoted twice: `regnamespace` reads
+    /// identifiers, which fold to lower case without quotes, and the array wants its own.
+    pub(super) fn new(schemas: &[Ident]) -> ExposedSchemas {
+        let elements: Vec<String> = schemas.iter().map(array_element).collect();
+        ExposedSchemas {
+            array: format!("{{{}}}", elements.join(",")),
+        }
+    }
+
+    /// Appends the schemas as an array of `regnamespace`.
+    ///
+    /// To be compared with rows of `pg_namespace`, of which there are few: the names are looked
+    /// up again for each row.
+    pub(super) fn write_oids(&self, out: &mut SqlBuf) {
+        out.param(Some(self.array.as_bytes()));
+        sql!(out, "::text[]::pg_catalog.regnamespace[]");
+    }
+}
+
+fn array_element(schema: &Ident) -> String {
+    let identifier = Ident::quoted_list([schema]);
+    let escaped = identifier.replace('\\', r"\\").replace('"', r#"\""#);
+    format!("\"{escaped}\"")
+}

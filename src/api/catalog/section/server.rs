@@ -1,0 +1,38 @@
+//! The section about the server itself.
+
+use crate::catalog::PgVersion;
+use corerest_sql::{SqlBuf, sql};
+use serde::Deserialize;
+
+/// The versions as the server tells them.
+#[derive(Deserialize)]
+pub(in crate::catalog) struct ServerRow<'a> {
+    version_number: i32,
+    version: &'a str,
+    full_version: &'a str,
+}
+
+/// Appends the query for the one row.
+pub(in crate::catalog) fn write_rows(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "
+SELECT pg_catalog.row_to_json(server) FROM (
+  SELECT pg_catalog.current_setting('server_version_num')::int AS version_number,
+         pg_catalog.current_setting('server_version') AS version,
+         pg_catalog.version() AS full_version
+) AS server
+"
+    );
+}
+
+impl ServerRow<'_> {
+    /// The version as a type.
+    pub(in crate::catalog) fn pg_version(&self) -> PgVersion {
+        PgVersion {
+            number: self.version_number,
+            text: self.version.to_owned(),
+            full_text: self.full_version.to_owned(),
+        }
+    }
+}

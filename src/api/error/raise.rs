@@ -1,0 +1,113 @@
+//! `RAISE SQLSTATE 'PGRST'`: SQL decides about the whole response.
+//!
+//! ```text
+//! MESSAGE = {"code": text, "message": text, "details": text?, "hint": text?}
+//! DETAIL  = {"status": number, "headers": {name: text, …}, "status_text": text?}
+//! ```
+//! Keys other than these are not looked at.
+
+use super::database::final_status;
+use super::{DatabaseError, Details, ErrorResponse, HeaderValue, Wording, is_free_name, respond};
+use corerest_config::ErrorVerbosity;
+use simd_json::OwnedValue;
+use simd_json::prelude::{ValueAsObject, ValueAsScalar, ValueObjectAccess};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What is wrong with the JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidRaise {
+    /// The MESSAGE, with its text.
+    Message(String),
+    /// The DETAIL, with its text.
+    Detail(String),
+    /// There is no DETAIL.
+    NoDetail,
+}
+
+/// A response that SQL decided about.
+pub(super) struct Raise {
+    wording: Wording,
+    status: i64,
+    status_text: Option<String>,
+    headers: BTreeMap<String, String>,
+}
+
+impl Raise {
+    pub(super) const SQLSTATE: &'static str = "PGRST";
+
+    /// The message is judged first, then whether there is a detail, then the detail.
+    pub(super) fn parse(error: &DatabaseError) -> Result<Raise, InvalidRaise> {
+        let wording = parse_message(&error.message)
+            .ok_or_else(|| InvalidRaise::Message(error.message.clone()))?;
+        let detail = error.detail.as_ref().ok_or(InvalidRaise::NoDetail)?;
+        parse_detail(wording, detail).ok_or_else(|| InvalidRaise::Detail(detail.clone()))
+    }
+
+    pub(super) fn response(self, verbosity: ErrorVerbosity) -> ErrorResponse {
+        let status = final_status(self.status).unwrap_or(500);
+        let free = self
+            .headers
+            .into_iter()
+            .filter(|(name, _)| is_free_name(name));
+        let headers =
+            free.map(|(name, value)| (Cow::Owned(name), HeaderValue::sanitized(value.as_bytes())));
+        respond(
+            status,
+            self.status_text.as_deref(),
+            &self.wording,
+            headers,
+            verbosity,
+        )
+    }
+}
+
+fn parse_message(text: &str) -> Option<Wording> {
+    let json = parse_json(text)?;
+    Some(Wording {
+        code: json.get("code")?.as_str()?.to_owned(),
+        message: json.get("message")?.as_str()?.to_owned(),
+        details: Details::from(optional_text(&json, "details")?),
+        hint: optional_text(&json, "hint")?,
+    })
+}
+
+fn parse_detail(wording: Wording, text: &str) -> Option<Raise> {
+    let json = parse_json(text)?;
+    let mut headers = BTreeMap::new();
+    for (name, value) in json.get("headers")?.as_object()? {
+        headers.insert(name.clone(), value.as_str()?.to_owned());
+    }
+    Some(Raise {
+        wording,
+        status: whole_number(json.get("status")?)?,
+        status_text: optional_text(&json, "status_text")?,
+        headers,
+    })
+}
+
+fn parse_json(text: &str) -> Option<OwnedValue> {
+    simd_json::to_owned_value(&mut text.as_bytes().to_vec()).ok()
+}
+
+/// A text that may be missing or null; `None` if it is something else.
+fn optional_text(json: &OwnedValue, key: &str) -> Option<Option<String>> {
+    match json.get(key) {
+        None => Some(None),
+        Some(value) if value.as_null().is_some() => Some(None),
+        Some(value) => value.as_str().map(|text| Some(text.to_owned())),
+    }
+}
+
+/// `404`, `404.0` and `4.04e2` are the same number.
+fn whole_number(json: &OwnedValue) -> Option<i64> {
+    json.as_i64().or_else(|| {
+        let number = json.as_f64()?;
+        let whole = number.fract() == 0.0 && number.abs() < 1e15;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is whole, and small enough"
+        )]
+        whole.then_some(number as i64)
+    })
+}

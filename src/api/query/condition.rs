@@ -1,0 +1,174 @@
+//! Conditions: filters, and the trees that `and` and `or` make of them.
+//!
+//! An operator is an enum here, and its SQL a constant; its right side is always a parameter. To
+//! add an operator: the enum in `request/ast.rs`, its parser in `request/`, one line below.
+
+use super::field::write_field;
+use crate::plan::{Condition, PlannedFilter};
+use crate::request::ast::{
+    FullTextOperator, IsValue, LogicOperator, Negation, Operation, QuantifiedOperator, Quantifier,
+    SimpleOperator,
+};
+use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
+
+/// Appends ` WHERE …`, if there are conditions.
+pub(super) fn write_where(out: &mut SqlBuf, table: &Ident, conditions: &[Condition<'_>]) {
+    if !conditions.is_empty() {
+        sql!(out, " WHERE ");
+        out.separated(sql_text!(" AND "), conditions, |out, condition| {
+            write_condition(out, table, condition);
+        });
+    }
+}
+
+fn write_condition(out: &mut SqlBuf, table: &Ident, condition: &Condition<'_>) {
+    match condition {
+        Condition::Filter(filter) => write_filter(out, table, filter),
+        Condition::Group(negation, operator, members) => {
+            write_negation(out, *negation);
+            sql!(out, "(");
+            let separator = match operator {
+                LogicOperator::And => sql_text!(" AND "),
+                LogicOperator::Or => sql_text!(" OR "),
+            };
+            out.separated(separator, members, |out, member| write_condition(out, table, member));
+            sql!(out, ")");
+        }
+    }
+}
+
+fn write_negation(out: &mut SqlBuf, negation: Negation) {
+    if negation == Negation::Negated {
+        sql!(out, "NOT ");
+    }
+}
+
+fn write_filter(out: &mut SqlBuf, table: &Ident, filter: &PlannedFilter<'_>) {
+    write_negation(out, filter.negation);
+    write_field(out, table, &filter.field);
+    match filter.operation {
+        Operation::Simple(operator, value) => {
+            out.constant(simple_sql(*operator));
+            out.param(Some(value.as_bytes()));
+        }
+        Operation::Quantified(operator, quantifier, value) => {
+            out.constant(quantified_sql(*operator));
+            write_quantified_value(out, *operator, *quantifier, value);
+        }
+        Operation::In(values) => write_in(out, values),
+        Operation::Is(value) => out.constant(is_sql(*value)),
+        Operation::IsDistinctFrom(value) => {
+            sql!(out, " IS DISTINCT FROM ");
+            out.param(Some(value.as_bytes()));
+        }
+        Operation::FullText(operator, configuration, value) => {
+            out.constant(full_text_sql(*operator));
+            if let Some(configuration) = configuration {
+                out.param(Some(configuration.as_str().as_bytes()));
+                sql!(out, ", ");
+            }
+            out.param(Some(value.as_bytes()));
+            sql!(out, ")");
+        }
+    }
+}
+
+fn write_quantified_value(
+    out: &mut SqlBuf,
+    operator: QuantifiedOperator,
+    quantifier: Option<Quantifier>,
+    value: &str,
+) {
+    match quantifier {
+        None => {}
+        Some(Quantifier::Any) => sql!(out, "ANY("),
+        Some(Quantifier::All) => sql!(out, "ALL("),
+    }
+    match operator {
+        // `*` spares clients the escaping of `%` in a URL.
+        QuantifiedOperator::Like | QuantifiedOperator::ILike => {
+            out.param(Some(value.replace('*', "%").as_bytes()));
+        }
+        _ => out.param(Some(value.as_bytes())),
+    }
+    if quantifier.is_some() {
+        sql!(out, ")");
+    }
+}
+
+/// `= ANY('{…}')` and not `IN (…)`: the list is one parameter, so that its length does not make
+/// another statement, and an empty list is valid.
+fn write_in(out: &mut SqlBuf, values: &[String]) {
+    sql!(out, " = ANY(");
+    match values {
+        [only] if only.is_empty() => out.param(Some(b"{}")),
+        _ => out.param_with(|literal| write_array_literal(literal, values)),
+    }
+    sql!(out, ")");
+}
+
+/// The text form of an array. Source: PostgreSQL's documentation, 8.15.2 "Array Value Input".
+fn write_array_literal(out: &mut Vec<u8>, values: &[String]) {
+    out.push(b'{');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.push(b'"');
+        for &byte in value.as_bytes() {
+            if matches!(byte, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+fn simple_sql(operator: SimpleOperator) -> ConstSql {
+    match operator {
+        SimpleOperator::NotEqual => sql_text!(" <> "),
+        SimpleOperator::Contains => sql_text!(" @> "),
+        SimpleOperator::ContainedIn => sql_text!(" <@ "),
+        SimpleOperator::Overlaps => sql_text!(" && "),
+        SimpleOperator::StrictlyLeft => sql_text!(" << "),
+        SimpleOperator::StrictlyRight => sql_text!(" >> "),
+        SimpleOperator::NotExtendsRight => sql_text!(" &< "),
+        SimpleOperator::NotExtendsLeft => sql_text!(" &> "),
+        SimpleOperator::Adjacent => sql_text!(" -|- "),
+    }
+}
+
+fn quantified_sql(operator: QuantifiedOperator) -> ConstSql {
+    match operator {
+        QuantifiedOperator::Equal => sql_text!(" = "),
+        QuantifiedOperator::GreaterOrEqual => sql_text!(" >= "),
+        QuantifiedOperator::Greater => sql_text!(" > "),
+        QuantifiedOperator::LessOrEqual => sql_text!(" <= "),
+        QuantifiedOperator::Less => sql_text!(" < "),
+        QuantifiedOperator::Like => sql_text!(" like "),
+        QuantifiedOperator::ILike => sql_text!(" ilike "),
+        QuantifiedOperator::Match => sql_text!(" ~ "),
+        QuantifiedOperator::IMatch => sql_text!(" ~* "),
+    }
+}
+
+fn is_sql(value: IsValue) -> ConstSql {
+    match value {
+        IsValue::Null => sql_text!(" IS NULL"),
+        IsValue::NotNull => sql_text!(" IS NOT NULL"),
+        IsValue::True => sql_text!(" IS TRUE"),
+        IsValue::False => sql_text!(" IS FALSE"),
+        IsValue::Unknown => sql_text!(" IS UNKNOWN"),
+    }
+}
+
+fn full_text_sql(operator: FullTextOperator) -> ConstSql {
+    match operator {
+        FullTextOperator::Plain => sql_text!(" @@ to_tsquery("),
+        FullTextOperator::PlainTo => sql_text!(" @@ plainto_tsquery("),
+        FullTextOperator::PhraseTo => sql_text!(" @@ phraseto_tsquery("),
+        FullTextOperator::WebSearch => sql_text!(" @@ websearch_to_tsquery("),
+    }
+}

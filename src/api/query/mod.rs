@@ -1,0 +1,20 @@
+//! Writes the SQL of a plan. Nothing in here can fail: what can was the plan.
+//!
+//! A request is one [`Batch`]: the statements of one transaction, in the order in which they are
+//! sent, in one write. The row of the main statement carries, in this order, what
+//! [`ResultSet`](crate::response::ResultSet) decodes; the body is its last column, so that the
+//! head of the response can be written before the body has arrived.
+//!
+//! Invariant: equal shapes of request give equal texts. Values, numbers too, are parameters.
+
+mod condition;
+mod field;
+mod read;
+mod settings;
+mod transaction;
+
+pub(crate) use read::{write_count_estimate, write_read};
+pub use settings::AccessMode;
+pub(crate) use settings::write_settings;
+pub(crate) use transaction::{Parts, write_pre_request};
+pub use transaction::{Batch, TransactionEnd};

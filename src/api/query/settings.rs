@@ -1,0 +1,111 @@
+//! The settings statement: who asks, and what was asked, as PostgreSQL settings.
+//!
+//! Source: PostgREST's documentation, `references/transactions` ("Transaction-Scoped Settings");
+//! the order is that of FEATURES.md §1.11: the search path and role settings come before the role,
+//! so that a right to set a parameter is needed by the login role only.
+
+use crate::auth::Identity;
+use crate::error::json::write_json_string;
+use crate::request::ApiRequest;
+use corerest_config::Config;
+use corerest_sql::{Ident, SqlBuf, Statement, sql};
+
+/// Whether a transaction may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessMode {
+    /// Writes fail with 25006.
+    ReadOnly,
+    /// Writes are allowed.
+    ReadWrite,
+}
+
+/// The statement that comes first in every transaction.
+pub(crate) fn write_settings(
+    config: &Config,
+    request: &ApiRequest<'_>,
+    identity: &Identity,
+    access: AccessMode,
+) -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    if access == AccessMode::ReadOnly {
+        // An implicit transaction has no BEGIN READ ONLY; this says the same.
+        sql!(out, "set_config('transaction_read_only', 'on', true), ");
+    }
+    sql!(out, "set_config('search_path', ");
+    out.param(Some(search_path(config, &request.schema).as_bytes()));
+    sql!(out, ", true), set_config('role', ");
+    out.param(Some(identity.role.as_bytes()));
+    sql!(out, ", true), set_config('request.jwt.claims', ");
+    out.param(Some(identity.claims.as_bytes()));
+    sql!(out, ", true), set_config('request.method', ");
+    out.param(Some(request.http.method.as_bytes()));
+    sql!(out, ", true), set_config('request.path', ");
+    out.param(Some(request.http.path.as_bytes()));
+    sql!(out, ", true), set_config('request.headers', ");
+    out.param_with(|json| write_headers(json, request));
+    sql!(out, ", true), set_config('request.cookies', ");
+    out.param_with(|json| write_cookies(json, request));
+    sql!(out, ", true)");
+    if let Some(timezone) = &request.preferences.timezone {
+        sql!(out, ", set_config('timezone', ");
+        out.param(Some(timezone.as_bytes()));
+        sql!(out, ", true)");
+    }
+    for (name, value) in &config.app_settings {
+        sql!(out, ", set_config(");
+        out.param(Some(name.as_bytes()));
+        sql!(out, ", ");
+        out.param(Some(value.as_bytes()));
+        sql!(out, ", true)");
+    }
+    out.finish()
+}
+
+fn search_path(config: &Config, schema: &Ident) -> String {
+    let extra = config.db_extra_search_path.iter().map(|name| Ident::before_nul(name));
+    let path: Vec<Ident> = std::iter::once(schema.clone()).chain(extra).collect();
+    Ident::quoted_list(&path)
+}
+
+/// The headers as a JSON object with lower-case names.
+///
+/// Parity: of several headers with the same name, the last one counts (`HM.fromList` in
+/// SqlFragment.hs), and the Cookie header is left out.
+fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
+    let headers = request.http.headers;
+    let is_last = |index: usize, name: &str| {
+        !headers[index + 1..].iter().any(|(later, _)| later.eq_ignore_ascii_case(name))
+    };
+    let kept = headers
+        .iter()
+        .enumerate()
+        .filter(|(index, (name, _))| !name.eq_ignore_ascii_case("cookie") && is_last(*index, name))
+        .map(|(_, (name, value))| (name.to_ascii_lowercase(), String::from_utf8_lossy(value)));
+    write_object(out, kept);
+}
+
+fn write_cookies(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
+    let cookies = request.cookies();
+    let is_last = |index: usize, name: &str| {
+        !cookies[index + 1..].iter().any(|(later, _)| later == name)
+    };
+    let kept = cookies.iter().enumerate().filter(|(index, (name, _))| is_last(*index, name));
+    write_object(out, kept.map(|(_, (name, value))| (name, value)));
+}
+
+fn write_object<N: AsRef<str>, V: AsRef<str>>(
+    out: &mut Vec<u8>,
+    members: impl Iterator<Item = (N, V)>,
+) {
+    out.push(b'{');
+    for (index, (name, value)) in members.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_json_string(out, name.as_ref());
+        out.push(b':');
+        write_json_string(out, value.as_ref());
+    }
+    out.push(b'}');
+}

@@ -1,0 +1,104 @@
+//! The statements of a request, put together to one transaction.
+//!
+//! Everything between two `Sync`s is one implicit transaction of PostgreSQL: it commits at the
+//! `Sync` and rolls back at any error, so that a plain request needs no BEGIN and no COMMIT.
+//! Only a transaction that must end in a rollback says so itself.
+//!
+//! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
+
+use super::settings::AccessMode;
+use corerest_config::FunctionName;
+use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql};
+
+/// The statements of one transaction, sent in one write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// In the order in which they are executed.
+    pub statements: Vec<Statement>,
+    /// Which of them gives the row that the response is made of.
+    pub main: usize,
+    /// Which of them asks the planner for a number of rows, if one does.
+    pub estimate: Option<usize>,
+    /// Whether it may be sent a second time when its connection turns out to be dead.
+    pub access: AccessMode,
+}
+
+/// How a transaction ends when nothing fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionEnd {
+    /// What was written stays.
+    Commit,
+    /// Nothing stays: `Prefer: tx=rollback`, or `db-tx-end`.
+    Rollback,
+}
+
+/// The statements of a request, before they are in order.
+pub(crate) struct Parts {
+    pub(crate) settings: Statement,
+    pub(crate) pre_request: Option<Statement>,
+    pub(crate) estimate: Option<Statement>,
+    pub(crate) main: Statement,
+    pub(crate) access: AccessMode,
+    pub(crate) end: TransactionEnd,
+}
+
+impl Batch {
+    /// Puts the statements of a request in order.
+    ///
+    /// The estimate comes before the main statement, so that all numbers of the response's head
+    /// are known when the body begins to arrive.
+    pub(crate) fn assemble(parts: Parts) -> Batch {
+        let mut statements = Vec::with_capacity(7);
+        if parts.end == TransactionEnd::Rollback {
+            statements.push(begin());
+        }
+        statements.push(parts.settings);
+        statements.extend(parts.pre_request);
+        let estimate = parts.estimate.map(|statement| {
+            statements.push(statement);
+            statements.len() - 1
+        });
+        statements.push(parts.main);
+        let main = statements.len() - 1;
+        if parts.end == TransactionEnd::Rollback {
+            // A rollback would hide what deferred constraints have to say.
+            statements.push(check_deferred_constraints());
+            statements.push(rollback());
+        }
+        Batch { statements, main, estimate, access: parts.access }
+    }
+
+    /// The texts, for the log.
+    pub fn texts(&self) -> impl Iterator<Item = &SqlText> {
+        self.statements.iter().map(|statement| &statement.text)
+    }
+}
+
+/// The call of `db-pre-request`.
+pub(crate) fn write_pre_request(function: &FunctionName) -> Statement {
+    let name = Ident::before_nul(&function.name);
+    let schema = function.schema.as_deref().map(Ident::before_nul);
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    out.name(&QualifiedName { schema, name });
+    sql!(out, "()");
+    out.finish()
+}
+
+fn begin() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    out.finish()
+}
+
+fn check_deferred_constraints() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SET CONSTRAINTS ALL IMMEDIATE");
+    out.finish()
+}
+
+fn rollback() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "ROLLBACK");
+    out.finish()
+}

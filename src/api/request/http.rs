@@ -1,0 +1,119 @@
+//! The HTTP request as the wire hands it over, and what is read from it without a grammar.
+
+use super::query_string::{Plus, decode_text};
+use std::borrow::Cow;
+
+/// An HTTP request. Everything borrows from the connection's buffers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpRequest<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path as it was sent, still percent-encoded.
+    pub path: &'a str,
+    /// The query string as it was sent, without its `?`.
+    pub query: &'a str,
+    /// The headers in their order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl<'a> HttpRequest<'a> {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| *value)
+    }
+
+    /// The header as text.
+    pub(super) fn text_header(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.header(name).map(String::from_utf8_lossy)
+    }
+
+    /// The segments of the path, decoded. `/` has none; a slash at the end begins an empty one.
+    pub(super) fn path_segments(&self) -> Vec<Cow<'a, str>> {
+        if self.path.is_empty() || self.path == "/" {
+            return Vec::new();
+        }
+        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        path.split('/')
+            .map(|segment| decode_text(segment, Plus::Plus))
+            .collect()
+    }
+
+    /// The cookies in their order.
+    pub(super) fn cookies(&self) -> Vec<(String, String)> {
+        let Some(header) = self.text_header("cookie") else {
+            return Vec::new();
+        };
+        let cookie = |cookie: &str| {
+            let (name, value) = cookie.split_once('=').unwrap_or((cookie, ""));
+            (name.trim_start_matches(' ').to_owned(), value.to_owned())
+        };
+        header.split_terminator(';').map(cookie).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_path(path: &str, expected: &[&str]) {
+        let http = HttpRequest {
+            path,
+            ..HttpRequest::default()
+        };
+        assert_eq!(http.path_segments(), expected, "{path}");
+    }
+
+    #[test]
+    fn paths_are_decoded_after_they_are_split() {
+        check_path("", &[]);
+        check_path("/", &[]);
+        check_path("/films", &["films"]);
+        check_path("films", &["films"]);
+        check_path("/rpc/add", &["rpc", "add"]);
+        check_path("/films/", &["films", ""]);
+        check_path("//", &["", ""]);
+        check_path("/a%2Fb", &["a/b"]);
+        check_path("/a+b%20c", &["a+b c"]);
+        check_path("/%C3%A9%ff%", &["é\u{fffd}%"]);
+    }
+
+    #[track_caller]
+    fn check_cookies(header: &str, expected: &[(&str, &str)]) {
+        let headers: [(&str, &[u8]); 1] = [("CookIe", header.as_bytes())];
+        let http = HttpRequest {
+            headers: &headers,
+            ..HttpRequest::default()
+        };
+        let cookies = http.cookies();
+        let cookies: Vec<(&str, &str)> = cookies
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        assert_eq!(cookies, expected, "{header}");
+    }
+
+    #[test]
+    fn cookies_are_split() {
+        check_cookies("", &[]);
+        check_cookies("a=b", &[("a", "b")]);
+        check_cookies("a=b; c=d=e;f", &[("a", "b"), ("c", "d=e"), ("f", "")]);
+        check_cookies("a=b ;", &[("a", "b ")]);
+    }
+
+    #[test]
+    fn the_first_header_of_a_name_counts() {
+        let headers: [(&str, &[u8]); 2] = [("Accept", b"a"), ("accept", b"b")];
+        let http = HttpRequest {
+            headers: &headers,
+            ..HttpRequest::default()
+        };
+        assert_eq!(http.header("ACCEPT"), Some(&b"a"[..]));
+        assert_eq!(http.header("Prefer"), None);
+    }
+}

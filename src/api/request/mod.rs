@@ -1,0 +1,335 @@
+//! What a client asks for: an HTTP request, parsed.
+//!
+//! [`ApiRequest::parse`] looks at method, path, query string and headers and says what is meant,
+//! in the order in which PostgREST looks: resource, schema, action, query string, ranges. It
+//! knows the configuration and nothing of the database; whether the request makes sense is for
+//! the planner to find out.
+//!
+//! Source: PostgREST's documentation, `references/api`.
+
+pub mod accept;
+pub mod ast;
+mod field;
+mod filter;
+mod http;
+mod logic;
+pub mod media_type;
+mod order;
+mod parse_error;
+mod parser;
+pub mod preferences;
+pub mod query_params;
+mod query_string;
+pub mod range;
+mod select;
+
+pub use http::HttpRequest;
+
+use crate::error::Error;
+use corerest_config::{Config, OpenApiMode};
+use corerest_sql::{Ident, QualifiedName};
+use media_type::MediaType;
+use preferences::{Preferences, TransactionChoice};
+use query_params::{FilterStyle, QueryParams};
+use range::{InvalidRange, Range};
+use std::borrow::Cow;
+
+/// A request that makes sense as far as it can be told without the database.
+#[derive(Clone, Debug)]
+pub struct ApiRequest<'a> {
+    /// What is to be done, and with what.
+    pub action: Action,
+    /// The schema, which the profile headers choose.
+    pub schema: Ident,
+    /// Whether the answer must say which schema it is from.
+    pub negotiated_by_profile: bool,
+    /// The parameters of the query string.
+    pub query: QueryParams,
+    /// The rows of the request itself: what `limit`, `offset` and the `Range` header leave.
+    pub range: Range,
+    /// The `Prefer` headers.
+    pub preferences: Preferences,
+    /// The media types of `Accept`, best first; without the header, any.
+    pub accept: Vec<MediaType>,
+    /// The media type of the body; without the header, JSON.
+    pub content_type: MediaType,
+    /// The request as it came.
+    pub http: HttpRequest<'a>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// GET and HEAD of a table or view.
+    ReadRelation {
+        /// The table or view.
+        name: QualifiedName,
+        /// Whether it was HEAD.
+        headers_only: bool,
+    },
+    /// POST, PUT, PATCH and DELETE of a table or view.
+    MutateRelation {
+        /// The table or view.
+        name: QualifiedName,
+        /// What is done to it.
+        mutation: Mutation,
+    },
+    /// GET, HEAD and POST of a function.
+    CallRoutine {
+        /// The function.
+        name: QualifiedName,
+        /// How it is called.
+        invocation: Invocation,
+    },
+    /// GET and HEAD of the root: the description of a schema.
+    ReadSchema {
+        /// The schema.
+        schema: Ident,
+        /// Whether it was HEAD.
+        headers_only: bool,
+    },
+    /// OPTIONS of a table or view.
+    RelationInfo {
+        /// The table or view.
+        name: QualifiedName,
+    },
+    /// OPTIONS of a function.
+    RoutineInfo {
+        /// The function.
+        name: QualifiedName,
+    },
+    /// OPTIONS of the root.
+    SchemaInfo,
+}
+
+/// What is done to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// POST
+    Create,
+    /// PUT
+    SingleUpsert,
+    /// PATCH
+    Update,
+    /// DELETE
+    Delete,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// With its arguments in the body.
+    Post,
+    /// With its arguments in the query string, and changing nothing.
+    Read {
+        /// Whether it was HEAD.
+        headers_only: bool,
+    },
+}
+
+impl<'a> ApiRequest<'a> {
+    /// Parses a request.
+    ///
+    /// # Errors
+    /// In this order: `PGRST125`, `PGRST126` for the path, `PGRST106` for the schema, `PGRST101`,
+    /// `PGRST117` for the method, `PGRST100` for the query string, `PGRST103`, `PGRST114` for
+    /// the ranges.
+    pub fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
+        let resource = parse_resource(config, http)?;
+        let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
+        let action = parse_action(&resource, &schema, http.method)?;
+        let query = QueryParams::parse(action.filter_style(), http.query)?;
+        let range = parse_range(http, &query)?;
+        let choice = if config.db_tx_end.allow_override() {
+            TransactionChoice::Client
+        } else {
+            TransactionChoice::Server
+        };
+        Ok(ApiRequest {
+            action,
+            schema,
+            negotiated_by_profile,
+            query,
+            range,
+            preferences: Preferences::parse(choice, http),
+            accept: http
+                .header("accept")
+                .map_or(vec![MediaType::Any], accept::parse_accept),
+            content_type: http
+                .header("content-type")
+                .map_or(MediaType::ApplicationJson, MediaType::parse),
+            http: *http,
+        })
+    }
+
+    /// The cookies in their order, for `request.cookies`.
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        self.http.cookies()
+    }
+}
+
+impl Action {
+    fn filter_style(&self) -> FilterStyle {
+        match self {
+            Action::CallRoutine {
+                invocation: Invocation::Read { .. },
+                ..
+            } => FilterStyle::OrArgument,
+            Action::CallRoutine {
+                invocation: Invocation::Post,
+                ..
+            }
+            | Action::ReadRelation { .. }
+            | Action::MutateRelation { .. }
+            | Action::ReadSchema { .. }
+            | Action::RelationInfo { .. }
+            | Action::RoutineInfo { .. }
+            | Action::SchemaInfo => FilterStyle::OperatorNeeded,
+        }
+    }
+}
+
+/// What a path names.
+enum Resource<'a> {
+    Relation(Cow<'a, str>),
+    Routine(Cow<'a, str>),
+    Schema,
+}
+
+fn parse_resource<'r>(config: &'r Config, http: &HttpRequest<'r>) -> Result<Resource<'r>, Error> {
+    let mut segments = http.path_segments().into_iter();
+    match (segments.next(), segments.next(), segments.next()) {
+        (None, ..) => root(config),
+        (Some(table), None, _) => Ok(Resource::Relation(table)),
+        (Some(prefix), Some(routine), None) if prefix == "rpc" => Ok(Resource::Routine(routine)),
+        _ => Err(Error::InvalidPath),
+    }
+}
+
+/// Parity: with `openapi-mode=disabled`, `db-root-spec` is not called either.
+fn root(config: &Config) -> Result<Resource<'_>, Error> {
+    match (config.openapi_mode, &config.db_root_spec) {
+        (OpenApiMode::Disabled, _) => Err(Error::OpenApiDisabled),
+        (OpenApiMode::FollowPrivileges | OpenApiMode::IgnorePrivileges, Some(function)) => {
+            Ok(Resource::Routine(Cow::Borrowed(&function.name)))
+        }
+        (OpenApiMode::FollowPrivileges | OpenApiMode::IgnorePrivileges, None) => {
+            Ok(Resource::Schema)
+        }
+    }
+}
+
+/// The schema, and whether the answer must name it: if the client chose, or could have chosen.
+fn negotiate_schema(config: &Config, http: &HttpRequest<'_>) -> Result<(Ident, bool), Error> {
+    let header = match http.method {
+        "DELETE" | "PATCH" | "POST" | "PUT" => "Content-Profile",
+        _ => "Accept-Profile",
+    };
+    let exposed = &config.db_schemas;
+    match http.text_header(header) {
+        Some(profile) if exposed.iter().any(|schema| *schema == profile) => {
+            Ok((Ident::before_nul(&profile), true))
+        }
+        Some(profile) => Err(Error::UnacceptableSchema {
+            schema: profile.into_owned(),
+            exposed: exposed.clone(),
+        }),
+        None => {
+            let default = exposed
+                .first()
+                .expect("a configuration has at least one schema");
+            Ok((Ident::before_nul(default), exposed.len() != 1))
+        }
+    }
+}
+
+fn parse_action(resource: &Resource<'_>, schema: &Ident, method: &str) -> Result<Action, Error> {
+    let named = |name: &str| QualifiedName::new(schema.clone(), Ident::before_nul(name));
+    match resource {
+        Resource::Routine(name) => routine_action(named(name), method),
+        Resource::Relation(name) => relation_action(named(name), method),
+        Resource::Schema => schema_action(schema.clone(), method),
+    }
+}
+
+fn routine_action(name: QualifiedName, method: &str) -> Result<Action, Error> {
+    let invocation = match method {
+        "GET" => Invocation::Read {
+            headers_only: false,
+        },
+        "HEAD" => Invocation::Read { headers_only: true },
+        "POST" => Invocation::Post,
+        "OPTIONS" => return Ok(Action::RoutineInfo { name }),
+        _ => {
+            return Err(Error::InvalidRpcMethod {
+                method: method.to_owned(),
+            });
+        }
+    };
+    Ok(Action::CallRoutine { name, invocation })
+}
+
+fn relation_action(name: QualifiedName, method: &str) -> Result<Action, Error> {
+    let mutation = match method {
+        "GET" => {
+            return Ok(Action::ReadRelation {
+                name,
+                headers_only: false,
+            });
+        }
+        "HEAD" => {
+            return Ok(Action::ReadRelation {
+                name,
+                headers_only: true,
+            });
+        }
+        "OPTIONS" => return Ok(Action::RelationInfo { name }),
+        "POST" => Mutation::Create,
+        "PUT" => Mutation::SingleUpsert,
+        "PATCH" => Mutation::Update,
+        "DELETE" => Mutation::Delete,
+        _ => {
+            return Err(Error::UnsupportedMethod {
+                method: method.to_owned(),
+            });
+        }
+    };
+    Ok(Action::MutateRelation { name, mutation })
+}
+
+fn schema_action(schema: Ident, method: &str) -> Result<Action, Error> {
+    match method {
+        "GET" => Ok(Action::ReadSchema {
+            schema,
+            headers_only: false,
+        }),
+        "HEAD" => Ok(Action::ReadSchema {
+            schema,
+            headers_only: true,
+        }),
+        "OPTIONS" => Ok(Action::SchemaInfo),
+        _ => Err(Error::UnsupportedMethod {
+            method: method.to_owned(),
+        }),
+    }
+}
+
+/// RFC 9110, section 14.2: the `Range` header means nothing on methods other than GET.
+fn parse_range(http: &HttpRequest<'_>, query: &QueryParams) -> Result<Range, Error> {
+    let header = if http.method == "GET" {
+        http.header("range")
+    } else {
+        None
+    };
+    let range = range::top_level_range(header, query.limit).map_err(|invalid| match invalid {
+        InvalidRange::Header => Error::RangeLowerAboveUpper,
+        InvalidRange::Parameters => Error::RangeNegativeLimit,
+    })?;
+    if http.method == "PUT" && !range.is_all() {
+        return Err(Error::PutLimit);
+    }
+    Ok(range)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! The parameters of the query string, sorted into what they are for.
+//!
+//! ```text
+//! select, columns, on_conflict                reserved; the first one counts
+//! (path ".")* ("order" | "limit" | "offset" | "and" | "or")
+//! anything else                               a filter, or an argument of a function
+//! ```
+//! A parameter without `=` is as good as absent.
+//!
+//! Errors are found in PostgREST's order: order, logic, columns, select, filters, on_conflict.
+
+use super::ast::{At, EmbedPath, Filter, LogicTree, OrderTerm, SelectItem};
+use super::filter::{Place, condition};
+use super::parse_error::ParseError;
+use super::parser::{self, Parsed, Parser, Silent};
+use super::query_string::{Pair, canonical, parse_pairs};
+use super::range::{Range, parse_limit_and_offset};
+use super::{field, logic, order, select};
+use crate::error::Error;
+use corerest_sql::Ident;
+use std::collections::BTreeSet;
+
+/// What the query string asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryParams {
+    /// The columns and relations of the answer. Without `select=` all columns; `select=` with an
+    /// empty value is empty.
+    pub select: Vec<SelectItem>,
+    /// The filters, with the embedded relation they are on.
+    pub filters: Vec<At<Filter>>,
+    /// The keys of all filters and arguments as they were written, for `PUT`.
+    pub filter_keys: Vec<String>,
+    /// `and=` and `or=`.
+    pub logic: Vec<At<LogicTree>>,
+    /// The parameters `order=`, each with its terms.
+    pub order: Vec<At<Vec<OrderTerm>>>,
+    /// What `limit=` and `offset=` say about the rows of the request itself.
+    pub limit: Option<Range>,
+    /// The same for embedded relations.
+    pub embedded_ranges: Vec<At<Range>>,
+    /// The arguments of a function that is read.
+    pub arguments: Vec<(Ident, String)>,
+    /// `columns=`
+    pub columns: Option<BTreeSet<Ident>>,
+    /// `on_conflict=`
+    pub on_conflict: Option<Vec<Ident>>,
+    /// The parameters sorted by key and escaped anew, for `Content-Location`.
+    pub canonical: String,
+}
+
+/// What a parameter is that has no operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterStyle {
+    /// An error.
+    OperatorNeeded,
+    /// An argument, in a read of a function.
+    OrArgument,
+}
+
+impl QueryParams {
+    /// Parses a query string, without its `?`.
+    ///
+    /// # Errors
+    /// `PGRST100` with the words of PostgREST's parser.
+    pub fn parse(style: FilterStyle, query: &str) -> Result<QueryParams, Error> {
+        let pairs = parse_pairs(query);
+        let order = of_kind(&pairs, Kind::Order)
+            .map(parse_order)
+            .collect::<Result<_, _>>()?;
+        let logic = of_kind(&pairs, Kind::Logic)
+            .map(parse_logic)
+            .collect::<Result<_, _>>()?;
+        let columns = reserved(&pairs, "columns").map(parse_columns).transpose()?;
+        let select = parse_select(reserved(&pairs, "select").unwrap_or("*"))?;
+        let mut filters = Vec::new();
+        let mut arguments = Vec::new();
+        let mut filter_keys = Vec::new();
+        for (key, value) in of_kind(&pairs, Kind::Filter) {
+            match parse_filter(style, key, value)? {
+                FilterOrArgument::Filter(filter) => filters.push(filter),
+                FilterOrArgument::Argument(name) => arguments.push((name, value.to_owned())),
+            }
+            filter_keys.push(key.to_owned());
+        }
+        let on_conflict = reserved(&pairs, "on_conflict")
+            .map(parse_on_conflict)
+            .transpose()?;
+        let (limit, embedded_ranges) = parse_ranges(&pairs)?;
+        let canonical = canonical(query);
+        Ok(QueryParams {
+            select,
+            filters,
+            filter_keys,
+            logic,
+            order,
+            limit,
+            embedded_ranges,
+            arguments,
+            columns,
+            on_conflict,
+            canonical,
+        })
+    }
+}
+
+/// What the last word of a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Reserved,
+    Order,
+    Limit,
+    Offset,
+    Logic,
+    Filter,
+}
+
+fn kind(key: &str) -> Kind {
+    match key {
+        "select" | "columns" | "on_conflict" => Kind::Reserved,
+        _ => match last_word(key) {
+            "order" => Kind::Order,
+            "limit" => Kind::Limit,
+            "offset" => Kind::Offset,
+            "and" | "or" => Kind::Logic,
+            _ => Kind::Filter,
+        },
+    }
+}
+
+fn last_word(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn of_kind<'p>(pairs: &'p [Pair<'_>], wanted: Kind) -> impl Iterator<Item = (&'p str, &'p str)> {
+    pairs
+        .iter()
+        .filter_map(|pair| pair.value.as_deref().map(|value| (&*pair.key, value)))
+        .filter(move |(key, _)| kind(key) == wanted)
+}
+
+/// The value of the first parameter of that name; none if that one has no value.
+fn reserved<'p>(pairs: &'p [Pair<'_>], name: &str) -> Option<&'p str> {
+    pairs.iter().find(|pair| pair.key == name)?.value.as_deref()
+}
+
+/// Parses `text` and reports an error as one of `shown`.
+fn parse<'a, T>(
+    what: &str,
+    shown: &str,
+    text: &'a str,
+    fast: impl FnOnce(&mut Parser<'a, Silent>) -> Parsed<T>,
+    faithful: impl FnOnce(&mut Parser<'a, ParseError>) -> Parsed<T>,
+) -> Result<T, Error> {
+    parser::run(text, fast, faithful).map_err(|error| {
+        let (line, column) = error.position(text);
+        Error::QueryParameter {
+            message: format!("\"failed to parse {what} ({shown})\" (line {line}, column {column})"),
+            details: error.details(),
+        }
+    })
+}
+
+fn parse_path(key: &str) -> Result<(EmbedPath, super::ast::Field), Error> {
+    parse("tree path", key, key, field::tree_path, field::tree_path)
+}
+
+fn parse_order((key, value): (&str, &str)) -> Result<At<Vec<OrderTerm>>, Error> {
+    let (path, _) = parse_path(key)?;
+    let item = parse("order", value, value, order::order, order::order)?;
+    Ok(At { path, item })
+}
+
+/// The operator of the key is put before the value, so that both are one text for the grammar;
+/// the positions in its errors count from there.
+fn parse_logic((key, value): (&str, &str)) -> Result<At<LogicTree>, Error> {
+    let (path, operator) = parse("logic path", key, key, logic::path, logic::path)?;
+    let text = format!("{operator}{value}");
+    let item = parse("logic tree", value, &text, logic::tree, logic::tree)?;
+    Ok(At { path, item })
+}
+
+fn parse_columns(value: &str) -> Result<BTreeSet<Ident>, Error> {
+    let names = parse(
+        "columns parameter",
+        value,
+        value,
+        order::names,
+        order::names,
+    )?;
+    Ok(names.into_iter().collect())
+}
+
+fn parse_on_conflict(value: &str) -> Result<Vec<Ident>, Error> {
+    parse(
+        "on_conflict parameter",
+        value,
+        value,
+        order::names,
+        order::names,
+    )
+}
+
+fn parse_select(value: &str) -> Result<Vec<SelectItem>, Error> {
+    parse(
+        "select parameter",
+        value,
+        value,
+        select::forest,
+        select::forest,
+    )
+}
+
+enum FilterOrArgument {
+    Filter(At<Filter>),
+    Argument(Ident),
+}
+
+fn parse_filter(style: FilterStyle, key: &str, value: &str) -> Result<FilterOrArgument, Error> {
+    let (path, field) = parse_path(key)?;
+    let condition = match style {
+        FilterStyle::OperatorNeeded => Some(parse(
+            "filter",
+            value,
+            value,
+            |p| condition(p, Place::Parameter),
+            |p| condition(p, Place::Parameter),
+        )?),
+        FilterStyle::OrArgument => parse(
+            "filter",
+            value,
+            value,
+            |p| p.option(|p| condition(p, Place::Parameter)),
+            |p| p.option(|p| condition(p, Place::Parameter)),
+        )?,
+    };
+    Ok(match condition {
+        Some((negation, operation)) => FilterOrArgument::Filter(At {
+            path,
+            item: Filter {
+                field,
+                negation,
+                operation,
+            },
+        }),
+        None => FilterOrArgument::Argument(field.name),
+    })
+}
+
+/// The ranges of all levels. A limit and an offset belong together if the rest of their keys is
+/// the same text; of several, the last one counts.
+fn parse_ranges(pairs: &[Pair<'_>]) -> Result<(Option<Range>, Vec<At<Range>>), Error> {
+    let mut levels: Vec<(&str, Option<&str>, Option<&str>)> = Vec::new();
+    for (wanted, pick) in [(Kind::Limit, 0), (Kind::Offset, 1)] {
+        for (key, value) in of_kind(pairs, wanted) {
+            let level = &key[..key.len() - last_word(key).len()];
+            let at = levels.iter().position(|(known, ..)| *known == level);
+            let at = at.unwrap_or_else(|| {
+                levels.push((level, None, None));
+                levels.len() - 1
+            });
+            match pick {
+                0 => levels[at].1 = Some(value),
+                _ => levels[at].2 = Some(value),
+            }
+        }
+    }
+    let mut own = None;
+    let mut embedded = Vec::new();
+    for (level, limit, offset) in levels {
+        let Some(item) = parse_limit_and_offset(limit, offset) else {
+            continue;
+        };
+        if level.is_empty() {
+            own = Some(item);
+        } else {
+            let (path, _) = parse_path(&format!("{level}limit"))?;
+            embedded.push(At { path, item });
+        }
+    }
+    Ok((own, embedded))
+}
+
+#[cfg(test)]
+mod tests;

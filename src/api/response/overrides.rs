@@ -1,0 +1,126 @@
+//! What SQL may say about the response, through `response.status` and `response.headers`.
+//!
+//! Source: PostgREST's documentation, `references/transactions` ("Response Headers" and
+//! "Response Status Code").
+
+use super::{Header, Response};
+use crate::error::{Error, HeaderValue};
+use simd_json::OwnedValue;
+use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar};
+use std::borrow::Cow;
+
+/// Headers that decide where a message ends, or belong to one connection. Letting SQL set them
+/// would let it break the framing for the next request; they are dropped.
+const FRAMING: [&str; 7] = [
+    "connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+];
+
+/// Applies both settings to a response. A header of SQL replaces ours of the same name.
+///
+/// # Errors
+/// `PGRST111` and `PGRST112` if they are not what they must be.
+pub(super) fn apply(
+    response: &mut Response,
+    status: Option<&[u8]>,
+    headers: Option<&[u8]>,
+) -> Result<(), Error> {
+    if let Some(status) = status {
+        response.status = decode_status(status).ok_or(Error::GucStatus)?;
+    }
+    if let Some(headers) = headers {
+        let theirs = decode_headers(headers).ok_or(Error::GucHeaders)?;
+        let is_theirs = |ours: &Header| {
+            theirs.iter().any(|header| header.name.eq_ignore_ascii_case(&ours.name))
+        };
+        response.headers.retain(|ours| !is_theirs(ours));
+        response.headers.extend(theirs);
+    }
+    Ok(())
+}
+
+/// Parity: digits at the start are enough (`decimal` in Response.hs). Statuses that are no final
+/// answer would leave the client waiting, and are refused.
+fn decode_status(text: &[u8]) -> Option<u16> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let status: u16 = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
+    (200..=999).contains(&status).then_some(status)
+}
+
+/// An array of objects with a single key each, whose value is a string.
+fn decode_headers(text: &[u8]) -> Option<Vec<Header>> {
+    let value: OwnedValue = simd_json::to_owned_value(&mut text.to_vec()).ok()?;
+    let mut headers = Vec::new();
+    for item in value.as_array()? {
+        let object = item.as_object()?;
+        let (name, value) = object.iter().next().filter(|_| object.len() == 1)?;
+        let value = value.as_str()?;
+        if is_token(name) && !FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+            let value = HeaderValue::sanitized(value.as_bytes());
+            headers.push(Header { name: Cow::Owned(name.clone()), value });
+        }
+    }
+    Some(headers)
+}
+
+/// RFC 9110, section 5.6.2: what a header name may be made of.
+fn is_token(name: &str) -> bool {
+    let is_token_char = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(is_token_char)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::response::Body;
+
+    fn response() -> Response {
+        let headers = vec![Header::new("Content-Type", "application/json")];
+        Response { status: 200, reason: None, headers, body: Body::LastColumn }
+    }
+
+    #[track_caller]
+    fn check_headers(text: &str, expected: Option<&[(&str, &str)]>) {
+        let mut response = response();
+        let result = apply(&mut response, None, Some(text.as_bytes()));
+        let Some(expected) = expected else {
+            assert!(matches!(result, Err(Error::GucHeaders)), "{text}");
+            return;
+        };
+        result.unwrap();
+        let got: Vec<_> = response.headers.iter().map(|h| (&*h.name, h.value.as_bytes())).collect();
+        let expected: Vec<_> = expected.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
+        assert_eq!(got, expected, "{text}");
+    }
+
+    #[test]
+    fn headers_of_sql_replace_and_extend_ours() {
+        let json = ("Content-Type", "application/json");
+        check_headers("[]", Some(&[json]));
+        check_headers(r#"[{"X-A":"1"},{"X-A":"2"}]"#, Some(&[json, ("X-A", "1"), ("X-A", "2")]));
+        check_headers(r#"[{"content-type":"text/x"}]"#, Some(&[("content-type", "text/x")]));
+    }
+
+    #[test]
+    fn headers_of_sql_cannot_break_the_framing() {
+        let json = ("Content-Type", "application/json");
+        check_headers(r#"[{"Content-Length":"1"},{"transfer-encoding":"chunked"}]"#, Some(&[json]));
+        check_headers(r#"[{"a b":"1"},{"":"1"},{"a\r\nb":"1"}]"#, Some(&[json]));
+        check_headers(r#"[{"x":"a\r\nSet-Cookie: b"}]"#, Some(&[json, ("x", "a  Set-Cookie: b")]));
+    }
+
+    #[test]
+    fn headers_that_are_no_headers_are_an_error() {
+        for text in ["", "{}", "1", "[1]", r#"[{"a":1}]"#, r#"[{"a":"1","b":"2"}]"#, "[{}]", "["] {
+            check_headers(text, None);
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_of_final_answers() {
+        assert_eq!(decode_status(b"418"), Some(418));
+        assert_eq!(decode_status(b"201 Created"), Some(201));
+        for text in [&b"abc"[..], b"", b"-1", b"100", b"99999999", b"0"] {
+            assert_eq!(decode_status(text), None);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The row that a main statement answers with, without its body.
+
+use std::fmt;
+
+/// The columns before the body, in the order in which `query` selects them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResultSet<'a> {
+    /// How many rows there would be without a limit, if it was asked.
+    pub total: Option<i64>,
+    /// How many rows are in the body.
+    pub page: i64,
+    /// What SQL left in the setting `response.headers`.
+    pub headers: Option<&'a [u8]>,
+    /// What SQL left in the setting `response.status`.
+    pub status: Option<&'a [u8]>,
+}
+
+/// The row is not of the shape that the statement asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidResultSet;
+
+impl fmt::Display for InvalidResultSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the main statement answered with another row than it was asked for")
+    }
+}
+
+impl<'a> ResultSet<'a> {
+    /// How many columns come before the body.
+    pub const COLUMNS: usize = 4;
+
+    /// Reads the columns, which are in PostgreSQL's binary format.
+    ///
+    /// # Errors
+    /// If their number or a number's size is another one.
+    pub fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
+        let &[total, page, headers, status] = columns else { return Err(InvalidResultSet) };
+        Ok(ResultSet {
+            total: total.map(decode_int8).transpose()?,
+            page: decode_int8(page.ok_or(InvalidResultSet)?)?,
+            headers,
+            status,
+        })
+    }
+}
+
+fn decode_int8(bytes: &[u8]) -> Result<i64, InvalidResultSet> {
+    bytes.try_into().map(i64::from_be_bytes).map_err(|_| InvalidResultSet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_decoded_and_others_are_refused() {
+        let three = 3_i64.to_be_bytes();
+        let row = [None, Some(&three[..]), None, Some(&b"201"[..])];
+        let decoded = ResultSet::decode(&row).unwrap();
+        assert_eq!(decoded, ResultSet { page: 3, status: Some(b"201"), ..ResultSet::default() });
+        assert!(ResultSet::decode(&row[..3]).is_err());
+        assert!(ResultSet::decode(&[None, None, None, None]).is_err());
+        assert!(ResultSet::decode(&[None, Some(b"3"), None, None]).is_err());
+    }
+}

@@ -1,0 +1,530 @@
+//! The table of all keys, sorted by name.
+//!
+//! The documentation of an entry is what `--example` prints. It says what a value does and, for
+//! our own keys, why the default is what it is. What entries of one type have in common stands
+//! in [`entry`](super::entry).
+
+use std::num::NonZeroUsize;
+
+use super::entry::{
+    bare, bare_or_empty, count, duration, integer, parse_audience, parse_proxy_uri, parse_schemas,
+    parsed, path_in_file, put, quoted, quoted_or_empty, show_secret, split_list,
+};
+use super::{Aliases, Apply, Key, Kind, Origin};
+use crate::config::{
+    ErrorVerbosity, FunctionName, LogLevel, OpenApiMode, Port, SocketMode, TransactionEnd,
+};
+use crate::role_claim::RoleClaimKey;
+use crate::secret::Secret;
+
+/// PostgreSQL allocates no value of 1 GiB or more (MaxAllocSize).
+const POSTGRES_VALUE_MAX: i64 = 0x3FFF_FFFF;
+
+/// PostgreSQL itself takes no more (MAX_BACKENDS).
+const POSTGRES_CONNECTIONS_MAX: i64 = 0x3_FFFF;
+
+/// Every key there is.
+pub const KEYS: &[Key] = &[
+    word!(
+        "admin-server-host",
+        admin_server_host,
+        "The address that the admin server listens on. Unset, it is that of server-host."
+    )
+    .built(),
+    integer(
+        "admin-server-port",
+        i64::MIN,
+        i64::MAX,
+        "The port of the admin server, with its health checks and metrics. Unset, there is no \
+         admin server. It cannot be the same as server-port.",
+        |c, n| c.admin_server_port = Some(Port(n)),
+        |c| bare_or_empty(c.admin_server_port),
+    )
+    .sample("3001")
+    .built(),
+    text!(
+        "admin-server-unix-socket",
+        admin_server_unix_socket,
+        "A Unix socket for the admin server, instead of a port."
+    )
+    .sample("\"/run/corerest/admin.sock\"")
+    .built(),
+    parsed(
+        "admin-server-unix-socket-mode",
+        Kind::Octal,
+        "The access mode of that socket, between 600 and 777.",
+        |c, text| {
+            put(
+                &mut c.admin_server_unix_socket_mode,
+                SocketMode::parse("admin-server-unix-socket-mode", &text),
+            )
+        },
+        |c| quoted(c.admin_server_unix_socket_mode),
+    )
+    .built(),
+    Key {
+        apply: Apply::AppSettings,
+        ..parsed(
+            "app.settings.*",
+            Kind::Prefix,
+            "Settings of the application. Every key with this prefix is set in each transaction \
+             under its full name, for SQL to read with current_setting.",
+            |_, _| Ok(()),
+            |_| quoted(""),
+        )
+    }
+    .sample("\"a value\"")
+    .reloadable()
+    .built(),
+    choice!(
+        "client-error-verbosity",
+        client_error_verbosity,
+        ErrorVerbosity,
+        "How much an error tells the client: with minimal, only its code and message."
+    )
+    .reloadable()
+    .in_database()
+    .built(),
+    boolean!(
+        "db-aggregates-enabled",
+        db_aggregates_enabled,
+        "Allow aggregate functions in select. They can make requests expensive."
+    )
+    .reloadable()
+    .in_database(),
+    text!(
+        "db-anon-role",
+        db_anon_role,
+        "The role for requests without a token. Unset, such requests are refused."
+    )
+    .sample("\"anon\"")
+    .reloadable()
+    .in_database()
+    .built(),
+    word!(
+        "db-channel",
+        db_channel,
+        "The channel whose notifications reload the schema cache and the configuration."
+    )
+    .reloadable(),
+    boolean!(
+        "db-channel-enabled",
+        db_channel_enabled,
+        "Listen on db-channel. Switch it off behind a pooler that works by transaction."
+    )
+    .reloadable(),
+    boolean!(
+        "db-config",
+        db_config,
+        "Read configuration from the database, too."
+    )
+    .reloadable(),
+    Key {
+        apply: Apply::TextOrEmpty(|c, text| {
+            c.db_extra_search_path = match text.as_str() {
+                "" => Vec::new(),
+                _ => split_list(&text),
+            }
+        }),
+        ..list!(
+            "db-extra-search-path",
+            db_extra_search_path,
+            "Schemas that the search path of every request has behind the schema of the request. \
+             They are not exposed. Empty, there are none."
+        )
+    }
+    .reloadable()
+    .in_database()
+    .built(),
+    list!(
+        "db-hoisted-tx-settings",
+        db_hoisted_tx_settings,
+        "Settings of a function that are set for its whole transaction, not only inside of it."
+    )
+    .reloadable()
+    .in_database(),
+    integer(
+        "db-max-rows",
+        i64::MIN,
+        i64::MAX,
+        "The most rows that one request gets. Unset, there is no limit.",
+        |c, n| c.db_max_rows = Some(n),
+        |c| bare_or_empty(c.db_max_rows),
+    )
+    .sample("1000")
+    .alias(Aliases::After("max-rows"))
+    .reloadable()
+    .in_database()
+    .built(),
+    boolean!(
+        "db-plan-enabled",
+        db_plan_enabled,
+        "Answer with the execution plan to Accept: application/vnd.pgrst.plan."
+    )
+    .reloadable()
+    .in_database(),
+    integer(
+        "db-pool",
+        1,
+        POSTGRES_CONNECTIONS_MAX,
+        "The most connections to the database, for requests of all cores together.",
+        |c, n| c.db_pool = NonZeroUsize::new(count(n)).unwrap_or(NonZeroUsize::MIN),
+        |c| bare(c.db_pool),
+    )
+    .built(),
+    seconds!(
+        "db-pool-acquisition-timeout",
+        db_pool_acquisition_timeout,
+        0,
+        "Seconds that a request waits for a connection; then it is answered with 504."
+    )
+    .built(),
+    boolean!(
+        "db-pool-automatic-recovery",
+        db_pool_automatic_recovery,
+        "Connect again after the database was lost. If false, the server ends instead."
+    )
+    .reloadable(),
+    // Parity: the alias wins over the key (Config.hs).
+    seconds!(
+        "db-pool-max-idletime",
+        db_pool_max_idletime,
+        0,
+        "Seconds after which an idle connection to the database is closed."
+    )
+    .alias(Aliases::Before("db-pool-timeout"))
+    .built(),
+    seconds!(
+        "db-pool-max-lifetime",
+        db_pool_max_lifetime,
+        0,
+        "Seconds after which a connection to the database is replaced by a new one."
+    )
+    .built(),
+    function!(
+        "db-pre-config",
+        db_pre_config,
+        "A function that sets configuration in the database, with set_config."
+    )
+    .sample("\"private.pre_config\"")
+    .reloadable()
+    .in_database(),
+    function!(
+        "db-pre-request",
+        db_pre_request,
+        "A function that is called in every transaction before the request itself."
+    )
+    .sample("\"private.check_request\"")
+    .alias(Aliases::After("pre-request"))
+    .reloadable()
+    .in_database()
+    .built(),
+    boolean!(
+        "db-prepared-statements",
+        db_prepared_statements,
+        "Prepare statements. Switch it off behind a pooler that works by transaction and does \
+         not know prepared statements."
+    )
+    .reloadable()
+    .in_database()
+    .built(),
+    function!(
+        "db-root-spec",
+        db_root_spec,
+        "A function that answers requests to / instead of the OpenAPI description."
+    )
+    .sample("\"root\"")
+    .alias(Aliases::After("root-spec"))
+    .reloadable()
+    .in_database(),
+    parsed(
+        "db-schemas",
+        Kind::List,
+        "The schemas that are exposed. The first one is used unless the request names another.",
+        |c, text| put(&mut c.db_schemas, parse_schemas(&text)),
+        |c| quoted(c.db_schemas.join(",")),
+    )
+    .alias(Aliases::After("db-schema"))
+    .reloadable()
+    .in_database()
+    .built(),
+    choice!(
+        "db-tx-end",
+        db_tx_end,
+        TransactionEnd,
+        "How a transaction ends. With allow-override, the header Prefer: tx=commit or \
+         tx=rollback decides."
+    )
+    .in_database()
+    .built(),
+    parsed(
+        "db-uri",
+        Kind::Text,
+        "The connection to PostgreSQL: a URI, or key=value pairs as libpq reads them. What is \
+         missing comes from PGHOST, PGUSER and the like. \"@file\" reads it from a file.",
+        |c, text| put(&mut c.db_uri, Ok(Secret::new(text))),
+        |c| quoted(c.db_uri.expose()),
+    )
+    .built(),
+    milliseconds!(
+        "internal-schema-cache-query-sleep",
+        internal_schema_cache_query_sleep,
+        "Milliseconds to sleep in the queries that load the schema cache."
+    ),
+    milliseconds!(
+        "internal-schema-cache-query-sleep-before-queries",
+        internal_schema_cache_query_sleep_before_queries,
+        "Milliseconds to sleep before the queries that load the schema cache."
+    ),
+    parsed(
+        "jwt-aud",
+        Kind::Text,
+        "The audience that tokens must be meant for. With a colon in it, it must be a URI.",
+        |c, text| put(&mut c.jwt_aud, parse_audience(text)),
+        |c| quoted_or_empty(c.jwt_aud.as_ref()),
+    )
+    .sample("\"https://api.example.com\"")
+    .reloadable()
+    .in_database(),
+    integer(
+        "jwt-cache-max-entries",
+        0,
+        i64::MAX,
+        "The most tokens whose checked signatures are remembered; 0 remembers none.",
+        |c, n| c.jwt_cache_max_entries = count(n),
+        |c| bare(c.jwt_cache_max_entries),
+    )
+    .reloadable()
+    .in_database(),
+    parsed(
+        "jwt-role-claim-key",
+        Kind::Text,
+        "Where a token has its role: a JSONPath (RFC 9535). In a file, each $ is written $$.",
+        |c, text| put(&mut c.jwt_role_claim_key, RoleClaimKey::parse(&text)),
+        |c| quoted(path_in_file(&c.jwt_role_claim_key)),
+    )
+    .alias(Aliases::After("role-claim-key"))
+    .reloadable()
+    .in_database(),
+    parsed(
+        "jwt-secret",
+        Kind::Text,
+        "What tokens are checked with: a secret of at least 32 characters, or a JSON Web Key or \
+         key set. \"@file\" reads it from a file.",
+        |c, text| put(&mut c.jwt_secret, Ok(Some(Secret::new(text.into_bytes())))),
+        show_secret,
+    )
+    .sample("\"at least 32 characters of a secret\"")
+    .reloadable()
+    .in_database(),
+    boolean!(
+        "jwt-secret-is-base64",
+        jwt_secret_is_base64,
+        "Whether jwt-secret is base64."
+    )
+    .alias(Aliases::After("secret-is-base64"))
+    .reloadable()
+    .in_database(),
+    choice!(
+        "log-level",
+        log_level,
+        LogLevel,
+        "What is logged. crit: start and recovery; error: also requests answered with 5xx; \
+         warn: also 4xx; info: all requests; debug: also the inner life of the server."
+    )
+    .reloadable()
+    .built(),
+    boolean!(
+        "log-query",
+        log_query,
+        "Log the SQL of the requests that log-level logs."
+    )
+    .reloadable(),
+    choice!(
+        "openapi-mode",
+        openapi_mode,
+        OpenApiMode,
+        "Whose privileges decide what the OpenAPI description at / shows: those of the role of \
+         the request, nobody's, or disabled for no description at all."
+    )
+    .reloadable()
+    .in_database(),
+    boolean!(
+        "openapi-security-active",
+        openapi_security_active,
+        "Say in the OpenAPI description that requests are authenticated."
+    )
+    .reloadable()
+    .in_database(),
+    parsed(
+        "openapi-server-proxy-uri",
+        Kind::Text,
+        "The address of the API for the OpenAPI description, where a proxy stands before it.",
+        |c, text| put(&mut c.openapi_server_proxy_uri, parse_proxy_uri(text)),
+        |c| quoted_or_empty(c.openapi_server_proxy_uri.as_ref()),
+    )
+    .sample("\"https://api.example.com/v1\"")
+    .in_database(),
+    seconds!(
+        "server-body-timeout",
+        server_body_timeout,
+        1,
+        "Seconds in which some more of a request body must arrive. Only standing still counts, \
+         so that a slow but steady upload is not cut off."
+    )
+    .own(),
+    integer(
+        "server-cores",
+        0,
+        4096,
+        "CPUs to work on, each with its own threads and its own share of db-pool. 0 is all of \
+         them; fewer leave room for PostgreSQL on the same machine.",
+        |c, n| c.server_cores = NonZeroUsize::new(count(n)),
+        |c| bare(c.server_cores.map_or(0, NonZeroUsize::get)),
+    )
+    .own(),
+    list!(
+        "server-cors-allowed-origins",
+        server_cors_allowed_origins,
+        "The origins whose pages may read answers (CORS). Empty, all may."
+    )
+    .in_database(),
+    seconds!(
+        "server-header-timeout",
+        server_header_timeout,
+        1,
+        "Seconds from the first byte of a request to the end of its headers. Headers fit into a \
+         few packets; a client that needs longer is stuck, or holds connections on purpose."
+    )
+    .own(),
+    word!(
+        "server-host",
+        server_host,
+        "The address to listen on: a host or an address, or one of * and *4 (any, IPv4 first), \
+         *6 (any, IPv6 first), !4 (any IPv4), !6 (any IPv6)."
+    )
+    .built(),
+    seconds!(
+        "server-idle-timeout",
+        server_idle_timeout,
+        1,
+        "Seconds after which an idle client connection is closed. It must be longer than the \
+         proxy in front keeps connections, usually 60, or the proxy sends a request into a \
+         connection that is just being closed."
+    )
+    .own(),
+    integer(
+        "server-max-body-bytes",
+        1,
+        POSTGRES_VALUE_MAX,
+        "The largest request body. A body is one parameter of a statement, and PostgreSQL takes \
+         none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
+        |c, n| c.server_max_body_bytes = count(n),
+        |c| bare(c.server_max_body_bytes),
+    )
+    .own(),
+    integer(
+        "server-max-connections",
+        1,
+        i32::MAX as i64,
+        "The most client connections at once; further ones wait to be accepted. The limit of \
+         open files bounds it, too. It keeps the memory bounded, and is far above what a proxy \
+         opens.",
+        |c, n| c.server_max_connections = count(n),
+        |c| bare(c.server_max_connections),
+    )
+    .own(),
+    integer(
+        "server-max-header-bytes",
+        1024,
+        16 * 1024 * 1024,
+        "The longest head of a request: line and headers. URLs with long filters must fit, \
+         which PostgREST takes up to 50 KiB; the default is the next power of two.",
+        |c, n| c.server_max_header_bytes = count(n),
+        |c| bare(c.server_max_header_bytes),
+    )
+    .own(),
+    boolean!(
+        "server-pin-cores",
+        server_pin_cores,
+        "Pin the threads of a core to its CPU, so that their data stays in its caches. Switch \
+         it off where a container may use a share of all CPUs but not whole ones."
+    )
+    .own(),
+    integer(
+        "server-port",
+        i64::MIN,
+        i64::MAX,
+        "The port to listen on. With 0 the system chooses one, which is logged.",
+        |c, n| c.server_port = Port(n),
+        |c| bare(c.server_port),
+    )
+    .built(),
+    boolean!(
+        "server-reuseport",
+        server_reuseport,
+        "Let other processes listen on the same port (SO_REUSEPORT), to replace this one."
+    )
+    .built(),
+    integer(
+        "server-threads-per-core",
+        0,
+        1024,
+        "Threads on each CPU. 0 is one for each connection in the core's share of db-pool, so \
+         that all of them can be busy, and one more that answers the clients meanwhile.",
+        |c, n| c.server_threads_per_core = NonZeroUsize::new(count(n)),
+        |c| bare(c.server_threads_per_core.map_or(0, NonZeroUsize::get)),
+    )
+    .own(),
+    boolean!(
+        "server-timing-enabled",
+        server_timing_enabled,
+        "Tell in the header Server-Timing how long the parts of a request took."
+    )
+    .reloadable()
+    .in_database(),
+    text!(
+        "server-trace-header",
+        server_trace_header,
+        "A request header that is sent back with the answer, to trace requests."
+    )
+    .sample("\"X-Request-Id\"")
+    .reloadable()
+    .in_database()
+    .built(),
+    text!(
+        "server-unix-socket",
+        server_unix_socket,
+        "A Unix socket to listen on, instead of a port."
+    )
+    .sample("\"/run/corerest/corerest.sock\"")
+    .built(),
+    parsed(
+        "server-unix-socket-mode",
+        Kind::Octal,
+        "The access mode of that socket, between 600 and 777.",
+        |c, text| {
+            put(
+                &mut c.server_unix_socket_mode,
+                SocketMode::parse("server-unix-socket-mode", &text),
+            )
+        },
+        |c| quoted(c.server_unix_socket_mode),
+    )
+    .built(),
+    seconds!(
+        "server-write-timeout",
+        server_write_timeout,
+        1,
+        "Seconds in which a client must take some more of its answer. Like with \
+         server-body-timeout, only standing still counts."
+    )
+    .own(),
+    boolean!(
+        "url-use-legacy-target-names",
+        url_use_legacy_target_names,
+        "Let filters name an embedded table although it has an alias in the request."
+    )
+    .reloadable()
+    .in_database(),
+];

@@ -1,0 +1,53 @@
+//! Asking a server to cancel what a session is doing.
+//!
+//! It takes a connection of its own, on which the server answers nothing. That connection is
+//! encrypted if the session is, so that the key does not cross the network in the clear.
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use corerest_wire::pg::{BackendKey, frontend};
+
+use super::address::Address;
+use super::error::{Attempt, Cause, ConnectError};
+use super::open::{OpenOptions, secure_again};
+use super::socket::Socket;
+use super::target::Target;
+use super::tls::io_cause;
+
+/// What identifies a session towards its server, to be used from another thread.
+#[derive(Clone, Debug)]
+pub struct CancelToken {
+    pub(super) address: Address,
+    pub(super) host: String,
+    pub(super) key: BackendKey,
+    pub(super) encrypted: bool,
+}
+
+/// Asks the server to cancel; that it succeeded says only that the request was delivered.
+pub fn cancel(
+    target: &Target,
+    token: &CancelToken,
+    options: &OpenOptions,
+) -> Result<(), ConnectError> {
+    send(target, token, options).map_err(|cause| {
+        ConnectError::Failed(vec![Attempt::new(Some(token.address.clone()), cause)])
+    })
+}
+
+fn send(target: &Target, token: &CancelToken, options: &OpenOptions) -> Result<(), Cause> {
+    let timeout = target.connect_timeout.unwrap_or(options.attempt_timeout);
+    let deadline = Instant::now() + timeout;
+    let socket = Socket::connect(&token.address, &target.keepalive, deadline)?;
+    let mut stream = secure_again(target, socket, token.encrypted, &token.host, &token.address)?;
+    let mut request = Vec::new();
+    frontend::cancel_request(&mut request, token.key);
+    stream
+        .write_all(&request)
+        .map_err(|error| io_cause(&error))?;
+    stream.flush().map_err(|error| io_cause(&error))?;
+    // The server closes when it has passed the request on. Waiting for that keeps a cancel from
+    // hitting the statement after the one it was meant for.
+    let _ = stream.read(&mut [0_u8; 1]);
+    Ok(())
+}

@@ -1,0 +1,494 @@
+//! Opening a session: which hosts, which encryption, and the story of one attempt.
+//!
+//! One attempt is: connect, agree on TLS, send the startup message, authenticate, read on to
+//! ReadyForQuery, check the session's attributes. What follows a failure is libpq's rule:
+//! a server that cannot be reached hands over to the next address and host, one that refuses the
+//! login ends the search; `allow` and `prefer` try the other kind of encryption first.
+//! Invariant: every attempt ends at its deadline.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use corerest_wire::pg::{BackendKey, Message, frontend};
+
+use super::address::{Address, Endpoint};
+use super::attributes::{SessionFacts, TargetSessionAttributes};
+use super::authenticate::{Channel, Credentials, Exchange};
+use super::cancel::CancelToken;
+use super::error::{Attempt, Cause, ConnectError};
+use super::handshake::Handshake;
+use super::password_file::{self, Wanted};
+use super::socket::{Socket, resolve};
+use super::stream::Stream;
+use super::target::{DEFAULT_SOCKET_DIRECTORY, HostOrder, Password, Target};
+use super::tls::{self, TlsMode, TlsNegotiation};
+
+/// How to open sessions, apart from what the user decides.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// How long one attempt may take if the user sets no `connect_timeout`.
+    ///
+    /// libpq waits for ever then; a server that has to answer its own clients cannot.
+    pub attempt_timeout: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions {
+            attempt_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// An authenticated session that waits for its first batch.
+#[derive(Debug)]
+pub struct Session {
+    /// The bytes; nothing of them was read beyond ReadyForQuery.
+    pub stream: Stream,
+    /// What a cancel request needs; poolers may give none.
+    pub key: Option<BackendKey>,
+    /// What the server reported about itself.
+    pub parameters: ServerParameters,
+    /// Where the server is.
+    pub address: Address,
+    /// Things the operator should read, such as a password file that was ignored.
+    pub warnings: Vec<String>,
+    host: String,
+}
+
+impl Session {
+    /// What [`cancel`](super::cancel()) needs, independent of the session's life.
+    pub fn cancel_token(&self) -> Option<CancelToken> {
+        Some(CancelToken {
+            address: self.address.clone(),
+            host: self.host.clone(),
+            key: self.key?,
+            encrypted: self.stream.is_encrypted(),
+        })
+    }
+
+    /// Ends the session politely.
+    pub fn close(mut self) {
+        let mut goodbye = Vec::new();
+        frontend::terminate(&mut goodbye);
+        // Without waiting: a server that does not read must not delay us.
+        if self.stream.set_nonblocking(true).is_ok() {
+            let _ = self.stream.write(&goodbye);
+        }
+        self.stream.shutdown();
+    }
+}
+
+/// The settings that the server reports when a session starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerParameters(Vec<(String, String)>);
+
+impl ServerParameters {
+    /// The value of a reported setting.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The server's version, such as `15.4 (Debian 15.4-1)`.
+    pub fn server_version(&self) -> Option<&str> {
+        self.value("server_version")
+    }
+
+    /// Whether the server is a standby, if it says so (since PostgreSQL 14).
+    pub fn in_hot_standby(&self) -> Option<bool> {
+        self.value("in_hot_standby").map(|value| value == "on")
+    }
+
+    /// Whether transactions are read-only by default, if the server says so (since 14).
+    pub fn default_transaction_read_only(&self) -> Option<bool> {
+        self.value("default_transaction_read_only")
+            .map(|value| value == "on")
+    }
+
+    /// Takes in a ParameterStatus, at the start or later.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        let value = String::from_utf8_lossy(value).into_owned();
+        match self.0.iter_mut().find(|(found, _)| *found == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.into_owned(), value)),
+        }
+    }
+}
+
+/// Opens a session with the first server that will do.
+pub fn open(target: &Target, options: &OpenOptions) -> Result<Session, ConnectError> {
+    let mut failed = Vec::new();
+    for &demand in target.session_attributes.passes() {
+        for endpoint in shuffled(target, &target.endpoints) {
+            let addresses = match resolve(endpoint) {
+                Ok(addresses) => addresses,
+                Err(cause) => {
+                    failed.push(Attempt::new(None, cause));
+                    continue;
+                }
+            };
+            for address in shuffled(target, &addresses) {
+                let place = Place {
+                    target,
+                    options,
+                    endpoint,
+                    address,
+                    demand,
+                };
+                match place.open(&mut failed) {
+                    Ok(session) => return Ok(session),
+                    Err(Next::Address) => {}
+                    Err(Next::Nothing) => return Err(ConnectError::Failed(failed)),
+                }
+            }
+        }
+    }
+    Err(ConnectError::Failed(failed))
+}
+
+/// What to do after all attempts at one address failed.
+enum Next {
+    Address,
+    Nothing,
+}
+
+/// How far an attempt came.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    encrypted: bool,
+    authenticated: bool,
+    warning: Option<String>,
+}
+
+/// One address and what is wanted of it.
+struct Place<'a> {
+    target: &'a Target,
+    options: &'a OpenOptions,
+    endpoint: &'a Endpoint,
+    address: &'a Address,
+    demand: TargetSessionAttributes,
+}
+
+/// Whether an attempt uses TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encryption {
+    None,
+    /// If the server has it; on the same connection without it otherwise.
+    IfOffered,
+    Demanded,
+}
+
+impl Encryption {
+    /// What to try, one after the other. On a Unix socket there is no TLS, as in libpq.
+    fn order(mode: TlsMode, address: &Address) -> &'static [Encryption] {
+        match (address, mode) {
+            (Address::Unix { .. }, _) | (_, TlsMode::Disable) => &[Encryption::None],
+            (_, TlsMode::Allow) => &[Encryption::None, Encryption::Demanded],
+            (_, TlsMode::Prefer) => &[Encryption::IfOffered, Encryption::None],
+            (_, TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull) => {
+                &[Encryption::Demanded]
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    fn open(&self, failed: &mut Vec<Attempt>) -> Result<Session, Next> {
+        let mut next = Next::Address;
+        for &encryption in Encryption::order(self.target.tls.mode, self.address) {
+            let mut progress = Progress::default();
+            let cause = match self.attempt(encryption, &mut progress) {
+                Ok(session) => return Ok(session),
+                Err(cause) => cause,
+            };
+            next = if cause.allows_next_host() {
+                Next::Address
+            } else {
+                Next::Nothing
+            };
+            // Only a login that encryption can make a difference to is tried the other way.
+            let worth_another = match (&cause, encryption) {
+                (Cause::Tls(_), Encryption::IfOffered) => true,
+                (Cause::Server(_), Encryption::IfOffered) => {
+                    progress.encrypted && !progress.authenticated
+                }
+                (Cause::Server(_), Encryption::None) => !progress.authenticated,
+                _ => false,
+            };
+            failed.push(Attempt {
+                address: Some(self.address.clone()),
+                cause,
+                warning: progress.warning,
+            });
+            if !worth_another {
+                break;
+            }
+        }
+        Err(next)
+    }
+
+    fn attempt(&self, encryption: Encryption, progress: &mut Progress) -> Result<Session, Cause> {
+        let timeout = self
+            .target
+            .connect_timeout
+            .unwrap_or(self.options.attempt_timeout);
+        let deadline = Instant::now() + timeout;
+        let socket = Socket::connect(self.address, &self.target.keepalive, deadline)?;
+        let (stream, channel) = secure(
+            self.target,
+            socket,
+            encryption,
+            &self.endpoint.name,
+            self.address,
+        )?;
+        progress.encrypted = stream.is_encrypted();
+        let (password, warning) = self.password();
+        progress.warning = warning;
+        let mut handshake = Handshake::new(stream);
+        let mut startup = Vec::new();
+        let names = [
+            ("user", self.target.user()),
+            ("database", self.target.database()),
+        ];
+        let settings = names.into_iter().chain(self.target.startup_settings());
+        frontend::startup(&mut startup, settings)?;
+        handshake.send(&startup)?;
+        self.authenticate(&mut handshake, &channel, password.as_ref())?;
+        progress.authenticated = true;
+        let (key, parameters) = read_until_ready(&mut handshake)?;
+        check_attributes(&mut handshake, self.demand, &parameters)?;
+        let mut stream = handshake.finish()?;
+        stream
+            .set_deadline(None)
+            .map_err(|error| Cause::of_io(&error))?;
+        Ok(Session {
+            stream,
+            key,
+            parameters,
+            address: self.address.clone(),
+            warnings: progress.warning.take().into_iter().collect(),
+            host: self.endpoint.name.clone(),
+        })
+    }
+
+    /// The password for this host: the given one, else the one of the password file.
+    fn password(&self) -> (Option<Password>, Option<String>) {
+        let target = self.target;
+        match (&target.password, &target.password_file) {
+            (Some(password), _) => (Some(password.clone()), None),
+            (None, None) => (None, None),
+            (None, Some(path)) => {
+                let host = self.endpoint.password_file_host(DEFAULT_SOCKET_DIRECTORY);
+                let wanted = Wanted {
+                    host: &host,
+                    port: self.endpoint.port,
+                    database: target.database(),
+                    user: target.user(),
+                };
+                let found = password_file::load(path, wanted);
+                (found.password, found.warning)
+            }
+        }
+    }
+
+    fn authenticate(
+        &self,
+        handshake: &mut Handshake,
+        channel: &Channel,
+        password: Option<&Password>,
+    ) -> Result<(), Cause> {
+        let mut exchange = Exchange::new(Credentials {
+            user: self.target.user(),
+            password,
+            channel,
+            channel_binding: self.target.channel_binding,
+            methods: &self.target.auth_methods,
+        });
+        let mut out = Vec::new();
+        while !exchange.is_done() {
+            match handshake.receive()? {
+                Message::Authentication(demand) => exchange.on(demand, &mut out)?,
+                Message::ErrorResponse(error) => {
+                    return Err(Cause::Server(error.to_server_error()));
+                }
+                // Poolers send it for `options` they do not know; the session works without.
+                Message::NegotiateProtocolVersion { .. } | Message::NoticeResponse(_) => {}
+                _ => return Err(unexpected()),
+            }
+            handshake.send(&out)?;
+            out.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Agrees on TLS, or on none.
+fn secure(
+    target: &Target,
+    mut socket: Socket,
+    encryption: Encryption,
+    host: &str,
+    address: &Address,
+) -> Result<(Stream, Channel), Cause> {
+    let direct = target.tls.negotiation == TlsNegotiation::Direct;
+    match encryption {
+        Encryption::None => return Ok((Stream::plain(socket), Channel::Plain)),
+        Encryption::Demanded if direct => {}
+        Encryption::IfOffered | Encryption::Demanded => {
+            if !ask_for_tls(&mut socket)? {
+                if encryption == Encryption::Demanded {
+                    let text = "server does not support SSL, but SSL was required";
+                    return Err(Cause::Tls(text.to_owned()));
+                }
+                return Ok((Stream::plain(socket), Channel::Plain));
+            }
+        }
+    }
+    let secured = tls::handshake(socket, &target.tls, host, address)?;
+    Ok((secured.stream, Channel::Tls(secured.end_point_hash)))
+}
+
+/// Like [`secure`], for a second connection to a server of which we know what it speaks.
+pub(super) fn secure_again(
+    target: &Target,
+    socket: Socket,
+    encrypted: bool,
+    host: &str,
+    address: &Address,
+) -> Result<Stream, Cause> {
+    let encryption = if encrypted {
+        Encryption::Demanded
+    } else {
+        Encryption::None
+    };
+    let (stream, _) = secure(target, socket, encryption, host, address)?;
+    Ok(stream)
+}
+
+/// Sends SSLRequest and reads exactly the one byte of the answer.
+///
+/// Reading more would let a man in the middle put plain bytes before the handshake that would
+/// later pass as the server's (CVE-2021-23222). An error message in place of the byte is not
+/// shown, since it did not come over a trusted channel (CVE-2024-10977).
+fn ask_for_tls(socket: &mut Socket) -> Result<bool, Cause> {
+    let mut request = Vec::new();
+    frontend::ssl_request(&mut request);
+    socket
+        .write_all(&request)
+        .map_err(|error| Cause::of_io(&error))?;
+    let mut answer = [0_u8; 1];
+    socket
+        .read_exact(&mut answer)
+        .map_err(|error| Cause::of_io(&error))?;
+    match answer[0] {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        b'E' => Err(Cause::Tls(
+            "server sent an error response during SSL exchange".to_owned(),
+        )),
+        other => Err(Cause::Protocol(format!(
+            "received invalid response to SSL negotiation: 0x{other:02x}"
+        ))),
+    }
+}
+
+/// Reads what follows authentication.
+fn read_until_ready(
+    handshake: &mut Handshake,
+) -> Result<(Option<BackendKey>, ServerParameters), Cause> {
+    let mut key = None;
+    let mut parameters = ServerParameters::default();
+    // A server reports about twenty settings; one that never gets ready is not one.
+    for _ in 0..STARTUP_MESSAGES_MAX {
+        match handshake.receive()? {
+            Message::BackendKeyData(found) => key = Some(found),
+            Message::ParameterStatus { name, value } => parameters.set(name, value),
+            Message::NoticeResponse(_) | Message::NegotiateProtocolVersion { .. } => {}
+            Message::ErrorResponse(error) => return Err(Cause::Server(error.to_server_error())),
+            Message::ReadyForQuery(_) => return Ok((key, parameters)),
+            _ => return Err(unexpected()),
+        }
+    }
+    Err(unexpected())
+}
+
+const STARTUP_MESSAGES_MAX: usize = 1000;
+
+fn check_attributes(
+    handshake: &mut Handshake,
+    demand: TargetSessionAttributes,
+    parameters: &ServerParameters,
+) -> Result<(), Cause> {
+    if matches!(
+        demand,
+        TargetSessionAttributes::Any | TargetSessionAttributes::PreferStandby
+    ) {
+        return Ok(());
+    }
+    let reported = (
+        parameters.default_transaction_read_only(),
+        parameters.in_hot_standby(),
+    );
+    let facts = match reported {
+        (Some(read_only), Some(standby)) => SessionFacts { read_only, standby },
+        _ => ask_for_facts(handshake)?,
+    };
+    demand.check(facts).map_err(Cause::SessionAttributes)
+}
+
+/// For servers before 14, and poolers: asks what they do not report.
+fn ask_for_facts(handshake: &mut Handshake) -> Result<SessionFacts, Cause> {
+    let mut out = Vec::new();
+    frontend::query(
+        &mut out,
+        "SELECT pg_catalog.current_setting('transaction_read_only') = 'on', \
+         pg_catalog.pg_is_in_recovery()",
+    )?;
+    handshake.send(&out)?;
+    let mut facts = None;
+    for _ in 0..STARTUP_MESSAGES_MAX {
+        match handshake.receive()? {
+            Message::DataRow(row) => {
+                let mut truths = row.columns().map(|value| value == Some(&b"t"[..]));
+                facts = truths.next().zip(truths.next());
+            }
+            Message::ErrorResponse(error) => return Err(Cause::Server(error.to_server_error())),
+            Message::ReadyForQuery(_) => {
+                let (read_only, standby) = facts.ok_or_else(unexpected)?;
+                return Ok(SessionFacts { read_only, standby });
+            }
+            Message::RowDescription(_)
+            | Message::CommandComplete(_)
+            | Message::NoticeResponse(_)
+            | Message::ParameterStatus { .. } => {}
+            _ => return Err(unexpected()),
+        }
+    }
+    Err(unexpected())
+}
+
+fn unexpected() -> Cause {
+    Cause::Protocol("unexpected message from the server during startup".to_owned())
+}
+
+/// The items in the order to try them.
+fn shuffled<'i, I>(target: &Target, items: &'i [I]) -> Vec<&'i I> {
+    let mut order: Vec<&I> = items.iter().collect();
+    if target.host_order == HostOrder::Random {
+        // Spreading load needs no cryptography; the standard library's hash keys are random.
+        order.sort_by_cached_key(|item| {
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_usize(std::ptr::from_ref(*item).addr());
+            hasher.finish()
+        });
+    }
+    order
+}
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

@@ -1,0 +1,422 @@
+//! One connection: a batch goes out in one write, its replies come back one by one.
+//!
+//! ```text
+//! idle ──send()──▶ answering ──next()──▶ Row ──take_body()──▶ answering … ──▶ Done ──▶ idle
+//!                      │ any error but the server's own
+//!                      └──▶ broken: is_broken(), never used again
+//! ```
+//! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
+//! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
+//!
+//! Cost of a batch of known statements: one write, one read, no allocation.
+
+use crate::connect::Session;
+use crate::error::{Answered, Error};
+use crate::input::{Input, read_some};
+use crate::prepared::{Lookup, PreparedStatements};
+use corerest_sql::Statement;
+use corerest_wire::pg::{
+    self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
+    Step, TransactionStatus, frontend,
+};
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// A body of which more than this is missing is read straight into the caller's buffer.
+const DIRECT_READ_BYTES_MIN: usize = 8 << 10;
+
+/// Whether statements are prepared under a name and kept (`db-prepared-statements`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// Named, once per connection.
+    Named,
+    /// Unnamed, each time anew: for poolers that move transactions between servers.
+    Unnamed,
+}
+
+/// An open connection.
+pub struct Connection {
+    session: Session,
+    input: Input,
+    output: Vec<u8>,
+    expected: ExpectedReplies,
+    prepared: PreparedStatements,
+    preparation: Preparation,
+    state: State,
+    last_used: Instant,
+}
+
+/// What the connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing: a batch may be sent.
+    Idle,
+    /// A batch is being answered.
+    Answering(Answered),
+    /// A row's last column is being read; so many of its bytes are still to come.
+    InBody(usize),
+    /// Something went wrong that only a new connection can mend.
+    Broken,
+}
+
+/// What [`Connection::next`] has found.
+#[derive(Debug)]
+pub enum Reply<'a> {
+    /// A row of a statement.
+    Row(Row<'a>),
+    /// PostgreSQL refused a statement; [`Reply::Done`] follows.
+    Failed(ServerError),
+    /// The batch is over, and what it wrote is committed, unless it failed or said ROLLBACK.
+    Done,
+}
+
+/// A row, whose last column is taken by [`Connection::take_body`].
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The place of the statement in its batch, from 0.
+    pub statement: usize,
+    /// The columns before the last; inside, `None` is NULL.
+    pub columns: Columns<'a>,
+    /// The length of the last column in bytes; `None` if it is NULL.
+    pub body_bytes: Option<usize>,
+}
+
+impl Connection {
+    /// Takes over a session that is ready for queries.
+    pub fn new(session: Session, preparation: Preparation) -> Connection {
+        Connection {
+            session,
+            input: Input::default(),
+            output: Vec::new(),
+            expected: ExpectedReplies::default(),
+            prepared: PreparedStatements::new(),
+            preparation,
+            state: State::Idle,
+            last_used: Instant::now(),
+        }
+    }
+
+    /// Whether the connection can never be used again.
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
+    /// Whether the connection may be put back: nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// When it was last given back.
+    pub fn last_used(&self) -> Instant {
+        self.last_used
+    }
+
+    /// Notes that it was used until now.
+    pub fn touch(&mut self, now: Instant) {
+        self.last_used = now;
+    }
+
+    /// Whether the server has closed the connection, or said something, while it was idle.
+    pub fn is_stale(&mut self) -> bool {
+        self.state != State::Idle || self.input.len() > 0 || self.session.stream.is_stale()
+    }
+
+    /// Sends the statements of one batch in one write.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
+    pub fn send(&mut self, statements: &[Statement]) -> Result<(), Error> {
+        assert!(self.state == State::Idle, "the last batch was read to its end");
+        self.output.clear();
+        if let Err(error) = self.encode(statements) {
+            self.prepared.forget_unparsed();
+            self.expected.clear();
+            return Err(error.into());
+        }
+        self.state = State::Answering(Answered::NotAtAll);
+        let written = self.session.stream.write_all(&self.output);
+        shrink(&mut self.output);
+        written.map_err(|error| self.lost(error))
+    }
+
+    fn encode(&mut self, statements: &[Statement]) -> Result<(), pg::EncodeError> {
+        for (index, statement) in statements.iter().enumerate() {
+            let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
+            match self.preparation {
+                Preparation::Unnamed => {
+                    frontend::parse(&mut self.output, "", statement.text.as_str())?;
+                    self.expected.push(index, Expected::ParseComplete);
+                    self.encode_execution("", statement, index)?;
+                }
+                Preparation::Named => self.encode_named(statement, index)?,
+            }
+        }
+        frontend::sync(&mut self.output);
+        self.expected.push_sync();
+        Ok(())
+    }
+
+    fn encode_named(
+        &mut self,
+        statement: &Statement,
+        index: StatementIndex,
+    ) -> Result<(), pg::EncodeError> {
+        let name = match self.prepared.look_up(&statement.text) {
+            Lookup::Prepared(name) => name,
+            Lookup::Parse { name, close } => {
+                if let Some(close) = close {
+                    frontend::close_statement(&mut self.output, &close)?;
+                    self.expected.push(index, Expected::CloseComplete);
+                }
+                frontend::parse(&mut self.output, &name, statement.text.as_str())?;
+                self.expected.push(index, Expected::ParseComplete);
+                name
+            }
+        };
+        self.encode_execution(&name, statement, index)
+    }
+
+    fn encode_execution(
+        &mut self,
+        name: &str,
+        statement: &Statement,
+        index: StatementIndex,
+    ) -> Result<(), pg::EncodeError> {
+        frontend::bind(&mut self.output, name, statement.params.iter())?;
+        self.expected.push(index, Expected::BindComplete);
+        frontend::execute(&mut self.output);
+        self.expected.push(index, Expected::Rows);
+        Ok(())
+    }
+
+    /// Blocks until the server has said something that matters. A body that was not taken is
+    /// skipped.
+    ///
+    /// # Errors
+    /// Any error breaks the connection; what PostgreSQL itself reports is a [`Reply::Failed`].
+    pub fn next(&mut self) -> Result<Reply<'_>, Error> {
+        self.skip_body()?;
+        loop {
+            match self.advance()? {
+                Advance::More => {}
+                Advance::Row(head) => return self.lend_row(head).map(Reply::Row),
+                Advance::Failed(error) => {
+                    if error.ends_session() {
+                        self.state = State::Broken;
+                    }
+                    return Ok(Reply::Failed(error));
+                }
+                Advance::Done => return Ok(Reply::Done),
+            }
+        }
+    }
+
+    /// Moves bytes of the current row's last column to the end of `out`, at most `count` of them,
+    /// blocking until they are there, and returns how many are still to come.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks.
+    pub fn take_body(&mut self, out: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
+        let State::InBody(missing) = self.state else { return Ok(0) };
+        let mut wanted = missing.min(count);
+        let remaining = missing - wanted;
+        while wanted > 0 {
+            let buffered = self.input.len().min(wanted);
+            out.extend_from_slice(&self.input.bytes()[..buffered]);
+            self.input.consume(buffered);
+            wanted -= buffered;
+            if wanted >= DIRECT_READ_BYTES_MIN {
+                wanted -= self.read_directly(out, wanted)?;
+            } else if wanted > 0 {
+                self.fill()?;
+            }
+        }
+        self.state = if remaining == 0 {
+            State::Answering(Answered::Partly)
+        } else {
+            State::InBody(remaining)
+        };
+        Ok(remaining)
+    }
+
+    /// Reads once into the caller's buffer, whose length is what has been read at any time.
+    fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<usize, Error> {
+        let start = out.len();
+        out.resize(start + wanted, 0);
+        let count = read_some(&mut self.session.stream, &mut out[start..]);
+        out.truncate(start + *count.as_ref().unwrap_or(&0));
+        count.map_err(|error| self.lost(error))
+    }
+
+    fn skip_body(&mut self) -> Result<(), Error> {
+        while let State::InBody(remaining) = self.state {
+            let buffered = self.input.len().min(remaining);
+            self.input.consume(buffered);
+            self.state = match remaining - buffered {
+                0 => State::Answering(Answered::Partly),
+                rest => State::InBody(rest),
+            };
+            if let State::InBody(_) = self.state {
+                self.fill()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in one message, or finds the beginning of a row.
+    fn advance(&mut self) -> Result<Advance, Error> {
+        let arrived = match self.input.bytes().first() {
+            Some(b'D') => self.row_head()?.map(Advance::Row),
+            _ => self.message()?,
+        };
+        if arrived.is_none() {
+            self.fill()?;
+        }
+        Ok(arrived.unwrap_or(Advance::More))
+    }
+
+    /// The sizes of the row at the front of the input, once all but its last column is there.
+    fn row_head(&mut self) -> Result<Option<RowHead>, Error> {
+        let decoded = pg::decode_row_prefix(self.input.bytes());
+        let head = decoded.map(|prefix| prefix.map(|prefix| RowHead::of(&prefix)));
+        head.map_err(|error| self.broken(error.into()))
+    }
+
+    /// Takes in the message at the front of the input, once all of it is there.
+    fn message(&mut self) -> Result<Option<Advance>, Error> {
+        let (message, length) = match pg::decode(self.input.bytes()) {
+            Ok(Some(decoded)) => decoded,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(self.broken(error.into())),
+        };
+        let step = self.expected.on(&message);
+        let error = match message {
+            Message::ErrorResponse(fields) => Some(fields.to_server_error()),
+            _ => None,
+        };
+        if matches!(message, Message::ParseComplete) {
+            self.prepared.on_parsed();
+        }
+        self.input.consume(length);
+        match step.map_err(|violation| self.broken(violation.into()))? {
+            Step::Failed(_) => {
+                Ok(Some(Advance::Failed(error.expect("only an error fails a batch"))))
+            }
+            Step::Ready(status) => self.on_ready(status).map(Some),
+            Step::Asynchronous | Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
+                Ok(Some(Advance::More))
+            }
+        }
+    }
+
+    fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
+        self.prepared.forget_unparsed();
+        if status == TransactionStatus::Idle {
+            self.state = State::Idle;
+            return Ok(Advance::Done);
+        }
+        self.roll_back()?;
+        Ok(Advance::More)
+    }
+
+    /// Ends a transaction that a failed batch has left open; its reply is read like the others.
+    fn roll_back(&mut self) -> Result<(), Error> {
+        self.output.clear();
+        frontend::parse(&mut self.output, "", "ROLLBACK")?;
+        frontend::bind(&mut self.output, "", [])?;
+        frontend::execute(&mut self.output);
+        frontend::sync(&mut self.output);
+        for expected in [Expected::ParseComplete, Expected::BindComplete, Expected::Rows] {
+            self.expected.push(StatementIndex(0), expected);
+        }
+        self.expected.push_sync();
+        self.session.stream.write_all(&self.output).map_err(|error| self.lost(error))
+    }
+
+    /// Lends the row at the front of the input. Its columns stay in the buffer until the next
+    /// read, so they count as taken already.
+    fn lend_row(&mut self, head: RowHead) -> Result<Row<'_>, Error> {
+        let statement = match self.expected.on_row() {
+            Ok(Step::Row(StatementIndex(index))) => usize::from(index),
+            Ok(_) => unreachable!("on_row() answers with a row"),
+            Err(violation) => return Err(self.broken(violation.into())),
+        };
+        self.state = match head.body_bytes {
+            None | Some(0) => State::Answering(Answered::Partly),
+            Some(length) => State::InBody(length),
+        };
+        let prefix = pg::decode_row_prefix(self.input.take_front(head.bytes))?;
+        let columns = prefix.expect("the same bytes were decoded before").columns;
+        Ok(Row { statement, columns, body_bytes: head.body_bytes })
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        self.input.fill(&mut self.session.stream).map_err(|error| self.lost(error))?;
+        if self.state == State::Answering(Answered::NotAtAll) {
+            self.state = State::Answering(Answered::Partly);
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, source: io::Error) -> Error {
+        let answered = match self.state {
+            State::Answering(answered) => answered,
+            _ => Answered::Partly,
+        };
+        self.broken(Error::Lost { source, answered })
+    }
+
+    fn broken(&mut self, error: Error) -> Error {
+        self.state = State::Broken;
+        error
+    }
+}
+
+/// What one step through the input has brought.
+enum Advance {
+    More,
+    Row(RowHead),
+    Failed(ServerError),
+    Done,
+}
+
+/// The sizes of a row.
+#[derive(Clone, Copy, Debug)]
+struct RowHead {
+    /// Of the message up to the content of its last column.
+    bytes: usize,
+    /// Of that content; `None` if it is NULL.
+    body_bytes: Option<usize>,
+}
+
+impl RowHead {
+    fn of(prefix: &pg::RowPrefix<'_>) -> RowHead {
+        match prefix.last {
+            LastColumn::Missing | LastColumn::Null => {
+                RowHead { bytes: prefix.message_bytes, body_bytes: None }
+            }
+            LastColumn::Value { length, offset, .. } => {
+                RowHead { bytes: offset, body_bytes: Some(length) }
+            }
+        }
+    }
+}
+
+/// A large upload must not keep its memory for the life of the connection.
+fn shrink(output: &mut Vec<u8>) {
+    const KEPT_BYTES_MAX: usize = 64 << 10;
+    if output.capacity() > KEPT_BYTES_MAX {
+        *output = Vec::new();
+    }
+}
+
+impl Drop for Connection {
+    /// Says goodbye, so that the server does not log a lost client. Nobody waits for an answer.
+    fn drop(&mut self) {
+        if self.state != State::Broken {
+            let mut goodbye = Vec::new();
+            frontend::terminate(&mut goodbye);
+            let _ = self.session.stream.write_all(&goodbye);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can go wrong on the way to PostgreSQL, and whether trying again is safe.
+
+use crate::connect::ConnectError;
+use corerest_wire::pg::{DecodeError, EncodeError, ProtocolViolation, ServerError};
+use std::fmt;
+use std::io;
+
+/// A failed batch, or a failed connection.
+#[derive(Debug)]
+pub enum Error {
+    /// PostgreSQL could not be reached.
+    Connect(ConnectError),
+    /// PostgreSQL reported an error; the transaction was rolled back.
+    Server(ServerError),
+    /// The connection broke, so that the outcome of a write is unknown.
+    Lost {
+        /// What the operating system said.
+        source: io::Error,
+        /// Whether the server had begun to answer.
+        answered: Answered,
+    },
+    /// The server sent what the protocol does not allow.
+    Protocol(ProtocolError),
+    /// The batch cannot be written: a parameter is too long, or a name holds a NUL.
+    Encode(EncodeError),
+}
+
+/// How far a batch had come when its connection broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// No byte of an answer had arrived.
+    NotAtAll,
+    /// At least one byte had.
+    Partly,
+}
+
+/// A message that cannot be read, or that nobody expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// The bytes are no message.
+    Decode(DecodeError),
+    /// The message is out of turn.
+    Violation(ProtocolViolation),
+}
+
+/// Whether the same batch may be sent again on another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// If it only reads: the server did not begin to answer.
+    IfReadOnly,
+    /// Never.
+    Never,
+}
+
+impl Error {
+    /// Whether the same batch may be sent again on another connection.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Error::Lost { answered: Answered::NotAtAll, .. } => Retry::IfReadOnly,
+            _ => Retry::Never,
+        }
+    }
+
+    /// The text for the `details` of an error response.
+    pub fn details(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Connect(error) => write!(f, "{error}"),
+            Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
+            Error::Lost { source, .. } => write!(f, "the connection to the server was lost: {source}"),
+            Error::Protocol(ProtocolError::Decode(error)) => write!(f, "{error}"),
+            Error::Protocol(ProtocolError::Violation(error)) => write!(f, "{error}"),
+            Error::Encode(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Error {
+        Error::Encode(error)
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Error {
+        Error::Protocol(ProtocolError::Decode(error))
+    }
+}
+
+impl From<ProtocolViolation> for Error {
+    fn from(error: ProtocolViolation) -> Error {
+        Error::Protocol(ProtocolError::Violation(error))
+    }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Error {
+        Error::Connect(error)
+    }
+}

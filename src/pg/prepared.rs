@@ -1,0 +1,127 @@
+//! Which statements a connection has prepared, by their text.
+//!
+//! ```text
+//! unknown ──name()──▶ parsing ──on_parsed()──▶ prepared ──(least recently used)──▶ closed
+//!                        └──forget_unparsed(): the batch failed before it──▶ unknown
+//! ```
+//! Invariant: a text is believed to be prepared only after the server has said so, or within the
+//! batch that prepares it. Names are never used twice on a connection.
+
+use corerest_sql::SqlText;
+use lru::LruCache;
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+
+/// How many statements a connection keeps. A backend spends some 20–100 KiB on each, so this is
+/// at most 20 MiB per connection, and more shapes of requests than most APIs see in a day.
+const PREPARED_MAX: NonZeroUsize = NonZeroUsize::new(200).expect("the number is not zero");
+
+/// The prepared statements of one connection.
+#[derive(Debug)]
+pub(crate) struct PreparedStatements {
+    names: LruCache<SqlText, u64>,
+    parsing: VecDeque<SqlText>,
+    next: u64,
+}
+
+/// What has to be sent so that a statement can be bound.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// Nothing: it is prepared under this name.
+    Prepared(String),
+    /// A Parse with this name, and a Close for the one that had to make room.
+    Parse {
+        /// The new name.
+        name: String,
+        /// The name that must be closed, if there is one.
+        close: Option<String>,
+    },
+}
+
+impl PreparedStatements {
+    pub(crate) fn new() -> PreparedStatements {
+        let names = LruCache::new(PREPARED_MAX);
+        PreparedStatements { names, parsing: VecDeque::new(), next: 0 }
+    }
+
+    /// The name under which a statement is, or is about to be, prepared.
+    pub(crate) fn look_up(&mut self, text: &SqlText) -> Lookup {
+        if let Some(&number) = self.names.get(text) {
+            return Lookup::Prepared(statement_name(number));
+        }
+        let number = self.next;
+        self.next += 1;
+        let evicted = self.names.push(text.clone(), number);
+        self.parsing.push_back(text.clone());
+        Lookup::Parse {
+            name: statement_name(number),
+            close: evicted.map(|(_, number)| statement_name(number)),
+        }
+    }
+
+    /// The server has confirmed the oldest Parse.
+    pub(crate) fn on_parsed(&mut self) {
+        self.parsing.pop_front();
+    }
+
+    /// The batch is over: what was not confirmed by now was skipped.
+    pub(crate) fn forget_unparsed(&mut self) {
+        for text in self.parsing.drain(..) {
+            self.names.pop(&text);
+        }
+    }
+}
+
+fn statement_name(number: u64) -> String {
+    format!("s{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corerest_sql::SqlBuf;
+
+    fn text(number: usize) -> SqlText {
+        let mut out = SqlBuf::new();
+        for _ in 0..number {
+            corerest_sql::sql!(out, "x");
+        }
+        out.finish().text
+    }
+
+    fn parse(name: &str, close: Option<&str>) -> Lookup {
+        Lookup::Parse { name: name.into(), close: close.map(Into::into) }
+    }
+
+    #[test]
+    fn a_statement_is_parsed_once() {
+        let mut prepared = PreparedStatements::new();
+        assert_eq!(prepared.look_up(&text(1)), parse("s0", None));
+        prepared.on_parsed();
+        prepared.forget_unparsed();
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared("s0".into()));
+    }
+
+    #[test]
+    fn a_parse_that_was_skipped_is_sent_again_under_a_new_name() {
+        let mut prepared = PreparedStatements::new();
+        prepared.look_up(&text(1));
+        prepared.look_up(&text(2));
+        prepared.on_parsed();
+        prepared.forget_unparsed();
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared("s0".into()));
+        assert_eq!(prepared.look_up(&text(2)), parse("s2", None));
+    }
+
+    #[test]
+    fn the_least_recently_used_statement_makes_room() {
+        let mut prepared = PreparedStatements::new();
+        for number in 0..PREPARED_MAX.get() {
+            prepared.look_up(&text(number));
+            prepared.on_parsed();
+        }
+        prepared.look_up(&text(0));
+        let name = format!("s{PREPARED_MAX}");
+        assert_eq!(prepared.look_up(&text(PREPARED_MAX.get())), parse(&name, Some("s1")));
+    }
+}

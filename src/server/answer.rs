@@ -1,0 +1,180 @@
+//! Asks PostgreSQL, and writes the response while it answers.
+//!
+//! One flight: the batch goes out in one write, the replies are read until the connection is idle
+//! again. The response is complete in the client's output only when the transaction has ended, so
+//! that nobody is told of something that was then rolled back. A large body of a read is the
+//! exception: its rows are final when they arrive, and memory must not depend on its size.
+
+use crate::handle::{BODY_CHUNK_BYTES, Desk};
+use crate::log;
+use crate::reply::{Facts, write_head, write_response};
+use corerest_api::error::{DatabaseError, Error as ApiError};
+use corerest_api::query::{AccessMode, Batch};
+use corerest_api::response::{Body, ResultSet};
+use corerest_api::{Pending, finish};
+use corerest_pg::{Connection, Error, Lease, Reply, Retry, Row};
+use corerest_wire::pg::ServerError;
+
+/// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
+/// frees the connection before the client has read a byte.
+const PASSED_ON_BYTES_MIN: usize = 256 << 10;
+
+/// How much of the response is in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// All of it; the connection is idle.
+    Completely,
+    /// The head, and the beginning of the body.
+    BodyFollows {
+        /// How many bytes of it are still with PostgreSQL.
+        missing: usize,
+    },
+}
+
+/// Sends the batch and appends the response to `out`, be it a success or an error.
+pub(crate) fn ask(
+    desk: &Desk<'_>,
+    lease: &mut Lease,
+    batch: &Batch,
+    pending: &Pending,
+    facts: &Facts<'_>,
+    out: &mut Vec<u8>,
+) -> Asked {
+    let start = out.len();
+    let asked = converse(lease, batch, pending, facts, out).or_else(|error| {
+        // A connection that died while it was idle is found out only by using it.
+        if error.retry() == Retry::IfReadOnly && batch.access == AccessMode::ReadOnly {
+            lease.reset();
+            out.truncate(start);
+            converse(lease, batch, pending, facts, out)
+        } else {
+            Err(error)
+        }
+    });
+    asked.unwrap_or_else(|error| {
+        lease.reset();
+        out.truncate(start);
+        desk.health.suspect();
+        log::error(&format!("A request failed: {error}"));
+        write_response(out, &pending.error(&api_error(&error)), facts);
+        Asked::Completely
+    })
+}
+
+/// Reads what is left of a batch whose body has been passed on.
+pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
+    while !matches!(connection.next()?, Reply::Done) {
+        if connection.is_broken() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn converse(
+    lease: &mut Lease,
+    batch: &Batch,
+    pending: &Pending,
+    facts: &Facts<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Asked, Error> {
+    let start = out.len();
+    let connection = lease.connection()?;
+    connection.send(&batch.statements)?;
+    let mut estimate = None;
+    loop {
+        match connection.next()? {
+            Reply::Row(row) if row.statement == batch.main => {
+                let written = write_main_row(row, batch, pending, estimate.as_deref(), facts, out);
+                let missing = written.take(connection, out)?;
+                if missing > 0 {
+                    return Ok(Asked::BodyFollows { missing });
+                }
+            }
+            Reply::Row(row) if Some(row.statement) == batch.estimate => {
+                let mut answer = Vec::new();
+                connection.take_body(&mut answer, usize::MAX)?;
+                estimate = Some(answer);
+            }
+            Reply::Row(_) => {}
+            Reply::Failed(error) => {
+                out.truncate(start);
+                write_response(out, &pending.database_error(database_error(error)), facts);
+                if connection.is_broken() {
+                    return Ok(Asked::Completely);
+                }
+            }
+            Reply::Done => return Ok(Asked::Completely),
+        }
+    }
+}
+
+/// What is to be done with the last column of the main row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyUse {
+    /// It is not sent.
+    Skip,
+    /// It is copied into the output.
+    Copy,
+    /// Its beginning is copied, and the rest passed on.
+    PassOn,
+}
+
+impl BodyUse {
+    /// Takes what is wanted of the column, and returns how much will be taken later.
+    fn take(self, connection: &mut Connection, out: &mut Vec<u8>) -> Result<usize, Error> {
+        match self {
+            BodyUse::Skip => Ok(0),
+            BodyUse::Copy => connection.take_body(out, usize::MAX),
+            BodyUse::PassOn => connection.take_body(out, BODY_CHUNK_BYTES),
+        }
+    }
+}
+
+/// Writes the response up to the last column of the row.
+fn write_main_row(
+    row: Row<'_>,
+    batch: &Batch,
+    pending: &Pending,
+    estimate: Option<&[u8]>,
+    facts: &Facts<'_>,
+    out: &mut Vec<u8>,
+) -> BodyUse {
+    let mut columns = [None; ResultSet::COLUMNS];
+    let count = row.columns.len();
+    for (column, value) in columns.iter_mut().zip(row.columns) {
+        *column = value;
+    }
+    let body_bytes = row.body_bytes.unwrap_or(0);
+    let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
+    if response.body != Body::LastColumn || !facts.sends_body(response.status) {
+        write_response(out, &response, facts);
+        return BodyUse::Skip;
+    }
+    write_head(out, &response, facts, body_bytes);
+    if body_bytes > PASSED_ON_BYTES_MIN && batch.access == AccessMode::ReadOnly {
+        BodyUse::PassOn
+    } else {
+        BodyUse::Copy
+    }
+}
+
+fn database_error(error: ServerError) -> DatabaseError {
+    DatabaseError {
+        code: error.code,
+        message: error.message,
+        detail: error.detail,
+        hint: error.hint,
+        authenticated: false,
+    }
+}
+
+fn api_error(error: &Error) -> ApiError {
+    match error {
+        Error::Connect(error) => ApiError::DatabaseConnection { details: Some(error.to_string()) },
+        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) => {
+            ApiError::DatabaseClient { details: Some(error.to_string()) }
+        }
+        Error::Encode(error) => ApiError::Internal { details: error.to_string() },
+    }
+}

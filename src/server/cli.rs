@@ -1,0 +1,95 @@
+//! The command line.
+
+use argh::FromArgs;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// CoreREST: a REST API for a PostgreSQL database. Without FILENAME, the configuration comes from
+/// the environment (PGRST_*).
+#[derive(Debug, FromArgs, PartialEq, Eq)]
+#[argh(help_triggers("-h", "--help"))]
+pub(crate) struct Cli {
+    /// show the version
+    #[argh(switch, short = 'v')]
+    pub(crate) version: bool,
+
+    /// show an example configuration file
+    #[argh(switch, short = 'e')]
+    pub(crate) example: bool,
+
+    /// show the configuration that is in effect, and exit
+    #[argh(switch)]
+    pub(crate) dump_config: bool,
+
+    /// the configuration file
+    #[argh(positional, arg_name = "FILENAME")]
+    pub(crate) file: Option<String>,
+}
+
+/// Reads the command line. `+RTS … -RTS`, which users pass to PostgREST's runtime, is left out.
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Cli, argh::EarlyExit> {
+    let kept = without_runtime_options(arguments);
+    let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+    Cli::from_args(&["corerest"], &kept)
+}
+
+/// Prints what argh has to say: the help on standard output, or what is wrong on standard error.
+pub(crate) fn print_exit(exit: &argh::EarlyExit) -> ExitCode {
+    match exit.status {
+        Ok(()) => {
+            let _ = writeln!(std::io::stdout(), "{}", exit.output);
+            ExitCode::SUCCESS
+        }
+        Err(()) => {
+            let _ = writeln!(std::io::stderr(), "{}\nTry --help.", exit.output.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn without_runtime_options(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut inside = false;
+    for argument in arguments {
+        match argument.as_str() {
+            "+RTS" => inside = true,
+            "-RTS" => inside = false,
+            _ if !inside => kept.push(argument),
+            _ => {}
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(arguments: &str, expected: Option<Cli>) {
+        let words = arguments.split_whitespace().map(str::to_owned);
+        assert_eq!(parse(words).ok(), expected, "{arguments}");
+    }
+
+    fn cli() -> Cli {
+        Cli { version: false, example: false, dump_config: false, file: None }
+    }
+
+    #[test]
+    fn options_and_a_file_are_understood() {
+        check("", Some(cli()));
+        check("my.conf", Some(Cli { file: Some("my.conf".into()), ..cli() }));
+        check("-v", Some(Cli { version: true, ..cli() }));
+        check("--example", Some(Cli { example: true, ..cli() }));
+        let dump = Cli { dump_config: true, file: Some("my.conf".into()), ..cli() };
+        check("--dump-config my.conf", Some(dump));
+        check("--no-such-option", None);
+        check("a b", None);
+    }
+
+    #[test]
+    fn options_of_the_haskell_runtime_are_tolerated() {
+        check("+RTS -T -N4 -RTS my.conf", Some(Cli { file: Some("my.conf".into()), ..cli() }));
+        check("my.conf +RTS -T", Some(Cli { file: Some("my.conf".into()), ..cli() }));
+    }
+}

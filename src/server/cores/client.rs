@@ -1,0 +1,144 @@
+//! One client: its socket, what it has sent, and what it is still to be sent.
+//!
+//! ```text
+//!            readable                     written
+//! resting ─────────────▶ being served ─────────────▶ resting
+//!    │                    │        │ no connection free
+//!    │ deadline           │        └──▶ parked ──▶ being served
+//!    └──▶ closed ◀────────┘ error, end, Connection: close
+//! ```
+//! A client is owned by exactly one place at a time: the table of its core while it rests, the
+//! thread that serves it, or the queue of parked requests. So it needs no lock.
+
+use crate::net::{Sent, Socket};
+use corerest_pg::Lease;
+use corerest_wire::http;
+use std::time::Instant;
+
+/// Names a client towards epoll: its place in the table of its core, and how often that place was
+/// used before, so that a late event for an earlier client is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(u64);
+
+impl Token {
+    pub(crate) fn new(index: usize, generation: u32) -> Token {
+        let index = u32::try_from(index).expect("a table has fewer than 2^32 places");
+        Token(u64::from(generation) << 32 | u64::from(index))
+    }
+
+    pub(crate) fn from_event(number: u64) -> Token {
+        Token(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn index(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// A connected client.
+pub(crate) struct Client {
+    /// Its place in the table of its core.
+    pub(crate) token: Token,
+    /// Its core, to which it returns wherever it is served.
+    pub(crate) home: usize,
+    /// Its socket.
+    pub(crate) socket: Socket,
+    /// The requests it sends.
+    pub(crate) requests: http::Connection,
+    /// When its patience, or ours, ends.
+    pub(crate) deadline: Instant,
+    /// What it was doing when the deadline was set.
+    pub(crate) phase: http::Phase,
+    /// Responses that are not yet written.
+    pub(crate) output: Output,
+    /// The rest of a large body, which is still with PostgreSQL.
+    pub(crate) body: Option<PendingBody>,
+    /// Whether more requests are read after the output is written.
+    pub(crate) after: After,
+}
+
+/// A body that is passed on as it comes.
+pub(crate) struct PendingBody {
+    /// The connection that it comes from.
+    pub(crate) lease: Lease,
+    /// How many bytes are missing.
+    pub(crate) missing: usize,
+}
+
+/// What happens when everything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request.
+    KeepAlive,
+    /// The connection is closed, as was announced.
+    Close,
+    /// The client was refused; what it still sends is thrown away before the connection is closed.
+    Drain,
+}
+
+/// Bytes to a client, of which the first ones may be written already.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// All bytes.
+    pub(crate) bytes: Vec<u8>,
+    written: usize,
+}
+
+/// How far writing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Everything is written.
+    Completely,
+    /// The client takes no more now.
+    Partly,
+    /// The client is gone.
+    Failed,
+}
+
+impl Output {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.written = 0;
+    }
+
+    /// Writes until everything is written or the client takes no more.
+    pub(crate) fn flush(&mut self, socket: &Socket) -> Flushed {
+        while self.written < self.bytes.len() {
+            match socket.send(&self.bytes[self.written..]) {
+                Sent::Bytes(count) => self.written += count,
+                Sent::WouldBlock => return Flushed::Partly,
+                Sent::Closed => return Flushed::Failed,
+            }
+        }
+        self.clear();
+        Flushed::Completely
+    }
+}
+
+impl Client {
+    pub(crate) fn new(token: Token, home: usize, socket: Socket, deadline: Instant) -> Client {
+        Client {
+            token,
+            home,
+            socket,
+            requests: http::Connection::new(),
+            deadline,
+            phase: http::Phase::Idle,
+            output: Output::default(),
+            body: None,
+            after: After::KeepAlive,
+        }
+    }
+}

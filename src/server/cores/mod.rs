@@ -1,0 +1,297 @@
+//! Cores: a CPU's threads, its clients, and its connections to PostgreSQL.
+//!
+//! The threads of a core are leader and followers by turns. Whichever is free waits in epoll; the
+//! one that gets a ready client owns it, reads, plans, blocks on PostgreSQL, writes, and waits
+//! again. There is no hand-off on this path, and no lock held across a system call.
+//!
+//! Invariant: a core has more threads than connections to PostgreSQL. A thread blocks only with a
+//! connection in hand, so one thread is always free for the other clients, and a slow query delays
+//! nobody but its own client. A request that finds no connection is parked ([`parking`]).
+
+pub(crate) mod client;
+mod clients;
+mod parking;
+pub(crate) mod placement;
+mod worker;
+
+use crate::health::Health;
+use crate::net::{Alarm, Bell, Interest, Listener, Poll, Socket};
+use crate::handle;
+use crate::snapshot::{Publication, Snapshot};
+use client::{Client, Token};
+use clients::Clients;
+use corerest_pg::Pool;
+use corerest_wire::http;
+use parking::Parking;
+use placement::{Share, emptiest};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use worker::Worker;
+
+/// How often deadlines of clients are looked at. They are whole seconds, and nobody can tell
+/// whether an idle connection was closed after 75 or after 76 of them.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Tokens of what is not a client. Clients' tokens would need a table of 2^32 places to reach them.
+const LISTENER: u64 = u64::MAX;
+const BELL: u64 = u64::MAX - 1;
+const ALARM: u64 = u64::MAX - 2;
+
+/// Everything that can wake a thread of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    /// A resting client can be read from, or written to.
+    Client(Token),
+    /// A new client waits.
+    Listener,
+    /// Another core has parked a request, or the server is stopping.
+    Bell,
+    /// Deadlines are due.
+    Alarm,
+    /// Nothing, for as long as the thread wanted to wait.
+    Nothing,
+}
+
+/// The deadlines of clients, from the `server-*-timeout` keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// With a client that has no request.
+    pub(crate) idle: Duration,
+    /// With a head that has begun.
+    pub(crate) header: Duration,
+    /// With a body of which nothing comes.
+    pub(crate) body: Duration,
+    /// With a client that takes nothing of its response.
+    pub(crate) write: Duration,
+    /// With a request that waits for a connection.
+    pub(crate) acquisition: Duration,
+}
+
+/// What all cores share. On the fast path it is only read.
+pub(crate) struct Cores {
+    cores: Vec<Core>,
+    parking: Parking<ParkedRequest>,
+    listener: Mutex<Option<Arc<Listener>>>,
+    publication: Publication,
+    pub(crate) health: Arc<Health>,
+    pub(crate) patience: Patience,
+    pub(crate) limits: http::Limits,
+    clients_max: usize,
+    stopping: AtomicBool,
+    /// A file descriptor to give away when there are no more, so that a client can be accepted
+    /// and told so instead of being left waiting.
+    spare: Mutex<Option<OwnedFd>>,
+}
+
+/// One CPU's share.
+pub(crate) struct Core {
+    share: Share,
+    poll: Poll,
+    bell: Bell,
+    alarm: Alarm,
+    clients: Mutex<Clients>,
+    client_count: AtomicUsize,
+    pub(crate) pool: Arc<Pool>,
+}
+
+/// A client whose request waits for a connection.
+struct ParkedRequest {
+    client: Box<Client>,
+    parked: Box<handle::Parked>,
+}
+
+/// What the cores are made of.
+pub(crate) struct CoresSettings {
+    /// What the first requests are answered from.
+    pub(crate) snapshot: Snapshot,
+    /// How PostgreSQL is, and whom to tell that it may be gone.
+    pub(crate) health: Arc<Health>,
+    /// The deadlines of clients.
+    pub(crate) patience: Patience,
+    /// The limits of requests.
+    pub(crate) limits: http::Limits,
+    /// How many clients may be connected.
+    pub(crate) clients_max: usize,
+}
+
+impl Cores {
+    /// Makes cores that have no threads yet.
+    pub(crate) fn new(
+        settings: CoresSettings,
+        shares: &[Share],
+        pool: impl Fn(&Share) -> Pool,
+    ) -> io::Result<Cores> {
+        let cores = shares.iter().map(|share| Core::new(*share, pool(share)));
+        Ok(Cores {
+            cores: cores.collect::<io::Result<_>>()?,
+            parking: Parking::new(),
+            listener: Mutex::new(None),
+            publication: Publication::new(settings.snapshot),
+            health: settings.health,
+            patience: settings.patience,
+            limits: settings.limits,
+            clients_max: settings.clients_max,
+            stopping: AtomicBool::new(false),
+            spare: Mutex::new(spare_descriptor()),
+        })
+    }
+
+    /// Starts the threads.
+    pub(crate) fn start(self: &Arc<Cores>, pin: bool) -> io::Result<Vec<thread::JoinHandle<()>>> {
+        let mut threads = Vec::new();
+        for (index, core) in self.cores.iter().enumerate() {
+            core.alarm.set(TICK)?;
+            for number in 0..core.share.threads {
+                let cores = Arc::clone(self);
+                let cpu = pin.then_some(core.share.cpu);
+                let builder = thread::Builder::new().name(format!("core{index}-{number}"));
+                threads.push(builder.spawn(move || Worker::new(cores, index).run(cpu))?);
+            }
+        }
+        Ok(threads)
+    }
+
+    /// Opens the doors: every core takes clients from this socket.
+    pub(crate) fn listen(&self, listener: Listener) -> io::Result<()> {
+        let listener = Arc::new(listener);
+        *lock(&self.listener) = Some(Arc::clone(&listener));
+        self.cores.iter().try_for_each(|core| core.poll.add_shared(&*listener, LISTENER))
+    }
+
+    /// Whether clients can reach the server.
+    pub(crate) fn is_reachable(&self) -> bool {
+        lock(&self.listener).as_ref().is_some_and(|listener| listener.is_reachable())
+    }
+
+    /// Stops accepting. Threads end when their core has no more clients.
+    pub(crate) fn stop(&self) {
+        let listener = lock(&self.listener).take();
+        if let Some(listener) = listener {
+            for core in &self.cores {
+                let _ = core.poll.remove(&*listener);
+            }
+        }
+        self.stopping.store(true, Ordering::SeqCst);
+        self.cores.iter().for_each(|core| core.bell.ring());
+    }
+
+    /// Replaces what requests are answered from.
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.publication.publish(snapshot);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether no more clients are taken.
+    fn is_full(&self) -> bool {
+        self.client_counts().sum::<usize>() >= self.clients_max
+    }
+
+    fn client_counts(&self) -> impl Iterator<Item = usize> {
+        self.cores.iter().map(|core| core.client_count.load(Ordering::Relaxed))
+    }
+
+    /// Brings a new client to the core with the fewest.
+    fn place(&self, fd: OwnedFd) {
+        let home = emptiest(self.client_counts());
+        let core = &self.cores[home];
+        let socket = Socket::new(fd);
+        core.client_count.fetch_add(1, Ordering::Relaxed);
+        let mut clients = lock(&core.clients);
+        let token = clients.reserve();
+        let deadline = Instant::now() + self.patience.idle;
+        clients.rest(Box::new(Client::new(token, home, socket.clone(), deadline)));
+        drop(clients);
+        if core.poll.add(&socket, token.number(), Interest::Read).is_err() {
+            // Out of memory for epoll: the client is dropped like any other that cannot be kept.
+            if let Some(client) = core.take(token) {
+                self.close(client);
+            }
+        }
+    }
+
+    /// Brings a client back to its core, to wait there.
+    fn rest(&self, client: Box<Client>, interest: Interest) {
+        let core = &self.cores[client.home];
+        // The socket is held until it is registered again: should the client expire in between,
+        // its number is not given to another one.
+        let socket = client.socket.clone();
+        let token = client.token;
+        lock(&core.clients).rest(client);
+        if core.poll.rearm(&socket, token.number(), interest).is_err() {
+            if let Some(client) = core.take(token) {
+                self.close(client);
+            }
+        }
+    }
+
+    /// Ends a client's connection.
+    fn close(&self, client: Box<Client>) {
+        let core = &self.cores[client.home];
+        let token = client.token;
+        drop(client);
+        lock(&core.clients).release(token);
+        core.client_count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Wakes the other cores that have a free connection for a parked request.
+    fn offer_parked(&self, from: usize) {
+        for (index, core) in self.cores.iter().enumerate() {
+            if index != from && core.pool.has_room() {
+                core.bell.ring();
+                return;
+            }
+        }
+    }
+}
+
+impl Core {
+    fn new(share: Share, pool: Pool) -> io::Result<Core> {
+        let poll = Poll::new()?;
+        let bell = Bell::new()?;
+        let alarm = Alarm::new()?;
+        poll.add_shared(&bell, BELL)?;
+        poll.add_shared(&alarm, ALARM)?;
+        Ok(Core {
+            share,
+            poll,
+            bell,
+            alarm,
+            clients: Mutex::new(Clients::default()),
+            client_count: AtomicUsize::new(0),
+            pool: Arc::new(pool),
+        })
+    }
+
+    fn wait(&self, at_most: Option<Duration>) -> Event {
+        // The only errors are those of a wrong call: the descriptor is valid while we live.
+        match self.poll.wait(at_most).expect("the epoll instance is open") {
+            None => Event::Nothing,
+            Some(LISTENER) => Event::Listener,
+            Some(BELL) => Event::Bell,
+            Some(ALARM) => Event::Alarm,
+            Some(number) => Event::Client(Token::from_event(number)),
+        }
+    }
+
+    fn take(&self, token: Token) -> Option<Box<Client>> {
+        lock(&self.clients).take(token)
+    }
+}
+
+/// A panic while the lock was held would have been a bug of ours; the data is a table or a queue
+/// whose operations do not leave it half done, so the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spare_descriptor() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}

@@ -1,0 +1,92 @@
+//! Who goes where: how many cores, threads and connections there are, and which core a new client
+//! joins. Pure functions over plain numbers.
+
+/// How a server is divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Division {
+    /// The shares, one per core.
+    pub(crate) cores: Vec<Share>,
+}
+
+/// What belongs to a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// The CPU that its threads are pinned to.
+    pub(crate) cpu: usize,
+    /// Its connections to PostgreSQL.
+    pub(crate) connections: usize,
+    /// Its threads: more than connections, so that one is always free for the clients.
+    pub(crate) threads: usize,
+}
+
+/// Divides connections over cores.
+///
+/// `cores` and `threads` are what the configuration asks for, if it does. There are never more
+/// cores than connections, since a core without one could answer nothing; and a core whose threads
+/// are limited leaves connections unused rather than let all of its threads block at once.
+pub(crate) fn divide(
+    cpus: &[usize],
+    cores: Option<usize>,
+    threads: Option<usize>,
+    connections: usize,
+) -> Division {
+    let connections = connections.max(1);
+    let count = cores.unwrap_or(cpus.len()).clamp(1, connections);
+    let share = |index: usize| {
+        let evenly = connections / count + usize::from(index < connections % count);
+        let threads = threads.map_or(evenly + 1, |threads| threads.max(2));
+        Share { cpu: cpus[index % cpus.len()], connections: evenly.min(threads - 1), threads }
+    };
+    Division { cores: (0..count).map(share).collect() }
+}
+
+/// The core with the fewest clients; the first of several.
+pub(crate) fn emptiest(clients: impl Iterator<Item = usize>) -> usize {
+    clients.enumerate().min_by_key(|&(_, count)| count).map_or(0, |(core, _)| core)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(
+        (cpus, cores, threads, connections): (&[usize], Option<usize>, Option<usize>, usize),
+        expected: &[(usize, usize, usize)],
+    ) {
+        let division = divide(cpus, cores, threads, connections);
+        let got: Vec<_> =
+            division.cores.iter().map(|s| (s.cpu, s.connections, s.threads)).collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn connections_are_divided_evenly() {
+        check((&[0, 1], None, None, 10), &[(0, 5, 6), (1, 5, 6)]);
+        check((&[0, 1], None, None, 11), &[(0, 6, 7), (1, 5, 6)]);
+        check((&[2, 5, 7], None, None, 4), &[(2, 2, 3), (5, 1, 2), (7, 1, 2)]);
+    }
+
+    #[test]
+    fn there_are_no_cores_without_a_connection() {
+        check((&[0, 1, 2, 3], None, None, 2), &[(0, 1, 2), (1, 1, 2)]);
+        check((&[0, 1], None, None, 1), &[(0, 1, 2)]);
+        check((&[0, 1], None, None, 0), &[(0, 1, 2)]);
+    }
+
+    #[test]
+    fn cores_and_threads_can_be_set() {
+        check((&[0, 1], Some(1), None, 10), &[(0, 10, 11)]);
+        check((&[0], Some(2), None, 4), &[(0, 2, 3), (0, 2, 3)]);
+        check((&[0, 1], None, Some(3), 10), &[(0, 2, 3), (1, 2, 3)]);
+        check((&[0], None, Some(1), 10), &[(0, 1, 2)]);
+        check((&[0], None, Some(20), 4), &[(0, 4, 20)]);
+    }
+
+    #[test]
+    fn new_clients_join_the_emptiest_core() {
+        assert_eq!(emptiest([3, 1, 2].into_iter()), 1);
+        assert_eq!(emptiest([1, 1].into_iter()), 0);
+        assert_eq!(emptiest([].into_iter()), 0);
+    }
+}

@@ -1,0 +1,370 @@
+//! A thread of a core: waits for an event, deals with it, waits again.
+//!
+//! What it does for a client is told in [`Worker::advance`]; what a request means is elsewhere
+//! ([`crate::handle`]). System calls of a request that finds its connection warm: epoll_wait,
+//! recv, write and read to PostgreSQL, send, epoll_ctl.
+
+use super::client::{After, Client, Flushed};
+use super::{Core, Cores, Event, ParkedRequest, TICK, lock, spare_descriptor};
+use crate::handle::{self, Desk, Handled};
+use crate::log;
+use crate::net::{Interest, Listener, Received, pin_to};
+use crate::reply::{Clock, write_refusal};
+use crate::snapshot::Subscription;
+use corerest_wire::http::{self, Phase, Progress, Refusal};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Buffers that grew beyond this are given back after the request.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// How often a stopping thread looks whether its core's clients are gone.
+const STOPPING_TICK: Duration = Duration::from_millis(20);
+
+/// How many clients a thread accepts before it looks at those it has.
+const ACCEPTED_AT_ONCE: usize = 16;
+
+/// How long what a refused client still sends is thrown away, so that it can read the refusal: a
+/// socket that is closed with unread bytes in it takes the response back.
+const DRAINING: Duration = Duration::from_secs(2);
+
+/// A thread, with the buffers it lends to the clients it serves.
+pub(crate) struct Worker {
+    cores: Arc<Cores>,
+    index: usize,
+    subscription: Subscription,
+    clock: Clock,
+    input: http::Buffer,
+    output: Vec<u8>,
+}
+
+/// What becomes of a client after it was served.
+enum Next {
+    /// It waits for this.
+    Rest(Interest),
+    /// Its request waits for a connection.
+    Park(Box<handle::Parked>),
+    /// Its connection ends.
+    Close,
+}
+
+/// Whether the socket may have bytes for us, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readable {
+    Maybe,
+    No,
+}
+
+impl Worker {
+    /// A thread of the core with this number.
+    pub(crate) fn new(cores: Arc<Cores>, index: usize) -> Worker {
+        let subscription = cores.publication.subscribe();
+        let input = http::Buffer::new();
+        Worker { cores, index, subscription, clock: Clock::new(), input, output: Vec::new() }
+    }
+
+    /// The life of the thread.
+    pub(crate) fn run(mut self, cpu: Option<usize>) {
+        if let Some(Err(error)) = cpu.map(pin_to) {
+            log::warn(&format!("Cannot pin a thread to its CPU: {error}"));
+        }
+        let mut stopping_tick = None;
+        loop {
+            match self.core().wait(stopping_tick) {
+                Event::Client(token) => {
+                    if let Some(client) = self.core().take(token) {
+                        self.serve(client, Readable::Maybe);
+                    }
+                }
+                Event::Listener => self.accept(),
+                Event::Bell => self.core().bell.silence(),
+                Event::Alarm => self.on_alarm(),
+                Event::Nothing => {}
+            }
+            self.serve_parked();
+            if self.cores.is_stopping() {
+                if stopping_tick.replace(STOPPING_TICK).is_none() {
+                    self.core().bell.ring(); // for the next thread of this core
+                }
+                if self.has_stopped() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn core(&self) -> &Core {
+        &self.cores.cores[self.index]
+    }
+
+    /// Serves a client until there is nothing more to do for it now.
+    fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
+        self.lend_buffers(&mut client);
+        let next = self.advance(&mut client, readable);
+        self.reclaim_buffers(&mut client);
+        match next {
+            Next::Rest(interest) => self.rest(client, interest),
+            Next::Park(parked) => self.park(client, parked),
+            Next::Close => self.cores.close(client),
+        }
+    }
+
+    /// Writes what is due, then takes the next request, and so on until the client has to be
+    /// waited for.
+    fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
+        loop {
+            match flush(client) {
+                Flushed::Completely if client.after == After::Close => return Next::Close,
+                Flushed::Completely => {}
+                Flushed::Partly => return Next::Rest(Interest::Write),
+                Flushed::Failed => return Next::Close,
+            }
+            if client.after == After::Drain {
+                return drain(client);
+            }
+            match client.requests.next(&self.cores.limits) {
+                Ok(Progress::Request) => {
+                    if let Handled::Parked(parked) = self.handle(client) {
+                        return Next::Park(parked);
+                    }
+                }
+                Ok(Progress::NeedMoreAfterContinue) => {
+                    client.output.bytes.extend_from_slice(http::response::CONTINUE);
+                }
+                Ok(Progress::NeedMore) if readable == Readable::No => {
+                    return Next::Rest(Interest::Read);
+                }
+                Ok(Progress::NeedMore) => match self.receive(client) {
+                    Some(more) => readable = more,
+                    None => return Next::Close,
+                },
+                Err(refusal) => self.refuse(client, refusal),
+            }
+        }
+    }
+
+    /// Answers one request.
+    fn handle(&mut self, client: &mut Client) -> Handled {
+        let cores = &self.cores;
+        let desk = Desk {
+            snapshot: self.subscription.current(&cores.publication),
+            health: &cores.health,
+            date: self.clock.date(),
+            stopping: cores.is_stopping(),
+        };
+        handle::handle(&desk, &cores.cores[self.index].pool, client)
+    }
+
+    /// Reads once. A read that did not fill the buffer has taken everything there was.
+    fn receive(&self, client: &mut Client) -> Option<Readable> {
+        let space = client.requests.recv_space(&self.cores.limits);
+        if space.is_empty() {
+            return Some(Readable::No);
+        }
+        let size = space.len();
+        match client.socket.receive(space) {
+            Received::Bytes(count) => {
+                client.requests.received(count);
+                Some(if count < size { Readable::No } else { Readable::Maybe })
+            }
+            Received::WouldBlock => Some(Readable::No),
+            Received::Closed => None,
+        }
+    }
+
+    fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
+        write_refusal(&mut client.output.bytes, refusal, self.clock.date());
+        client.after = After::Drain;
+        client.deadline = Instant::now() + DRAINING;
+    }
+
+    /// Serves parked requests as long as there are any and this core has connections for them.
+    fn serve_parked(&mut self) {
+        while !self.cores.parking.is_empty() {
+            let Some(lease) = self.core().pool.take() else { return };
+            let Some(request) = self.cores.parking.take_oldest() else { return };
+            let ParkedRequest { mut client, parked } = request;
+            self.lend_buffers(&mut client);
+            let desk = Desk {
+                snapshot: &parked.snapshot,
+                health: &self.cores.health,
+                date: self.clock.date(),
+                stopping: self.cores.is_stopping(),
+            };
+            handle::resume(&desk, &mut client, &parked, lease);
+            self.serve(client, Readable::No);
+        }
+    }
+
+    /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
+    fn park(&mut self, client: Box<Client>, parked: Box<handle::Parked>) {
+        let deadline = Instant::now() + self.cores.patience.acquisition;
+        self.cores.parking.park(ParkedRequest { client, parked }, deadline);
+        // This thread looks at its own core's connections next, in `serve_parked`.
+        self.cores.offer_parked(self.index);
+    }
+
+    fn on_alarm(&mut self) {
+        if !self.core().alarm.has_gone_off() {
+            return;
+        }
+        let now = Instant::now();
+        let expired = lock(&self.core().clients).take_expired(now);
+        for client in expired {
+            self.on_deadline(client);
+        }
+        while let Some(request) = self.cores.parking.take_expired(now) {
+            self.on_parked_too_long(request);
+        }
+        let next = self.cores.parking.next_deadline();
+        let next = next.map_or(TICK, |at| at.saturating_duration_since(now).min(TICK));
+        // The descriptor is a timer and the time is valid, so this cannot fail.
+        let _ = self.core().alarm.set(next);
+    }
+
+    /// A client has let its deadline pass. One that has just sent something is served after all:
+    /// a connection is never closed with a request in it.
+    fn on_deadline(&mut self, mut client: Box<Client>) {
+        match client.requests.phase() {
+            Phase::Idle if client.output.is_empty() => {
+                self.lend_buffers(&mut client);
+                match self.receive(&mut client) {
+                    Some(_) if client.requests.phase() != Phase::Idle => {
+                        self.serve(client, Readable::Maybe);
+                    }
+                    _ => self.cores.close(client),
+                }
+            }
+            Phase::Head | Phase::Body if client.output.is_empty() => {
+                self.refuse(&mut client, Refusal::RequestTimeout);
+                self.serve(client, Readable::No);
+            }
+            _ => self.cores.close(client),
+        }
+    }
+
+    fn on_parked_too_long(&mut self, request: ParkedRequest) {
+        let ParkedRequest { mut client, parked } = request;
+        self.lend_buffers(&mut client);
+        let desk = Desk {
+            snapshot: &parked.snapshot,
+            health: &self.cores.health,
+            date: self.clock.date(),
+            stopping: self.cores.is_stopping(),
+        };
+        handle::give_up(&desk, &mut client, &parked);
+        self.serve(client, Readable::No);
+    }
+
+    /// Lets a client wait, with the deadline of what it is doing.
+    fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
+        let patience = &self.cores.patience;
+        let phase = client.requests.phase();
+        let wait = match (interest, phase) {
+            _ if client.after == After::Drain => None,
+            (Interest::Write, _) => Some(patience.write),
+            // A head has one deadline from its first byte on, however slowly the others come.
+            (Interest::Read, Phase::Head) if client.phase == Phase::Head => None,
+            (Interest::Read, Phase::Head) => Some(patience.header),
+            (Interest::Read, Phase::Body) => Some(patience.body),
+            (Interest::Read, _) => Some(patience.idle),
+        };
+        if let Some(wait) = wait {
+            client.deadline = Instant::now() + wait;
+        }
+        client.phase = phase;
+        self.cores.rest(client, interest);
+    }
+
+    fn lend_buffers(&mut self, client: &mut Client) {
+        if let Some(own) = client.requests.lend_buffer(std::mem::take(&mut self.input)) {
+            self.input = own;
+        }
+        if client.output.is_empty() && client.output.bytes.capacity() == 0 {
+            client.output.bytes = std::mem::take(&mut self.output);
+            client.output.clear();
+        }
+    }
+
+    /// A client that waits for its next request holds no memory but its own few fields.
+    fn reclaim_buffers(&mut self, client: &mut Client) {
+        if let Some(mut buffer) = client.requests.reclaim_buffer() {
+            buffer.shrink_to(KEPT_BYTES_MAX);
+            self.input = buffer;
+        }
+        if client.output.is_empty() {
+            client.output.clear();
+            self.output = std::mem::take(&mut client.output.bytes);
+            if self.output.capacity() > KEPT_BYTES_MAX {
+                self.output = Vec::new();
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = lock(&self.cores.listener).clone() else { return };
+        for _ in 0..ACCEPTED_AT_ONCE {
+            match listener.accept() {
+                Ok(Some(_)) if self.cores.is_full() => {} // dropped, which closes it
+                Ok(Some(fd)) => self.cores.place(fd),
+                Ok(None) => return,
+                Err(error) => return self.on_accept_failed(&listener, &error),
+            }
+        }
+    }
+
+    /// There are no more file descriptors. The waiting client is told so by being closed, with the
+    /// help of a descriptor kept for that: left alone, it would wake this thread for ever.
+    fn on_accept_failed(&self, listener: &Listener, error: &std::io::Error) {
+        log::error(&format!("Cannot accept a client: {error}"));
+        let mut spare = lock(&self.cores.spare);
+        *spare = None;
+        let _ = listener.accept();
+        *spare = spare_descriptor();
+    }
+
+    /// While the server stops: closes the clients that are at rest, and says whether this core
+    /// has no others.
+    fn has_stopped(&mut self) -> bool {
+        let is_done = |client: &Client| {
+            client.requests.phase() == Phase::Idle
+                && client.output.is_empty()
+                && client.body.is_none()
+        };
+        let resting = lock(&self.core().clients).take_all(is_done);
+        for client in resting {
+            // A request that arrived just now is answered, like those before it.
+            self.on_deadline(client);
+        }
+        self.core().client_count.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.
+fn flush(client: &mut Client) -> Flushed {
+    loop {
+        match client.output.flush(&client.socket) {
+            Flushed::Completely if client.body.is_some() => {
+                if handle::take_more_body(client).is_err() {
+                    return Flushed::Failed;
+                }
+            }
+            flushed => return flushed,
+        }
+    }
+}
+
+/// Throws away what a refused client still sends.
+fn drain(client: &mut Client) -> Next {
+    client.socket.finish_sending();
+    let mut waste = [0; 4096];
+    for _ in 0..16 {
+        match client.socket.receive(&mut waste) {
+            Received::Bytes(_) => {}
+            Received::WouldBlock => return Next::Rest(Interest::Read),
+            Received::Closed => return Next::Close,
+        }
+    }
+    Next::Close
+}

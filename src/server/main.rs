@@ -1,0 +1,38 @@
+//! The server: sockets, threads, signals, and the command line.
+//!
+//! ```text
+//! boot ──▶ control (1 thread): connect, load the catalog, publish a snapshot
+//!     ├──▶ admin   (1 thread): /live, /ready
+//!     ├──▶ signals (1 thread)
+//!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
+//! ```
+//! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.
+
+mod admin;
+mod answer;
+mod boot;
+mod cli;
+mod control;
+mod cores;
+mod handle;
+mod health;
+mod log;
+mod net;
+mod reply;
+mod snapshot;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse(std::env::args().skip(1)) {
+        Ok(cli) => cli,
+        Err(exit) => return cli::print_exit(&exit),
+    };
+    match boot::run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            log::fatal(&reason);
+            ExitCode::FAILURE
+        }
+    }
+}

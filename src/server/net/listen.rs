@@ -1,0 +1,236 @@
+//! Listening sockets.
+//!
+//! `server-host` takes an address, a name, or one of PostgREST's special hosts, which are those of
+//! Haskell's `streaming-commons`: `*` any address, `*4` and `*6` any with one family preferred,
+//! `!4` and `!6` any of one family only.
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+    getsockname, listen, socket_with, sockopt,
+};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Connections that the kernel completes before they are accepted; `net.core.somaxconn` caps it.
+const BACKLOG: i32 = 4096;
+
+/// Why a socket cannot be listened on.
+#[derive(Debug)]
+pub(crate) struct BindError {
+    address: String,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.address, self.source)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A listening socket, which never blocks.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    fd: OwnedFd,
+    address: Address,
+}
+
+#[derive(Debug)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Listener {
+    /// The next client, if one waits.
+    pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok(client) => {
+                if let Address::Tcp(_) = self.address {
+                    // Responses are written whole; waiting for more would only delay them.
+                    let _ = sockopt::set_tcp_nodelay(&client, true);
+                }
+                Ok(Some(client))
+            }
+            // The client may have gone again before it was accepted.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The TCP port, if it is a TCP socket.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match &self.address {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        }
+    }
+
+    /// Whether clients can still reach it: the file of a Unix socket may have been removed.
+    pub(crate) fn is_reachable(&self) -> bool {
+        match &self.address {
+            Address::Tcp(_) => true,
+            Address::Unix(path) => path.exists(),
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    /// The address as it is logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.address {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether several processes may listen on the same port (`server-reuseport`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReusePort {
+    /// They may.
+    Yes,
+    /// The port is ours alone.
+    No,
+}
+
+/// Listens on a TCP port; port 0 takes a free one.
+///
+/// # Errors
+/// If the host has no address, or none of its addresses can be bound.
+pub(crate) fn bind_tcp(host: &str, port: u16, reuse: ReusePort) -> Result<Listener, BindError> {
+    let failed = |source| BindError { address: format!("{host}:{port}"), source };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for candidate in candidates(host, port).map_err(failed)? {
+        match bind_address(candidate, reuse) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+/// The addresses to try, in order of preference.
+fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    Ok(match host {
+        "*" | "*4" => vec![v4, v6],
+        "*6" => vec![v6, v4],
+        "!4" => vec![v4],
+        "!6" => vec![v6],
+        name => (name, port).to_socket_addrs()?.collect(),
+    })
+}
+
+fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let fd = new_socket(family)?;
+    sockopt::set_socket_reuseaddr(&fd, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&fd, true)?;
+    }
+    if reuse == ReusePort::Yes {
+        sockopt::set_socket_reuseport(&fd, true)?;
+    }
+    bind(&fd, &address)?;
+    listen(&fd, BACKLOG)?;
+    let bound = SocketAddr::try_from(SocketAddrAny::from(getsockname(&fd)?))?;
+    Ok(Listener { fd, address: Address::Tcp(bound) })
+}
+
+/// Listens on a Unix socket whose file gets this mode. A file that a dead server left is replaced;
+/// anything that is not a socket is not.
+///
+/// # Errors
+/// If the file cannot be made.
+pub(crate) fn bind_unix(path: &Path, mode: u32) -> Result<Listener, BindError> {
+    bind_unix_path(path, mode)
+        .map_err(|source| BindError { address: path.display().to_string(), source })
+}
+
+fn bind_unix_path(path: &Path, mode: u32) -> io::Result<Listener> {
+    if fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    let fd = new_socket(AddressFamily::UNIX)?;
+    bind(&fd, &SocketAddrUnix::new(path)?)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    listen(&fd, BACKLOG)?;
+    Ok(Listener { fd, address: Address::Unix(path.to_owned()) })
+}
+
+fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(family, SocketType::STREAM, flags, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_candidates(host: &str, expected: &[&str]) {
+        let got: Vec<String> =
+            candidates(host, 80).unwrap().iter().map(SocketAddr::to_string).collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn special_hosts_choose_the_address_family() {
+        check_candidates("*", &["0.0.0.0:80", "[::]:80"]);
+        check_candidates("*4", &["0.0.0.0:80", "[::]:80"]);
+        check_candidates("!4", &["0.0.0.0:80"]);
+        check_candidates("*6", &["[::]:80", "0.0.0.0:80"]);
+        check_candidates("!6", &["[::]:80"]);
+        check_candidates("127.0.0.1", &["127.0.0.1:80"]);
+        check_candidates("::1", &["[::1]:80"]);
+    }
+
+    #[test]
+    fn a_port_of_zero_takes_a_free_one() {
+        let listener = bind_tcp("127.0.0.1", 0, ReusePort::No).unwrap();
+        assert_ne!(listener.port(), Some(0));
+        assert!(bind_tcp("127.0.0.1", listener.port().unwrap(), ReusePort::No).is_err());
+    }
+
+    #[test]
+    fn a_stale_socket_file_is_replaced_and_another_file_is_not() {
+        let directory = std::env::temp_dir().join(format!("listen-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("socket");
+        let first = bind_unix(&path, 0o600).unwrap();
+        std::mem::forget(first);
+        let second = bind_unix(&path, 0o660).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        drop(second);
+        assert!(!path.exists());
+        fs::write(&path, "precious").unwrap();
+        assert!(bind_unix(&path, 0o660).is_err());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

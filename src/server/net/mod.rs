@@ -1,0 +1,14 @@
+//! The operating system's side of the network: sockets, epoll, timers, CPUs.
+//!
+//! Thin wrappers around `rustix`, so that the rest of the server reads in its own words. Nothing
+//! in here knows about HTTP or requests.
+
+mod affinity;
+mod listen;
+mod poll;
+mod socket;
+
+pub(crate) use affinity::{available_cpus, pin_to};
+pub(crate) use listen::{Listener, ReusePort, bind_tcp, bind_unix};
+pub(crate) use poll::{Alarm, Bell, Interest, Poll};
+pub(crate) use socket::{Received, Sent, Socket};

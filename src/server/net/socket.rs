@@ -1,0 +1,76 @@
+//! A client's socket, which never blocks.
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// A connected socket. Clones are the same socket: whoever registers it with epoll holds one, so
+/// that its number cannot be given to another client in between.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket(Arc<OwnedFd>);
+
+/// What an attempt to read has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// There is nothing to read now.
+    WouldBlock,
+    /// The client has closed its side, or the connection is gone.
+    Closed,
+}
+
+/// What an attempt to write has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// So many bytes.
+    Bytes(usize),
+    /// The client does not take more now.
+    WouldBlock,
+    /// The connection is gone.
+    Closed,
+}
+
+impl Socket {
+    /// Takes over a socket that was accepted as non-blocking.
+    pub(crate) fn new(fd: OwnedFd) -> Socket {
+        Socket(Arc::new(fd))
+    }
+
+    /// Reads what has arrived.
+    pub(crate) fn receive(&self, space: &mut [u8]) -> Received {
+        loop {
+            match recv(self, &mut *space, RecvFlags::DONTWAIT).map(|(count, _)| count) {
+                Ok(0) => return Received::Closed,
+                Ok(count) => return Received::Bytes(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Received::WouldBlock,
+                Err(_) => return Received::Closed,
+            }
+        }
+    }
+
+    /// Writes what the client takes.
+    pub(crate) fn send(&self, bytes: &[u8]) -> Sent {
+        loop {
+            match send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => return Sent::Bytes(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Sent::WouldBlock,
+                Err(_) => return Sent::Closed,
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent; what is under way still arrives.
+    pub(crate) fn finish_sending(&self) {
+        let _ = shutdown(self, Shutdown::Write);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

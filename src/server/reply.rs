@@ -1,0 +1,123 @@
+//! Writes responses as bytes, with what only the server knows: the date, its name, and what
+//! becomes of the connection.
+
+use crate::handle::Desk;
+use corerest_api::response::{Body, Response};
+use corerest_wire::http::response::{
+    BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
+};
+use corerest_wire::http::{HttpDate, Refusal, Request};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The value of the Server header.
+pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
+
+/// What a response depends on besides its meaning.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    date: &'a str,
+    connection: ConnectionHeader,
+    head_only: bool,
+    /// The header that is echoed (`server-trace-header`), and its value in the request.
+    trace: Option<(&'a str, &'a [u8])>,
+    /// Seconds until PostgreSQL is tried again, for responses that ask for patience.
+    retry_after: u64,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts about a request.
+    pub(crate) fn of(desk: &Desk<'a>, request: &Request<'a>) -> Facts<'a> {
+        let trace = desk.snapshot.config.server_trace_header.as_deref();
+        Facts {
+            date: desk.date,
+            connection: match desk.stopping {
+                true => ConnectionHeader::Close,
+                false => request.connection_header(),
+            },
+            head_only: request.head_only,
+            // Parity: an absent header is echoed as an empty one (App.hs).
+            trace: trace.map(|name| (name, request.headers.get(name).unwrap_or_default())),
+            retry_after: desk.health.retry_after_seconds(),
+        }
+    }
+
+    /// Whether a response of this status may carry a body.
+    pub(crate) fn sends_body(&self, status: u16) -> bool {
+        !self.head_only && status_has_body(status)
+    }
+}
+
+/// Appends a response whose body, if it has one, is at hand.
+pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, facts: &Facts<'_>) {
+    let body: &[u8] = match &response.body {
+        Body::Bytes(bytes) if facts.sends_body(response.status) => bytes,
+        Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
+    };
+    write_head(out, response, facts, body.len());
+    out.extend_from_slice(body);
+}
+
+/// Appends the head of a response with a body of so many bytes, which the caller appends.
+pub(crate) fn write_head(
+    out: &mut Vec<u8>,
+    response: &Response,
+    facts: &Facts<'_>,
+    body_bytes: usize,
+) {
+    let head = ResponseHead {
+        status: response.status,
+        reason: response.reason.as_deref(),
+        date: facts.date,
+        server: SERVER,
+        connection: facts.connection,
+        body: BodyFraming::of(response.status, facts.head_only, body_bytes as u64),
+    };
+    let seconds = facts.retry_after.to_string();
+    let retry = (response.status == 503).then_some(("Retry-After", seconds.as_bytes()));
+    let own = facts.trace.into_iter().chain(retry);
+    let headers = response.headers.iter().map(|h| (h.name.as_ref(), h.value.as_bytes()));
+    write_http_head(out, &head, own.chain(headers));
+}
+
+/// Appends the response to something that is no request.
+pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
+    let body = refusal.message().as_bytes();
+    let head = ResponseHead {
+        status: refusal.status(),
+        reason: None,
+        date,
+        server: SERVER,
+        connection: ConnectionHeader::Close,
+        body: BodyFraming::Length(body.len() as u64),
+    };
+    write_http_head(out, &head, [("Content-Type", &b"text/plain; charset=utf-8"[..])]);
+    out.extend_from_slice(body);
+}
+
+/// The value of the Date header, formatted once a second.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    unix_seconds: u64,
+    date: HttpDate,
+}
+
+impl Clock {
+    /// A clock that shows the time.
+    pub(crate) fn new() -> Clock {
+        let unix_seconds = unix_seconds();
+        Clock { unix_seconds, date: HttpDate::from_unix_seconds(unix_seconds) }
+    }
+
+    /// The date now.
+    pub(crate) fn date(&mut self) -> &str {
+        let now = unix_seconds();
+        if now != self.unix_seconds {
+            *self = Clock { unix_seconds: now, date: HttpDate::from_unix_seconds(now) };
+        }
+        self.date.as_str()
+    }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

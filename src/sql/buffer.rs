@@ -1,0 +1,151 @@
+//! The one place where a statement is put together.
+
+use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, TypeName};
+use std::fmt::Write;
+
+/// A finished SQL text, which only a [`SqlBuf`] makes. Equal shapes of request give equal texts,
+/// so it is also the key under which a connection remembers its prepared statements.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SqlText(Box<str>);
+
+impl SqlText {
+    /// The text, for the protocol and for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text with the values of its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The text, with `$1 … $n`.
+    pub text: SqlText,
+    /// The values of `$1 … $n`.
+    pub params: Params,
+}
+
+/// A statement in the making. See the crate's documentation for what may enter it.
+#[derive(Debug, Default)]
+pub struct SqlBuf {
+    text: String,
+    params: Params,
+}
+
+impl SqlBuf {
+    /// An empty statement. Room for a typical read is set aside at once: growing it step by step
+    /// copies the text four times.
+    pub fn new() -> SqlBuf {
+        SqlBuf {
+            text: String::with_capacity(1024),
+            params: Params::new(),
+        }
+    }
+
+    /// Appends a constant; [`sql!`](crate::sql) is the short form.
+    pub fn constant(&mut self, text: ConstSql) {
+        self.text.push_str(text.as_str());
+    }
+
+    /// Appends `"name"`.
+    pub fn ident(&mut self, name: &Ident) {
+        name.write_quoted(&mut self.text);
+    }
+
+    /// Appends `"schema"."name"`, or `"name"`.
+    pub fn name(&mut self, name: &QualifiedName) {
+        if let Some(schema) = &name.schema {
+            schema.write_quoted(&mut self.text);
+            self.text.push('.');
+        }
+        name.name.write_quoted(&mut self.text);
+    }
+
+    /// Appends `'text'`.
+    pub fn literal(&mut self, literal: &Literal) {
+        literal.write_quoted(&mut self.text);
+    }
+
+    /// Appends a type name as it is.
+    pub fn type_name(&mut self, name: &TypeName) {
+        self.text.push_str(name.as_str());
+    }
+
+    /// Appends what PostgreSQL printed.
+    pub fn catalog(&mut self, sql: &CatalogSql) {
+        self.text.push_str(sql.as_str());
+    }
+
+    /// Appends `$n` for a value; `None` is NULL.
+    pub fn param(&mut self, value: Option<&[u8]>) {
+        let number = self.params.push(value);
+        self.write_parameter_number(number);
+    }
+
+    /// Appends `$n` for a value that is written piece by piece.
+    pub fn param_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let number = self.params.push_with(write);
+        self.write_parameter_number(number);
+    }
+
+    /// Calls `write` for each item, with `separator` between.
+    pub fn separated<T>(
+        &mut self,
+        separator: ConstSql,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut SqlBuf, T),
+    ) {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.constant(separator);
+            }
+            write(self, item);
+        }
+    }
+
+    /// The statement is complete.
+    pub fn finish(self) -> Statement {
+        Statement {
+            text: SqlText(self.text.into_boxed_str()),
+            params: self.params,
+        }
+    }
+
+    fn write_parameter_number(&mut self, number: usize) {
+        write!(self.text, "${number}").expect("writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{sql, sql_text};
+
+    #[test]
+    fn every_kind_of_text_is_written_in_its_own_way() {
+        let mut out = SqlBuf::new();
+        sql!(out, "SELECT ");
+        let columns = [Ident::before_nul("id"), Ident::before_nul("full name")];
+        out.separated(sql_text!(", "), &columns, SqlBuf::ident);
+        sql!(out, ", CAST(x AS ");
+        out.type_name(&TypeName::new("double precision").unwrap());
+        sql!(out, "), ");
+        out.literal(&Literal::new("it's").unwrap());
+        sql!(out, ", ");
+        out.catalog(&CatalogSql::from_postgresql("now()"));
+        sql!(out, " FROM ");
+        out.name(&QualifiedName::new(
+            Ident::before_nul("api"),
+            Ident::before_nul("t"),
+        ));
+        sql!(out, " WHERE a = ");
+        out.param(Some(b"1; DROP TABLE t"));
+        sql!(out, " AND b = ");
+        out.param_with(|value| value.extend_from_slice(b"{1,2}"));
+        let statement = out.finish();
+        assert_eq!(
+            statement.text.as_str(),
+            r#"SELECT "id", "full name", CAST(x AS double precision), 'it''s', now() FROM "api"."t" WHERE a = $1 AND b = $2"#
+        );
+        assert_eq!(statement.params.len(), 2);
+    }
+}

@@ -1,0 +1,419 @@
+//! One client's connection, as a struct that is fed bytes and says what they amount to.
+//!
+//! ```text
+//!        bytes            head complete           body complete
+//! Start ───────► Head ──────────────────► Body ──────────────────► Complete
+//!   ▲  ▲                                                               │
+//!   │  └── one empty line is dropped                                   │ finish_request
+//!   └──────────────────── keep-alive ──────────────────────────────────┤
+//!                                                                      └─ close ─► Closed
+//!        any step ── the bytes are not acceptable ─► Refused
+//! ```
+//!
+//! Several requests may lie in the buffer; the first begins at `start`, and all positions of a
+//! message count from there, so that the bytes can be moved at any time.
+//! Invariant: no step looks at a byte that was not received, and what is said about the stream does
+//! not depend on the pieces in which it came.
+
+use std::mem;
+
+use super::buffer::Buffer;
+use super::chunked::ChunkedBody;
+use super::field::{BodyLength, Expectation};
+use super::head::{self, Head, HeadScan};
+use super::limits::{BUFFER_BYTES_FIRST, Limits, READ_BYTES_MIN, TRAILER_BYTES_MAX};
+use super::refusal::Refusal;
+use super::request::Request;
+use super::token::is_token_byte;
+
+/// The state of one client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    buffer: Buffer,
+    /// The first byte of the message being read.
+    start: usize,
+    /// The end of the received bytes.
+    filled: usize,
+    reading: Reading,
+}
+
+/// What the received bytes amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No complete request yet: read on.
+    NeedMore,
+    /// The head is acceptable and the client waits to be told so before it sends the body: write
+    /// [`CONTINUE`](super::response::CONTINUE), then read on. Said once for a request.
+    NeedMoreAfterContinue,
+    /// A request is complete; see [`Connection::request`].
+    Request,
+}
+
+/// What the client is doing, so that the right deadline can be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing of a next request has arrived.
+    Idle,
+    /// A head has begun, or the next request lies in the buffer.
+    Head,
+    /// The head is complete, the body is not.
+    Body,
+    /// A request is complete and is being answered.
+    Answering,
+    /// No further request will be read.
+    Closing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Start(EmptyLine),
+    Head(HeadScan),
+    Body(Head, Body),
+    Complete(Head, BodyEnds),
+    Refused(Refusal),
+    Closed,
+}
+
+/// RFC 9112 §2.2 asks to tolerate an empty line before a request; one is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EmptyLine {
+    Allowed,
+    Seen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Where the body, and with it the message, ends.
+    Known {
+        end: usize,
+    },
+    Chunked(ChunkedBody),
+}
+
+/// Where the body ends, and where the message does: framing may lie between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BodyEnds {
+    body: usize,
+    message: usize,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Connection::new()
+    }
+}
+
+impl Connection {
+    /// A client that has sent nothing. Allocates nothing.
+    pub fn new() -> Self {
+        Connection {
+            buffer: Buffer::new(),
+            start: 0,
+            filled: 0,
+            reading: Reading::Start(EmptyLine::Allowed),
+        }
+    }
+
+    /// Lends memory to read into. A client that still has bytes keeps its own, and gives this one
+    /// back.
+    pub fn lend_buffer(&mut self, buffer: Buffer) -> Option<Buffer> {
+        if self.start < self.filled {
+            return Some(buffer);
+        }
+        self.start = 0;
+        self.filled = 0;
+        let own = mem::replace(&mut self.buffer, buffer);
+        (own.capacity() > 0).then_some(own)
+    }
+
+    /// Takes the memory back, if the client has no bytes in it.
+    pub fn reclaim_buffer(&mut self) -> Option<Buffer> {
+        let empty = self.start == self.filled && self.buffer.capacity() > 0;
+        let reclaimable = match self.reading {
+            Reading::Start(_) | Reading::Refused(_) | Reading::Closed => empty,
+            Reading::Head(_) | Reading::Body(..) | Reading::Complete(..) => false,
+        };
+        reclaimable.then(|| {
+            self.start = 0;
+            self.filled = 0;
+            mem::take(&mut self.buffer)
+        })
+    }
+
+    /// Free space to read into. Empty if no more may be read now: the read-ahead is full, or the
+    /// connection is closing.
+    ///
+    /// The buffer doubles as bytes arrive; a length that the client merely declares allocates
+    /// nothing.
+    pub fn recv_space(&mut self, limits: &Limits) -> &mut [u8] {
+        let buffered = self.filled - self.start;
+        let room = self.message_bytes_max(limits).saturating_sub(buffered);
+        if room == 0 {
+            return &mut [];
+        }
+        let wanted = room.min(self.remaining_bytes(buffered)).min(READ_BYTES_MIN);
+        if self.buffer.bytes.len() - self.filled < wanted {
+            self.make_room(wanted, buffered + room);
+        }
+        let end = self
+            .buffer
+            .bytes
+            .len()
+            .min(self.filled.saturating_add(room));
+        &mut self.buffer.bytes[self.filled..end]
+    }
+
+    /// Tells how many bytes were read into [`Connection::recv_space`].
+    pub fn received(&mut self, count: usize) {
+        assert!(
+            count <= self.buffer.bytes.len() - self.filled,
+            "more bytes than space"
+        );
+        self.filled += count;
+        self.invariants();
+    }
+
+    /// Says what the bytes so far amount to. A refusal is final, and after the last request of a
+    /// connection there is never more than [`Progress::NeedMore`], with [`Phase::Closing`].
+    pub fn next(&mut self, limits: &Limits) -> Result<Progress, Refusal> {
+        let result = self.step(limits);
+        if let Err(refusal) = result {
+            self.reading = Reading::Refused(refusal);
+            // Nothing of what came is trusted any more.
+            self.start = self.filled;
+        }
+        self.invariants();
+        result
+    }
+
+    /// The complete request.
+    ///
+    /// # Panics
+    /// Unless [`Connection::next`] said [`Progress::Request`] and the request is not finished.
+    pub fn request(&self) -> Request<'_> {
+        match &self.reading {
+            Reading::Complete(head, ends) => {
+                let message = &self.buffer.bytes[self.start..self.start + ends.message];
+                let body = &message[head.length..ends.body];
+                Request::new(head, message, &self.buffer.fields, body)
+            }
+            other => panic!("no complete request: {other:?}"),
+        }
+    }
+
+    /// Drops the bytes of the answered request. Bytes of the next one stay, unless this one was
+    /// the last.
+    pub fn finish_request(&mut self) {
+        let Reading::Complete(head, ends) = self.reading else {
+            panic!("no complete request: {:?}", self.reading);
+        };
+        if head.keep_alive {
+            self.start += ends.message;
+            self.reading = Reading::Start(EmptyLine::Allowed);
+        } else {
+            self.start = self.filled;
+            self.reading = Reading::Closed;
+        }
+        if self.start == self.filled {
+            self.start = 0;
+            self.filled = 0;
+        }
+        self.invariants();
+    }
+
+    /// What the client is doing.
+    pub fn phase(&self) -> Phase {
+        match self.reading {
+            Reading::Start(_) if self.start == self.filled => Phase::Idle,
+            Reading::Start(_) | Reading::Head(_) => Phase::Head,
+            Reading::Body(..) => Phase::Body,
+            Reading::Complete(..) => Phase::Answering,
+            Reading::Refused(_) | Reading::Closed => Phase::Closing,
+        }
+    }
+
+    fn step(&mut self, limits: &Limits) -> Result<Progress, Refusal> {
+        match self.reading {
+            Reading::Start(empty_line) => self.begin(empty_line, limits),
+            Reading::Head(scan) => self.read_head(scan, limits),
+            Reading::Body(head, body) => self.read_body(head, body, limits),
+            Reading::Complete(..) => Ok(Progress::Request),
+            Reading::Refused(refusal) => Err(refusal),
+            Reading::Closed => Ok(Progress::NeedMore),
+        }
+    }
+
+    fn begin(&mut self, empty_line: EmptyLine, limits: &Limits) -> Result<Progress, Refusal> {
+        match (self.message(), empty_line) {
+            ([], _) | ([b'\r'], EmptyLine::Allowed) => Ok(Progress::NeedMore),
+            ([b'\r', b'\n', ..], EmptyLine::Allowed) => {
+                self.start += 2;
+                self.reading = Reading::Start(EmptyLine::Seen);
+                self.begin(EmptyLine::Seen, limits)
+            }
+            ([b'\r', ..], EmptyLine::Allowed) => Err(Refusal::BareCarriageReturn),
+            ([b'\n', ..], EmptyLine::Allowed) => Err(Refusal::BareLineFeed),
+            ([first, ..], _) if is_token_byte(*first) => {
+                self.read_head(HeadScan::default(), limits)
+            }
+            _ => Err(Refusal::InvalidMethod),
+        }
+    }
+
+    /// Tries the whole head at once first; that succeeds for all but the slow and the broken ones.
+    /// What fails is read again line by line, because which fault is named must not depend on the
+    /// pieces in which the head came.
+    fn read_head(&mut self, mut scan: HeadScan, limits: &Limits) -> Result<Progress, Refusal> {
+        let received = &self.buffer.bytes[self.start..self.filled];
+        let message = &received[..received.len().min(limits.head_bytes())];
+        let fields = &mut self.buffer.fields;
+        let mut outline = None;
+        if scan.is_fresh() {
+            outline = head::outline(message, fields, limits).ok().flatten();
+        }
+        if outline.is_none() {
+            let Some(length) = scan.advance(message, limits)? else {
+                self.reading = Reading::Head(scan);
+                return Ok(Progress::NeedMore);
+            };
+            outline = head::outline(&message[..length], fields, limits)?;
+        }
+        let outline = outline.expect("the empty line that ends a head was found");
+        let head = head::interpret(message, fields, outline, limits)?;
+        let body = match head.body {
+            BodyLength::Known(length) => Body::Known {
+                end: body_end(head.length, length)?,
+            },
+            BodyLength::Chunked => Body::Chunked(ChunkedBody::new(head.length)),
+        };
+        // A client whose body is under way already waits for nothing.
+        let waits = head.expectation == Expectation::Continue && received.len() == head.length;
+        match self.read_body(head, body, limits)? {
+            Progress::NeedMore if waits => Ok(Progress::NeedMoreAfterContinue),
+            progress => Ok(progress),
+        }
+    }
+
+    fn read_body(&mut self, head: Head, body: Body, limits: &Limits) -> Result<Progress, Refusal> {
+        let ends = match body {
+            Body::Known { end } => (self.filled - self.start >= end).then_some(BodyEnds {
+                body: end,
+                message: end,
+            }),
+            Body::Chunked(mut chunks) => {
+                let message = &mut self.buffer.bytes[self.start..self.filled];
+                if chunks.advance(message, limits)? {
+                    let (body, message) = (chunks.body_end(), chunks.read_position());
+                    Some(BodyEnds { body, message })
+                } else {
+                    self.close_gap(&mut chunks);
+                    self.reading = Reading::Body(head, Body::Chunked(chunks));
+                    return Ok(Progress::NeedMore);
+                }
+            }
+        };
+        match ends {
+            Some(ends) => {
+                self.reading = Reading::Complete(head, ends);
+                Ok(Progress::Request)
+            }
+            None => {
+                self.reading = Reading::Body(head, body);
+                Ok(Progress::NeedMore)
+            }
+        }
+    }
+
+    /// Moves the undecoded bytes down to the decoded ones, so that framing takes no memory. They
+    /// are at most an unfinished line.
+    fn close_gap(&mut self, chunks: &mut ChunkedBody) {
+        let (write, read) = (
+            self.start + chunks.body_end(),
+            self.start + chunks.read_position(),
+        );
+        self.buffer.bytes.copy_within(read..self.filled, write);
+        self.filled -= read - write;
+        chunks.gap_closed();
+    }
+
+    /// How much memory the client holds.
+    pub fn buffer_capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    fn message(&self) -> &[u8] {
+        &self.buffer.bytes[self.start..self.filled]
+    }
+
+    /// How many bytes from the start of the message on may be in memory.
+    fn message_bytes_max(&self, limits: &Limits) -> usize {
+        let message_bytes_max = match &self.reading {
+            Reading::Start(_) | Reading::Head(_) => limits.head_bytes().saturating_add(2),
+            Reading::Body(_, Body::Known { end }) => *end,
+            // Undecoded is at most an unfinished line of framing, and a trailer is the longest; the
+            // body itself is checked at each chunk.
+            Reading::Body(_, Body::Chunked(chunks)) => {
+                chunks.body_end().saturating_add(TRAILER_BYTES_MAX)
+            }
+            Reading::Complete(_, ends) => ends.message,
+            Reading::Refused(_) | Reading::Closed => return 0,
+        };
+        message_bytes_max.saturating_add(limits.pipelined_bytes_max)
+    }
+
+    /// How many more bytes are expected for sure, so that no memory is taken for more than them.
+    fn remaining_bytes(&self, buffered: usize) -> usize {
+        match &self.reading {
+            Reading::Body(_, Body::Known { end }) => *end - buffered,
+            _ => READ_BYTES_MIN,
+        }
+    }
+
+    /// Makes room for `wanted` more bytes, in a message that may grow to `message_bytes_max`.
+    fn make_room(&mut self, wanted: usize, message_bytes_max: usize) {
+        if self.start > 0 {
+            self.buffer.bytes.copy_within(self.start..self.filled, 0);
+            self.filled -= self.start;
+            self.start = 0;
+        }
+        let needed = self.filled + wanted;
+        if self.buffer.bytes.len() < needed {
+            let doubled = self
+                .buffer
+                .bytes
+                .len()
+                .saturating_mul(2)
+                .max(BUFFER_BYTES_FIRST);
+            let length = doubled.min(message_bytes_max).max(needed);
+            self.buffer.bytes.resize(length, 0);
+        }
+    }
+
+    fn invariants(&self) {
+        debug_assert!(self.start <= self.filled);
+        debug_assert!(self.filled <= self.buffer.bytes.len());
+        let buffered = self.filled - self.start;
+        match &self.reading {
+            Reading::Body(head, Body::Known { end }) => debug_assert!(head.length <= *end),
+            Reading::Body(head, Body::Chunked(chunks)) => {
+                debug_assert!(head.length <= chunks.body_end());
+                debug_assert!(chunks.body_end() == chunks.read_position());
+                debug_assert!(chunks.read_position() <= buffered);
+            }
+            Reading::Complete(head, ends) => {
+                debug_assert!(head.length <= ends.body);
+                debug_assert!(ends.body <= ends.message);
+                debug_assert!(ends.message <= buffered);
+            }
+            Reading::Refused(_) | Reading::Closed => debug_assert!(buffered == 0),
+            Reading::Start(_) | Reading::Head(_) => {}
+        }
+    }
+}
+
+fn body_end(head_bytes: usize, body_bytes: u64) -> Result<usize, Refusal> {
+    usize::try_from(body_bytes)
+        .ok()
+        .and_then(|bytes| bytes.checked_add(head_bytes))
+        .ok_or(Refusal::BodyTooLarge)
+}

@@ -1,0 +1,5 @@
+//! The tests of the whole: the sources, the executable, and what lies between.
+//!
+//! One binary, a module for each subject; what they stand on is the library beside them.
+
+mod tidy;

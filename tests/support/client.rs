@@ -1,0 +1,368 @@
+//! An HTTP/1.1 client that sends what it is told and forgives nothing in the answer.
+//!
+//! It is not a client for any use but this: bytes go out as they are, and an answer with a wrong
+//! framing, with a body where none may be, or with bytes behind its end is an error.
+
+use crate::waiting::LONG;
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Parses an address as the server's log tells it.
+    ///
+    /// # Panics
+    /// If it is neither `host:port` nor a path.
+    #[track_caller]
+    pub fn parse(text: &str) -> Address {
+        if text.starts_with('/') {
+            return Address::Unix(text.into());
+        }
+        let address: SocketAddr = text.parse().unwrap_or_else(|_| panic!("no address: {text:?}"));
+        Address::Tcp(address)
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its reason phrase.
+    pub reason: String,
+    /// Its headers in their order.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+    }
+
+    /// The body as text.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("an answer is UTF-8")
+    }
+
+    /// Whether the connection ends with it.
+    pub fn closes(&self) -> bool {
+        self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientError {
+    /// The connection was refused or broke.
+    Broken(ErrorKind),
+    /// The server closed the connection before the first byte.
+    Closed,
+    /// Nothing came for [`LONG`], or for the time that was set.
+    TimedOut,
+    /// The bytes are no answer; the text says why.
+    Malformed(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Broken(kind) => write!(f, "the connection broke: {kind}"),
+            ClientError::Closed => f.write_str("the connection was closed without an answer"),
+            ClientError::TimedOut => f.write_str("no answer in time"),
+            ClientError::Malformed(why) => write!(f, "malformed answer: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl From<std::io::Error> for ClientError {
+    fn from(error: std::io::Error) -> ClientError {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::TimedOut,
+            kind => ClientError::Broken(kind),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Client {
+    stream: Stream,
+    buffered: Vec<u8>,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[track_caller]
+    pub fn connect(address: &Address) -> Client {
+        Client::try_connect(address).unwrap_or_else(|error| panic!("{address:?}: {error}"))
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// If nobody listens.
+    pub fn try_connect(address: &Address) -> Result<Client, ClientError> {
+        let stream = match address {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                Stream::Tcp(stream)
+            }
+            Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
+        };
+        let client = Client { stream, buffered: Vec::new() };
+        client.wait_at_most(LONG);
+        Ok(client)
+    }
+
+    /// How long it waits for the next bytes, and for room for those it sends.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub fn wait_at_most(&self, time: Duration) {
+        let set = match &self.stream {
+            Stream::Tcp(stream) => {
+                stream.set_read_timeout(Some(time)).and(stream.set_write_timeout(Some(time)))
+            }
+            Stream::Unix(stream) => {
+                stream.set_read_timeout(Some(time)).and(stream.set_write_timeout(Some(time)))
+            }
+        };
+        set.expect("it is not zero");
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Panics
+    /// If the connection is broken.
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// If the connection is broken.
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream.write_all(bytes)?,
+            Stream::Unix(stream) => stream.write_all(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish_sending(&self) {
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// Sends a request without a body and reads its answer.
+    ///
+    /// # Panics
+    /// If there is none, or it is malformed.
+    #[track_caller]
+    pub fn exchange(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let answer = self.try_exchange(method, target, headers);
+        answer.unwrap_or_else(|error| panic!("{method} {target}: {error}"))
+    }
+
+    /// GETs a target.
+    ///
+    /// # Panics
+    /// If there is no answer, or it is malformed.
+    #[track_caller]
+    pub fn get(&mut self, target: &str) -> Answer {
+        self.exchange("GET", target, &[])
+    }
+
+    /// Sends a request without a body and reads its answer.
+    ///
+    /// # Errors
+    /// If there is none, or it is malformed.
+    pub fn try_exchange(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, ClientError> {
+        self.try_send(&request(method, target, headers))?;
+        self.try_read(method)
+    }
+
+    /// Reads the answer to a request with this method.
+    ///
+    /// # Panics
+    /// If there is none, or it is malformed.
+    #[track_caller]
+    pub fn read(&mut self, method: &str) -> Answer {
+        self.try_read(method).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Reads the answer to a request with this method.
+    ///
+    /// # Errors
+    /// If there is none, or it is malformed.
+    pub fn try_read(&mut self, method: &str) -> Result<Answer, ClientError> {
+        let head_end = loop {
+            if let Some(at) = self.buffered.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break at;
+            }
+            match self.receive()? {
+                0 if self.buffered.is_empty() => return Err(ClientError::Closed),
+                0 => return Err(malformed("it ends within its head")),
+                _ => {}
+            }
+        };
+        let head: Vec<u8> = self.buffered.drain(..head_end + 4).collect();
+        let head = String::from_utf8(head).map_err(|_| malformed("the head is not UTF-8"))?;
+        let mut answer = parse_head(head.strip_suffix("\r\n\r\n").unwrap_or(&head))?;
+        let length = body_length(method, &answer)?;
+        while self.buffered.len() < length {
+            if self.receive()? == 0 {
+                let got = self.buffered.len();
+                return Err(malformed(&format!("{got} of {length} bytes of the body")));
+            }
+        }
+        answer.body = self.buffered.drain(..length).collect();
+        Ok(answer)
+    }
+
+    /// Reads what has come, but not more than so many bytes.
+    ///
+    /// # Errors
+    /// If nothing comes in time.
+    pub fn read_some(&mut self, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
+        if self.buffered.is_empty() {
+            self.receive()?;
+        }
+        let count = self.buffered.len().min(bytes_max);
+        Ok(self.buffered.drain(..count).collect())
+    }
+
+    /// Checks that the server closes the connection without another byte.
+    ///
+    /// # Panics
+    /// If it sends something, or leaves it open.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        assert_eq!(self.buffered.escape_ascii().to_string(), "", "behind the last answer");
+        match self.receive() {
+            Ok(0) | Err(ClientError::Broken(ErrorKind::ConnectionReset)) => {}
+            Ok(_) => panic!("behind the last answer: {}", self.buffered.escape_ascii()),
+            Err(error) => panic!("it should be closed: {error}"),
+        }
+    }
+
+    /// Checks that nothing came behind the last answer, and that it is still open, by one more
+    /// request.
+    #[track_caller]
+    pub fn expect_usable(&mut self) {
+        assert_eq!(self.buffered.escape_ascii().to_string(), "", "behind the last answer");
+        assert_eq!(self.get("/no/such/path").status, 404);
+    }
+
+    fn receive(&mut self) -> Result<usize, ClientError> {
+        let mut bytes = [0; 64 * 1024];
+        let count = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(&mut bytes)?,
+            Stream::Unix(stream) => stream.read(&mut bytes)?,
+        };
+        self.buffered.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+}
+
+/// The bytes of a request without a body.
+pub fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+fn malformed(why: &str) -> ClientError {
+    ClientError::Malformed(why.to_owned())
+}
+
+fn parse_head(head: &str) -> Result<Answer, ClientError> {
+    let mut lines = head.split("\r\n");
+    let status_line = lines.next().unwrap_or_default();
+    let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split_once(' '));
+    let status = status.and_then(|(code, reason)| Some((code.parse().ok()?, reason.to_owned())));
+    let (status, reason) = status.ok_or_else(|| malformed(&format!("{status_line:?}")))?;
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").ok_or_else(|| malformed(line))?;
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return Err(malformed(&format!("header name {name:?}")));
+        }
+        if value.contains(|c: char| c.is_control() && c != '\t') || value.trim() != value {
+            return Err(malformed(&format!("header value {value:?}")));
+        }
+        let is_single = !name.eq_ignore_ascii_case("set-cookie");
+        if is_single && headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return Err(malformed(&format!("{name} twice")));
+        }
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(Answer { status, reason, headers, body: Vec::new() })
+}
+
+/// How long the body is, after RFC 9112, section 6.3, in the strictest reading.
+fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
+    if answer.header("Transfer-Encoding").is_some() {
+        return Err(malformed("Transfer-Encoding, of which this server makes no use"));
+    }
+    let length = answer.header("Content-Length");
+    let interim = (100..200).contains(&answer.status);
+    if interim || answer.status == 204 {
+        return match length {
+            Some(_) => Err(malformed("Content-Length where no body can be")),
+            None => Ok(0),
+        };
+    }
+    if method == "HEAD" || answer.status == 304 {
+        return Ok(0);
+    }
+    let digits = length.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let length = digits.and_then(|text| text.parse().ok());
+    length.ok_or_else(|| malformed("no usable Content-Length"))
+}

@@ -1,0 +1,286 @@
+//! A throw-away PostgreSQL: a new cluster in a temporary folder, on a private Unix socket.
+//!
+//! A shell process is between us and the postmaster. It starts, stops and reaps it on command, and
+//! removes everything when its input ends, which is when we do, however we end.
+
+use crate::waiting::until_some;
+use postgres::{Client, NoTls};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The tables and roles that the tests ask for.
+const FIXTURE: &str = include_str!("../fixtures/api.sql");
+/// The database that the others are copies of.
+const TEMPLATE: &str = "fixture";
+/// The socket's name ends with it; nobody else is in the folder.
+const PORT: u16 = 5432;
+
+const SCRIPT: &str = r#"
+start() { "$BIN/postgres" -D "$FOLDER/data" >>"$FOLDER/log" 2>&1 </dev/null & pid=$!; }
+start
+while read -r command; do
+  case $command in
+    start) start ;;
+    fast) kill -INT $pid; wait $pid ;;
+    immediate) kill -QUIT $pid; wait $pid ;;
+  esac
+  echo done
+done
+kill -QUIT $pid 2>/dev/null
+wait $pid
+rm -rf "$FOLDER"
+"#;
+
+/// A PostgreSQL server with its data.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    watchdog: Mutex<Watchdog>,
+}
+
+#[derive(Debug)]
+struct Watchdog {
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// A database in a cluster.
+#[derive(Clone, Debug)]
+pub struct Database {
+    socket_folder: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// How a cluster stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Connections are ended politely.
+    Fast,
+    /// As in a crash.
+    Immediate,
+}
+
+impl Cluster {
+    /// The one that all tests share that do it no harm.
+    pub fn shared() -> &'static Cluster {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Cluster::start(&["max_connections = 300"]))
+    }
+
+    /// A new one with these lines in its `postgresql.conf`, and the fixture in its template.
+    ///
+    /// # Panics
+    /// If it does not work, with PostgreSQL's words.
+    pub fn start(settings: &[&str]) -> Cluster {
+        let owner = Owner::choose();
+        let folder = owner.make_folder();
+        let bin = programs();
+        let mut initdb = owner.command(bin.join("initdb"), &folder);
+        initdb.arg("--pgdata").arg(folder.join("data")).args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]);
+        let made = initdb.output().expect("initdb can be started");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        write_settings(&folder, settings);
+        let mut shell = owner.command("sh".into(), &folder);
+        shell.args(["-c", SCRIPT]).env("BIN", &bin).env("FOLDER", &folder).process_group(0);
+        let shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let child = shell.spawn().expect("there is a shell");
+        let cluster = Cluster {
+            folder,
+            watchdog: Mutex::new(Watchdog {
+                commands: child.stdin.expect("its input is a pipe"),
+                answers: BufReader::new(child.stdout.expect("its output is a pipe")),
+            }),
+        };
+        cluster.load_fixture();
+        cluster
+    }
+
+    fn load_fixture(&self) {
+        let mut client = self.postgres().await_connection();
+        client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).expect("it is new");
+        let template = Database { name: TEMPLATE.to_owned(), ..self.postgres() };
+        if let Err(error) = template.connect().batch_execute(FIXTURE) {
+            panic!("tests/fixtures/api.sql: {error:?}");
+        }
+    }
+
+    /// A new database with the fixture in it.
+    pub fn database(&self) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        // One copy at a time, for the template must not be in use.
+        static COPYING: Mutex<()> = Mutex::new(());
+        let _copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+        self.postgres().connect().batch_execute(&create).expect("the template is not in use");
+        Database { name, ..self.postgres() }
+    }
+
+    /// The database `postgres`, for everything that concerns the cluster.
+    pub fn postgres(&self) -> Database {
+        let socket_folder = self.folder.to_str().expect("we chose it").to_owned();
+        Database { socket_folder, name: "postgres".to_owned() }
+    }
+
+    /// The socket it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!(".s.PGSQL.{PORT}"))
+    }
+
+    /// Stops it, and returns when it has stopped.
+    pub fn stop(&self, how: Stop) {
+        self.command(match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        });
+    }
+
+    /// Starts it again, and returns when it accepts connections.
+    pub fn start_again(&self) {
+        self.command("start");
+        self.postgres().await_connection();
+    }
+
+    fn command(&self, command: &str) {
+        let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(watchdog.commands, "{command}").expect("the shell reads until we end");
+        let mut answer = String::new();
+        watchdog.answers.read_line(&mut answer).expect("the shell answers");
+        assert_eq!(answer, "done\n");
+    }
+}
+
+impl Database {
+    /// A connection as superuser.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn connect(&self) -> Client {
+        self.try_connect().unwrap_or_else(|error| panic!("{}: {error:?}", self.name))
+    }
+
+    fn try_connect(&self) -> Result<Client, postgres::Error> {
+        let mut config = postgres::Config::new();
+        config.host(&self.socket_folder).port(PORT).user("postgres").dbname(&self.name);
+        config.connect(NoTls)
+    }
+
+    fn await_connection(&self) -> Client {
+        until_some("PostgreSQL to start", || self.try_connect().ok())
+    }
+
+    /// Runs statements as superuser.
+    pub fn run(&self, sql: &str) {
+        self.connect().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The first column of the only row, as text.
+    pub fn one(&self, sql: &str) -> String {
+        let row = self.connect().query_one(sql, &[]);
+        row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
+    }
+
+    /// What `db-uri` is for it.
+    pub fn uri(&self) -> String {
+        format!("host={} port={PORT} user=authenticator dbname={}", self.socket_folder, self.name)
+    }
+
+    /// What `db-uri` is for it behind a proxy on this port of 127.0.0.1.
+    pub fn uri_at_port(&self, port: u16) -> String {
+        format!("host=127.0.0.1 port={port} user=authenticator dbname={}", self.name)
+    }
+}
+
+/// The user that PostgreSQL runs as: it refuses root.
+struct Owner {
+    ids: Option<(u32, u32)>,
+}
+
+impl Owner {
+    fn choose() -> Owner {
+        if !rustix::process::geteuid().is_root() {
+            return Owner { ids: None };
+        }
+        let users = std::fs::read_to_string("/etc/passwd").expect("Linux has it");
+        let ids_of = |name: &str| {
+            let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+            let mut fields = line.split(':').skip(2);
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        };
+        let ids = ids_of("postgres").or_else(|| ids_of("nobody"));
+        Owner { ids: Some(ids.expect("there is a user that is not root")) }
+    }
+
+    /// A short path: a Unix socket's name must fit into 107 bytes.
+    fn make_folder(&self) -> PathBuf {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("corerest-tests-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new().mode(0o755).create(&folder).expect("the name is new");
+        if let Some((user, group)) = self.ids {
+            chown(&folder, Some(user), Some(group)).expect("we are root");
+        }
+        folder
+    }
+
+    fn command(&self, program: PathBuf, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        // The owner may not be allowed to be in our folder.
+        command.current_dir(folder).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        if let Some((user, group)) = self.ids {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+fn write_settings(folder: &Path, settings: &[&str]) {
+    let mut lines = vec![
+        format!("unix_socket_directories = '{}'", folder.display()),
+        format!("port = {PORT}"),
+    ];
+    // Nobody will miss these data.
+    for name in ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"] {
+        lines.push(format!("{name} = off"));
+    }
+    lines.extend(["listen_addresses = ''", "timezone = 'UTC'"].map(str::to_owned));
+    lines.extend(settings.iter().map(|&line| line.to_owned()));
+    let file = std::fs::OpenOptions::new().append(true).open(folder.join("data/postgresql.conf"));
+    let written = file.and_then(|mut file| file.write_all((lines.join("\n") + "\n").as_bytes()));
+    written.expect("initdb made the file");
+}
+
+/// The folder of PostgreSQL's programs. Debian keeps it out of the PATH, one per version.
+fn programs() -> PathBuf {
+    let in_path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut debian: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
+    debian.sort_by_key(|path| {
+        let version = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy());
+        version.and_then(|version| version.parse::<u32>().ok())
+    });
+    let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let folders = named.into_iter().chain(debian.into_iter().rev());
+    folders
+        .chain(std::env::split_paths(&in_path))
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+        .expect("PostgreSQL is installed: scripts/install-dependencies does that")
+}

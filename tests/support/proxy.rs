@@ -1,0 +1,151 @@
+//! A proxy before PostgreSQL that cuts the wire where it is told to.
+//!
+//! It reads PostgreSQL's messages only as far as it must to know when a flight of replies begins:
+//! the bytes of the start-up are never cut, so that "byte n" means byte n of an answer.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// A proxy, for as long as the process lives.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many more bytes of replies pass before the wire is cut, if it is to be cut.
+    allowed: AtomicU64,
+    armed: AtomicBool,
+    /// How many bytes of replies have passed since the last arming.
+    passed: AtomicU64,
+    cuts: AtomicU64,
+}
+
+impl Proxy {
+    /// Starts one for the cluster whose socket this is.
+    ///
+    /// # Panics
+    /// If there is no port.
+    pub fn start(socket: PathBuf) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+        let port = listener.local_addr().expect("it is bound").port();
+        let state = Arc::new(State::default());
+        let proxy = Proxy { port, state: Arc::clone(&state) };
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                connect(client, &socket, &state);
+            }
+        });
+        proxy
+    }
+
+    /// From now on, so many bytes of replies pass; then the connection that carries the next one
+    /// is cut, once.
+    pub fn cut_after(&self, bytes: u64) {
+        self.state.passed.store(0, Ordering::SeqCst);
+        self.state.allowed.store(bytes, Ordering::SeqCst);
+        self.state.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Nothing is cut any more. Whether something had been, since it was armed.
+    pub fn disarm(&self) -> bool {
+        !self.state.armed.swap(false, Ordering::SeqCst)
+    }
+
+    /// How many times the wire has been cut.
+    pub fn cuts(&self) -> u64 {
+        self.state.cuts.load(Ordering::SeqCst)
+    }
+}
+
+fn connect(client: TcpStream, socket: &Path, state: &Arc<State>) {
+    let Ok(server) = UnixStream::connect(socket) else { return };
+    let _ = client.set_nodelay(true);
+    let (Ok(mut to_server), Ok(mut from_client)) = (server.try_clone(), client.try_clone()) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Both);
+    });
+    let state = Arc::clone(state);
+    std::thread::spawn(move || {
+        pass_replies(server, &client, &state);
+        let _ = client.shutdown(Shutdown::Both);
+    });
+}
+
+fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
+    let mut started = Startup::default();
+    let mut bytes = [0; 16 * 1024];
+    while let Ok(count @ 1..) = server.read(&mut bytes) {
+        let replies_from = started.end_within(&bytes[..count]);
+        let (startup, replies) = bytes[..count].split_at(replies_from);
+        let Ok(()) = client.write_all(startup) else { return };
+        let passing = state.admit(replies.len());
+        let Ok(()) = client.write_all(&replies[..passing]) else { return };
+        if passing < replies.len() {
+            return;
+        }
+    }
+}
+
+impl State {
+    /// How many of so many bytes pass.
+    fn admit(&self, count: usize) -> usize {
+        if count == 0 || !self.armed.load(Ordering::SeqCst) {
+            return count;
+        }
+        let passed = self.passed.fetch_add(count as u64, Ordering::SeqCst);
+        let left = self.allowed.load(Ordering::SeqCst).saturating_sub(passed);
+        if left >= count as u64 {
+            return count;
+        }
+        // Only one connection is cut for each arming.
+        if !self.armed.swap(false, Ordering::SeqCst) {
+            return count;
+        }
+        self.cuts.fetch_add(1, Ordering::SeqCst);
+        usize::try_from(left).expect("it is less than the count")
+    }
+}
+
+/// Follows the messages up to the first ReadyForQuery.
+#[derive(Debug, Default)]
+struct Startup {
+    /// The beginning of a message that has not come completely.
+    pending: Vec<u8>,
+    over: bool,
+}
+
+impl Startup {
+    /// Where in these bytes the start-up ends.
+    fn end_within(&mut self, bytes: &[u8]) -> usize {
+        if self.over {
+            return 0;
+        }
+        let before = self.pending.len();
+        self.pending.extend_from_slice(bytes);
+        let mut at = 0;
+        while let Some(head) = self.pending.get(at..at + 5) {
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize + 1;
+            let kind = head[0];
+            if self.pending.len() < at + length {
+                break;
+            }
+            at += length;
+            if kind == b'Z' {
+                self.over = true;
+                return at - before;
+            }
+        }
+        bytes.len()
+    }
+}

@@ -1,0 +1,212 @@
+//! The server under test, as a black box: the executable, its environment, its logs, its end.
+
+use crate::client::{Address, Client};
+use crate::cluster::Database;
+use crate::log::Log;
+use crate::waiting::{until, until_some};
+use crate::watchdog;
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A running server. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: Option<Address>,
+    admin: PathBuf,
+    ended: bool,
+    /// Its access log.
+    pub stdout: Log,
+    /// Everything else it says.
+    pub stderr: Log,
+}
+
+impl Server {
+    /// Starts it for a database with the fixture, with these settings besides the usual ones, and
+    /// waits until it is ready.
+    pub fn start(database: &Database, settings: &[(&str, &str)]) -> Server {
+        let uri = database.uri();
+        let mut all = vec![("db-uri", uri.as_str())];
+        all.extend_from_slice(settings);
+        let mut server = Server::spawn(&all);
+        server.await_listening();
+        server.await_ready();
+        server
+    }
+
+    /// Starts it with these settings and the usual ones, and waits for nothing.
+    pub fn spawn(settings: &[(&str, &str)]) -> Server {
+        let admin = unused_path("admin");
+        let mut command = command();
+        let usual = [
+            ("db-anon-role", "anonymous"),
+            ("db-schemas", "api,other"),
+            ("server-host", "127.0.0.1"),
+            ("server-port", "0"),
+            ("admin-server-unix-socket", admin.to_str().expect("we chose it")),
+        ];
+        for (key, value) in usual.iter().chain(settings) {
+            command.env(variable(key), value);
+        }
+        let mut child = command.spawn().expect("the server can be started");
+        watchdog::watch(child.id());
+        let stdout = Log::collect(child.stdout.take().expect("its output is a pipe"));
+        let stderr = Log::collect(child.stderr.take().expect("its output is a pipe"));
+        Server { child, address: None, admin, ended: false, stdout, stderr }
+    }
+
+    /// Waits until it says where it listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn await_listening(&mut self) {
+        let line = self.stderr.wait_for("API server listening on ");
+        let (_, place) = line.split_once("listening on ").expect("that was waited for");
+        self.address = Some(Address::parse(place));
+    }
+
+    /// Waits until the admin server says that it is ready.
+    #[track_caller]
+    pub fn await_ready(&self) {
+        until(&format!("/ready; the log is:\n{}", self.stderr.text()), || {
+            self.try_admin("/ready").is_some_and(|status| status == 200)
+        });
+    }
+
+    /// The status that the admin server answers with, if it answers.
+    pub fn try_admin(&self, path: &str) -> Option<u16> {
+        let mut client = Client::try_connect(&Address::Unix(self.admin.clone())).ok()?;
+        client.try_exchange("GET", path, &[]).ok().map(|answer| answer.status)
+    }
+
+    /// A connection to the admin server.
+    pub fn admin(&self) -> Client {
+        Client::connect(&Address::Unix(self.admin.clone()))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If that has not been waited for.
+    pub fn address(&self) -> &Address {
+        self.address.as_ref().expect("it listens, and we waited for it")
+    }
+
+    /// A new connection to it.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id is positive"), signal).expect("it is our child");
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn await_exit(&mut self) -> ExitStatus {
+        let status = until_some("the server to end", || {
+            self.child.try_wait().expect("it is our child")
+        });
+        self.ended = true;
+        watchdog::forget(self.child.id());
+        status
+    }
+
+    /// Stops it politely, and checks that it ends well.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.await_exit();
+        let log = self.stderr.whole();
+        assert_eq!(status.code(), Some(0), "signal {:?}; {log}", status.signal());
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
+    /// Its resident memory now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number.and_then(|kib| kib.parse::<u64>().ok()).expect("the kernel says so") * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            watchdog::forget(self.child.id());
+        }
+        let _ = std::fs::remove_file(&self.admin);
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.stderr.text());
+        }
+    }
+}
+
+/// The executable with an empty environment, and its outputs as pipes.
+pub fn command() -> Command {
+    let mut command = Command::new(executable());
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The environment variable of a key.
+pub fn variable(key: &str) -> String {
+    format!("PGRST_{}", key.to_uppercase().replace(['-', '.'], "_"))
+}
+
+/// A path in the temporary folder that nobody else uses.
+pub fn unused_path(purpose: &str) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("corerest-{purpose}-{}-{number}", std::process::id()))
+}
+
+/// `COREREST_BIN`, or the one that cargo builds next to the tests. It is built each time, because
+/// an old one would answer as it did then.
+fn executable() -> &'static Path {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| {
+        if let Some(path) = std::env::var_os("COREREST_BIN") {
+            return path.into();
+        }
+        let test = std::env::current_exe().expect("the kernel knows");
+        // target/debug/deps/it-…
+        let folder = test.ancestors().nth(2).expect("cargo put it there");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "corerest"]);
+        if folder.file_name() == Some(OsStr::new("release")) {
+            build.arg("--release");
+        }
+        build.arg("--target-dir").arg(folder.parent().expect("it has a name"));
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().expect("cargo ran us").success(), "the server does not build");
+        folder.join("corerest")
+    })
+}

@@ -1,0 +1,54 @@
+//! A small shell process that ends what a test run has started, when the run ends.
+//!
+//! Destructors do not run for statics, for aborts, or when somebody kills the run. But the kernel
+//! closes the run's pipes in every case, and a process that reads from one takes notice.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Collects process ids until its input ends, then kills those.
+const SCRIPT: &str = r#"
+pids=
+while read -r verb pid; do
+  case $verb in
+    watch) pids="$pids $pid" ;;
+    forget)
+      others=
+      for other in $pids; do [ "$other" = "$pid" ] || others="$others $other"; done
+      pids=$others ;;
+  esac
+done
+[ -z "$pids" ] || kill -9 $pids
+"#;
+
+/// Has this process killed at the end of the run.
+pub fn watch(pid: u32) {
+    tell("watch", pid);
+}
+
+/// The process has ended; its number may belong to somebody else soon.
+pub fn forget(pid: u32) {
+    tell("forget", pid);
+}
+
+fn tell(verb: &str, pid: u32) {
+    static WATCHDOG: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    let watchdog = WATCHDOG.get_or_init(|| Mutex::new(start()));
+    let mut input = watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(input, "{verb} {pid}").expect("the watchdog reads until we end");
+}
+
+fn start() -> ChildStdin {
+    let child = Command::new("sh")
+        .args(["-c", SCRIPT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for us; the watchdog notices.
+        .process_group(0)
+        .spawn();
+    let child = child.expect("there is a shell");
+    child.stdin.expect("its input is a pipe")
+}

@@ -6,7 +6,7 @@ use std::fmt::Write;
 /// A finished SQL text, which only a [`SqlBuf`] makes. Equal shapes of request give equal texts,
 /// so it is also the key under which a connection remembers its prepared statements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SqlText(Box<str>);
+pub struct SqlText(String);
 
 impl SqlText {
     /// The text, for the protocol and for logs.
@@ -105,7 +105,7 @@ impl SqlBuf {
     /// The statement is complete.
     pub fn finish(self) -> Statement {
         Statement {
-            text: SqlText(self.text.into_boxed_str()),
+            text: SqlText(self.text),
             params: self.params,
         }
     }

@@ -2,4 +2,6 @@
 //!
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
+mod cases;
+mod plan_cases;
 mod tidy;

@@ -1,2 +1,374 @@
-//! Nothing yet.
-//! Nothing.
+//! The sources keep the rules of the house that no compiler checks.
+//!
+//! Each test is one rule. An exception is an entry in a list here, with its reason.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const LINE_CHARS_MAX: usize = 100;
+const FUNCTION_LINES_MAX: usize = 70;
+const FILE_LINES_MAX: usize = 600;
+
+/// Which of our own crates a crate may use.
+const WALLS: [(&str, &[&str]); 6] = [
+    ("sql", &[]),
+    ("wire", &[]),
+    ("config", &[]),
+    ("api", &["sql", "config"]),
+    ("pg", &["wire", "sql", "config"]),
+    ("server", &["sql", "wire", "config", "api", "pg"]),
+];
+
+/// The modules of `api` from left to right; one uses only what is to its left.
+const API_MODULES: [&[&str]; 6] =
+    [&["error"], &["catalog", "auth"], &["request"], &["plan"], &["query"], &["response"]];
+
+/// Where a lint may be switched off, and which. Elsewhere the code changes, not the lint.
+const LINTS_OFF: [(&str, &str); 0] = [];
+
+/// Functions that are longer because they are tables, or one `match` over a closed enum.
+const LONG_FUNCTIONS: [(&str, &str); 1] = [("src/api/error/wording.rs", "wording")];
+
+/// Files that are longer because they are one table.
+const LONG_FILES: [&str; 0] = [];
+
+/// Where `unsafe` may be written.
+const UNSAFE: [&str; 2] = ["src/wire/", "src/server/net/"];
+
+struct Source {
+    /// From the root of the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The text before the first test module.
+    fn without_tests(&self) -> &str {
+        self.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+    }
+
+    fn is_tests(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        self.path.contains("/tests/") || name.ends_with("tests.rs") || !self.path.starts_with("src")
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the repository")
+}
+
+fn files(folders: &[&str], extension: &str) -> Vec<Source> {
+    let mut pending: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut sources = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let is_built = path.ends_with("target");
+            if path.is_dir() && !is_built {
+                pending.push(path);
+            } else if path.extension().is_some_and(|it| it == extension) {
+                let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
+                let path = path.strip_prefix(root()).expect("it is below").to_owned();
+                sources.push(Source { path: path.to_string_lossy().into_owned(), text });
+            }
+        }
+    }
+    sources.sort_by(|a, b| a.path.cmp(&b.path));
+    sources
+}
+
+fn rust() -> Vec<Source> {
+    let sources = files(&["src", "tests", "perf"], "rs");
+    assert!(sources.len() > 50, "the sources are not where they should be");
+    sources
+}
+
+#[track_caller]
+fn report(rule: &str, offenders: Vec<String>) {
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+}
+
+/// The lines that contain one of the words, as `path:line: word`.
+fn lines_with(sources: &[Source], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        for (index, line) in source.text.lines().enumerate() {
+            let word = words.iter().find(|word| line.contains(**word));
+            found.extend(word.map(|word| format!("{}:{}: {word}", source.path, index + 1)));
+        }
+    }
+    found
+}
+
+fn src() -> Vec<Source> {
+    rust().into_iter().filter(|source| source.path.starts_with("src/")).collect()
+}
+
+#[test]
+fn crates_use_only_what_the_table_allows() {
+    let mut offenders = Vec::new();
+    for (name, allowed) in WALLS {
+        let path = root().join("src").join(name).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(path).expect("each crate has one");
+        let own = manifest.lines().filter_map(|line| line.strip_prefix("corerest-"));
+        for used in own.filter_map(|line| line.split(['.', ' ', '=']).next()) {
+            if !allowed.contains(&used) {
+                offenders.push(format!("{name} uses {used}"));
+            }
+        }
+    }
+    report("a crate reaches through a wall", offenders);
+}
+
+#[test]
+fn modules_of_api_use_only_what_is_to_their_left() {
+    let place = |module: &str| API_MODULES.iter().position(|group| group.contains(&module));
+    let mut offenders = Vec::new();
+    for source in src() {
+        let Some(rest) = source.path.strip_prefix("src/api/") else { continue };
+        let module = rest.split(['/', '.']).next().unwrap_or_default();
+        let Some(own) = place(module) else { continue };
+        for line in source.without_tests().lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            for used in code.split("crate::").skip(1) {
+                let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let used = used.unwrap_or_default();
+                if used != module && place(used).is_some_and(|at| at >= own) {
+                    offenders.push(format!("{}: uses {used}", source.path));
+                }
+            }
+        }
+    }
+    report("a module of api uses what is not to its left", offenders);
+}
+
+#[test]
+fn lines_are_short() {
+    let mut offenders = Vec::new();
+    for source in rust() {
+        for (index, line) in source.text.lines().enumerate() {
+            if line.chars().count() > LINE_CHARS_MAX {
+                offenders.push(format!("{}:{}", source.path, index + 1));
+            }
+        }
+    }
+    report("longer than 100 columns", offenders);
+}
+
+#[test]
+fn functions_are_short() {
+    let mut offenders = Vec::new();
+    for source in rust() {
+        for (name, line, length) in functions(&source.text) {
+            let is_listed = LONG_FUNCTIONS.contains(&(&*source.path, &*name));
+            if length > FUNCTION_LINES_MAX && !is_listed {
+                offenders.push(format!("{}:{line}: {name} has {length} lines", source.path));
+            }
+        }
+    }
+    report("functions of more than 70 lines", offenders);
+}
+
+/// Name, first line and length of each function: from the line with `fn` to the line with nothing
+/// but its closing brace, which rustfmt puts below the first character of the signature.
+fn functions(text: &str) -> Vec<(String, usize, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let Some(at) = code.find("fn ") else { continue };
+        let is_qualified = code[..at].split_whitespace().all(|word| {
+            word.starts_with("pub") || ["const", "unsafe", "extern"].contains(&word)
+        });
+        if !is_qualified || code.ends_with(';') || code.ends_with('}') {
+            continue;
+        }
+        let name = code[at + 3..].split(['(', '<']).next().unwrap_or_default().to_owned();
+        let end = format!("{indent}}}");
+        let length = lines[index..].iter().position(|line| *line == end);
+        found.extend(length.map(|length| (name, index + 1, length + 1)));
+    }
+    found
+}
+
+#[test]
+fn files_are_short() {
+    let mut offenders = Vec::new();
+    for source in rust() {
+        let lines = source.without_tests().lines().count();
+        if lines > FILE_LINES_MAX && !source.is_tests() && !LONG_FILES.contains(&&*source.path) {
+            offenders.push(format!("{} has {lines} lines", source.path));
+        }
+    }
+    report("files of more than 600 lines without tests", offenders);
+}
+
+#[test]
+fn files_say_what_they_are() {
+    let offenders = rust().into_iter().filter(|source| {
+        let head = source.text.lines().take_while(|line| line.starts_with("//!")).count();
+        let is_tiny = source.text.lines().count() < 20;
+        head < 2 && !(head == 1 && (is_tiny || source.is_tests()))
+            && !source.path.contains("/fuzz_targets/")
+    });
+    let offenders = offenders.map(|source| source.path).collect();
+    report("files that do not begin with two lines of //!", offenders);
+}
+
+#[test]
+fn files_are_named_by_a_noun() {
+    let vague = ["utils", "util", "common", "helpers", "helper", "misc"];
+    let offenders = rust().into_iter().map(|source| source.path).filter(|path| {
+        path.split(['/', '.']).any(|part| vague.contains(&part))
+    });
+    report("names that say nothing", offenders.collect());
+}
+
+#[test]
+fn nothing_unfinished_lands() {
+    // In pieces, for this file is a source as well.
+    let words = [
+        concat!("todo", "!("),
+        concat!("dbg", "!("),
+        concat!("unimplemented", "!("),
+        concat!("FIX", "ME"),
+        concat!("#[ig", "nore"),
+        concat!("TO", "DO"),
+    ];
+    report("unfinished", lines_with(&rust(), &words));
+}
+
+#[test]
+fn tests_do_not_sleep_and_hope() {
+    let word = concat!("thread::", "sleep");
+    let tests = rust().into_iter().filter(|source| !source.path.starts_with("perf/"));
+    let mut offenders = Vec::new();
+    for source in tests {
+        let text = match source.is_tests() {
+            true => &source.text[..],
+            false => &source.text[source.without_tests().len()..],
+        };
+        if text.contains(word) {
+            offenders.push(source.path.clone());
+        }
+    }
+    report("tests that sleep", offenders);
+}
+
+#[test]
+fn unsafe_code_is_where_it_may_be() {
+    let word = concat!("un", "safe ");
+    let offenders = lines_with(&src(), &[word]).into_iter().filter(|line| {
+        let is_allowed = UNSAFE.iter().any(|folder| line.starts_with(folder));
+        !is_allowed
+    });
+    let offenders = offenders.filter(|line| !is_comment(line)).collect();
+    report("unsafe code", offenders);
+}
+
+/// Whether the line that `lines_with` found is a comment.
+fn is_comment(found: &str) -> bool {
+    let mut parts = found.split(':');
+    let (Some(path), Some(Ok(line))) = (parts.next(), parts.next().map(str::parse::<usize>)) else {
+        return false;
+    };
+    let text = std::fs::read_to_string(root().join(path)).expect("it was just read");
+    text.lines().nth(line - 1).is_some_and(|line| line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn catalog_sql_is_made_in_one_place() {
+    let offenders = lines_with(&src(), &["CatalogSql::from_postgresql"]).into_iter();
+    let offenders = offenders
+        .filter(|line| !line.starts_with("src/api/catalog/decode.rs") && !is_comment(line))
+        .filter(|line| !line.starts_with("src/sql/"));
+    report("CatalogSql made elsewhere", offenders.collect());
+}
+
+#[test]
+fn sql_is_not_formatted() {
+    let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET ", "BEGIN", "LISTEN", "CALL"];
+    let words: Vec<String> = verbs.iter().map(|verb| format!("format!(\"{verb}")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outside_tests: Vec<Source> = src()
+        .into_iter()
+        .filter(|source| !source.is_tests())
+        .map(|source| Source { text: source.without_tests().to_owned(), path: source.path })
+        .collect();
+    report("SQL from format!", lines_with(&outside_tests, &words));
+}
+
+#[test]
+fn lints_are_switched_off_only_where_listed() {
+    let mut offenders = Vec::new();
+    for source in rust() {
+        for (index, line) in source.text.lines().enumerate() {
+            let code = line.trim_start();
+            let lint = code.strip_prefix("#[allow(").or_else(|| code.strip_prefix("#![allow("));
+            if let Some(lint) = lint
+                && !LINTS_OFF.contains(&(&*source.path, lint))
+            {
+                offenders.push(format!("{}:{}: {code}", source.path, index + 1));
+            }
+        }
+    }
+    report("allow(…): `expect` with a reason says more", offenders);
+}
+
+#[test]
+fn the_project_speaks_of_itself_alone() {
+    let mut sources = rust();
+    sources.extend(files(&["src", "tests", "perf"], "toml"));
+    sources.extend(files(&["", "tests"], "md").into_iter().filter(|source| {
+        !source.path.starts_with("target/")
+    }));
+    sources.extend(files(&["tests"], "sql"));
+    sources.extend(files(&["tests"], "case"));
+    let words = [
+        concat!("/wo", "rk/"),
+        concat!("/tmp/", "brief"),
+        concat!("PGRST_", "UPSTREAM"),
+        concat!("work", "place"),
+    ];
+    let offenders = lines_with(&sources, &words).into_iter().filter(|line| {
+        !(line.contains("UPSTREAM") && line.split(':').next().is_some_and(|p| p.ends_with(".md")))
+    });
+    report("words about other things", offenders.collect());
+}
+
+#[test]
+fn every_key_is_in_the_readme() {
+    let Ok(readme) = std::fs::read_to_string(root().join("README.md")) else { return };
+    let keys = corerest_config::KEYS.iter().map(|key| key.name);
+    let ours = keys.filter(|name| {
+        // Those of PostgREST are documented there; ours in the README alone.
+        corerest_config::KEYS.iter().any(|key| {
+            key.name == *name && matches!(key.origin, corerest_config::Origin::CoreRest)
+        })
+    });
+    let offenders = ours.filter(|name| !readme.contains(name)).map(str::to_owned).collect();
+    report("keys of our own that README.md does not mention", offenders);
+}
+
+#[test]
+fn every_error_code_has_a_case_or_is_not_built_yet() {
+    let cases: String = files(&["tests/cases"], "case").into_iter().map(|file| file.text).collect();
+    let later: BTreeMap<&str, &str> = BTreeMap::from([
+        ("PGRST000", "postgres_away.rs"),
+        ("PGRST001", "postgres_away.rs"),
+        ("PGRST002", "postgres_away.rs"),
+        ("PGRST003", "parking.rs"),
+        ("PGRSTX00", "only a bug of the server gives it"),
+    ]);
+    let not_built = [
+        "PGRST101", "PGRST102", "PGRST105", "PGRST108", "PGRST114", "PGRST115", "PGRST118",
+        "PGRST120", "PGRST124", "PGRST128", "PGRST200", "PGRST201", "PGRST202", "PGRST203",
+        "PGRST204", "PGRST300", "PGRST301", "PGRST303",
+    ];
+    let codes = corerest_api::error::codes::TABLE.iter().map(|row| row.text);
+    let offenders = codes.filter(|code| {
+        !cases.contains(code) && !later.contains_key(code) && !not_built.contains(code)
+    });
+    report("error codes without a case", offenders.map(str::to_owned).collect());
+}

@@ -1,4 +1,19 @@
-//! Who makes a request.
+//! Who makes a request: the bearer token of its header, and what its claims mean.
+//!
+//! Whether a token is genuine is decided where the keys are, in the server; what counts here is
+//! what it says. Claims are checked at every request, because time goes on, while the signature
+//! of a token stays what it is.
+//!
+//! Invariant: nothing here knows a key or reads a clock.
+
+mod claims;
+pub mod json;
+mod role;
+
+pub use claims::{ClaimRules, Claims};
+
+use crate::error::Error;
+use corerest_config::Config;
 
 /// Who makes a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,3 +23,35 @@ pub struct Identity {
     /// The claims of its token as JSON, with the role among them.
     pub claims: String,
 }
+
+/// The token in the value of an Authorization header; `None` if it is of another scheme.
+///
+/// Parity: the scheme in any case, then any white space, then all the rest (wai-extra).
+#[must_use]
+pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
+    let end = authorization.iter().position(is_space).unwrap_or(authorization.len());
+    let (scheme, rest) = authorization.split_at(end);
+    let token = rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
+    scheme.eq_ignore_ascii_case(b"bearer").then(|| &rest[token..])
+}
+
+/// Latin-1, so that the no-break space is one.
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r' | 0xA0)
+}
+
+/// Reads the claims of a genuine token, checks them, and finds out whose they are.
+///
+/// # Errors
+/// If they are no claims, not valid now or here, or name no role and there is no anonymous one.
+pub fn check_claims(
+    config: &Config,
+    claims_json: &[u8],
+    now_unix_seconds: i64,
+) -> Result<Identity, Error> {
+    let claims = Claims::parse(claims_json)?;
+    ClaimRules::new(config).identify(config, &claims, now_unix_seconds)
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,15 @@ fn show(response: &ErrorResponse) -> String {
     out + std::str::from_utf8(&response.body).unwrap()
 }
 
+/// In `expected`, four blanks begin a line and six go on with the one before.
 #[track_caller]
 fn check(error: &Error, expected: &str) {
     let shown = show(&error.response(ErrorVerbosity::Verbose));
-    assert_eq!(shown, expected.replace("\n    ", "\n"), "{error:?}");
+    assert_eq!(
+        shown,
+        expected.replace("\n      ", "").replace("\n    ", "\n"),
+        "{error:?}"
+    );
 }
 
 fn text(text: &str) -> String {
@@ -42,17 +47,20 @@ fn samples() -> Vec<(Error, &'static str)> {
         (
             Error::DatabaseClient { details: None },
             r#"503 PGRST001
-    {"code":"PGRST001","details":null,"hint":null,"message":"Database client error. Retrying the connection."}"#,
+    {"code":"PGRST001","details":null,"hint":null,"message":"Database client error. Retrying
+       the connection."}"#,
         ),
         (
             Error::NoSchemaCache,
             r#"503 PGRST002
-    {"code":"PGRST002","details":null,"hint":null,"message":"Could not query the database for the schema cache. Retrying."}"#,
+    {"code":"PGRST002","details":null,"hint":null,"message":"Could not query the database for
+       the schema cache. Retrying."}"#,
         ),
         (
             Error::PoolTimeout,
             r#"504 PGRST003
-    {"code":"PGRST003","details":null,"hint":null,"message":"Timed out acquiring connection from connection pool."}"#,
+    {"code":"PGRST003","details":null,"hint":null,"message":"Timed out acquiring connection
+       from connection pool."}"#,
         ),
         (
             Error::QueryParameter {
@@ -79,12 +87,15 @@ fn samples() -> Vec<(Error, &'static str)> {
         (
             Error::RangeNegativeLimit,
             r#"416 PGRST103
-    {"code":"PGRST103","details":"Limit should be greater than or equal to zero.","hint":null,"message":"Requested range not satisfiable"}"#,
+    {"code":"PGRST103","details":"Limit should be greater than or equal to
+       zero.","hint":null,"message":"Requested range not satisfiable"}"#,
         ),
         (
             Error::RangeLowerAboveUpper,
             r#"416 PGRST103
-    {"code":"PGRST103","details":"The lower boundary must be lower than or equal to the upper boundary in the Range header.","hint":null,"message":"Requested range not satisfiable"}"#,
+    {"code":"PGRST103","details":"The lower boundary must be lower than or equal to the upper
+       boundary in the Range header.","hint":null,"message":"Requested range not
+       satisfiable"}"#,
         ),
         (
             Error::RangeOutOfBounds {
@@ -92,12 +103,14 @@ fn samples() -> Vec<(Error, &'static str)> {
                 total: text("15"),
             },
             r#"416 PGRST103
-    {"code":"PGRST103","details":"An offset of 100 was requested, but there are only 15 rows.","hint":null,"message":"Requested range not satisfiable"}"#,
+    {"code":"PGRST103","details":"An offset of 100 was requested, but there are only 15
+       rows.","hint":null,"message":"Requested range not satisfiable"}"#,
         ),
         (
             Error::PutFilters,
             r#"405 PGRST105
-    {"code":"PGRST105","details":null,"hint":null,"message":"Filters must include all and only primary key columns with 'eq' operators"}"#,
+    {"code":"PGRST105","details":null,"hint":null,"message":"Filters must include all and only
+       primary key columns with 'eq' operators"}"#,
         ),
         (
             Error::UnacceptableSchema {
@@ -105,14 +118,16 @@ fn samples() -> Vec<(Error, &'static str)> {
                 exposed: vec![text("v1"), text("v2")],
             },
             r#"406 PGRST106
-    {"code":"PGRST106","details":null,"hint":"Only the following schemas are exposed: v1, v2","message":"Invalid schema: x"}"#,
+    {"code":"PGRST106","details":null,"hint":"Only the following schemas are exposed: v1,
+       v2","message":"Invalid schema: x"}"#,
         ),
         (
             Error::MediaTypeNotAvailable {
                 accepted: vec![text("a/b"), text("c/d")],
             },
             r#"406 PGRST107
-    {"code":"PGRST107","details":null,"hint":null,"message":"None of these media types are available: a/b, c/d"}"#,
+    {"code":"PGRST107","details":null,"hint":null,"message":"None of these media types are
+       available: a/b, c/d"}"#,
         ),
         (
             Error::NotEmbedded {
@@ -120,7 +135,8 @@ fn samples() -> Vec<(Error, &'static str)> {
                 alias: None,
             },
             r#"400 PGRST108
-    {"code":"PGRST108","details":null,"hint":"Verify that 'films' is included in the 'select' query parameter.","message":"'films' is not an embedded resource in this request"}"#,
+    {"code":"PGRST108","details":null,"hint":"Verify that 'films' is included in the 'select'
+       query parameter.","message":"'films' is not an embedded resource in this request"}"#,
         ),
         (
             Error::NotEmbedded {
@@ -131,32 +147,39 @@ fn samples() -> Vec<(Error, &'static str)> {
                 }),
             },
             r#"400 PGRST108
-    {"code":"PGRST108","details":"Target names are not allowed in filters if they have an alias","hint":"Change 'films' to 'f' in filters, orders or limits.","message":"'films' is not an embedded resource in this request"}"#,
+    {"code":"PGRST108","details":"Target names are not allowed in filters if they have an
+       alias","hint":"Change 'films' to 'f' in filters, orders or limits.","message":"'films'
+       is not an embedded resource in this request"}"#,
         ),
         (
             Error::GucHeaders,
             r#"500 PGRST111
-    {"code":"PGRST111","details":null,"hint":null,"message":"response.headers guc must be a JSON array composed of objects with a single key and a string value"}"#,
+    {"code":"PGRST111","details":null,"hint":null,"message":"response.headers guc must be a
+       JSON array composed of objects with a single key and a string value"}"#,
         ),
         (
             Error::GucStatus,
             r#"500 PGRST112
-    {"code":"PGRST112","details":null,"hint":null,"message":"response.status guc must be a valid status code"}"#,
+    {"code":"PGRST112","details":null,"hint":null,"message":"response.status guc must be a
+       valid status code"}"#,
         ),
         (
             Error::PutLimit,
             r#"400 PGRST114
-    {"code":"PGRST114","details":null,"hint":null,"message":"limit/offset querystring parameters are not allowed for PUT"}"#,
+    {"code":"PGRST114","details":null,"hint":null,"message":"limit/offset querystring
+       parameters are not allowed for PUT"}"#,
         ),
         (
             Error::PutKeyMismatch,
             r#"400 PGRST115
-    {"code":"PGRST115","details":null,"hint":null,"message":"Payload values do not match URL in primary key column(s)"}"#,
+    {"code":"PGRST115","details":null,"hint":null,"message":"Payload values do not match URL in
+       primary key column(s)"}"#,
         ),
         (
             Error::NotSingular { rows: 5 },
             r#"406 PGRST116
-    {"code":"PGRST116","details":"The result contains 5 rows","hint":null,"message":"Cannot coerce the result to a single JSON object"}"#,
+    {"code":"PGRST116","details":"The result contains 5 rows","hint":null,"message":"Cannot
+       coerce the result to a single JSON object"}"#,
         ),
         (
             Error::UnsupportedMethod {
@@ -171,39 +194,48 @@ fn samples() -> Vec<(Error, &'static str)> {
                 target: text("b"),
             },
             r#"400 PGRST118
-    {"code":"PGRST118","details":"'a' and 'b' do not form a many-to-one or one-to-one relationship","hint":null,"message":"A related order on 'b' is not possible"}"#,
+    {"code":"PGRST118","details":"'a' and 'b' do not form a many-to-one or one-to-one
+       relationship","hint":null,"message":"A related order on 'b' is not possible"}"#,
         ),
         (
             Error::UnacceptableFilter { target: text("b") },
             r#"400 PGRST120
-    {"code":"PGRST120","details":"Only is null or not is null filters are allowed on embedded resources","hint":null,"message":"Bad operator on the 'b' embedded resource"}"#,
+    {"code":"PGRST120","details":"Only is null or not is null filters are allowed on embedded
+       resources","hint":null,"message":"Bad operator on the 'b' embedded resource"}"#,
         ),
         (
             Error::InvalidRaise(InvalidRaise::NoDetail),
             r#"500 PGRST121
-    {"code":"PGRST121","details":"DETAIL is missing in the RAISE statement","hint":"DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.","message":"Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error"}"#,
+    {"code":"PGRST121","details":"DETAIL is missing in the RAISE statement","hint":"DETAIL must
+       be a JSON object with obligatory keys: 'status', 'headers' and optional key:
+       'status_text'.","message":"Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\"
+       error"}"#,
         ),
         (
             Error::InvalidPreferences {
                 preferences: vec![text("a=b"), text("c")],
             },
             r#"400 PGRST122
-    {"code":"PGRST122","details":"Invalid preferences: a=b, c","hint":null,"message":"Invalid preferences given with handling=strict"}"#,
+    {"code":"PGRST122","details":"Invalid preferences: a=b, c","hint":null,"message":"Invalid
+       preferences given with handling=strict"}"#,
         ),
         (
             Error::AggregatesNotAllowed,
             r#"400 PGRST123
-    {"code":"PGRST123","details":null,"hint":null,"message":"Use of aggregate functions is not allowed"}"#,
+    {"code":"PGRST123","details":null,"hint":null,"message":"Use of aggregate functions is not
+       allowed"}"#,
         ),
         (
             Error::MaxAffectedExceeded { rows: 14 },
             r#"400 PGRST124
-    {"code":"PGRST124","details":"The query affects 14 rows","hint":null,"message":"Query result exceeds max-affected preference constraint"}"#,
+    {"code":"PGRST124","details":"The query affects 14 rows","hint":null,"message":"Query
+       result exceeds max-affected preference constraint"}"#,
         ),
         (
             Error::InvalidPath,
             r#"404 PGRST125
-    {"code":"PGRST125","details":null,"hint":null,"message":"Invalid path specified in request URL"}"#,
+    {"code":"PGRST125","details":null,"hint":null,"message":"Invalid path specified in request
+       URL"}"#,
         ),
         (
             Error::OpenApiDisabled,
@@ -220,7 +252,8 @@ fn samples() -> Vec<(Error, &'static str)> {
         (
             Error::MaxAffectedRpc,
             r#"400 PGRST128
-    {"code":"PGRST128","details":null,"hint":null,"message":"Function must return SETOF or TABLE when max-affected preference is used with handling=strict"}"#,
+    {"code":"PGRST128","details":null,"hint":null,"message":"Function must return SETOF or
+       TABLE when max-affected preference is used with handling=strict"}"#,
         ),
         (
             Error::NoRelationship {
@@ -231,7 +264,10 @@ fn samples() -> Vec<(Error, &'static str)> {
                 hint: Some(text("Perhaps you meant 'roles' instead of 'role'.")),
             },
             r#"400 PGRST200
-    {"code":"PGRST200","details":"Searched for a foreign key relationship between 'films' and 'role' in the schema 'api', but no matches were found.","hint":"Perhaps you meant 'roles' instead of 'role'.","message":"Could not find a relationship between 'films' and 'role' in the schema cache"}"#,
+    {"code":"PGRST200","details":"Searched for a foreign key relationship between 'films' and
+       'role' in the schema 'api', but no matches were found.","hint":"Perhaps you meant
+       'roles' instead of 'role'.","message":"Could not find a relationship between 'films' and
+       'role' in the schema cache"}"#,
         ),
         (
             Error::NoRelationship {
@@ -242,7 +278,10 @@ fn samples() -> Vec<(Error, &'static str)> {
                 hint: None,
             },
             r#"400 PGRST200
-    {"code":"PGRST200","details":"Searched for a foreign key relationship between 'a' and 'b' using the hint 'c' in the schema 'api', but no matches were found.","hint":null,"message":"Could not find a relationship between 'a' and 'b' in the schema cache"}"#,
+    {"code":"PGRST200","details":"Searched for a foreign key relationship between 'a' and 'b'
+       using the hint 'c' in the schema 'api', but no matches were
+       found.","hint":null,"message":"Could not find a relationship between 'a' and 'b' in the
+       schema cache"}"#,
         ),
         (
             Error::AmbiguousRelationship {
@@ -264,34 +303,51 @@ fn samples() -> Vec<(Error, &'static str)> {
                 ],
             },
             r#"300 PGRST201
-    {"code":"PGRST201","details":[{"cardinality":"many-to-one","embedding":"a with b","relationship":"k1 using a(x) and b(id)"},{"cardinality":"many-to-one","embedding":"a with b","relationship":"k2 using a(y) and b(id)"}],"hint":"Try changing 'b' to one of the following: 'b!k1', 'b!k2'. Find the desired relationship in the 'details' key.","message":"Could not embed because more than one relationship was found for 'a' and 'b'"}"#,
+    {"code":"PGRST201","details":[{"cardinality":"many-to-one","embedding":"a with
+       b","relationship":"k1 using a(x) and b(id)"},{"cardinality":"many-to-one","embedding":"a
+       with b","relationship":"k2 using a(y) and b(id)"}],"hint":"Try changing 'b' to one of
+       the following: 'b!k1', 'b!k2'. Find the desired relationship in the 'details'
+       key.","message":"Could not embed because more than one relationship was found for 'a'
+       and 'b'"}"#,
         ),
         (
             no_routine(&["a", "b"], UnnamedParameter::Json),
             r#"404 PGRST202
-    {"code":"PGRST202","details":"Searched for the function api.f with parameters a, b or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.","hint":"Perhaps","message":"Could not find the function api.f(a, b) in the schema cache"}"#,
+    {"code":"PGRST202","details":"Searched for the function api.f with parameters a, b or with
+       a single unnamed json/jsonb parameter, but no matches were found in the schema
+       cache.","hint":"Perhaps","message":"Could not find the function api.f(a, b) in the
+       schema cache"}"#,
         ),
         (
             no_routine(&["a"], UnnamedParameter::None),
             r#"404 PGRST202
-    {"code":"PGRST202","details":"Searched for the function api.f with parameter a, but no matches were found in the schema cache.","hint":"Perhaps","message":"Could not find the function api.f(a) in the schema cache"}"#,
+    {"code":"PGRST202","details":"Searched for the function api.f with parameter a, but no
+       matches were found in the schema cache.","hint":"Perhaps","message":"Could not find the
+       function api.f(a) in the schema cache"}"#,
         ),
         (
             no_routine(&[], UnnamedParameter::Json),
             r#"404 PGRST202
-    {"code":"PGRST202","details":"Searched for the function api.f without parameters or with a single unnamed json/jsonb parameter, but no matches were found in the schema cache.","hint":"Perhaps","message":"Could not find the function api.f without parameters in the schema cache"}"#,
+    {"code":"PGRST202","details":"Searched for the function api.f without parameters or with a
+       single unnamed json/jsonb parameter, but no matches were found in the schema
+       cache.","hint":"Perhaps","message":"Could not find the function api.f without parameters
+       in the schema cache"}"#,
         ),
         (
             no_routine(&[], UnnamedParameter::Bytea),
             r#"404 PGRST202
-    {"code":"PGRST202","details":"Searched for the function api.f with a single unnamed bytea parameter, but no matches were found in the schema cache.","hint":null,"message":"Could not find the function api.f in the schema cache"}"#,
+    {"code":"PGRST202","details":"Searched for the function api.f with a single unnamed bytea
+       parameter, but no matches were found in the schema cache.","hint":null,"message":"Could
+       not find the function api.f in the schema cache"}"#,
         ),
         (
             Error::AmbiguousRoutine {
                 candidates: vec![text("s.f(a => int)"), text("s.f()")],
             },
             r#"300 PGRST203
-    {"code":"PGRST203","details":null,"hint":"Try renaming the parameters or the function itself in the database so function overloading can be resolved","message":"Could not choose the best candidate function between: s.f(a => int), s.f()"}"#,
+    {"code":"PGRST203","details":null,"hint":"Try renaming the parameters or the function
+       itself in the database so function overloading can be resolved","message":"Could not
+       choose the best candidate function between: s.f(a => int), s.f()"}"#,
         ),
         (
             Error::ColumnNotFound {
@@ -299,7 +355,8 @@ fn samples() -> Vec<(Error, &'static str)> {
                 column: text("c"),
             },
             r#"400 PGRST204
-    {"code":"PGRST204","details":null,"hint":null,"message":"Could not find the 'c' column of 't' in the schema cache"}"#,
+    {"code":"PGRST204","details":null,"hint":null,"message":"Could not find the 'c' column of
+       't' in the schema cache"}"#,
         ),
         (
             Error::TableNotFound {
@@ -308,7 +365,8 @@ fn samples() -> Vec<(Error, &'static str)> {
                 hint: None,
             },
             r#"404 PGRST205
-    {"code":"PGRST205","details":null,"hint":null,"message":"Could not find the table 'api.film' in the schema cache"}"#,
+    {"code":"PGRST205","details":null,"hint":null,"message":"Could not find the table
+       'api.film' in the schema cache"}"#,
         ),
         (
             Error::JwtSecretMissing,
@@ -318,14 +376,17 @@ fn samples() -> Vec<(Error, &'static str)> {
         (
             Error::JwtInvalid(JwtFault::Parts(2)),
             r#"401 PGRST301
-    WWW-Authenticate: Bearer error="invalid_token", error_description="Expected 3 parts in JWT; got 2"
+    WWW-Authenticate: Bearer error="invalid_token", error_description="Expected 3 parts in JWT;
+       got 2"
     {"code":"PGRST301","details":null,"hint":null,"message":"Expected 3 parts in JWT; got 2"}"#,
         ),
         (
             Error::JwtInvalid(JwtFault::Key(text("none"))),
             r#"401 PGRST301
-    WWW-Authenticate: Bearer error="invalid_token", error_description="No suitable key or wrong key type"
-    {"code":"PGRST301","details":"none","hint":null,"message":"No suitable key or wrong key type"}"#,
+    WWW-Authenticate: Bearer error="invalid_token", error_description="No suitable key or wrong
+       key type"
+    {"code":"PGRST301","details":"none","hint":null,"message":"No suitable key or wrong key
+       type"}"#,
         ),
         (
             Error::JwtRequired,
@@ -336,8 +397,10 @@ fn samples() -> Vec<(Error, &'static str)> {
         (
             Error::JwtClaims(JwtClaimsFault::ExpNotNumber),
             r#"401 PGRST303
-    WWW-Authenticate: Bearer error="invalid_token", error_description="The JWT 'exp' claim must be a number"
-    {"code":"PGRST303","details":null,"hint":null,"message":"The JWT 'exp' claim must be a number"}"#,
+    WWW-Authenticate: Bearer error="invalid_token", error_description="The JWT 'exp' claim must
+       be a number"
+    {"code":"PGRST303","details":null,"hint":null,"message":"The JWT 'exp' claim must be a
+       number"}"#,
         ),
         (
             Error::Internal {
@@ -600,7 +663,10 @@ fn raised_json_has_a_shape() {
     check(
         &raise("INVALID", Some("{}")),
         r#"500 PGRST121
-    {"code":"PGRST121","details":"Invalid JSON value for MESSAGE: 'INVALID'","hint":"MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'.","message":"Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error"}"#,
+    {"code":"PGRST121","details":"Invalid JSON value for MESSAGE: 'INVALID'","hint":"MESSAGE
+       must be a JSON object with obligatory keys: 'code', 'message' and optional keys:
+       'details', 'hint'.","message":"Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\"
+       error"}"#,
     );
     let body = raise("INVALID", None)
         .response(ErrorVerbosity::Verbose)

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 pub struct ReadPlan<'a> {
     /// The table.
     pub from: &'a QualifiedName,
-    /// What is selected; empty selects nothing but still counts rows.
+    /// What is selected; empty selects all columns.
     pub select: Vec<PlannedSelect<'a>>,
     /// What every row must fulfil.
     pub conditions: Vec<Condition<'a>>,

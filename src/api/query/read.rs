@@ -80,6 +80,11 @@ fn write_counted_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
 fn write_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     let table = &plan.from.name;
     sql!(out, "SELECT ");
+    if plan.select.is_empty() {
+        // Parity: an empty `select=` selects everything (`defSelect` in QueryBuilder.hs).
+        out.ident(table);
+        sql!(out, ".*");
+    }
     out.separated(sql_text!(", "), &plan.select, |out, item| write_select_item(out, table, item));
     sql!(out, " FROM ");
     out.name(plan.from);

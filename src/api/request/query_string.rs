@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! query = pair (("&" | ";") pair)*        an empty piece is a pair with an empty key
-//! pair  = key ("=" value)?                "+" is a blank, %XX a byte; other "%" stand for themselves
+//! pair  = key ("=" value)?                "+" is a blank, %XX a byte, any other "%" itself
 //! ```
 //!
 //! Source: the WHATWG URL standard, `application/x-www-form-urlencoded`, with the older `;`.

@@ -241,3 +241,74 @@ fn headers_have_defaults() {
     assert_eq!(request.cookies(), [("a".to_owned(), "b".to_owned())]);
     assert_eq!(request.query.canonical, "a=eq.2&b=eq.1");
 }
+
+#[test]
+fn no_bytes_in_headers_or_paths_make_it_panic() {
+    let config = config(&["api"]);
+    let pieces: [&[u8]; 16] = [
+        b"",
+        b";q=",
+        b"-",
+        b"1",
+        b",",
+        b";",
+        b"=",
+        b"\"",
+        b"/",
+        b"%",
+        b" ",
+        b"\xff",
+        b"\xc3",
+        b"*",
+        b"timezone=",
+        b"application/vnd.pgrst.plan;for=",
+    ];
+    let mut state = 42_u64;
+    let mut random_bytes = || -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for _ in 0..8 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            bytes.extend_from_slice(pieces[usize::from((state >> 60) as u8)]);
+        }
+        bytes
+    };
+    for _ in 0..5_000 {
+        let names = [
+            "Accept",
+            "Content-Type",
+            "Prefer",
+            "Range",
+            "Cookie",
+            "Accept-Profile",
+        ];
+        let values: Vec<Vec<u8>> = names.iter().map(|_| random_bytes()).collect();
+        let headers: Vec<(&str, &[u8])> = names
+            .iter()
+            .zip(&values)
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let path = String::from_utf8_lossy(&random_bytes()).into_owned();
+        let http = HttpRequest {
+            method: "GET",
+            path: &path,
+            query: &path,
+            headers: &headers[..5],
+            body: b"",
+        };
+        let _ = ApiRequest::parse(&config, &http).map(|request| request.cookies());
+        let _ = ApiRequest::parse(
+            &config,
+            &HttpRequest {
+                headers: &headers,
+                path: "/t",
+                ..http
+            },
+        );
+        for value in &values {
+            let parsed = accept::parse_accept(value);
+            let _: Vec<String> = parsed.iter().map(MediaType::content_type).collect();
+        }
+    }
+}

@@ -26,7 +26,7 @@ use parking::Parking;
 use placement::{Share, emptiest};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -96,6 +96,8 @@ pub(crate) struct Core {
     alarm: Alarm,
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
+    /// How many requests were answered, or parked. Only whether it changes matters.
+    answered: AtomicU64,
     pub(crate) pool: Arc<Pool>,
 }
 
@@ -266,6 +268,7 @@ impl Core {
             alarm,
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
+            answered: AtomicU64::new(0),
             pool: Arc::new(pool),
         })
     }

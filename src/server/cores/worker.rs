@@ -22,6 +22,10 @@ const KEPT_BYTES_MAX: usize = 256 << 10;
 /// How often a stopping thread looks whether its core's clients are gone.
 const STOPPING_TICK: Duration = Duration::from_millis(20);
 
+/// For how long the last free thread steps back: a few fast queries, and so little that nobody
+/// notices when they were slow ones.
+const STEP_BACK: Duration = Duration::from_micros(500);
+
 /// How many clients a thread accepts before it looks at those it has.
 const ACCEPTED_AT_ONCE: usize = 16;
 
@@ -37,6 +41,7 @@ pub(crate) struct Worker {
     clock: Clock,
     input: http::Buffer,
     output: Vec<u8>,
+    answered_seen: u64,
 }
 
 /// What becomes of a client after it was served.
@@ -61,7 +66,15 @@ impl Worker {
     pub(crate) fn new(cores: Arc<Cores>, index: usize) -> Worker {
         let subscription = cores.publication.subscribe();
         let input = http::Buffer::new();
-        Worker { cores, index, subscription, clock: Clock::new(), input, output: Vec::new() }
+        Worker {
+            cores,
+            index,
+            subscription,
+            clock: Clock::new(),
+            input,
+            output: Vec::new(),
+            answered_seen: 0,
+        }
     }
 
     /// The life of the thread.
@@ -71,6 +84,7 @@ impl Worker {
         }
         let mut stopping_tick = None;
         loop {
+            self.let_others_go_first();
             match self.core().wait(stopping_tick) {
                 Event::Client(token) => {
                     if let Some(client) = self.core().take(token) {
@@ -96,6 +110,22 @@ impl Worker {
 
     fn core(&self) -> &Core {
         &self.cores.cores[self.index]
+    }
+
+    /// The last free thread of a core whose connections are all in use steps back for a moment, as
+    /// long as the others get on: whoever of them is done takes the next client with a connection
+    /// in hand, on a warm CPU. Taking it here would only park its request, for two switches of
+    /// threads more. When the others do not get on, their queries are slow, and this thread is the
+    /// one that must be there for the clients.
+    fn let_others_go_first(&mut self) {
+        while !self.core().pool.has_room() {
+            let answered = self.core().answered.load(Ordering::Relaxed);
+            if answered == self.answered_seen {
+                return;
+            }
+            self.answered_seen = answered;
+            std::thread::sleep(STEP_BACK);
+        }
     }
 
     /// Serves a client until there is nothing more to do for it now.
@@ -153,7 +183,10 @@ impl Worker {
             date: self.clock.date(),
             stopping: cores.is_stopping(),
         };
-        handle::handle(&desk, &cores.cores[self.index].pool, client)
+        let core = &cores.cores[self.index];
+        let handled = handle::handle(&desk, &core.pool, client);
+        core.answered.fetch_add(1, Ordering::Relaxed);
+        handled
     }
 
     /// Reads once. A read that did not fill the buffer has taken everything there was.
@@ -193,6 +226,7 @@ impl Worker {
                 stopping: self.cores.is_stopping(),
             };
             handle::resume(&desk, &mut client, &parked, lease);
+            self.core().answered.fetch_add(1, Ordering::Relaxed);
             self.serve(client, Readable::No);
         }
     }

@@ -591,7 +591,8 @@ fn wrong_orders_are_explained() {
     refused_order(
         "clients(name,id)",
         8,
-        r#"unexpected '(' expecting letter, digit, "-", "->>", "->", delimiter (.), "," or end of input"#,
+        "unexpected '(' expecting letter, digit, \"-\", \"->>\", \"->\", delimiter (.), \",\" or \
+         end of input",
     );
     refused_order(
         "",
@@ -637,7 +638,8 @@ fn wrong_selects_are_explained() {
     refused_select(
         "data->(!@#$%^&*_d->>!@#$%^&*_e::integer",
         7,
-        r#"unexpected "(" expecting "-", digit or any non reserved character different from: .,>()"#,
+        "unexpected \"(\" expecting \"-\", digit or any non reserved character different from: \
+         .,>()",
     );
     refused_select("data->>--34", 9, r#"unexpected "-" expecting digit"#);
     refused_select("data->>-xy-4", 9, r#"unexpected "x" expecting digit"#);

@@ -1,0 +1,142 @@
+//! The claims of a token: when and for whom they hold, and which role they give.
+//!
+//! The checks go in PostgREST's order, exp, nbf, iat, aud, and the first that fails is told.
+
+use super::Identity;
+use super::json::{Json, Members};
+use super::role::{Patterns, find_role};
+use crate::error::{Error, JwtClaimsFault};
+use corerest_config::{Config, Decimal};
+
+/// How far the clocks of those who issue tokens may be off.
+const CLOCK_SKEW_SECONDS: i64 = 30;
+
+/// The claims of a token. Without a token there are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims(Json);
+
+impl Default for Claims {
+    fn default() -> Claims {
+        Claims(Json::Object(Members::default()))
+    }
+}
+
+impl Claims {
+    /// Reads the payload of a token.
+    ///
+    /// # Errors
+    /// If it is no JSON object, or one that is nested too deeply.
+    pub fn parse(json: &[u8]) -> Result<Claims, Error> {
+        match Json::parse(json) {
+            Some(object @ Json::Object(_)) => Ok(Claims(object)),
+            _ => Err(Error::JwtClaims(JwtClaimsFault::Unparsable)),
+        }
+    }
+
+    fn members(&self) -> &Members {
+        match &self.0 {
+            Json::Object(members) => members,
+            _ => unreachable!("claims are made from objects only"),
+        }
+    }
+
+    /// A claim that has a value; `null` is none.
+    fn find(&self, name: &str) -> Option<&Json> {
+        self.members().find(name).filter(|value| **value != Json::Null)
+    }
+
+    /// A point in time, in seconds.
+    ///
+    /// Parity: a number that is not whole, or does not fit, counts as 0 (`sciToInt`); so an exp
+    /// of 1.5e9 is as it reads, one of 1.5 is long over, and an nbf of 1e99 has come.
+    fn seconds(&self, name: &str, fault: JwtClaimsFault) -> Result<Option<i64>, JwtClaimsFault> {
+        match self.find(name) {
+            None => Ok(None),
+            Some(Json::Number(number)) => {
+                let whole = Decimal::parse(number).and_then(|number| number.integer());
+                Ok(Some(whole.unwrap_or(0)))
+            }
+            Some(_) => Err(fault),
+        }
+    }
+
+    fn check(&self, config: &Config, now: i64) -> Result<(), JwtClaimsFault> {
+        use JwtClaimsFault as Fault;
+        let earliest = now.saturating_sub(CLOCK_SKEW_SECONDS);
+        let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
+        if self.seconds("exp", Fault::ExpNotNumber)?.is_some_and(|exp| exp < earliest) {
+            return Err(Fault::Expired);
+        }
+        if self.seconds("nbf", Fault::NbfNotNumber)?.is_some_and(|nbf| nbf > latest) {
+            return Err(Fault::NotYetValid);
+        }
+        if self.seconds("iat", Fault::IatNotNumber)?.is_some_and(|iat| iat > latest) {
+            return Err(Fault::IssuedInFuture);
+        }
+        self.check_audience(config.jwt_aud.as_deref())
+    }
+
+    /// Without an audience of our own, every audience is ours, but it must still be one.
+    fn check_audience(&self, ours: Option<&str>) -> Result<(), JwtClaimsFault> {
+        let fault = JwtClaimsFault::AudNotStrings;
+        let audience = match self.find("aud") {
+            None => return Ok(()),
+            Some(Json::Text(single)) => vec![single.as_str()],
+            Some(Json::Array(several)) if several.is_empty() => return Ok(()),
+            Some(Json::Array(several)) => {
+                several.iter().map(|one| one.text().ok_or(fault)).collect::<Result<_, _>>()?
+            }
+            Some(_) => return Err(fault),
+        };
+        match ours {
+            Some(ours) if !audience.contains(&ours) => Err(JwtClaimsFault::NotInAudience),
+            _ => Ok(()),
+        }
+    }
+
+    /// The claims with the effective role among them.
+    fn with_role(&self, role: &str) -> String {
+        let mut out = Vec::with_capacity(256);
+        self.members().write_with(&mut out, "role", &Json::Text(role.to_owned()));
+        String::from_utf8(out).expect("JSON is written from strings")
+    }
+}
+
+/// What a configuration says about claims, made ready once.
+#[derive(Debug)]
+pub struct ClaimRules {
+    patterns: Patterns,
+}
+
+impl ClaimRules {
+    /// Compiles the regular expressions of `jwt-role-claim-key`.
+    #[must_use]
+    pub fn new(config: &Config) -> ClaimRules {
+        ClaimRules { patterns: Patterns::of(&config.jwt_role_claim_key) }
+    }
+
+    /// Checks claims and finds out whose they are. Without a token, the claims are empty.
+    ///
+    /// # Errors
+    /// If they are not valid now or here, or name no role and there is no anonymous one.
+    pub fn identify(
+        &self,
+        config: &Config,
+        claims: &Claims,
+        now_unix_seconds: i64,
+    ) -> Result<Identity, Error> {
+        claims.check(config, now_unix_seconds).map_err(Error::JwtClaims)?;
+        let role = match find_role(&config.jwt_role_claim_key, &self.patterns, &claims.0) {
+            Some(Json::Text(role)) => role.clone(),
+            Some(other) => {
+                // Parity: whatever else the path finds, be it null, is the role as JSON.
+                let mut out = Vec::new();
+                other.write(&mut out);
+                String::from_utf8(out).expect("JSON is written from strings")
+            }
+            None => config.db_anon_role.clone().ok_or(Error::JwtRequired)?,
+        };
+        let claims = claims.with_role(&role);
+        Ok(Identity { role, claims })
+    }
+}

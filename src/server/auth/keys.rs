@@ -1,0 +1,191 @@
+//! The keys of `jwt-secret`: a JSON Web Key, a set of them (RFC 7517), or any other octets.
+//!
+//! ```text
+//! secret = { "keys": [ jwk, … ] } / jwk / octets, which are a key for HS256 and nothing else
+//! jwk    = { "kty": "oct", "k" } / { "kty": "RSA", "n", "e" }
+//!        / { "kty": "EC", "crv", "x", "y" } / { "kty": "OKP", "crv", "x" }
+//!          and perhaps "kid", "alg" ("HS256" and the like), "use" ("sig" or "enc")
+//! ```
+//! Which keys may verify a token is decided by the keys: their type, `alg`, `use` and `kid`.
+//!
+//! Invariant: JSON that is meant as a key and is none is an error. PostgREST takes its text as
+//! the secret of HS256 then, and the text of a public key is known to everybody.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use corerest_api::auth::json::{Json, Members};
+use corerest_api::error::{Error, JwtFault};
+use corerest_config::Secret;
+
+use super::algorithm::{Algorithm, Curve, Verification};
+use super::token::Token;
+
+/// The keys that tokens are verified with.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// What they were read from, to know whether they have changed.
+    secret: Secret<Vec<u8>>,
+    keys: Vec<Key>,
+}
+
+/// Equal if they were read from the same secret.
+impl PartialEq for Keys {
+    fn eq(&self, other: &Keys) -> bool {
+        self.secret == other.secret
+    }
+}
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    /// The only algorithm it may be used with, if it says so.
+    algorithm: Option<Algorithm>,
+    verification: Verification,
+}
+
+impl Keys {
+    /// Reads the keys of a secret.
+    ///
+    /// # Errors
+    /// If it is JSON that looks like a key or a set of keys, but is none.
+    pub(crate) fn parse(secret: &[u8]) -> Result<Keys, String> {
+        let keys = match Json::parse(secret) {
+            Some(Json::Object(members)) => match members.find("keys") {
+                Some(Json::Array(set)) => parse_set(set)?,
+                Some(_) => return Err(invalid("\"keys\" is not an array")),
+                None if members.find("kty").is_some() => {
+                    parse_key(&members)?.into_iter().collect()
+                }
+                None => vec![plain(secret)],
+            },
+            _ => vec![plain(secret)],
+        };
+        Ok(Keys { secret: Secret::new(secret.to_vec()), keys })
+    }
+
+    /// The claims of a token, if one of the keys verifies its signature.
+    ///
+    /// # Errors
+    /// If it is no signed token, or none of the keys verifies it.
+    pub(super) fn verify(&self, token: &[u8]) -> Result<Vec<u8>, Error> {
+        let token = Token::parse(token)?;
+        let mut fitting = self.keys.iter().filter(|key| key.fits(&token)).peekable();
+        if fitting.peek().is_none() {
+            return Err(key_fault("No suitable key was found to decode the JWT"));
+        }
+        let verifies = |key: &Key| {
+            key.verification.verify(token.algorithm, token.signed, &token.signature)
+        };
+        if fitting.any(verifies) {
+            Ok(token.payload)
+        } else {
+            Err(key_fault("None of the keys was able to decode the JWT"))
+        }
+    }
+}
+
+impl Key {
+    /// A token that names a key is for no other; one that names none may be for any.
+    fn fits(&self, token: &Token<'_>) -> bool {
+        (token.key_id.is_none() || token.key_id == self.id)
+            && self.algorithm.is_none_or(|only| only == token.algorithm)
+            && self.verification.fits(token.algorithm)
+    }
+}
+
+fn key_fault(details: &str) -> Error {
+    Error::JwtInvalid(JwtFault::Key(details.to_owned()))
+}
+
+fn plain(secret: &[u8]) -> Key {
+    Key {
+        id: None,
+        algorithm: Some(Algorithm::Hs256),
+        verification: Verification::Octets(secret.into()),
+    }
+}
+
+fn parse_set(set: &[Json]) -> Result<Vec<Key>, String> {
+    let mut keys = Vec::new();
+    for element in set {
+        let Json::Object(members) = element else {
+            return Err(invalid("an element of \"keys\" is not an object"));
+        };
+        keys.extend(parse_key(members)?);
+    }
+    Ok(keys)
+}
+
+/// A key; `None` if it is one that no token can be verified with: of an unknown type or curve,
+/// for another algorithm, or for encryption. Sets of identity providers have such keys.
+fn parse_key(members: &Members) -> Result<Option<Key>, String> {
+    let id = text(members, "kid")?;
+    match text(members, "use")? {
+        None | Some("sig") => {}
+        Some("enc") => return Ok(None),
+        Some(_) => return Err(invalid("\"use\" is neither \"sig\" nor \"enc\"")),
+    }
+    let algorithm = match members.find("alg") {
+        None | Some(Json::Null) => None,
+        Some(name) => match name.text().and_then(Algorithm::named) {
+            None => return Ok(None),
+            known => known,
+        },
+    };
+    let verification = match members.find("kty").and_then(Json::text) {
+        Some("oct") => parse_octets(members)?,
+        Some("RSA") => parse_rsa(members)?,
+        Some("EC") => match text(members, "crv")?.map(Curve::named) {
+            None => return Err(invalid("\"crv\" is missing")),
+            Some(None) => return Ok(None),
+            Some(Some(curve)) => parse_point(members, curve)?,
+        },
+        Some("OKP") => match text(members, "crv")? {
+            None => return Err(invalid("\"crv\" is missing")),
+            Some("Ed25519") => Verification::ed25519(&octets(members, "x")?)
+                .ok_or_else(|| invalid("\"x\" is not a key of Ed25519"))?,
+            Some(_) => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(Key { id: id.map(str::to_owned), algorithm, verification }))
+}
+
+fn parse_octets(members: &Members) -> Result<Verification, String> {
+    let octets = octets(members, "k")?;
+    // With an empty secret anybody could sign.
+    if octets.is_empty() {
+        return Err(invalid("\"k\" is empty"));
+    }
+    Ok(Verification::Octets(octets.into()))
+}
+
+fn parse_rsa(members: &Members) -> Result<Verification, String> {
+    Verification::rsa(&octets(members, "n")?, &octets(members, "e")?)
+        .ok_or_else(|| invalid("\"n\" and \"e\" are not a key of RSA"))
+}
+
+fn parse_point(members: &Members, curve: Curve) -> Result<Verification, String> {
+    Verification::ecdsa(curve, &octets(members, "x")?, &octets(members, "y")?)
+        .ok_or_else(|| invalid("\"x\" and \"y\" are not a point on the curve"))
+}
+
+/// A member that is a string, or missing, or null.
+fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, String> {
+    match members.find(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(invalid(&format!("\"{name}\" is not a string"))),
+    }
+}
+
+fn octets(members: &Members, name: &str) -> Result<Vec<u8>, String> {
+    let encoded = text(members, name)?.ok_or_else(|| invalid(&format!("\"{name}\" is missing")))?;
+    let decoded = URL_SAFE_NO_PAD.decode(encoded);
+    decoded.map_err(|_| invalid(&format!("\"{name}\" is not base64url without padding")))
+}
+
+/// Says what is wrong, and nothing of what is secret.
+fn invalid(reason: &str) -> String {
+    format!("The JWT secret is not a valid JSON Web Key: {reason}")
+}

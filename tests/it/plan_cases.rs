@@ -1,0 +1,175 @@
+//! Runs the cases of `cases/plan`: from a request to SQL, with a recorded catalog and no
+//! PostgreSQL.
+//!
+//! Expected is `ask` and the statements, each with its parameters, or the status and body of a
+//! reply that needs no database. A `Config: key=value` line above the divider is a setting and no
+//! header. The settings statement, which is the same everywhere, is shown in `settings.case` only.
+
+use corerest_api::auth::Identity;
+use corerest_api::catalog::{Catalog, decode};
+use corerest_api::query::Batch;
+use corerest_api::request::HttpRequest;
+use corerest_api::response::Body;
+use corerest_api::{Context, Prepared, prepare};
+use corerest_config::{Config, Sources};
+use corerest_sql::Statement;
+use corerest_tests::case_file::{CaseFile, Section, is_update};
+use corerest_tests::server::variable;
+use std::collections::HashMap;
+use std::path::Path;
+
+#[test]
+fn every_plan_case_gives_the_sql_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/plan");
+    let mut document = std::fs::read(folder.join("catalog.json")).expect("it is there");
+    let catalog = decode(&mut document).expect("it is a recorded one");
+    let mut failures = Vec::new();
+    for mut file in CaseFile::load_all(&folder) {
+        let with_settings = file.path.ends_with("settings.case");
+        for case in &mut file.cases {
+            let got = answer(&catalog, &case.question, with_settings);
+            if is_update() {
+                case.expected = got;
+            } else if case.expected != got {
+                let place = format!("{}:{}: {}", file.path.display(), case.line, case.title);
+                let expected = &case.expected;
+                failures.push(format!(
+                    "{place}\n  got      {} {}\n  expected {} {}",
+                    got.first, got.body, expected.first, expected.body
+                ));
+            }
+        }
+        if is_update() {
+            file.save();
+        }
+    }
+    assert!(failures.is_empty(), "{}\n{} cases failed", failures.join("\n\n"), failures.len());
+}
+
+fn answer(catalog: &Catalog, question: &Section, with_settings: bool) -> Section {
+    match prepared(catalog, question) {
+        Prepared::Ask(batch, _) => {
+            Section { first: "ask".to_owned(), body: shown(&batch, with_settings), ..empty() }
+        }
+        Prepared::Reply(response) => {
+            let body = match response.body {
+                Body::Bytes(bytes) => String::from_utf8(bytes).expect("replies are UTF-8"),
+                Body::Absent | Body::LastColumn => String::new(),
+            };
+            Section { first: response.status.to_string(), body, ..empty() }
+        }
+    }
+}
+
+fn empty() -> Section {
+    Section::default()
+}
+
+fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
+    let mut environment = vec![
+        (variable("db-anon-role"), "anonymous".to_owned()),
+        (variable("db-schemas"), "api".to_owned()),
+    ];
+    let mut headers = Vec::new();
+    for line in &question.headers {
+        let (name, value) = line.split_once(": ").expect("a header, or Config: key=value");
+        match (name, value.split_once('=')) {
+            ("Config", Some((key, value))) => environment.push((variable(key), value.to_owned())),
+            _ => headers.push((name, value.as_bytes())),
+        }
+    }
+    let loaded = Config::load(Sources { environment: &environment, ..Sources::default() });
+    let config = loaded.expect("the case has a good configuration").config;
+    let (method, target) = question.first.split_once(' ').expect("a method and a target");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let http = HttpRequest { method, path, query, headers: &headers, body: &[] };
+    let caller = Identity {
+        role: "anonymous".to_owned(),
+        claims: r#"{"role":"anonymous"}"#.to_owned(),
+    };
+    prepare(&Context { config: &config, catalog: Some(catalog) }, &http, Ok(caller))
+}
+
+fn shown(batch: &Batch, with_settings: bool) -> String {
+    let is_settings = |statement: &Statement| statement.text.as_str().contains("'search_path'");
+    let mut text = String::new();
+    for statement in &batch.statements {
+        check_parameters(statement);
+        if with_settings || !is_settings(statement) {
+            text.push_str(statement.text.as_str());
+            text.push('\n');
+            for (index, value) in statement.params.iter().enumerate() {
+                let value = value.map_or("NULL".into(), |value| value.escape_ascii().to_string());
+                text.push_str(&format!("  -- ${}: {value}\n", index + 1));
+            }
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// Each parameter is used, and none is used that is not there.
+#[track_caller]
+fn check_parameters(statement: &Statement) {
+    let text = statement.text.as_str();
+    let count = statement.params.len();
+    for number in 1..=count {
+        assert!(uses(text, number), "${number} of {count} in {text}");
+    }
+    assert!(!uses(text, count + 1), "more than {count} in {text}");
+}
+
+fn uses(text: &str, number: usize) -> bool {
+    let name = format!("${number}");
+    let mut places = text.match_indices(&name);
+    places.any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn requests_of_equal_shape_give_equal_text() {
+    let catalog_text = include_str!("../cases/plan/catalog.json");
+    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let texts = |target: &str| {
+        let question = Section { first: format!("GET {target}"), ..empty() };
+        let Prepared::Ask(batch, _) = prepared(&catalog, &question) else {
+            panic!("{target} is not asked");
+        };
+        batch.texts().map(|text| text.as_str().to_owned()).collect::<Vec<String>>()
+    };
+    for (one, other) in [
+        ("/plants?id=eq.1", "/plants?id=eq.2"),
+        ("/plants?id=in.(1)", "/plants?id=in.(1,2,3,4,5)"),
+        ("/plants?name=like.a*", "/plants?name=like.*'*\"$1"),
+        ("/plants?limit=1&offset=2", "/plants?limit=10&offset=20"),
+        ("/plants?or=(id.eq.1,name.eq.a)", "/plants?or=(id.eq.2,name.eq.\"b,c\")"),
+        ("/plants?name=eq.a&id=gt.1", "/plants?name=eq.'; drop table plants --&id=gt.2"),
+        ("/plants?tags=cs.{a}", "/plants?tags=cs.{a,b}"),
+        ("/plants?words=fts.a", "/plants?words=fts.b"),
+        ("/plants?id=eq(any).{1}", "/plants?id=eq(any).{1,2}"),
+    ] {
+        assert_eq!(texts(one), texts(other), "{one} and {other}");
+    }
+}
+
+#[test]
+fn no_value_of_a_request_is_in_its_sql() {
+    let catalog_text = include_str!("../cases/plan/catalog.json");
+    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let operators: HashMap<&str, &str> = HashMap::from([
+        ("eq", "7654321"),
+        ("in", "(7654321,\"a'b\")"),
+        ("like", "7654321*"),
+        ("cs", "{7654321}"),
+        ("fts", "7654321"),
+        ("isdistinct", "7654321"),
+        ("match", "7654321'"),
+    ]);
+    for (operator, value) in operators {
+        let first = format!("GET /plants?name={operator}.{value}&limit=7654321");
+        let Prepared::Ask(batch, _) = prepared(&catalog, &Section { first, ..empty() }) else {
+            panic!("{operator} is not asked");
+        };
+        for text in batch.texts() {
+            assert!(!text.as_str().contains("7654321"), "{operator}: {}", text.as_str());
+        }
+    }
+}

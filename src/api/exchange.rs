@@ -5,8 +5,8 @@ use crate::catalog::Catalog;
 use crate::error::{DatabaseError, Error};
 use crate::plan::{Representation, negotiate, plan_read};
 use crate::query::{
-    AccessMode, Batch, Parts, TransactionEnd, write_count_estimate, write_pre_request,
-    write_read, write_settings,
+    AccessMode, Batch, Parts, TransactionEnd, write_count_estimate, write_pre_request, write_read,
+    write_settings,
 };
 use crate::request::preferences::{CountPreference, HandlingPreference, TransactionPreference};
 use crate::request::{Action, ApiRequest, HttpRequest};
@@ -61,13 +61,11 @@ pub fn prepare(
 
 /// Turns the columns before the body, and the answer of the estimate if one was asked for, into
 /// the response.
-pub fn finish(
-    pending: &Pending,
-    columns: &[Option<&[u8]>],
-    estimate: Option<&[u8]>,
-) -> Response {
+pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u8]>) -> Response {
     let response = ResultSet::decode(columns)
-        .map_err(|invalid| Error::Internal { details: invalid.to_string() })
+        .map_err(|invalid| Error::Internal {
+            details: invalid.to_string(),
+        })
         .and_then(|result| pending.read.respond(&result, estimate.and_then(plan_rows)));
     response.unwrap_or_else(|error| error.response(pending.error.verbosity).into())
 }
@@ -75,7 +73,10 @@ pub fn finish(
 impl Pending {
     /// The response to an error that PostgreSQL reported.
     pub fn database_error(&self, error: DatabaseError) -> Response {
-        let error = DatabaseError { authenticated: self.error.authenticated, ..error };
+        let error = DatabaseError {
+            authenticated: self.error.authenticated,
+            ..error
+        };
         Error::Database(error).response(self.error.verbosity).into()
     }
 
@@ -94,10 +95,17 @@ fn try_prepare(
     let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
     let request = ApiRequest::parse(context.config, http)?;
     match &request.action {
-        Action::ReadRelation { name, headers_only } => {
-            prepare_read(context.config, catalog, &request, identity, name, *headers_only)
-        }
-        action => Err(Error::NotImplemented { details: not_built(action).into() }),
+        Action::ReadRelation { name, headers_only } => prepare_read(
+            context.config,
+            catalog,
+            &request,
+            identity,
+            name,
+            *headers_only,
+        ),
+        action => Err(Error::NotImplemented {
+            details: not_built(action).into(),
+        }),
     }
 }
 
@@ -123,11 +131,17 @@ fn prepare_read(
 ) -> Result<(Batch, Pending), Error> {
     let plan = plan_read(config, catalog, request, name)?;
     let (representation, media_type) = negotiate(&request.accept)?;
-    let representation = if headers_only { Representation::Nothing } else { representation };
+    let representation = if headers_only {
+        Representation::Nothing
+    } else {
+        representation
+    };
     refuse_unknown_preferences(request)?;
     let count = request.preferences.count;
-    let estimated =
-        matches!(count, Some(CountPreference::Planned | CountPreference::Estimated));
+    let estimated = matches!(
+        count,
+        Some(CountPreference::Planned | CountPreference::Estimated)
+    );
     let batch = Batch::assemble(Parts {
         settings: write_settings(config, request, &identity, AccessMode::ReadOnly),
         pre_request: config.db_pre_request.as_ref().map(write_pre_request),
@@ -150,7 +164,9 @@ fn refuse_unknown_preferences(request: &ApiRequest<'_>) -> Result<(), Error> {
     let preferences = &request.preferences;
     let strict = preferences.handling == Some(HandlingPreference::Strict);
     if strict && !preferences.invalid.is_empty() {
-        return Err(Error::InvalidPreferences { preferences: preferences.invalid.clone() });
+        return Err(Error::InvalidPreferences {
+            preferences: preferences.invalid.clone(),
+        });
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! One connection: a batch goes out in one write, its replies come back one by one.
 //!
 //! ```text
-//! idle ──send()──▶ answering ──next()──▶ Row ──take_body()──▶ answering … ──▶ Done ──▶ idle
+//! idle ──send()──▶ answering ──next_reply()──▶ Row ──take_body()──▶ answering … ──▶ Done ──▶ idle
 //!                      │ any error but the server's own
 //!                      └──▶ broken: is_broken(), never used again
 //! ```
@@ -43,7 +43,16 @@ pub struct Connection {
     prepared: PreparedStatements,
     preparation: Preparation,
     state: State,
+    /// Whether the server has done anything of the current batch.
+    begun: Begun,
     last_used: Instant,
+}
+
+/// Whether the server has done anything of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
 }
 
 /// What the connection is doing.
@@ -59,7 +68,7 @@ enum State {
     Broken,
 }
 
-/// What [`Connection::next`] has found.
+/// What [`Connection::next_reply`] has found.
 #[derive(Debug)]
 pub enum Reply<'a> {
     /// A row of a statement.
@@ -92,6 +101,7 @@ impl Connection {
             prepared: PreparedStatements::new(),
             preparation,
             state: State::Idle,
+            begun: Begun::No,
             last_used: Instant::now(),
         }
     }
@@ -126,7 +136,10 @@ impl Connection {
     /// # Errors
     /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
     pub fn send(&mut self, statements: &[Statement]) -> Result<(), Error> {
-        assert!(self.state == State::Idle, "the last batch was read to its end");
+        assert!(
+            self.state == State::Idle,
+            "the last batch was read to its end"
+        );
         self.output.clear();
         if let Err(error) = self.encode(statements) {
             self.prepared.forget_unparsed();
@@ -134,6 +147,7 @@ impl Connection {
             return Err(error.into());
         }
         self.state = State::Answering(Answered::NotAtAll);
+        self.begun = Begun::No;
         let written = self.session.stream.write_all(&self.output);
         shrink(&mut self.output);
         written.map_err(|error| self.lost(error))
@@ -194,18 +208,14 @@ impl Connection {
     ///
     /// # Errors
     /// Any error breaks the connection; what PostgreSQL itself reports is a [`Reply::Failed`].
-    pub fn next(&mut self) -> Result<Reply<'_>, Error> {
+    pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
         self.skip_body()?;
         loop {
             match self.advance()? {
                 Advance::More => {}
                 Advance::Row(head) => return self.lend_row(head).map(Reply::Row),
-                Advance::Failed(error) => {
-                    if error.ends_session() {
-                        self.state = State::Broken;
-                    }
-                    return Ok(Reply::Failed(error));
-                }
+                Advance::Failed(error) if error.ends_session() => return self.ended(error),
+                Advance::Failed(error) => return Ok(Reply::Failed(error)),
                 Advance::Done => return Ok(Reply::Done),
             }
         }
@@ -217,7 +227,9 @@ impl Connection {
     /// # Errors
     /// [`Error::Lost`] if the connection breaks.
     pub fn take_body(&mut self, out: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
-        let State::InBody(missing) = self.state else { return Ok(0) };
+        let State::InBody(missing) = self.state else {
+            return Ok(0);
+        };
         let mut wanted = missing.min(count);
         let remaining = missing - wanted;
         while wanted > 0 {
@@ -299,12 +311,31 @@ impl Connection {
         }
         self.input.consume(length);
         match step.map_err(|violation| self.broken(violation.into()))? {
-            Step::Failed(_) => {
-                Ok(Some(Advance::Failed(error.expect("only an error fails a batch"))))
-            }
+            Step::Failed(_) => Ok(Some(Advance::Failed(
+                error.expect("only an error fails a batch"),
+            ))),
             Step::Ready(status) => self.on_ready(status).map(Some),
-            Step::Asynchronous | Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
+            Step::Asynchronous => Ok(Some(Advance::More)),
+            Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
+                self.begun = Begun::Yes;
                 Ok(Some(Advance::More))
+            }
+        }
+    }
+
+    /// The server has ended the session. If it did so before it looked at the batch, the
+    /// connection was dead already when the batch was sent: replies come in order, so there would
+    /// be one before the error otherwise.
+    fn ended(&mut self, error: ServerError) -> Result<Reply<'_>, Error> {
+        self.state = State::Broken;
+        match self.begun {
+            Begun::Yes => Ok(Reply::Failed(error)),
+            Begun::No => {
+                let source = io::Error::new(io::ErrorKind::ConnectionAborted, error.to_string());
+                Err(Error::Lost {
+                    source,
+                    answered: Answered::NotAtAll,
+                })
             }
         }
     }
@@ -326,11 +357,18 @@ impl Connection {
         frontend::bind(&mut self.output, "", [])?;
         frontend::execute(&mut self.output);
         frontend::sync(&mut self.output);
-        for expected in [Expected::ParseComplete, Expected::BindComplete, Expected::Rows] {
+        for expected in [
+            Expected::ParseComplete,
+            Expected::BindComplete,
+            Expected::Rows,
+        ] {
             self.expected.push(StatementIndex(0), expected);
         }
         self.expected.push_sync();
-        self.session.stream.write_all(&self.output).map_err(|error| self.lost(error))
+        self.session
+            .stream
+            .write_all(&self.output)
+            .map_err(|error| self.lost(error))
     }
 
     /// Lends the row at the front of the input. Its columns stay in the buffer until the next
@@ -347,11 +385,17 @@ impl Connection {
         };
         let prefix = pg::decode_row_prefix(self.input.take_front(head.bytes))?;
         let columns = prefix.expect("the same bytes were decoded before").columns;
-        Ok(Row { statement, columns, body_bytes: head.body_bytes })
+        Ok(Row {
+            statement,
+            columns,
+            body_bytes: head.body_bytes,
+        })
     }
 
     fn fill(&mut self) -> Result<(), Error> {
-        self.input.fill(&mut self.session.stream).map_err(|error| self.lost(error))?;
+        self.input
+            .fill(&mut self.session.stream)
+            .map_err(|error| self.lost(error))?;
         if self.state == State::Answering(Answered::NotAtAll) {
             self.state = State::Answering(Answered::Partly);
         }
@@ -392,12 +436,14 @@ struct RowHead {
 impl RowHead {
     fn of(prefix: &pg::RowPrefix<'_>) -> RowHead {
         match prefix.last {
-            LastColumn::Missing | LastColumn::Null => {
-                RowHead { bytes: prefix.message_bytes, body_bytes: None }
-            }
-            LastColumn::Value { length, offset, .. } => {
-                RowHead { bytes: offset, body_bytes: Some(length) }
-            }
+            LastColumn::Missing | LastColumn::Null => RowHead {
+                bytes: prefix.message_bytes,
+                body_bytes: None,
+            },
+            LastColumn::Value { length, offset, .. } => RowHead {
+                bytes: offset,
+                body_bytes: Some(length),
+            },
         }
     }
 }

@@ -56,7 +56,10 @@ impl Error {
     /// Whether the same batch may be sent again on another connection.
     pub fn retry(&self) -> Retry {
         match self {
-            Error::Lost { answered: Answered::NotAtAll, .. } => Retry::IfReadOnly,
+            Error::Lost {
+                answered: Answered::NotAtAll,
+                ..
+            } => Retry::IfReadOnly,
             _ => Retry::Never,
         }
     }
@@ -72,7 +75,9 @@ impl fmt::Display for Error {
         match self {
             Error::Connect(error) => write!(f, "{error}"),
             Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
-            Error::Lost { source, .. } => write!(f, "the connection to the server was lost: {source}"),
+            Error::Lost { source, .. } => {
+                write!(f, "the connection to the server was lost: {source}")
+            }
             Error::Protocol(ProtocolError::Decode(error)) => write!(f, "{error}"),
             Error::Protocol(ProtocolError::Violation(error)) => write!(f, "{error}"),
             Error::Encode(error) => write!(f, "{error}"),

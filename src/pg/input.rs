@@ -100,7 +100,10 @@ mod tests {
             input.consume(count);
         }
         assert_eq!(taken, data);
-        assert_eq!(input.fill(&mut stream).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            input.fill(&mut stream).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
     }
 
     #[test]

@@ -107,16 +107,25 @@ impl Pool {
             .connection_timeout(SLOT_WAIT_MAX)
             .thread_pool(settings.janitor.clone())
             .build_unchecked(Slots);
-        Pool { slots, settings, leased: AtomicUsize::new(0) }
+        Pool {
+            slots,
+            settings,
+            leased: AtomicUsize::new(0),
+        }
     }
 
     /// A place, if not all of them are taken. Never waits for another request.
     pub fn take(self: &Arc<Pool>) -> Option<Lease> {
         let size = self.settings.size;
         let next = |leased| (leased < size).then_some(leased + 1);
-        self.leased.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        self.leased
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .ok()?;
         match self.slots.try_get().or_else(|| self.slots.get().ok()) {
-            Some(slot) => Some(Lease { pool: Arc::clone(self), slot }),
+            Some(slot) => Some(Lease {
+                pool: Arc::clone(self),
+                slot,
+            }),
             None => {
                 self.leased.fetch_sub(1, Ordering::SeqCst);
                 None

@@ -41,7 +41,11 @@ pub(crate) enum Lookup {
 impl PreparedStatements {
     pub(crate) fn new() -> PreparedStatements {
         let names = LruCache::new(PREPARED_MAX);
-        PreparedStatements { names, parsing: VecDeque::new(), next: 0 }
+        PreparedStatements {
+            names,
+            parsing: VecDeque::new(),
+            next: 0,
+        }
     }
 
     /// The name under which a statement is, or is about to be, prepared.
@@ -90,7 +94,10 @@ mod tests {
     }
 
     fn parse(name: &str, close: Option<&str>) -> Lookup {
-        Lookup::Parse { name: name.into(), close: close.map(Into::into) }
+        Lookup::Parse {
+            name: name.into(),
+            close: close.map(Into::into),
+        }
     }
 
     #[test]
@@ -122,6 +129,9 @@ mod tests {
         }
         prepared.look_up(&text(0));
         let name = format!("s{PREPARED_MAX}");
-        assert_eq!(prepared.look_up(&text(PREPARED_MAX.get())), parse(&name, Some("s1")));
+        assert_eq!(
+            prepared.look_up(&text(PREPARED_MAX.get())),
+            parse(&name, Some("s1"))
+        );
     }
 }

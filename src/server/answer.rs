@@ -24,11 +24,8 @@ const PASSED_ON_BYTES_MIN: usize = 256 << 10;
 pub(crate) enum Asked {
     /// All of it; the connection is idle.
     Completely,
-    /// The head, and the beginning of the body.
-    BodyFollows {
-        /// How many bytes of it are still with PostgreSQL.
-        missing: usize,
-    },
+    /// The head, and the beginning of the body; the rest is still with PostgreSQL.
+    BodyFollows,
 }
 
 /// Sends the batch and appends the response to `out`, be it a success or an error.
@@ -63,7 +60,7 @@ pub(crate) fn ask(
 
 /// Reads what is left of a batch whose body has been passed on.
 pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
-    while !matches!(connection.next()?, Reply::Done) {
+    while !matches!(connection.next_reply()?, Reply::Done) {
         if connection.is_broken() {
             break;
         }
@@ -83,12 +80,11 @@ fn converse(
     connection.send(&batch.statements)?;
     let mut estimate = None;
     loop {
-        match connection.next()? {
+        match connection.next_reply()? {
             Reply::Row(row) if row.statement == batch.main => {
                 let written = write_main_row(row, batch, pending, estimate.as_deref(), facts, out);
-                let missing = written.take(connection, out)?;
-                if missing > 0 {
-                    return Ok(Asked::BodyFollows { missing });
+                if written.take(connection, out)? > 0 {
+                    return Ok(Asked::BodyFollows);
                 }
             }
             Reply::Row(row) if Some(row.statement) == batch.estimate => {
@@ -171,10 +167,14 @@ fn database_error(error: ServerError) -> DatabaseError {
 
 fn api_error(error: &Error) -> ApiError {
     match error {
-        Error::Connect(error) => ApiError::DatabaseConnection { details: Some(error.to_string()) },
-        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) => {
-            ApiError::DatabaseClient { details: Some(error.to_string()) }
-        }
-        Error::Encode(error) => ApiError::Internal { details: error.to_string() },
+        Error::Connect(error) => ApiError::DatabaseConnection {
+            details: Some(error.to_string()),
+        },
+        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) => ApiError::DatabaseClient {
+            details: Some(error.to_string()),
+        },
+        Error::Encode(error) => ApiError::Internal {
+            details: error.to_string(),
+        },
     }
 }

@@ -65,7 +65,9 @@ pub(crate) fn exit_with(reason: &str) -> ! {
 }
 
 fn print(text: &str) -> Result<(), String> {
-    io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| error.to_string())
 }
 
 fn load_config(file: Option<&str>) -> Result<Loaded, String> {
@@ -118,7 +120,9 @@ fn serve(config: Arc<Config>) -> Result<(), String> {
         cores.listen(listener).map_err(text)?;
     }
     for thread in threads {
-        thread.join().map_err(|_| "A thread of the server has panicked.")?;
+        thread
+            .join()
+            .map_err(|_| "A thread of the server has panicked.")?;
     }
     Ok(())
 }
@@ -131,14 +135,20 @@ fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> Result<thread::JoinHandle<()>, String> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(text)
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(text)
 }
 
 /// Each client is a file descriptor, and the usual soft limit of 1,024 is for programs that use
 /// `select`.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         log::warn(&format!("Cannot raise the limit of open files: {error}"));
     }
@@ -146,7 +156,11 @@ fn raise_descriptor_limit() {
 
 fn target(config: &Config) -> Result<Arc<Target>, String> {
     let target = Target::parse(config.db_uri.expose(), &Environment::of_process());
-    Ok(Arc::new(target.map_err(text)?.with_fallback_application_name(APPLICATION_NAME)))
+    Ok(Arc::new(
+        target
+            .map_err(text)?
+            .with_fallback_application_name(APPLICATION_NAME),
+    ))
 }
 
 fn make_cores(
@@ -155,7 +169,10 @@ fn make_cores(
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
     let settings = CoresSettings {
-        snapshot: Snapshot { config: config.clone(), catalog: None },
+        snapshot: Snapshot {
+            config: config.clone(),
+            catalog: None,
+        },
         health: health.clone(),
         patience: Patience {
             idle: config.server_idle_timeout,
@@ -201,7 +218,9 @@ fn pool_settings(
 ) -> PoolSettings {
     PoolSettings {
         target: target.clone(),
-        options: OpenOptions { attempt_timeout: config.db_pool_acquisition_timeout },
+        options: OpenOptions {
+            attempt_timeout: config.db_pool_acquisition_timeout,
+        },
         size: share.connections,
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,
@@ -213,11 +232,7 @@ fn pool_settings(
     }
 }
 
-fn start_admin(
-    config: &Config,
-    cores: &Arc<Cores>,
-    health: &Arc<Health>,
-) -> Result<(), String> {
+fn start_admin(config: &Config, cores: &Arc<Cores>, health: &Arc<Health>) -> Result<(), String> {
     let listener = match (&config.admin_server_unix_socket, config.admin_server_port) {
         (Some(path), _) => {
             bind_unix(Path::new(path), config.admin_server_unix_socket_mode.bits()).map_err(text)?
@@ -226,7 +241,11 @@ fn start_admin(
         (None, None) => return Ok(()),
     };
     log::notice(&format!("Admin server listening on {listener}"));
-    let admin = Admin { listener, cores: cores.clone(), health: health.clone() };
+    let admin = Admin {
+        listener,
+        cores: cores.clone(),
+        health: health.clone(),
+    };
     spawn("admin", move || admin.run()).map(drop)
 }
 
@@ -234,12 +253,18 @@ fn bind_api(config: &Config) -> Result<Listener, String> {
     if let Some(path) = &config.server_unix_socket {
         return bind_unix(Path::new(path), config.server_unix_socket_mode.bits()).map_err(text);
     }
-    let reuse = if config.server_reuseport { ReusePort::Yes } else { ReusePort::No };
+    let reuse = if config.server_reuseport {
+        ReusePort::Yes
+    } else {
+        ReusePort::No
+    };
     bind_host(&config.server_host, config.server_port, reuse)
 }
 
 fn bind_host(host: &str, port: Port, reuse: ReusePort) -> Result<Listener, String> {
-    let number = port.number().ok_or("The port is not a number from 0 to 65535.")?;
+    let number = port
+        .number()
+        .ok_or("The port is not a number from 0 to 65535.")?;
     bind_tcp(host, number, reuse).map_err(text)
 }
 
@@ -250,13 +275,19 @@ fn watch_signals(cores: &Arc<Cores>, commands: Sender<Command>) -> Result<(), St
     let watch = move || {
         for signal in signals.forever() {
             match signal {
-                SIGUSR1 => drop(commands.send(Command::ReloadCatalog)),
+                SIGUSR1 => {
+                    let _ = commands.send(Command::ReloadCatalog);
+                }
                 SIGUSR2 => log::error("Reloading the configuration is not part of this version."),
                 _ => {
-                    let name = if signal == SIGTERM { "SIGTERM" } else { "SIGINT" };
+                    let name = if signal == SIGTERM {
+                        "SIGTERM"
+                    } else {
+                        "SIGINT"
+                    };
                     log::notice(&format!("Received termination unix signal {name}"));
                     cores.stop();
-                    drop(commands.send(Command::Stop));
+                    let _ = commands.send(Command::Stop);
                     return;
                 }
             }

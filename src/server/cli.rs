@@ -72,16 +72,43 @@ mod tests {
     }
 
     fn cli() -> Cli {
-        Cli { version: false, example: false, dump_config: false, file: None }
+        Cli {
+            version: false,
+            example: false,
+            dump_config: false,
+            file: None,
+        }
     }
 
     #[test]
     fn options_and_a_file_are_understood() {
         check("", Some(cli()));
-        check("my.conf", Some(Cli { file: Some("my.conf".into()), ..cli() }));
-        check("-v", Some(Cli { version: true, ..cli() }));
-        check("--example", Some(Cli { example: true, ..cli() }));
-        let dump = Cli { dump_config: true, file: Some("my.conf".into()), ..cli() };
+        check(
+            "my.conf",
+            Some(Cli {
+                file: Some("my.conf".into()),
+                ..cli()
+            }),
+        );
+        check(
+            "-v",
+            Some(Cli {
+                version: true,
+                ..cli()
+            }),
+        );
+        check(
+            "--example",
+            Some(Cli {
+                example: true,
+                ..cli()
+            }),
+        );
+        let dump = Cli {
+            dump_config: true,
+            file: Some("my.conf".into()),
+            ..cli()
+        };
         check("--dump-config my.conf", Some(dump));
         check("--no-such-option", None);
         check("a b", None);
@@ -89,7 +116,19 @@ mod tests {
 
     #[test]
     fn options_of_the_haskell_runtime_are_tolerated() {
-        check("+RTS -T -N4 -RTS my.conf", Some(Cli { file: Some("my.conf".into()), ..cli() }));
-        check("my.conf +RTS -T", Some(Cli { file: Some("my.conf".into()), ..cli() }));
+        check(
+            "+RTS -T -N4 -RTS my.conf",
+            Some(Cli {
+                file: Some("my.conf".into()),
+                ..cli()
+            }),
+        );
+        check(
+            "my.conf +RTS -T",
+            Some(Cli {
+                file: Some("my.conf".into()),
+                ..cli()
+            }),
+        );
     }
 }

@@ -24,8 +24,8 @@ use corerest_pg::{Connection, Error, Preparation, Reply};
 use corerest_sql::Ident;
 use corerest_wire::pg::ServerError;
 use std::fmt;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
@@ -88,7 +88,9 @@ enum Going {
 impl Control {
     /// The life of the thread.
     pub(crate) fn run(self) {
-        let Some(mut connection) = self.load_until_loaded() else { return };
+        let Some(mut connection) = self.load_until_loaded() else {
+            return;
+        };
         loop {
             let lost = match self.commands.recv_timeout(WATCH) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -129,13 +131,12 @@ impl Control {
 
     fn on_load_failed(&self, error: &LoadError, retry_seconds: u64) {
         log::error(&error.log_line(&self.config));
-        if let LoadError::Connect(error) = error {
-            if error.is_permanent() {
-                exit_with("");
-            }
+        if matches!(error, LoadError::Connect(error) if error.is_permanent()) {
+            exit_with("");
         }
         self.health.on_failed(retry_seconds);
-        let seconds = format!("Attempting to reconnect to the database in {retry_seconds} seconds...");
+        let seconds =
+            format!("Attempting to reconnect to the database in {retry_seconds} seconds...");
         log::error(&seconds);
     }
 
@@ -154,30 +155,51 @@ impl Control {
 
     /// Connects, loads, publishes.
     fn load(&self) -> Result<Connection, LoadError> {
-        let options = OpenOptions { attempt_timeout: CONNECT_MAX };
+        let options = OpenOptions {
+            attempt_timeout: CONNECT_MAX,
+        };
         let session = connect::open(&self.target, &options).map_err(LoadError::Connect)?;
-        session.warnings.iter().for_each(|warning| log::warn(warning));
+        session
+            .warnings
+            .iter()
+            .for_each(|warning| log::warn(warning));
         let mut connection = Connection::new(session, Preparation::Unnamed);
         let catalog = self.load_catalog(&mut connection)?;
         let catalog = Some(Arc::new(catalog));
-        self.cores.publish(Snapshot { config: Arc::clone(&self.config), catalog });
+        self.cores.publish(Snapshot {
+            config: Arc::clone(&self.config),
+            catalog,
+        });
         Ok(connection)
     }
 
     fn load_catalog(&self, connection: &mut Connection) -> Result<Catalog, LoadError> {
         let started = Instant::now();
-        let schemas: Vec<Ident> =
-            self.config.db_schemas.iter().map(|name| Ident::before_nul(name)).collect();
+        let schemas: Vec<Ident> = self
+            .config
+            .db_schemas
+            .iter()
+            .map(|name| Ident::before_nul(name))
+            .collect();
         let mut document = fetch(connection, &schemas)?;
         let queried = started.elapsed();
         let catalog = catalog::decode(&mut document);
         let catalog = catalog.map_err(|error| LoadError::Decode(error.to_string()))?;
         check_version(&catalog);
-        log::notice(&format!("Successfully connected to {}", catalog.pg_version.full_text));
-        log::notice(&format!("Schema cache queried in {:.1} milliseconds", milliseconds(queried)));
+        log::notice(&format!(
+            "Successfully connected to {}",
+            catalog.pg_version.full_text
+        ));
+        log::notice(&format!(
+            "Schema cache queried in {:.1} milliseconds",
+            milliseconds(queried)
+        ));
         log::notice(&format!("Schema cache loaded {}", catalog.summary()));
         let loaded = started.elapsed() - queried;
-        log::notice(&format!("Schema cache loaded in {:.1} milliseconds", milliseconds(loaded)));
+        log::notice(&format!(
+            "Schema cache loaded in {:.1} milliseconds",
+            milliseconds(loaded)
+        ));
         Ok(catalog)
     }
 }
@@ -193,9 +215,11 @@ fn fetch(connection: &mut Connection, schemas: &[Ident]) -> Result<Vec<u8>, Load
         if connection.is_broken() {
             return failed.map_or(Ok(document), |error| Err(LoadError::Server(error)));
         }
-        match connection.next().map_err(LoadError::Query)? {
+        match connection.next_reply().map_err(LoadError::Query)? {
             Reply::Row(row) if row.statement == last => {
-                connection.take_body(&mut document, usize::MAX).map_err(LoadError::Query)?;
+                connection
+                    .take_body(&mut document, usize::MAX)
+                    .map_err(LoadError::Query)?;
             }
             Reply::Row(_) => {}
             Reply::Failed(error) => failed = Some(error),
@@ -221,8 +245,9 @@ fn milliseconds(duration: Duration) -> f64 {
 
 impl LoadError {
     fn log_line(&self, config: &Config) -> String {
-        let json = String::from_utf8_lossy(&self.api_error().response(ErrorVerbosity::Verbose).body)
-            .into_owned();
+        let json =
+            String::from_utf8_lossy(&self.api_error().response(ErrorVerbosity::Verbose).body)
+                .into_owned();
         match self {
             LoadError::Connect(_) => format!("Failed to establish a connection. {json}"),
             _ => format!(
@@ -236,8 +261,12 @@ impl LoadError {
 
     fn api_error(&self) -> ApiError {
         match self {
-            LoadError::Connect(error) => ApiError::DatabaseConnection { details: Some(error.message()) },
-            LoadError::Query(error) => ApiError::DatabaseClient { details: Some(error.to_string()) },
+            LoadError::Connect(error) => ApiError::DatabaseConnection {
+                details: Some(error.message()),
+            },
+            LoadError::Query(error) => ApiError::DatabaseClient {
+                details: Some(error.to_string()),
+            },
             LoadError::Server(error) => ApiError::Database(DatabaseError {
                 code: error.code.clone(),
                 message: error.message.clone(),
@@ -245,7 +274,9 @@ impl LoadError {
                 hint: error.hint.clone(),
                 authenticated: false,
             }),
-            LoadError::Decode(text) => ApiError::Internal { details: text.clone() },
+            LoadError::Decode(text) => ApiError::Internal {
+                details: text.clone(),
+            },
         }
     }
 }

@@ -9,8 +9,8 @@
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
 use crate::answer::{self, Asked};
+use crate::cores::client::{After, Client};
 use crate::health::Health;
-use crate::cores::client::{After, Client, PendingBody};
 use crate::reply::{Facts, write_response};
 use crate::snapshot::Snapshot;
 use corerest_api::error::Error;
@@ -65,7 +65,11 @@ pub(crate) fn handle(desk: &Desk<'_>, pool: &Arc<Pool>, client: &mut Client) -> 
             headers: &headers,
             body: request.body,
         };
-        prepare(&desk.snapshot.context(), &http, identify(&desk.snapshot.config, &http))
+        prepare(
+            &desk.snapshot.context(),
+            &http,
+            identify(&desk.snapshot.config, &http),
+        )
     });
     match prepared {
         Some(Prepared::Reply(response)) => {
@@ -76,7 +80,11 @@ pub(crate) fn handle(desk: &Desk<'_>, pool: &Arc<Pool>, client: &mut Client) -> 
             Some(lease) => ask(desk, client, &batch, &pending, lease),
             None => {
                 let snapshot = Arc::clone(desk.snapshot);
-                return Handled::Parked(Box::new(Parked { snapshot, batch, pending }));
+                return Handled::Parked(Box::new(Parked {
+                    snapshot,
+                    batch,
+                    pending,
+                }));
             }
         },
         None => write_internal_error(desk, client),
@@ -105,11 +113,12 @@ pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
 /// If the connection to PostgreSQL breaks. The client has been promised a length, so all that is
 /// left is to close its connection too.
 pub(crate) fn take_more_body(client: &mut Client) -> Result<(), corerest_pg::Error> {
-    let Some(mut body) = client.body.take() else { return Ok(()) };
-    let connection = body.lease.connection()?;
-    let missing = connection.take_body(&mut client.output.bytes, BODY_CHUNK_BYTES)?;
-    if missing > 0 {
-        client.body = Some(PendingBody { missing, ..body });
+    let Some(mut lease) = client.body.take() else {
+        return Ok(());
+    };
+    let connection = lease.connection()?;
+    if connection.take_body(&mut client.output.bytes, BODY_CHUNK_BYTES)? > 0 {
+        client.body = Some(lease);
         return Ok(());
     }
     answer::read_to_the_end(connection)
@@ -119,7 +128,10 @@ fn identify(
     config: &corerest_config::Config,
     http: &HttpRequest<'_>,
 ) -> Result<corerest_api::auth::Identity, Error> {
-    if http.header("authorization").is_some_and(|h| h.len() > 6 && h[..7].eq_ignore_ascii_case(b"bearer ")) {
+    if http
+        .header("authorization")
+        .is_some_and(|h| h.len() > 6 && h[..7].eq_ignore_ascii_case(b"bearer "))
+    {
         return Err(Error::JwtSecretMissing);
     }
     let role = config.db_anon_role.clone().ok_or(Error::JwtRequired)?;
@@ -131,11 +143,18 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
     let start = client.output.bytes.len();
     let asked = or_internal_error(|| {
         let facts = Facts::of(desk, &client.requests.request());
-        answer::ask(desk, &mut lease, batch, pending, &facts, &mut client.output.bytes)
+        answer::ask(
+            desk,
+            &mut lease,
+            batch,
+            pending,
+            &facts,
+            &mut client.output.bytes,
+        )
     });
     match asked {
         Some(Asked::Completely) => {}
-        Some(Asked::BodyFollows { missing }) => client.body = Some(PendingBody { lease, missing }),
+        Some(Asked::BodyFollows) => client.body = Some(lease),
         None => {
             lease.reset();
             client.output.bytes.truncate(start);
@@ -159,7 +178,9 @@ fn or_internal_error<T>(work: impl FnOnce() -> T) -> Option<T> {
 fn write_internal_error(desk: &Desk<'_>, client: &mut Client) {
     let details = "The server has met a bug of its own.".to_owned();
     let error = Error::Internal { details };
-    let response = error.response(desk.snapshot.config.client_error_verbosity).into();
+    let response = error
+        .response(desk.snapshot.config.client_error_verbosity)
+        .into();
     let facts = Facts::of(desk, &client.requests.request());
     write_response(&mut client.output.bytes, &response, &facts);
 }

@@ -55,12 +55,16 @@ impl Health {
     /// The control plane has failed, and tries again after so many seconds.
     pub(crate) fn on_failed(&self, retry_seconds: u64) {
         self.connected.store(false, Ordering::Relaxed);
-        self.next_attempt.store(unix_seconds() + retry_seconds, Ordering::Relaxed);
+        self.next_attempt
+            .store(unix_seconds() + retry_seconds, Ordering::Relaxed);
     }
 
     /// Seconds after which a client may try again: when the control plane does, at least one.
     pub(crate) fn retry_after_seconds(&self) -> u64 {
-        self.next_attempt.load(Ordering::Relaxed).saturating_sub(unix_seconds()).max(1)
+        self.next_attempt
+            .load(Ordering::Relaxed)
+            .saturating_sub(unix_seconds())
+            .max(1)
     }
 
     /// Whether requests can be answered.
@@ -70,5 +74,7 @@ impl Health {
 }
 
 fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -75,7 +75,10 @@ pub(crate) fn write_head(
     let seconds = facts.retry_after.to_string();
     let retry = (response.status == 503).then_some(("Retry-After", seconds.as_bytes()));
     let own = facts.trace.into_iter().chain(retry);
-    let headers = response.headers.iter().map(|h| (h.name.as_ref(), h.value.as_bytes()));
+    let headers = response
+        .headers
+        .iter()
+        .map(|h| (h.name.as_ref(), h.value.as_bytes()));
     write_http_head(out, &head, own.chain(headers));
 }
 
@@ -90,7 +93,11 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
         connection: ConnectionHeader::Close,
         body: BodyFraming::Length(body.len() as u64),
     };
-    write_http_head(out, &head, [("Content-Type", &b"text/plain; charset=utf-8"[..])]);
+    write_http_head(
+        out,
+        &head,
+        [("Content-Type", &b"text/plain; charset=utf-8"[..])],
+    );
     out.extend_from_slice(body);
 }
 
@@ -105,19 +112,27 @@ impl Clock {
     /// A clock that shows the time.
     pub(crate) fn new() -> Clock {
         let unix_seconds = unix_seconds();
-        Clock { unix_seconds, date: HttpDate::from_unix_seconds(unix_seconds) }
+        Clock {
+            unix_seconds,
+            date: HttpDate::from_unix_seconds(unix_seconds),
+        }
     }
 
     /// The date now.
     pub(crate) fn date(&mut self) -> &str {
         let now = unix_seconds();
         if now != self.unix_seconds {
-            *self = Clock { unix_seconds: now, date: HttpDate::from_unix_seconds(now) };
+            *self = Clock {
+                unix_seconds: now,
+                date: HttpDate::from_unix_seconds(now),
+            };
         }
         self.date.as_str()
     }
 }
 
 fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

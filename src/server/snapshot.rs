@@ -22,7 +22,10 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// What a request is prepared with.
     pub(crate) fn context(&self) -> Context<'_> {
-        Context { config: &self.config, catalog: self.catalog.as_deref() }
+        Context {
+            config: &self.config,
+            catalog: self.catalog.as_deref(),
+        }
     }
 }
 
@@ -43,7 +46,10 @@ pub(crate) struct Subscription {
 impl Publication {
     /// Publishes the first snapshot.
     pub(crate) fn new(snapshot: Snapshot) -> Publication {
-        Publication { current: Mutex::new(Arc::new(snapshot)), edition: AtomicU64::new(0) }
+        Publication {
+            current: Mutex::new(Arc::new(snapshot)),
+            edition: AtomicU64::new(0),
+        }
     }
 
     /// Replaces the snapshot. Requests that have begun keep theirs.
@@ -61,7 +67,10 @@ impl Publication {
     /// A copy for a thread.
     pub(crate) fn subscribe(&self) -> Subscription {
         let edition = self.edition.load(Ordering::Acquire);
-        Subscription { snapshot: self.current(), edition }
+        Subscription {
+            snapshot: self.current(),
+            edition,
+        }
     }
 }
 

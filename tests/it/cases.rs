@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 /// A body longer than this is written over several lines, if it is an array of JSON.
 const LINE_MAX: usize = 100;
 /// Headers that a new case records when they are there.
-const TELLING: [&str; 4] =
-    ["Content-Range", "Preference-Applied", "Proxy-Status", "WWW-Authenticate"];
+const TELLING: [&str; 4] = [
+    "Content-Range",
+    "Preference-Applied",
+    "Proxy-Status",
+    "WWW-Authenticate",
+];
 
 #[test]
 fn every_http_case_is_answered_as_it_says() {
@@ -31,8 +35,10 @@ fn every_http_case_is_answered_as_it_says() {
                 let database = &database;
                 scope.spawn(move || {
                     let settings = settings(folder);
-                    let settings: Vec<(&str, &str)> =
-                        settings.iter().map(|(key, value)| (&**key, &**value)).collect();
+                    let settings: Vec<(&str, &str)> = settings
+                        .iter()
+                        .map(|(key, value)| (&**key, &**value))
+                        .collect();
                     let server = Server::start(database, &settings);
                     let failures = run_folder(folder, &server);
                     server.stop();
@@ -40,16 +46,27 @@ fn every_http_case_is_answered_as_it_says() {
                 })
             })
             .collect();
-        runs.into_iter().flat_map(|run| run.join().expect("see above")).collect()
+        runs.into_iter()
+            .flat_map(|run| run.join().expect("see above"))
+            .collect()
     });
-    assert!(failures.is_empty(), "{}\n{} cases failed", failures.join("\n\n"), failures.len());
+    assert!(
+        failures.is_empty(),
+        "{}\n{} cases failed",
+        failures.join("\n\n"),
+        failures.len()
+    );
 }
 
 fn settings(folder: &Path) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(folder.join("config")).unwrap_or_default();
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     let setting = |line: &str| {
-        let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("config: {line}"));
+        let (key, value) = line
+            .split_once('=')
+            .unwrap_or_else(|| panic!("config: {line}"));
         (key.trim().to_owned(), value.trim().to_owned())
     };
     lines.map(setting).collect()
@@ -99,7 +116,9 @@ fn ask(client: &mut Client, server: &Server, question: &Section) -> Result<Answe
     }
     text.push_str("\r\n");
     text.push_str(&question.body);
-    let answer = client.try_send(text.as_bytes()).and_then(|()| client.try_read(method));
+    let answer = client
+        .try_send(text.as_bytes())
+        .and_then(|()| client.try_read(method));
     let answer = answer.map_err(|error| error.to_string())?;
     if answer.closes() {
         client.expect_closed();
@@ -110,9 +129,15 @@ fn ask(client: &mut Client, server: &Server, question: &Section) -> Result<Answe
 
 fn differences(expected: &Section, answer: &Answer) -> Vec<String> {
     let mut wrong = Vec::new();
-    let (status, reason) = expected.first.split_once(' ').unwrap_or((&expected.first, ""));
+    let (status, reason) = expected
+        .first
+        .split_once(' ')
+        .unwrap_or((&expected.first, ""));
     if status != answer.status.to_string() || (!reason.is_empty() && reason != answer.reason) {
-        wrong.push(format!("status {} {}, not {}", answer.status, answer.reason, expected.first));
+        wrong.push(format!(
+            "status {} {}, not {}",
+            answer.status, answer.reason, expected.first
+        ));
     }
     for line in &expected.headers {
         wrong.extend(header_difference(line, answer));
@@ -148,7 +173,11 @@ fn recorded(case: &Case, answer: &Answer) -> Section {
     };
     let mut headers = Vec::new();
     for line in &old.headers {
-        let name = line.trim_start_matches('!').split(':').next().unwrap_or_default();
+        let name = line
+            .trim_start_matches('!')
+            .split(':')
+            .next()
+            .unwrap_or_default();
         headers.push(match (answer.header(name), line.ends_with(": *")) {
             (None, _) => format!("!{name}"),
             (Some(_), true) => line.clone(),
@@ -156,7 +185,9 @@ fn recorded(case: &Case, answer: &Answer) -> Section {
         });
     }
     if is_new {
-        let told = TELLING.iter().filter_map(|name| Some((name, answer.header(name)?)));
+        let told = TELLING
+            .iter()
+            .filter_map(|name| Some((name, answer.header(name)?)));
         headers.extend(told.map(|(name, value)| format!("{name}: {value}")));
     }
     let body = match (&*old.body, json::equal(old.body.as_bytes(), &answer.body)) {
@@ -164,7 +195,11 @@ fn recorded(case: &Case, answer: &Answer) -> Section {
         (same, true) if !is_new => same.to_owned(),
         _ => readable(&String::from_utf8_lossy(&answer.body)),
     };
-    Section { first, headers, body }
+    Section {
+        first,
+        headers,
+        body,
+    }
 }
 
 /// PostgreSQL separates the rows of an array by a line break already.

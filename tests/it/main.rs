@@ -3,5 +3,11 @@
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
 mod cases;
+mod cli;
+mod cut_wire;
+mod fuzz_smoke;
+mod http_robustness;
+mod parking;
 mod plan_cases;
+mod postgres_away;
 mod tidy;

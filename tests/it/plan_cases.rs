@@ -43,20 +43,31 @@ fn every_plan_case_gives_the_sql_it_says() {
             file.save();
         }
     }
-    assert!(failures.is_empty(), "{}\n{} cases failed", failures.join("\n\n"), failures.len());
+    assert!(
+        failures.is_empty(),
+        "{}\n{} cases failed",
+        failures.join("\n\n"),
+        failures.len()
+    );
 }
 
 fn answer(catalog: &Catalog, question: &Section, with_settings: bool) -> Section {
     match prepared(catalog, question) {
-        Prepared::Ask(batch, _) => {
-            Section { first: "ask".to_owned(), body: shown(&batch, with_settings), ..empty() }
-        }
+        Prepared::Ask(batch, _) => Section {
+            first: "ask".to_owned(),
+            body: shown(&batch, with_settings),
+            ..empty()
+        },
         Prepared::Reply(response) => {
             let body = match response.body {
                 Body::Bytes(bytes) => String::from_utf8(bytes).expect("replies are UTF-8"),
                 Body::Absent | Body::LastColumn => String::new(),
             };
-            Section { first: response.status.to_string(), body, ..empty() }
+            Section {
+                first: response.status.to_string(),
+                body,
+                ..empty()
+            }
         }
     }
 }
@@ -72,22 +83,43 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
     ];
     let mut headers = Vec::new();
     for line in &question.headers {
-        let (name, value) = line.split_once(": ").expect("a header, or Config: key=value");
+        let (name, value) = line
+            .split_once(": ")
+            .expect("a header, or Config: key=value");
         match (name, value.split_once('=')) {
             ("Config", Some((key, value))) => environment.push((variable(key), value.to_owned())),
             _ => headers.push((name, value.as_bytes())),
         }
     }
-    let loaded = Config::load(Sources { environment: &environment, ..Sources::default() });
+    let loaded = Config::load(Sources {
+        environment: &environment,
+        ..Sources::default()
+    });
     let config = loaded.expect("the case has a good configuration").config;
-    let (method, target) = question.first.split_once(' ').expect("a method and a target");
+    let (method, target) = question
+        .first
+        .split_once(' ')
+        .expect("a method and a target");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let http = HttpRequest { method, path, query, headers: &headers, body: &[] };
+    let http = HttpRequest {
+        method,
+        path,
+        query,
+        headers: &headers,
+        body: &[],
+    };
     let caller = Identity {
         role: "anonymous".to_owned(),
         claims: r#"{"role":"anonymous"}"#.to_owned(),
     };
-    prepare(&Context { config: &config, catalog: Some(catalog) }, &http, Ok(caller))
+    prepare(
+        &Context {
+            config: &config,
+            catalog: Some(catalog),
+        },
+        &http,
+        Ok(caller),
+    )
 }
 
 fn shown(batch: &Batch, with_settings: bool) -> String {
@@ -129,19 +161,31 @@ fn requests_of_equal_shape_give_equal_text() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
     let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let texts = |target: &str| {
-        let question = Section { first: format!("GET {target}"), ..empty() };
+        let question = Section {
+            first: format!("GET {target}"),
+            ..empty()
+        };
         let Prepared::Ask(batch, _) = prepared(&catalog, &question) else {
             panic!("{target} is not asked");
         };
-        batch.texts().map(|text| text.as_str().to_owned()).collect::<Vec<String>>()
+        batch
+            .texts()
+            .map(|text| text.as_str().to_owned())
+            .collect::<Vec<String>>()
     };
     for (one, other) in [
         ("/plants?id=eq.1", "/plants?id=eq.2"),
         ("/plants?id=in.(1)", "/plants?id=in.(1,2,3,4,5)"),
         ("/plants?name=like.a*", "/plants?name=like.*'*\"$1"),
         ("/plants?limit=1&offset=2", "/plants?limit=10&offset=20"),
-        ("/plants?or=(id.eq.1,name.eq.a)", "/plants?or=(id.eq.2,name.eq.\"b,c\")"),
-        ("/plants?name=eq.a&id=gt.1", "/plants?name=eq.'; drop table plants --&id=gt.2"),
+        (
+            "/plants?or=(id.eq.1,name.eq.a)",
+            "/plants?or=(id.eq.2,name.eq.\"b,c\")",
+        ),
+        (
+            "/plants?name=eq.a&id=gt.1",
+            "/plants?name=eq.'; drop table plants --&id=gt.2",
+        ),
         ("/plants?tags=cs.{a}", "/plants?tags=cs.{a,b}"),
         ("/plants?words=fts.a", "/plants?words=fts.b"),
         ("/plants?id=eq(any).{1}", "/plants?id=eq(any).{1,2}"),
@@ -169,7 +213,11 @@ fn no_value_of_a_request_is_in_its_sql() {
             panic!("{operator} is not asked");
         };
         for text in batch.texts() {
-            assert!(!text.as_str().contains("7654321"), "{operator}: {}", text.as_str());
+            assert!(
+                !text.as_str().contains("7654321"),
+                "{operator}: {}",
+                text.as_str()
+            );
         }
     }
 }

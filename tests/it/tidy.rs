@@ -20,8 +20,14 @@ const WALLS: [(&str, &[&str]); 6] = [
 ];
 
 /// The modules of `api` from left to right; one uses only what is to its left.
-const API_MODULES: [&[&str]; 6] =
-    [&["error"], &["catalog", "auth"], &["request"], &["plan"], &["query"], &["response"]];
+const API_MODULES: [&[&str]; 6] = [
+    &["error"],
+    &["catalog", "auth"],
+    &["request"],
+    &["plan"],
+    &["query"],
+    &["response"],
+];
 
 /// Where a lint may be switched off, and which. Elsewhere the code changes, not the lint.
 const LINTS_OFF: [(&str, &str); 0] = [];
@@ -44,7 +50,10 @@ struct Source {
 impl Source {
     /// The text before the first test module.
     fn without_tests(&self) -> &str {
-        self.text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+        self.text
+            .split("\n#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default()
     }
 
     fn is_tests(&self) -> bool {
@@ -54,7 +63,9 @@ impl Source {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are in the repository")
 }
 
 fn files(folders: &[&str], extension: &str) -> Vec<Source> {
@@ -69,7 +80,10 @@ fn files(folders: &[&str], extension: &str) -> Vec<Source> {
             } else if path.extension().is_some_and(|it| it == extension) {
                 let text = std::fs::read_to_string(&path).expect("sources are UTF-8");
                 let path = path.strip_prefix(root()).expect("it is below").to_owned();
-                sources.push(Source { path: path.to_string_lossy().into_owned(), text });
+                sources.push(Source {
+                    path: path.to_string_lossy().into_owned(),
+                    text,
+                });
             }
         }
     }
@@ -79,13 +93,20 @@ fn files(folders: &[&str], extension: &str) -> Vec<Source> {
 
 fn rust() -> Vec<Source> {
     let sources = files(&["src", "tests", "perf"], "rs");
-    assert!(sources.len() > 50, "the sources are not where they should be");
+    assert!(
+        sources.len() > 50,
+        "the sources are not where they should be"
+    );
     sources
 }
 
 #[track_caller]
 fn report(rule: &str, offenders: Vec<String>) {
-    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+    assert!(
+        offenders.is_empty(),
+        "{rule}:\n  {}",
+        offenders.join("\n  ")
+    );
 }
 
 /// The lines that contain one of the words, as `path:line: word`.
@@ -101,7 +122,10 @@ fn lines_with(sources: &[Source], words: &[&str]) -> Vec<String> {
 }
 
 fn src() -> Vec<Source> {
-    rust().into_iter().filter(|source| source.path.starts_with("src/")).collect()
+    rust()
+        .into_iter()
+        .filter(|source| source.path.starts_with("src/"))
+        .collect()
 }
 
 #[test]
@@ -110,7 +134,9 @@ fn crates_use_only_what_the_table_allows() {
     for (name, allowed) in WALLS {
         let path = root().join("src").join(name).join("Cargo.toml");
         let manifest = std::fs::read_to_string(path).expect("each crate has one");
-        let own = manifest.lines().filter_map(|line| line.strip_prefix("corerest-"));
+        let own = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("corerest-"));
         for used in own.filter_map(|line| line.split(['.', ' ', '=']).next()) {
             if !allowed.contains(&used) {
                 offenders.push(format!("{name} uses {used}"));
@@ -125,13 +151,17 @@ fn modules_of_api_use_only_what_is_to_their_left() {
     let place = |module: &str| API_MODULES.iter().position(|group| group.contains(&module));
     let mut offenders = Vec::new();
     for source in src() {
-        let Some(rest) = source.path.strip_prefix("src/api/") else { continue };
+        let Some(rest) = source.path.strip_prefix("src/api/") else {
+            continue;
+        };
         let module = rest.split(['/', '.']).next().unwrap_or_default();
         let Some(own) = place(module) else { continue };
         for line in source.without_tests().lines() {
             let code = line.split("//").next().unwrap_or_default();
             for used in code.split("crate::").skip(1) {
-                let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let used = used
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next();
                 let used = used.unwrap_or_default();
                 if used != module && place(used).is_some_and(|at| at >= own) {
                     offenders.push(format!("{}: uses {used}", source.path));
@@ -178,13 +208,17 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let code = line.trim_start();
         let indent = &line[..line.len() - code.len()];
         let Some(at) = code.find("fn ") else { continue };
-        let is_qualified = code[..at].split_whitespace().all(|word| {
-            word.starts_with("pub") || ["const", "unsafe", "extern"].contains(&word)
-        });
+        let is_qualified = code[..at]
+            .split_whitespace()
+            .all(|word| word.starts_with("pub") || ["const", "unsafe", "extern"].contains(&word));
         if !is_qualified || code.ends_with(';') || code.ends_with('}') {
             continue;
         }
-        let name = code[at + 3..].split(['(', '<']).next().unwrap_or_default().to_owned();
+        let name = code[at + 3..]
+            .split(['(', '<'])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let end = format!("{indent}}}");
         let length = lines[index..].iter().position(|line| *line == end);
         found.extend(length.map(|length| (name, index + 1, length + 1)));
@@ -207,9 +241,14 @@ fn files_are_short() {
 #[test]
 fn files_say_what_they_are() {
     let offenders = rust().into_iter().filter(|source| {
-        let head = source.text.lines().take_while(|line| line.starts_with("//!")).count();
+        let head = source
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .count();
         let is_tiny = source.text.lines().count() < 20;
-        head < 2 && !(head == 1 && (is_tiny || source.is_tests()))
+        head < 2
+            && !(head == 1 && (is_tiny || source.is_tests()))
             && !source.path.contains("/fuzz_targets/")
     });
     let offenders = offenders.map(|source| source.path).collect();
@@ -219,9 +258,10 @@ fn files_say_what_they_are() {
 #[test]
 fn files_are_named_by_a_noun() {
     let vague = ["utils", "util", "common", "helpers", "helper", "misc"];
-    let offenders = rust().into_iter().map(|source| source.path).filter(|path| {
-        path.split(['/', '.']).any(|part| vague.contains(&part))
-    });
+    let offenders = rust()
+        .into_iter()
+        .map(|source| source.path)
+        .filter(|path| path.split(['/', '.']).any(|part| vague.contains(&part)));
     report("names that say nothing", offenders.collect());
 }
 
@@ -242,7 +282,9 @@ fn nothing_unfinished_lands() {
 #[test]
 fn tests_do_not_sleep_and_hope() {
     let word = concat!("thread::", "sleep");
-    let tests = rust().into_iter().filter(|source| !source.path.starts_with("perf/"));
+    let tests = rust()
+        .into_iter()
+        .filter(|source| !source.path.starts_with("perf/"));
     let mut offenders = Vec::new();
     for source in tests {
         let text = match source.is_tests() {
@@ -274,7 +316,9 @@ fn is_comment(found: &str) -> bool {
         return false;
     };
     let text = std::fs::read_to_string(root().join(path)).expect("it was just read");
-    text.lines().nth(line - 1).is_some_and(|line| line.trim_start().starts_with("//"))
+    text.lines()
+        .nth(line - 1)
+        .is_some_and(|line| line.trim_start().starts_with("//"))
 }
 
 #[test]
@@ -288,13 +332,21 @@ fn catalog_sql_is_made_in_one_place() {
 
 #[test]
 fn sql_is_not_formatted() {
-    let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET ", "BEGIN", "LISTEN", "CALL"];
-    let words: Vec<String> = verbs.iter().map(|verb| format!("format!(\"{verb}")).collect();
+    let verbs = [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SET ", "BEGIN", "LISTEN", "CALL",
+    ];
+    let words: Vec<String> = verbs
+        .iter()
+        .map(|verb| format!("format!(\"{verb}"))
+        .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outside_tests: Vec<Source> = src()
         .into_iter()
         .filter(|source| !source.is_tests())
-        .map(|source| Source { text: source.without_tests().to_owned(), path: source.path })
+        .map(|source| Source {
+            text: source.without_tests().to_owned(),
+            path: source.path,
+        })
         .collect();
     report("SQL from format!", lines_with(&outside_tests, &words));
 }
@@ -305,7 +357,9 @@ fn lints_are_switched_off_only_where_listed() {
     for source in rust() {
         for (index, line) in source.text.lines().enumerate() {
             let code = line.trim_start();
-            let lint = code.strip_prefix("#[allow(").or_else(|| code.strip_prefix("#![allow("));
+            let lint = code
+                .strip_prefix("#[allow(")
+                .or_else(|| code.strip_prefix("#![allow("));
             if let Some(lint) = lint
                 && !LINTS_OFF.contains(&(&*source.path, lint))
             {
@@ -320,9 +374,11 @@ fn lints_are_switched_off_only_where_listed() {
 fn the_project_speaks_of_itself_alone() {
     let mut sources = rust();
     sources.extend(files(&["src", "tests", "perf"], "toml"));
-    sources.extend(files(&["", "tests"], "md").into_iter().filter(|source| {
-        !source.path.starts_with("target/")
-    }));
+    sources.extend(
+        files(&["", "tests"], "md")
+            .into_iter()
+            .filter(|source| !source.path.starts_with("target/")),
+    );
     sources.extend(files(&["tests"], "sql"));
     sources.extend(files(&["tests"], "case"));
     let words = [
@@ -339,21 +395,29 @@ fn the_project_speaks_of_itself_alone() {
 
 #[test]
 fn every_key_is_in_the_readme() {
-    let Ok(readme) = std::fs::read_to_string(root().join("README.md")) else { return };
+    let Ok(readme) = std::fs::read_to_string(root().join("README.md")) else {
+        return;
+    };
     let keys = corerest_config::KEYS.iter().map(|key| key.name);
     let ours = keys.filter(|name| {
         // Those of PostgREST are documented there; ours in the README alone.
-        corerest_config::KEYS.iter().any(|key| {
-            key.name == *name && matches!(key.origin, corerest_config::Origin::CoreRest)
-        })
+        corerest_config::KEYS
+            .iter()
+            .any(|key| key.name == *name && matches!(key.origin, corerest_config::Origin::CoreRest))
     });
-    let offenders = ours.filter(|name| !readme.contains(name)).map(str::to_owned).collect();
+    let offenders = ours
+        .filter(|name| !readme.contains(name))
+        .map(str::to_owned)
+        .collect();
     report("keys of our own that README.md does not mention", offenders);
 }
 
 #[test]
 fn every_error_code_has_a_case_or_is_not_built_yet() {
-    let cases: String = files(&["tests/cases"], "case").into_iter().map(|file| file.text).collect();
+    let cases: String = files(&["tests/cases"], "case")
+        .into_iter()
+        .map(|file| file.text)
+        .collect();
     let later: BTreeMap<&str, &str> = BTreeMap::from([
         ("PGRST000", "postgres_away.rs"),
         ("PGRST001", "postgres_away.rs"),
@@ -370,5 +434,8 @@ fn every_error_code_has_a_case_or_is_not_built_yet() {
     let offenders = codes.filter(|code| {
         !cases.contains(code) && !later.contains_key(code) && !not_built.contains(code)
     });
-    report("error codes without a case", offenders.map(str::to_owned).collect());
+    report(
+        "error codes without a case",
+        offenders.map(str::to_owned).collect(),
+    );
 }

@@ -66,8 +66,9 @@ impl CaseFile {
     pub fn load_all(folder: &Path) -> Vec<CaseFile> {
         let entries = std::fs::read_dir(folder).unwrap_or_else(|_| panic!("{}", folder.display()));
         let paths = entries.flatten().map(|entry| entry.path());
-        let mut paths: Vec<PathBuf> =
-            paths.filter(|path| path.extension().is_some_and(|it| it == "case")).collect();
+        let mut paths: Vec<PathBuf> = paths
+            .filter(|path| path.extension().is_some_and(|it| it == "case"))
+            .collect();
         paths.sort();
         assert!(!paths.is_empty(), "no cases in {}", folder.display());
         paths.into_iter().map(CaseFile::load).collect()
@@ -75,7 +76,11 @@ impl CaseFile {
 
     fn load(path: PathBuf) -> CaseFile {
         let text = std::fs::read_to_string(&path).expect("it was just listed");
-        let mut file = CaseFile { path, introduction: String::new(), cases: Vec::new() };
+        let mut file = CaseFile {
+            path,
+            introduction: String::new(),
+            cases: Vec::new(),
+        };
         let mut blocks: Vec<(usize, Vec<&str>)> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             match (line.strip_prefix("### "), blocks.last_mut()) {
@@ -123,7 +128,10 @@ impl Case {
 
 impl Section {
     fn parse(lines: &[&str]) -> Section {
-        let empty = lines.iter().position(|line| line.is_empty()).unwrap_or(lines.len());
+        let empty = lines
+            .iter()
+            .position(|line| line.is_empty())
+            .unwrap_or(lines.len());
         let body = lines.get(empty + 1..).unwrap_or_default().join("\n");
         let head = &lines[..empty];
         Section {

@@ -30,7 +30,9 @@ impl Address {
         if text.starts_with('/') {
             return Address::Unix(text.into());
         }
-        let address: SocketAddr = text.parse().unwrap_or_else(|_| panic!("no address: {text:?}"));
+        let address: SocketAddr = text
+            .parse()
+            .unwrap_or_else(|_| panic!("no address: {text:?}"));
         Address::Tcp(address)
     }
 }
@@ -52,7 +54,9 @@ impl Answer {
     /// The header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
     }
 
     /// The body as text.
@@ -66,7 +70,8 @@ impl Answer {
 
     /// Whether the connection ends with it.
     pub fn closes(&self) -> bool {
-        self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("Connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
@@ -141,7 +146,10 @@ impl Client {
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
         };
-        let client = Client { stream, buffered: Vec::new() };
+        let client = Client {
+            stream,
+            buffered: Vec::new(),
+        };
         client.wait_at_most(LONG);
         Ok(client)
     }
@@ -152,12 +160,12 @@ impl Client {
     /// If it is zero.
     pub fn wait_at_most(&self, time: Duration) {
         let set = match &self.stream {
-            Stream::Tcp(stream) => {
-                stream.set_read_timeout(Some(time)).and(stream.set_write_timeout(Some(time)))
-            }
-            Stream::Unix(stream) => {
-                stream.set_read_timeout(Some(time)).and(stream.set_write_timeout(Some(time)))
-            }
+            Stream::Tcp(stream) => stream
+                .set_read_timeout(Some(time))
+                .and(stream.set_write_timeout(Some(time))),
+            Stream::Unix(stream) => stream
+                .set_read_timeout(Some(time))
+                .and(stream.set_write_timeout(Some(time))),
         };
         set.expect("it is not zero");
     }
@@ -168,7 +176,8 @@ impl Client {
     /// If the connection is broken.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+        self.try_send(bytes.as_ref())
+            .unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Sends bytes.
@@ -230,7 +239,8 @@ impl Client {
     /// If there is none, or it is malformed.
     #[track_caller]
     pub fn read(&mut self, method: &str) -> Answer {
-        self.try_read(method).unwrap_or_else(|error| panic!("{error}"))
+        self.try_read(method)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Reads the answer to a request with this method.
@@ -239,7 +249,11 @@ impl Client {
     /// If there is none, or it is malformed.
     pub fn try_read(&mut self, method: &str) -> Result<Answer, ClientError> {
         let head_end = loop {
-            if let Some(at) = self.buffered.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            if let Some(at) = self
+                .buffered
+                .windows(4)
+                .position(|bytes| bytes == b"\r\n\r\n")
+            {
                 break at;
             }
             match self.receive()? {
@@ -280,7 +294,11 @@ impl Client {
     /// If it sends something, or leaves it open.
     #[track_caller]
     pub fn expect_closed(&mut self) {
-        assert_eq!(self.buffered.escape_ascii().to_string(), "", "behind the last answer");
+        assert_eq!(
+            self.buffered.escape_ascii().to_string(),
+            "",
+            "behind the last answer"
+        );
         match self.receive() {
             Ok(0) | Err(ClientError::Broken(ErrorKind::ConnectionReset)) => {}
             Ok(_) => panic!("behind the last answer: {}", self.buffered.escape_ascii()),
@@ -292,7 +310,11 @@ impl Client {
     /// request.
     #[track_caller]
     pub fn expect_usable(&mut self) {
-        assert_eq!(self.buffered.escape_ascii().to_string(), "", "behind the last answer");
+        assert_eq!(
+            self.buffered.escape_ascii().to_string(),
+            "",
+            "behind the last answer"
+        );
         assert_eq!(self.get("/no/such/path").status, 404);
     }
 
@@ -324,7 +346,9 @@ fn malformed(why: &str) -> ClientError {
 fn parse_head(head: &str) -> Result<Answer, ClientError> {
     let mut lines = head.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
-    let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split_once(' '));
+    let status = status_line
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.split_once(' '));
     let status = status.and_then(|(code, reason)| Some((code.parse().ok()?, reason.to_owned())));
     let (status, reason) = status.ok_or_else(|| malformed(&format!("{status_line:?}")))?;
     let mut headers: Vec<(String, String)> = Vec::new();
@@ -338,18 +362,29 @@ fn parse_head(head: &str) -> Result<Answer, ClientError> {
             return Err(malformed(&format!("header value {value:?}")));
         }
         let is_single = !name.eq_ignore_ascii_case("set-cookie");
-        if is_single && headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        if is_single
+            && headers
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        {
             return Err(malformed(&format!("{name} twice")));
         }
         headers.push((name.to_owned(), value.to_owned()));
     }
-    Ok(Answer { status, reason, headers, body: Vec::new() })
+    Ok(Answer {
+        status,
+        reason,
+        headers,
+        body: Vec::new(),
+    })
 }
 
 /// How long the body is, after RFC 9112, section 6.3, in the strictest reading.
 fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
     if answer.header("Transfer-Encoding").is_some() {
-        return Err(malformed("Transfer-Encoding, of which this server makes no use"));
+        return Err(malformed(
+            "Transfer-Encoding, of which this server makes no use",
+        ));
     }
     let length = answer.header("Content-Length");
     let interim = (100..200).contains(&answer.status);

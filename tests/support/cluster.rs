@@ -90,11 +90,22 @@ impl Cluster {
             "--no-sync",
         ]);
         let made = initdb.output().expect("initdb can be started");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         write_settings(&folder, settings);
         let mut shell = owner.command("sh".into(), &folder);
-        shell.args(["-c", SCRIPT]).env("BIN", &bin).env("FOLDER", &folder).process_group(0);
-        let shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        shell
+            .args(["-c", SCRIPT])
+            .env("BIN", &bin)
+            .env("FOLDER", &folder)
+            .process_group(0);
+        let shell = shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let child = shell.spawn().expect("there is a shell");
         let cluster = Cluster {
             folder,
@@ -109,8 +120,13 @@ impl Cluster {
 
     fn load_fixture(&self) {
         let mut client = self.postgres().await_connection();
-        client.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).expect("it is new");
-        let template = Database { name: TEMPLATE.to_owned(), ..self.postgres() };
+        client
+            .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
+            .expect("it is new");
+        let template = Database {
+            name: TEMPLATE.to_owned(),
+            ..self.postgres()
+        };
         if let Err(error) = template.connect().batch_execute(FIXTURE) {
             panic!("tests/fixtures/api.sql: {error:?}");
         }
@@ -124,14 +140,23 @@ impl Cluster {
         let _copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
-        self.postgres().connect().batch_execute(&create).expect("the template is not in use");
-        Database { name, ..self.postgres() }
+        self.postgres()
+            .connect()
+            .batch_execute(&create)
+            .expect("the template is not in use");
+        Database {
+            name,
+            ..self.postgres()
+        }
     }
 
     /// The database `postgres`, for everything that concerns the cluster.
     pub fn postgres(&self) -> Database {
         let socket_folder = self.folder.to_str().expect("we chose it").to_owned();
-        Database { socket_folder, name: "postgres".to_owned() }
+        Database {
+            socket_folder,
+            name: "postgres".to_owned(),
+        }
     }
 
     /// The socket it listens on.
@@ -157,7 +182,10 @@ impl Cluster {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(watchdog.commands, "{command}").expect("the shell reads until we end");
         let mut answer = String::new();
-        watchdog.answers.read_line(&mut answer).expect("the shell answers");
+        watchdog
+            .answers
+            .read_line(&mut answer)
+            .expect("the shell answers");
         assert_eq!(answer, "done\n");
     }
 }
@@ -168,12 +196,17 @@ impl Database {
     /// # Panics
     /// If that fails.
     pub fn connect(&self) -> Client {
-        self.try_connect().unwrap_or_else(|error| panic!("{}: {error:?}", self.name))
+        self.try_connect()
+            .unwrap_or_else(|error| panic!("{}: {error:?}", self.name))
     }
 
     fn try_connect(&self) -> Result<Client, postgres::Error> {
         let mut config = postgres::Config::new();
-        config.host(&self.socket_folder).port(PORT).user("postgres").dbname(&self.name);
+        config
+            .host(&self.socket_folder)
+            .port(PORT)
+            .user("postgres")
+            .dbname(&self.name);
         config.connect(NoTls)
     }
 
@@ -183,23 +216,32 @@ impl Database {
 
     /// Runs statements as superuser.
     pub fn run(&self, sql: &str) {
-        self.connect().batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        self.connect()
+            .batch_execute(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
     /// The first column of the only row, as text.
     pub fn one(&self, sql: &str) -> String {
         let row = self.connect().query_one(sql, &[]);
-        row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
+        row.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+            .get(0)
     }
 
     /// What `db-uri` is for it.
     pub fn uri(&self) -> String {
-        format!("host={} port={PORT} user=authenticator dbname={}", self.socket_folder, self.name)
+        format!(
+            "host={} port={PORT} user=authenticator dbname={}",
+            self.socket_folder, self.name
+        )
     }
 
     /// What `db-uri` is for it behind a proxy on this port of 127.0.0.1.
     pub fn uri_at_port(&self, port: u16) -> String {
-        format!("host=127.0.0.1 port={port} user=authenticator dbname={}", self.name)
+        format!(
+            "host=127.0.0.1 port={port} user=authenticator sslmode=disable dbname={}",
+            self.name
+        )
     }
 }
 
@@ -215,12 +257,16 @@ impl Owner {
         }
         let users = std::fs::read_to_string("/etc/passwd").expect("Linux has it");
         let ids_of = |name: &str| {
-            let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+            let line = users
+                .lines()
+                .find(|line| line.split(':').next() == Some(name))?;
             let mut fields = line.split(':').skip(2);
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         };
         let ids = ids_of("postgres").or_else(|| ids_of("nobody"));
-        Owner { ids: Some(ids.expect("there is a user that is not root")) }
+        Owner {
+            ids: Some(ids.expect("there is a user that is not root")),
+        }
     }
 
     /// A short path: a Unix socket's name must fit into 107 bytes.
@@ -229,7 +275,10 @@ impl Owner {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("corerest-tests-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        std::fs::DirBuilder::new().mode(0o755).create(&folder).expect("the name is new");
+        std::fs::DirBuilder::new()
+            .mode(0o755)
+            .create(&folder)
+            .expect("the name is new");
         if let Some((user, group)) = self.ids {
             chown(&folder, Some(user), Some(group)).expect("we are root");
         }
@@ -258,12 +307,19 @@ fn write_settings(folder: &Path, settings: &[&str]) {
         format!("port = {PORT}"),
     ];
     // Nobody will miss these data.
-    for name in ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"] {
+    for name in [
+        "fsync",
+        "synchronous_commit",
+        "full_page_writes",
+        "autovacuum",
+    ] {
         lines.push(format!("{name} = off"));
     }
     lines.extend(["listen_addresses = ''", "timezone = 'UTC'"].map(str::to_owned));
     lines.extend(settings.iter().map(|&line| line.to_owned()));
-    let file = std::fs::OpenOptions::new().append(true).open(folder.join("data/postgresql.conf"));
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(folder.join("data/postgresql.conf"));
     let written = file.and_then(|mut file| file.write_all((lines.join("\n") + "\n").as_bytes()));
     written.expect("initdb made the file");
 }
@@ -271,10 +327,16 @@ fn write_settings(folder: &Path, settings: &[&str]) {
 /// The folder of PostgreSQL's programs. Debian keeps it out of the PATH, one per version.
 fn programs() -> PathBuf {
     let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut debian: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
     debian.sort_by_key(|path| {
-        let version = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy());
+        let version = path
+            .parent()
+            .and_then(Path::file_name)
+            .map(|name| name.to_string_lossy());
         version.and_then(|version| version.parse::<u32>().ok())
     });
     let named = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);

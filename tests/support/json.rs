@@ -21,12 +21,20 @@ mod tests {
 
     #[track_caller]
     fn check(one: &str, other: &str, expected: bool) {
-        assert_eq!(equal(one.as_bytes(), other.as_bytes()), expected, "{one} and {other}");
+        assert_eq!(
+            equal(one.as_bytes(), other.as_bytes()),
+            expected,
+            "{one} and {other}"
+        );
     }
 
     #[test]
     fn values_are_compared_and_not_their_spelling() {
-        check(r#"{"a":1,"b":[true]}"#, "{\"b\" : [ true ],\n \"a\": 1}", true);
+        check(
+            r#"{"a":1,"b":[true]}"#,
+            "{\"b\" : [ true ],\n \"a\": 1}",
+            true,
+        );
         check("[1,2]", "[2,1]", false);
         check("1", "\"1\"", false);
         check("{}", "[]", false);

@@ -7,8 +7,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A proxy, for as long as the process lives.
 #[derive(Clone, Debug)]
@@ -37,7 +37,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
         let port = listener.local_addr().expect("it is bound").port();
         let state = Arc::new(State::default());
-        let proxy = Proxy { port, state: Arc::clone(&state) };
+        let proxy = Proxy {
+            port,
+            state: Arc::clone(&state),
+        };
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 connect(client, &socket, &state);
@@ -66,7 +69,9 @@ impl Proxy {
 }
 
 fn connect(client: TcpStream, socket: &Path, state: &Arc<State>) {
-    let Ok(server) = UnixStream::connect(socket) else { return };
+    let Ok(server) = UnixStream::connect(socket) else {
+        return;
+    };
     let _ = client.set_nodelay(true);
     let (Ok(mut to_server), Ok(mut from_client)) = (server.try_clone(), client.try_clone()) else {
         return;
@@ -88,9 +93,13 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
     while let Ok(count @ 1..) = server.read(&mut bytes) {
         let replies_from = started.end_within(&bytes[..count]);
         let (startup, replies) = bytes[..count].split_at(replies_from);
-        let Ok(()) = client.write_all(startup) else { return };
+        let Ok(()) = client.write_all(startup) else {
+            return;
+        };
         let passing = state.admit(replies.len());
-        let Ok(()) = client.write_all(&replies[..passing]) else { return };
+        let Ok(()) = client.write_all(&replies[..passing]) else {
+            return;
+        };
         if passing < replies.len() {
             return;
         }

@@ -48,7 +48,10 @@ impl Server {
             ("db-schemas", "api,other"),
             ("server-host", "127.0.0.1"),
             ("server-port", "0"),
-            ("admin-server-unix-socket", admin.to_str().expect("we chose it")),
+            (
+                "admin-server-unix-socket",
+                admin.to_str().expect("we chose it"),
+            ),
         ];
         for (key, value) in usual.iter().chain(settings) {
             command.env(variable(key), value);
@@ -57,7 +60,14 @@ impl Server {
         watchdog::watch(child.id());
         let stdout = Log::collect(child.stdout.take().expect("its output is a pipe"));
         let stderr = Log::collect(child.stderr.take().expect("its output is a pipe"));
-        Server { child, address: None, admin, ended: false, stdout, stderr }
+        Server {
+            child,
+            address: None,
+            admin,
+            ended: false,
+            stdout,
+            stderr,
+        }
     }
 
     /// Waits until it says where it listens.
@@ -67,22 +77,28 @@ impl Server {
     #[track_caller]
     pub fn await_listening(&mut self) {
         let line = self.stderr.wait_for("API server listening on ");
-        let (_, place) = line.split_once("listening on ").expect("that was waited for");
+        let (_, place) = line
+            .split_once("listening on ")
+            .expect("that was waited for");
         self.address = Some(Address::parse(place));
     }
 
     /// Waits until the admin server says that it is ready.
     #[track_caller]
     pub fn await_ready(&self) {
-        until(&format!("/ready; the log is:\n{}", self.stderr.text()), || {
-            self.try_admin("/ready").is_some_and(|status| status == 200)
-        });
+        until(
+            &format!("/ready; the log is:\n{}", self.stderr.text()),
+            || self.try_admin("/ready").is_some_and(|status| status == 200),
+        );
     }
 
     /// The status that the admin server answers with, if it answers.
     pub fn try_admin(&self, path: &str) -> Option<u16> {
         let mut client = Client::try_connect(&Address::Unix(self.admin.clone())).ok()?;
-        client.try_exchange("GET", path, &[]).ok().map(|answer| answer.status)
+        client
+            .try_exchange("GET", path, &[])
+            .ok()
+            .map(|answer| answer.status)
     }
 
     /// A connection to the admin server.
@@ -95,7 +111,9 @@ impl Server {
     /// # Panics
     /// If that has not been waited for.
     pub fn address(&self) -> &Address {
-        self.address.as_ref().expect("it listens, and we waited for it")
+        self.address
+            .as_ref()
+            .expect("it listens, and we waited for it")
     }
 
     /// A new connection to it.
@@ -140,7 +158,12 @@ impl Server {
         self.signal(Signal::TERM);
         let status = self.await_exit();
         let log = self.stderr.whole();
-        assert_eq!(status.code(), Some(0), "signal {:?}; {log}", status.signal());
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "signal {:?}; {log}",
+            status.signal()
+        );
         assert!(!log.contains("panicked"), "{log}");
     }
 
@@ -150,7 +173,10 @@ impl Server {
         let status = status.expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        number.and_then(|kib| kib.parse::<u64>().ok()).expect("the kernel says so") * 1024
+        number
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .expect("the kernel says so")
+            * 1024
     }
 }
 
@@ -171,7 +197,11 @@ impl Drop for Server {
 /// The executable with an empty environment, and its outputs as pipes.
 pub fn command() -> Command {
     let mut command = Command::new(executable());
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -184,7 +214,10 @@ pub fn variable(key: &str) -> String {
 pub fn unused_path(purpose: &str) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("corerest-{purpose}-{}-{number}", std::process::id()))
+    std::env::temp_dir().join(format!(
+        "corerest-{purpose}-{}-{number}",
+        std::process::id()
+    ))
 }
 
 /// `COREREST_BIN`, or the one that cargo builds next to the tests. It is built each time, because
@@ -204,9 +237,14 @@ fn executable() -> &'static Path {
         if folder.file_name() == Some(OsStr::new("release")) {
             build.arg("--release");
         }
-        build.arg("--target-dir").arg(folder.parent().expect("it has a name"));
+        build
+            .arg("--target-dir")
+            .arg(folder.parent().expect("it has a name"));
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(build.status().expect("cargo ran us").success(), "the server does not build");
+        assert!(
+            build.status().expect("cargo ran us").success(),
+            "the server does not build"
+        );
         folder.join("corerest")
     })
 }

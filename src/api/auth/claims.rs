@@ -42,7 +42,9 @@ impl Claims {
 
     /// A claim that has a value; `null` is none.
     fn find(&self, name: &str) -> Option<&Json> {
-        self.members().find(name).filter(|value| **value != Json::Null)
+        self.members()
+            .find(name)
+            .filter(|value| **value != Json::Null)
     }
 
     /// A point in time, in seconds.
@@ -64,13 +66,22 @@ impl Claims {
         use JwtClaimsFault as Fault;
         let earliest = now.saturating_sub(CLOCK_SKEW_SECONDS);
         let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
-        if self.seconds("exp", Fault::ExpNotNumber)?.is_some_and(|exp| exp < earliest) {
+        if self
+            .seconds("exp", Fault::ExpNotNumber)?
+            .is_some_and(|exp| exp < earliest)
+        {
             return Err(Fault::Expired);
         }
-        if self.seconds("nbf", Fault::NbfNotNumber)?.is_some_and(|nbf| nbf > latest) {
+        if self
+            .seconds("nbf", Fault::NbfNotNumber)?
+            .is_some_and(|nbf| nbf > latest)
+        {
             return Err(Fault::NotYetValid);
         }
-        if self.seconds("iat", Fault::IatNotNumber)?.is_some_and(|iat| iat > latest) {
+        if self
+            .seconds("iat", Fault::IatNotNumber)?
+            .is_some_and(|iat| iat > latest)
+        {
             return Err(Fault::IssuedInFuture);
         }
         self.check_audience(config.jwt_aud.as_deref())
@@ -83,9 +94,10 @@ impl Claims {
             None => return Ok(()),
             Some(Json::Text(single)) => vec![single.as_str()],
             Some(Json::Array(several)) if several.is_empty() => return Ok(()),
-            Some(Json::Array(several)) => {
-                several.iter().map(|one| one.text().ok_or(fault)).collect::<Result<_, _>>()?
-            }
+            Some(Json::Array(several)) => several
+                .iter()
+                .map(|one| one.text().ok_or(fault))
+                .collect::<Result<_, _>>()?,
             Some(_) => return Err(fault),
         };
         match ours {
@@ -97,7 +109,8 @@ impl Claims {
     /// The claims with the effective role among them.
     fn with_role(&self, role: &str) -> String {
         let mut out = Vec::with_capacity(256);
-        self.members().write_with(&mut out, "role", &Json::Text(role.to_owned()));
+        self.members()
+            .write_with(&mut out, "role", &Json::Text(role.to_owned()));
         String::from_utf8(out).expect("JSON is written from strings")
     }
 }
@@ -112,7 +125,9 @@ impl ClaimRules {
     /// Compiles the regular expressions of `jwt-role-claim-key`.
     #[must_use]
     pub fn new(config: &Config) -> ClaimRules {
-        ClaimRules { patterns: Patterns::of(&config.jwt_role_claim_key) }
+        ClaimRules {
+            patterns: Patterns::of(&config.jwt_role_claim_key),
+        }
     }
 
     /// Checks claims and finds out whose they are. Without a token, the claims are empty.
@@ -125,7 +140,9 @@ impl ClaimRules {
         claims: &Claims,
         now_unix_seconds: i64,
     ) -> Result<Identity, Error> {
-        claims.check(config, now_unix_seconds).map_err(Error::JwtClaims)?;
+        claims
+            .check(config, now_unix_seconds)
+            .map_err(Error::JwtClaims)?;
         let role = match find_role(&config.jwt_role_claim_key, &self.patterns, &claims.0) {
             Some(Json::Text(role)) => role.clone(),
             Some(other) => {

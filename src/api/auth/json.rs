@@ -92,7 +92,9 @@ impl Members {
     /// The value under a name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Json> {
-        let found = self.0.binary_search_by(|(member, _)| member.as_str().cmp(name));
+        let found = self
+            .0
+            .binary_search_by(|(member, _)| member.as_str().cmp(name));
         found.ok().map(|at| &self.0[at].1)
     }
 
@@ -113,8 +115,12 @@ impl Members {
 
     fn write_replacing(&self, out: &mut Vec<u8>, replacement: Option<(&str, &Json)>) {
         let name = replacement.map(|(name, _)| name);
-        let before = self.iter().take_while(|(member, _)| name.is_none_or(|name| *member < name));
-        let after = self.iter().skip_while(|(member, _)| name.is_none_or(|name| *member <= name));
+        let before = self
+            .iter()
+            .take_while(|(member, _)| name.is_none_or(|name| *member < name));
+        let after = self
+            .iter()
+            .skip_while(|(member, _)| name.is_none_or(|name| *member <= name));
         out.push(b'{');
         for (index, (member, value)) in before.chain(replacement).chain(after).enumerate() {
             if index > 0 {
@@ -241,7 +247,9 @@ impl Reader<'_> {
         let mut text = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+            let plain = rest
+                .bytes()
+                .position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
             text.push_str(&rest[..plain]);
             self.at += plain;
             if self.eat(b'"') {
@@ -308,20 +316,36 @@ mod tests {
         check(" null\n", "null");
         check("[ true , false,[ ],{ }]", "[true,false,[],{}]");
         check("{\"a\" : [1 , \"b\"]}\r\n\t", "{\"a\":[1,\"b\"]}");
-        check(r#""a\"\\\/\b\f\n\r\tA\u00e9\ud83d\ude00""#, "\"a\\\"\\\\/\\u0008\\u000c\\n\\r\\tAé😀\"");
+        check(
+            r#""a\"\\\/\b\f\n\r\tA\u00e9\ud83d\ude00""#,
+            "\"a\\\"\\\\/\\u0008\\u000c\\n\\r\\tAé😀\"",
+        );
         check("\"\\u0000\"", "\"\\u0000\"");
     }
 
     #[test]
     fn numbers_stay_as_they_were_written() {
-        for number in ["0", "-0", "10", "1.50", "1e3", "1E+3", "-1.0e-3", "0.1", "12345678901234567890.123456789"] {
+        for number in [
+            "0",
+            "-0",
+            "10",
+            "1.50",
+            "1e3",
+            "1E+3",
+            "-1.0e-3",
+            "0.1",
+            "12345678901234567890.123456789",
+        ] {
             check(number, number);
         }
     }
 
     #[test]
     fn members_are_sorted_and_the_first_of_a_name_counts() {
-        check(r#"{"b":1,"a":2,"b":3,"A":{"d":1,"d":2}}"#, r#"{"A":{"d":1},"a":2,"b":1}"#);
+        check(
+            r#"{"b":1,"a":2,"b":3,"A":{"d":1,"d":2}}"#,
+            r#"{"A":{"d":1},"a":2,"b":1}"#,
+        );
         check("{\"\\u0061\":1,\"a\":2}", "{\"a\":1}");
     }
 
@@ -331,7 +355,10 @@ mod tests {
         for (before, expected) in [
             ("{}", r#"{"role":"x"}"#),
             (r#"{"a":1}"#, r#"{"a":1,"role":"x"}"#),
-            (r#"{"z":1,"role":{"y":2},"a":1}"#, r#"{"a":1,"role":"x","z":1}"#),
+            (
+                r#"{"z":1,"role":{"y":2},"a":1}"#,
+                r#"{"a":1,"role":"x","z":1}"#,
+            ),
         ] {
             let Some(Json::Object(members)) = Json::parse(before.as_bytes()) else {
                 panic!("{before} is an object");
@@ -345,10 +372,46 @@ mod tests {
     #[test]
     fn other_bytes_are_refused() {
         for text in [
-            "", " ", "nul", "nullx", "True", "'a'", "\"", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\u+123\"",
-            "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\n\"", "[", "[1", "[1,]", "[,1]", "[1 2]", "{",
-            "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "01", "-", "+1", ".5", "1.", "1e", "1e+",
-            "0x1", "NaN", "-01", "1 2", "{}{}", "\u{feff}{}", "\"\\u00é\"",
+            "",
+            " ",
+            "nul",
+            "nullx",
+            "True",
+            "'a'",
+            "\"",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u+123\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\udc00\"",
+            "\"\n\"",
+            "[",
+            "[1",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{1:1}",
+            "01",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "-01",
+            "1 2",
+            "{}{}",
+            "\u{feff}{}",
+            "\"\\u00é\"",
         ] {
             assert_eq!(Json::parse(text.as_bytes()), None, "{text:?}");
         }

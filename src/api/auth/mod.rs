@@ -29,10 +29,18 @@ pub struct Identity {
 /// Parity: the scheme in any case, then any white space, then all the rest (wai-extra).
 #[must_use]
 pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
-    let end = authorization.iter().position(is_space).unwrap_or(authorization.len());
+    let end = authorization
+        .iter()
+        .position(is_space)
+        .unwrap_or(authorization.len());
     let (scheme, rest) = authorization.split_at(end);
-    let token = rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len());
-    scheme.eq_ignore_ascii_case(b"bearer").then(|| &rest[token..])
+    let token = rest
+        .iter()
+        .position(|byte| !is_space(byte))
+        .unwrap_or(rest.len());
+    scheme
+        .eq_ignore_ascii_case(b"bearer")
+        .then(|| &rest[token..])
 }
 
 /// Latin-1, so that the no-break space is one.

@@ -53,7 +53,9 @@ impl Patterns {
     fn add_condition(&mut self, condition: &Condition) {
         match condition {
             Condition::Any(conditions) | Condition::All(conditions) => {
-                conditions.iter().for_each(|condition| self.add_condition(condition));
+                conditions
+                    .iter()
+                    .for_each(|condition| self.add_condition(condition));
             }
             Condition::Group(condition) | Condition::Not(condition) => {
                 self.add_condition(condition);
@@ -86,7 +88,11 @@ impl Patterns {
 /// `^` and `$` match at every line, as in regex-tdfa.
 fn compile(pattern: &str) -> Option<Regex> {
     let mut builder = RegexBuilder::new(pattern);
-    builder.multi_line(true).size_limit(PATTERN_BYTES_MAX).build().ok()
+    builder
+        .multi_line(true)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build()
+        .ok()
 }
 
 /// What a path finds first.
@@ -97,7 +103,10 @@ pub(super) fn find_role<'a>(
 ) -> Option<&'a Json> {
     match key {
         RoleClaimKey::JsonPath(path) => {
-            let walk = Walk { patterns, document: claims };
+            let walk = Walk {
+                patterns,
+                document: claims,
+            };
             walk.find(path, claims).first().copied()
         }
         RoleClaimKey::Legacy(path) => find_legacy(path, claims),
@@ -112,7 +121,9 @@ fn find_legacy<'a>(path: &LegacyPath, claims: &'a Json) -> Option<&'a Json> {
             (LegacyStep::Index(index), Json::Array(elements)) => elements.get(*index)?,
             (LegacyStep::Filter(test, expected), Json::Array(elements)) => {
                 elements.iter().find(|element| {
-                    element.text().is_some_and(|text| passes(*test, text, expected))
+                    element
+                        .text()
+                        .is_some_and(|text| passes(*test, text, expected))
                 })?
             }
             (LegacyStep::Key(_) | LegacyStep::Index(_) | LegacyStep::Filter(..), _) => return None,
@@ -270,7 +281,11 @@ fn element(value: &Json, index: i64) -> Option<&Json> {
         return None;
     };
     let distance = usize::try_from(index.unsigned_abs()).ok()?;
-    let at = if index < 0 { elements.len().checked_sub(distance)? } else { distance };
+    let at = if index < 0 {
+        elements.len().checked_sub(distance)?
+    } else {
+        distance
+    };
     elements.get(at)
 }
 
@@ -291,7 +306,13 @@ fn slice<'a>(
     found: &mut Vec<&'a Json>,
 ) {
     let length = i64::try_from(elements.len()).unwrap_or(i64::MAX);
-    let from_front = |bound: i64| if bound < 0 { length.saturating_add(bound) } else { bound };
+    let from_front = |bound: i64| {
+        if bound < 0 {
+            length.saturating_add(bound)
+        } else {
+            bound
+        }
+    };
     let (mut at, end) = if step > 0 {
         let start = start.map_or(0, from_front).clamp(0, length);
         (start, end.map_or(length, from_front).clamp(0, length))
@@ -331,7 +352,10 @@ fn is_same(left: &Json, right: &Json) -> bool {
             left == right || Decimal::parse(left) == Decimal::parse(right)
         }
         (Json::Array(left), Json::Array(right)) => {
-            let same = left.iter().zip(right).all(|(left, right)| is_same(left, right));
+            let same = left
+                .iter()
+                .zip(right)
+                .all(|(left, right)| is_same(left, right));
             left.len() == right.len() && same
         }
         (Json::Object(left), Json::Object(right)) => {

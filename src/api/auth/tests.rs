@@ -10,15 +10,26 @@ const NOW: i64 = 1_700_000_000;
 #[track_caller]
 fn config(keys: &[(&str, &str)]) -> Config {
     let mut environment = vec![("PGRST_DB_ANON_ROLE".to_owned(), "anonymous".to_owned())];
-    environment.extend(keys.iter().map(|(name, value)| (format!("PGRST_{name}"), (*value).into())));
-    let sources = Sources { environment: &environment, ..Sources::default() };
-    Config::load(sources).expect("the test gives a valid configuration").config
+    environment.extend(
+        keys.iter()
+            .map(|(name, value)| (format!("PGRST_{name}"), (*value).into())),
+    );
+    let sources = Sources {
+        environment: &environment,
+        ..Sources::default()
+    };
+    Config::load(sources)
+        .expect("the test gives a valid configuration")
+        .config
 }
 
 #[track_caller]
 fn check(config: &Config, claims: &str, role: &str, written: &str) {
     let identity = check_claims(config, claims.as_bytes(), NOW);
-    let expected = Identity { role: role.to_owned(), claims: written.to_owned() };
+    let expected = Identity {
+        role: role.to_owned(),
+        claims: written.to_owned(),
+    };
     assert_eq!(identity, Ok(expected), "{claims}");
 }
 
@@ -50,7 +61,11 @@ fn the_token_stands_behind_the_scheme_bearer() {
         (" Bearer a", None),
         ("", None),
     ] {
-        assert_eq!(bearer_token(header.as_bytes()), token.map(str::as_bytes), "{header:?}");
+        assert_eq!(
+            bearer_token(header.as_bytes()),
+            token.map(str::as_bytes),
+            "{header:?}"
+        );
     }
     assert_eq!(bearer_token(b"Bearer\xA0a"), Some(&b"a"[..]));
     assert_eq!(bearer_token(b"\xFFearer a"), None);
@@ -59,30 +74,65 @@ fn the_token_stands_behind_the_scheme_bearer() {
 #[test]
 fn the_role_of_the_claims_is_the_role_of_the_request() {
     let config = config(&[]);
-    check(&config, r#"{"role":"author"}"#, "author", r#"{"role":"author"}"#);
-    check(&config, " {\"role\" : \"author\"}\n", "author", r#"{"role":"author"}"#);
-    check(&config, r#"{"z":1,"role":"é\"'"}"#, "é\"'", r#"{"role":"é\"'","z":1}"#);
-    check(&config, r#"{"role":"a\u0000b"}"#, "a\0b", r#"{"role":"a\u0000b"}"#);
+    check(
+        &config,
+        r#"{"role":"author"}"#,
+        "author",
+        r#"{"role":"author"}"#,
+    );
+    check(
+        &config,
+        " {\"role\" : \"author\"}\n",
+        "author",
+        r#"{"role":"author"}"#,
+    );
+    check(
+        &config,
+        r#"{"z":1,"role":"é\"'"}"#,
+        "é\"'",
+        r#"{"role":"é\"'","z":1}"#,
+    );
+    check(
+        &config,
+        r#"{"role":"a\u0000b"}"#,
+        "a\0b",
+        r#"{"role":"a\u0000b"}"#,
+    );
     check(&config, r#"{"role":""}"#, "", r#"{"role":""}"#);
 }
 
 #[test]
 fn without_a_role_the_request_is_anonymous() {
-    check(&config(&[]), r#"{"id":"x"}"#, "anonymous", r#"{"id":"x","role":"anonymous"}"#);
+    check(
+        &config(&[]),
+        r#"{"id":"x"}"#,
+        "anonymous",
+        r#"{"id":"x","role":"anonymous"}"#,
+    );
     let nobody = Config::default();
     assert_eq!(check_claims(&nobody, b"{}", NOW), Err(Error::JwtRequired));
-    check(&nobody, r#"{"role":"author"}"#, "author", r#"{"role":"author"}"#);
+    check(
+        &nobody,
+        r#"{"role":"author"}"#,
+        "author",
+        r#"{"role":"author"}"#,
+    );
 }
 
 #[test]
 fn without_a_token_the_claims_are_the_role() {
     let anonymous = config(&[("JWT_AUD", "us")]);
     let rules = ClaimRules::new(&anonymous);
-    let identity = rules.identify(&anonymous, &Claims::default(), NOW).expect("it is anonymous");
+    let identity = rules
+        .identify(&anonymous, &Claims::default(), NOW)
+        .expect("it is anonymous");
     assert_eq!(identity.role, "anonymous");
     assert_eq!(identity.claims, r#"{"role":"anonymous"}"#);
     let nobody = Config::default();
-    assert_eq!(rules.identify(&nobody, &Claims::default(), NOW), Err(Error::JwtRequired));
+    assert_eq!(
+        rules.identify(&nobody, &Claims::default(), NOW),
+        Err(Error::JwtRequired)
+    );
 }
 
 #[test]
@@ -91,7 +141,12 @@ fn a_role_that_is_no_string_is_written_as_json() {
     check(&config, r#"{"role":1}"#, "1", r#"{"role":"1"}"#);
     check(&config, r#"{"role":null}"#, "null", r#"{"role":"null"}"#);
     check(&config, r#"{"role":false}"#, "false", r#"{"role":"false"}"#);
-    check(&config, r#"{"role":["a", {"b":1}]}"#, r#"["a",{"b":1}]"#, r#"{"role":"[\"a\",{\"b\":1}]"}"#);
+    check(
+        &config,
+        r#"{"role":["a", {"b":1}]}"#,
+        r#"["a",{"b":1}]"#,
+        r#"{"role":"[\"a\",{\"b\":1}]"}"#,
+    );
 }
 
 #[test]
@@ -103,13 +158,27 @@ fn claims_keep_their_numbers_and_the_first_of_a_name() {
         "a",
         r#"{"big":123456789012345678901234567890,"e":1E2,"f":1.10,"role":"a"}"#,
     );
-    check_fault(&config, &format!(r#"{{"exp":{},"exp":{}}}"#, NOW - 60, NOW + 60), Fault::Expired);
+    check_fault(
+        &config,
+        &format!(r#"{{"exp":{},"exp":{}}}"#, NOW - 60, NOW + 60),
+        Fault::Expired,
+    );
 }
 
 #[test]
 fn what_is_no_object_is_refused() {
     let config = config(&[]);
-    for claims in ["", "null", "[]", "\"a\"", "1", "{", "{}x", "{'a':1}", "{\"a\":01}"] {
+    for claims in [
+        "",
+        "null",
+        "[]",
+        "\"a\"",
+        "1",
+        "{",
+        "{}x",
+        "{'a':1}",
+        "{\"a\":01}",
+    ] {
         check_fault(&config, claims, Fault::Unparsable);
     }
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500));
@@ -124,11 +193,23 @@ fn what_is_no_object_is_refused() {
 fn times_have_thirty_seconds_of_grace_and_no_more() {
     let config = config(&[]);
     check_accepted(&config, &format!(r#"{{"exp":{}}}"#, NOW - 30));
-    check_fault(&config, &format!(r#"{{"exp":{}}}"#, NOW - 31), Fault::Expired);
+    check_fault(
+        &config,
+        &format!(r#"{{"exp":{}}}"#, NOW - 31),
+        Fault::Expired,
+    );
     check_accepted(&config, &format!(r#"{{"nbf":{}}}"#, NOW + 30));
-    check_fault(&config, &format!(r#"{{"nbf":{}}}"#, NOW + 31), Fault::NotYetValid);
+    check_fault(
+        &config,
+        &format!(r#"{{"nbf":{}}}"#, NOW + 31),
+        Fault::NotYetValid,
+    );
     check_accepted(&config, &format!(r#"{{"iat":{}}}"#, NOW + 30));
-    check_fault(&config, &format!(r#"{{"iat":{}}}"#, NOW + 31), Fault::IssuedInFuture);
+    check_fault(
+        &config,
+        &format!(r#"{{"iat":{}}}"#, NOW + 31),
+        Fault::IssuedInFuture,
+    );
 }
 
 #[test]
@@ -160,7 +241,11 @@ fn times_are_whole_numbers_or_else_zero() {
     ] {
         check_fault(&config, expired, Fault::Expired);
     }
-    check_fault(&config, r#"{"nbf":9223372036854775807}"#, Fault::NotYetValid);
+    check_fault(
+        &config,
+        r#"{"nbf":9223372036854775807}"#,
+        Fault::NotYetValid,
+    );
     check_fault(&config, r#"{"iat":9.9e9}"#, Fault::IssuedInFuture);
 }
 
@@ -178,17 +263,37 @@ fn clocks_at_the_ends_of_time_do_not_overflow() {
 fn times_must_be_numbers() {
     let config = config(&[]);
     for value in ["\"1700000000\"", "true", "[]", "{}", "[1700000000]"] {
-        check_fault(&config, &format!(r#"{{"exp":{value}}}"#), Fault::ExpNotNumber);
-        check_fault(&config, &format!(r#"{{"nbf":{value}}}"#), Fault::NbfNotNumber);
-        check_fault(&config, &format!(r#"{{"iat":{value}}}"#), Fault::IatNotNumber);
+        check_fault(
+            &config,
+            &format!(r#"{{"exp":{value}}}"#),
+            Fault::ExpNotNumber,
+        );
+        check_fault(
+            &config,
+            &format!(r#"{{"nbf":{value}}}"#),
+            Fault::NbfNotNumber,
+        );
+        check_fault(
+            &config,
+            &format!(r#"{{"iat":{value}}}"#),
+            Fault::IatNotNumber,
+        );
     }
 }
 
 #[test]
 fn the_first_fault_is_told() {
     let config = config(&[("JWT_AUD", "us")]);
-    check_fault(&config, r#"{"aud":"them","iat":"x","nbf":9e9,"exp":1}"#, Fault::Expired);
-    check_fault(&config, r#"{"aud":"them","iat":"x","nbf":9e9}"#, Fault::NotYetValid);
+    check_fault(
+        &config,
+        r#"{"aud":"them","iat":"x","nbf":9e9,"exp":1}"#,
+        Fault::Expired,
+    );
+    check_fault(
+        &config,
+        r#"{"aud":"them","iat":"x","nbf":9e9}"#,
+        Fault::NotYetValid,
+    );
     check_fault(&config, r#"{"aud":"them","iat":"x"}"#, Fault::IatNotNumber);
     check_fault(&config, r#"{"aud":"them"}"#, Fault::NotInAudience);
 }
@@ -206,7 +311,12 @@ fn the_audience_must_have_ours_in_it() {
     ] {
         check_accepted(&config, claims);
     }
-    for claims in [r#"{"aud":""}"#, r#"{"aud":"US"}"#, r#"{"aud":"us "}"#, r#"{"aud":["them"]}"#] {
+    for claims in [
+        r#"{"aud":""}"#,
+        r#"{"aud":"US"}"#,
+        r#"{"aud":"us "}"#,
+        r#"{"aud":["them"]}"#,
+    ] {
         check_fault(&config, claims, Fault::NotInAudience);
     }
 }
@@ -214,12 +324,29 @@ fn the_audience_must_have_ours_in_it() {
 #[test]
 fn without_an_audience_of_our_own_any_will_do_that_is_one() {
     let ours = config(&[]);
-    for claims in [r#"{"aud":""}"#, r#"{"aud":"them"}"#, r#"{"aud":["them"]}"#, r#"{"aud":[]}"#] {
+    for claims in [
+        r#"{"aud":""}"#,
+        r#"{"aud":"them"}"#,
+        r#"{"aud":["them"]}"#,
+        r#"{"aud":[]}"#,
+    ] {
         check_accepted(&ours, claims);
     }
     for config in [&ours, &config(&[("JWT_AUD", "us")])] {
-        for value in ["1", "true", "{}", r#"{"us":"us"}"#, r#"["us",1]"#, "[null]", r#"[["us"]]"#] {
-            check_fault(config, &format!(r#"{{"aud":{value}}}"#), Fault::AudNotStrings);
+        for value in [
+            "1",
+            "true",
+            "{}",
+            r#"{"us":"us"}"#,
+            r#"["us",1]"#,
+            "[null]",
+            r#"[["us"]]"#,
+        ] {
+            check_fault(
+                config,
+                &format!(r#"{{"aud":{value}}}"#),
+                Fault::AudNotStrings,
+            );
         }
     }
 }
@@ -229,7 +356,11 @@ fn without_an_audience_of_our_own_any_will_do_that_is_one() {
 fn check_path(path: &str, claims: &str, role: &str) {
     let config = config(&[("JWT_ROLE_CLAIM_KEY", path)]);
     let identity = check_claims(&config, claims.as_bytes(), NOW);
-    assert_eq!(identity.map(|identity| identity.role), Ok(role.to_owned()), "{path} in {claims}");
+    assert_eq!(
+        identity.map(|identity| identity.role),
+        Ok(role.to_owned()),
+        "{path} in {claims}"
+    );
 }
 
 #[test]
@@ -340,9 +471,17 @@ fn json_paths_search_with_regular_expressions() {
 #[test]
 fn a_pattern_cannot_grow_or_run_for_ever() {
     let huge = "(((a{999}){999}){999}){999}";
-    check_path("$.r[?search(@, $.p)]", &format!(r#"{{"r":["a"],"p":"{huge}"}}"#), "anonymous");
+    check_path(
+        "$.r[?search(@, $.p)]",
+        &format!(r#"{{"r":["a"],"p":"{huge}"}}"#),
+        "anonymous",
+    );
     let text = "a".repeat(20_000);
-    check_path("$.r[?search(@, '^(a+)+b')]", &format!(r#"{{"r":["{text}"]}}"#), "anonymous");
+    check_path(
+        "$.r[?search(@, '^(a+)+b')]",
+        &format!(r#"{{"r":["{text}"]}}"#),
+        "anonymous",
+    );
 }
 
 #[test]

@@ -33,7 +33,9 @@ pub struct TextSearch<'a>(pub Option<&'a TypeName>);
 impl<'a> PlannedField<'a> {
     /// Plans a field of a table.
     pub fn plan(table: &Table, field: &'a Field) -> PlannedField<'a> {
-        let nominal_type = table.column(field.name.as_str()).map(|c| c.nominal_type.as_str());
+        let nominal_type = table
+            .column(field.name.as_str())
+            .map(|c| c.nominal_type.as_str());
         let to_json = match nominal_type {
             Some("json" | "jsonb") => ToJson::AsIs,
             _ => ToJson::Convert,
@@ -52,8 +54,13 @@ impl<'a> PlannedField<'a> {
         field: &'a Field,
         configuration: Option<&'a TypeName>,
     ) -> PlannedField<'a> {
-        let data_type = table.column(field.name.as_str()).map(|c| c.data_type.as_str());
+        let data_type = table
+            .column(field.name.as_str())
+            .map(|c| c.data_type.as_str());
         let to_tsvector = (data_type != Some("tsvector")).then_some(TextSearch(configuration));
-        PlannedField { to_tsvector, ..PlannedField::plan(table, field) }
+        PlannedField {
+            to_tsvector,
+            ..PlannedField::plan(table, field)
+        }
     }
 }

@@ -24,7 +24,9 @@ pub fn negotiate(accept: &[MediaType]) -> Result<(Representation, MediaType), Er
     accept
         .iter()
         .find_map(produce)
-        .ok_or_else(|| Error::MediaTypeNotAvailable { accepted: accept.iter().map(MediaType::to_string).collect() })
+        .ok_or_else(|| Error::MediaTypeNotAvailable {
+            accepted: accept.iter().map(MediaType::to_string).collect(),
+        })
 }
 
 fn produce(wanted: &MediaType) -> Option<(Representation, MediaType)> {

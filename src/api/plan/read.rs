@@ -86,7 +86,9 @@ pub fn plan_read<'a>(
     request: &'a ApiRequest<'_>,
     name: &QualifiedName,
 ) -> Result<ReadPlan<'a>, Error> {
-    let table = catalog.table(name).ok_or_else(|| table_not_found(catalog, name))?;
+    let table = catalog
+        .table(name)
+        .ok_or_else(|| table_not_found(catalog, name))?;
     let query = &request.query;
     let mut conditions = Vec::with_capacity(query.filters.len() + query.logic.len());
     for filter in at_root(&query.filters)? {
@@ -97,7 +99,10 @@ pub fn plan_read<'a>(
     }
     // Parity: of several `order` parameters, the first decides (`addOrders` in Plan.hs).
     let order_terms = at_root(&query.order)?.next().map_or(&[][..], Vec::as_slice);
-    let order = order_terms.iter().map(|term| plan_order(table, term)).collect::<Result<_, _>>()?;
+    let order = order_terms
+        .iter()
+        .map(|term| plan_order(table, term))
+        .collect::<Result<_, _>>()?;
     check_ranges_are_embedded(request)?;
     Ok(ReadPlan {
         from: &table.name,
@@ -126,14 +131,22 @@ fn at_root<T>(items: &[At<T>]) -> Result<impl Iterator<Item = &T>, Error> {
 }
 
 fn check_ranges_are_embedded(request: &ApiRequest<'_>) -> Result<(), Error> {
-    match request.query.embedded_ranges.iter().find_map(|at| at.path.first()) {
+    match request
+        .query
+        .embedded_ranges
+        .iter()
+        .find_map(|at| at.path.first())
+    {
         Some(relation) => Err(not_embedded(relation)),
         None => Ok(()),
     }
 }
 
 fn not_embedded(relation: &Ident) -> Error {
-    Error::NotEmbedded { resource: relation.to_string(), alias: None }
+    Error::NotEmbedded {
+        resource: relation.to_string(),
+        alias: None,
+    }
 }
 
 fn plan_select<'a>(
@@ -185,10 +198,14 @@ fn select_alias(item: &SelectField) -> Option<Cow<'_, Ident>> {
 }
 
 fn json_path_alias(field: &Field) -> Cow<'_, Ident> {
-    let last_key = field.json_path.iter().rev().find_map(|step| match &step.operand {
-        JsonOperand::Key(key) => Some(Ident::before_nul(key)),
-        JsonOperand::Index(_) => None,
-    });
+    let last_key = field
+        .json_path
+        .iter()
+        .rev()
+        .find_map(|step| match &step.operand {
+            JsonOperand::Key(key) => Some(Ident::before_nul(key)),
+            JsonOperand::Index(_) => None,
+        });
     last_key.map_or(Cow::Borrowed(&field.name), Cow::Owned)
 }
 
@@ -199,14 +216,21 @@ fn plan_filter<'a>(table: &'a Table, filter: &'a Filter) -> PlannedFilter<'a> {
         }
         _ => PlannedField::plan(table, &filter.field),
     };
-    PlannedFilter { field, negation: filter.negation, operation: &filter.operation }
+    PlannedFilter {
+        field,
+        negation: filter.negation,
+        operation: &filter.operation,
+    }
 }
 
 fn plan_logic<'a>(table: &'a Table, tree: &'a LogicTree) -> Condition<'a> {
     match tree {
         LogicTree::Filter(filter) => Condition::Filter(plan_filter(table, filter)),
         LogicTree::Group(negation, operator, members) => {
-            let members = members.iter().map(|member| plan_logic(table, member)).collect();
+            let members = members
+                .iter()
+                .map(|member| plan_logic(table, member))
+                .collect();
             Condition::Group(*negation, *operator, members)
         }
     }

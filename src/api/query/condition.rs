@@ -31,7 +31,9 @@ fn write_condition(out: &mut SqlBuf, table: &Ident, condition: &Condition<'_>) {
                 LogicOperator::And => sql_text!(" AND "),
                 LogicOperator::Or => sql_text!(" OR "),
             };
-            out.separated(separator, members, |out, member| write_condition(out, table, member));
+            out.separated(separator, members, |out, member| {
+                write_condition(out, table, member)
+            });
             sql!(out, ")");
         }
     }

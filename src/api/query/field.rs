@@ -82,7 +82,9 @@ pub(super) fn write_select_item(out: &mut SqlBuf, table: &Ident, item: &PlannedS
 }
 
 fn write_cast_field(out: &mut SqlBuf, table: &Ident, item: &PlannedSelect<'_>) {
-    let Some(cast) = item.cast else { return write_field(out, table, &item.field) };
+    let Some(cast) = item.cast else {
+        return write_field(out, table, &item.field);
+    };
     sql!(out, "CAST(");
     write_field(out, table, &item.field);
     sql!(out, " AS ");
@@ -102,7 +104,10 @@ fn aggregate_sql(aggregate: Aggregate) -> ConstSql {
 
 /// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.
 pub(super) fn write_group_by(out: &mut SqlBuf, table: &Ident, select: &[PlannedSelect<'_>]) {
-    let mut grouped = select.iter().filter(|item| item.aggregate.is_none()).peekable();
+    let mut grouped = select
+        .iter()
+        .filter(|item| item.aggregate.is_none())
+        .peekable();
     if grouped.peek().is_none() || select.iter().all(|item| item.aggregate.is_none()) {
         return;
     }

@@ -16,5 +16,5 @@ mod transaction;
 pub(crate) use read::{write_count_estimate, write_read};
 pub use settings::AccessMode;
 pub(crate) use settings::write_settings;
-pub(crate) use transaction::{Parts, write_pre_request};
 pub use transaction::{Batch, TransactionEnd};
+pub(crate) use transaction::{Parts, write_pre_request};

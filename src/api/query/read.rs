@@ -85,7 +85,9 @@ fn write_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
         out.ident(table);
         sql!(out, ".*");
     }
-    out.separated(sql_text!(", "), &plan.select, |out, item| write_select_item(out, table, item));
+    out.separated(sql_text!(", "), &plan.select, |out, item| {
+        write_select_item(out, table, item)
+    });
     sql!(out, " FROM ");
     out.name(plan.from);
     write_where(out, table, &plan.conditions);

@@ -63,7 +63,10 @@ pub(crate) fn write_settings(
 }
 
 fn search_path(config: &Config, schema: &Ident) -> String {
-    let extra = config.db_extra_search_path.iter().map(|name| Ident::before_nul(name));
+    let extra = config
+        .db_extra_search_path
+        .iter()
+        .map(|name| Ident::before_nul(name));
     let path: Vec<Ident> = std::iter::once(schema.clone()).chain(extra).collect();
     Ident::quoted_list(&path)
 }
@@ -75,7 +78,9 @@ fn search_path(config: &Config, schema: &Ident) -> String {
 fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
     let headers = request.http.headers;
     let is_last = |index: usize, name: &str| {
-        !headers[index + 1..].iter().any(|(later, _)| later.eq_ignore_ascii_case(name))
+        !headers[index + 1..]
+            .iter()
+            .any(|(later, _)| later.eq_ignore_ascii_case(name))
     };
     let kept = headers
         .iter()
@@ -87,10 +92,12 @@ fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
 
 fn write_cookies(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
     let cookies = request.cookies();
-    let is_last = |index: usize, name: &str| {
-        !cookies[index + 1..].iter().any(|(later, _)| later == name)
-    };
-    let kept = cookies.iter().enumerate().filter(|(index, (name, _))| is_last(*index, name));
+    let is_last =
+        |index: usize, name: &str| !cookies[index + 1..].iter().any(|(later, _)| later == name);
+    let kept = cookies
+        .iter()
+        .enumerate()
+        .filter(|(index, (name, _))| is_last(*index, name));
     write_object(out, kept.map(|(_, (name, value))| (name, value)));
 }
 

@@ -65,7 +65,12 @@ impl Batch {
             statements.push(check_deferred_constraints());
             statements.push(rollback());
         }
-        Batch { statements, main, estimate, access: parts.access }
+        Batch {
+            statements,
+            main,
+            estimate,
+            access: parts.access,
+        }
     }
 
     /// The texts, for the log.

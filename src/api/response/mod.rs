@@ -48,7 +48,10 @@ pub enum Body {
 
 impl Header {
     pub(crate) fn new(name: &'static str, value: impl AsRef<[u8]>) -> Header {
-        Header { name: Cow::Borrowed(name), value: HeaderValue::sanitized(value.as_ref()) }
+        Header {
+            name: Cow::Borrowed(name),
+            value: HeaderValue::sanitized(value.as_ref()),
+        }
     }
 }
 
@@ -58,7 +61,9 @@ impl From<ErrorResponse> for Response {
         Response {
             status: error.status,
             reason: error.reason,
-            headers: headers.map(|(name, value)| Header { name, value }).collect(),
+            headers: headers
+                .map(|(name, value)| Header { name, value })
+                .collect(),
             body: Body::Bytes(error.body),
         }
     }

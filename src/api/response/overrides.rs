@@ -12,7 +12,13 @@ use std::borrow::Cow;
 /// Headers that decide where a message ends, or belong to one connection. Letting SQL set them
 /// would let it break the framing for the next request; they are dropped.
 const FRAMING: [&str; 7] = [
-    "connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Applies both settings to a response. A header of SQL replaces ours of the same name.
@@ -30,7 +36,9 @@ pub(super) fn apply(
     if let Some(headers) = headers {
         let theirs = decode_headers(headers).ok_or(Error::GucHeaders)?;
         let is_theirs = |ours: &Header| {
-            theirs.iter().any(|header| header.name.eq_ignore_ascii_case(&ours.name))
+            theirs
+                .iter()
+                .any(|header| header.name.eq_ignore_ascii_case(&ours.name))
         };
         response.headers.retain(|ours| !is_theirs(ours));
         response.headers.extend(theirs);
@@ -54,9 +62,16 @@ fn decode_headers(text: &[u8]) -> Option<Vec<Header>> {
         let object = item.as_object()?;
         let (name, value) = object.iter().next().filter(|_| object.len() == 1)?;
         let value = value.as_str()?;
-        if is_token(name) && !FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+        if is_token(name)
+            && !FRAMING
+                .iter()
+                .any(|framing| name.eq_ignore_ascii_case(framing))
+        {
             let value = HeaderValue::sanitized(value.as_bytes());
-            headers.push(Header { name: Cow::Owned(name.clone()), value });
+            headers.push(Header {
+                name: Cow::Owned(name.clone()),
+                value,
+            });
         }
     }
     Some(headers)
@@ -75,7 +90,12 @@ mod tests {
 
     fn response() -> Response {
         let headers = vec![Header::new("Content-Type", "application/json")];
-        Response { status: 200, reason: None, headers, body: Body::LastColumn }
+        Response {
+            status: 200,
+            reason: None,
+            headers,
+            body: Body::LastColumn,
+        }
     }
 
     #[track_caller]
@@ -87,7 +107,11 @@ mod tests {
             return;
         };
         result.unwrap();
-        let got: Vec<_> = response.headers.iter().map(|h| (&*h.name, h.value.as_bytes())).collect();
+        let got: Vec<_> = response
+            .headers
+            .iter()
+            .map(|h| (&*h.name, h.value.as_bytes()))
+            .collect();
         let expected: Vec<_> = expected.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
         assert_eq!(got, expected, "{text}");
     }
@@ -96,21 +120,42 @@ mod tests {
     fn headers_of_sql_replace_and_extend_ours() {
         let json = ("Content-Type", "application/json");
         check_headers("[]", Some(&[json]));
-        check_headers(r#"[{"X-A":"1"},{"X-A":"2"}]"#, Some(&[json, ("X-A", "1"), ("X-A", "2")]));
-        check_headers(r#"[{"content-type":"text/x"}]"#, Some(&[("content-type", "text/x")]));
+        check_headers(
+            r#"[{"X-A":"1"},{"X-A":"2"}]"#,
+            Some(&[json, ("X-A", "1"), ("X-A", "2")]),
+        );
+        check_headers(
+            r#"[{"content-type":"text/x"}]"#,
+            Some(&[("content-type", "text/x")]),
+        );
     }
 
     #[test]
     fn headers_of_sql_cannot_break_the_framing() {
         let json = ("Content-Type", "application/json");
-        check_headers(r#"[{"Content-Length":"1"},{"transfer-encoding":"chunked"}]"#, Some(&[json]));
+        check_headers(
+            r#"[{"Content-Length":"1"},{"transfer-encoding":"chunked"}]"#,
+            Some(&[json]),
+        );
         check_headers(r#"[{"a b":"1"},{"":"1"},{"a\r\nb":"1"}]"#, Some(&[json]));
-        check_headers(r#"[{"x":"a\r\nSet-Cookie: b"}]"#, Some(&[json, ("x", "a  Set-Cookie: b")]));
+        check_headers(
+            r#"[{"x":"a\r\nSet-Cookie: b"}]"#,
+            Some(&[json, ("x", "a  Set-Cookie: b")]),
+        );
     }
 
     #[test]
     fn headers_that_are_no_headers_are_an_error() {
-        for text in ["", "{}", "1", "[1]", r#"[{"a":1}]"#, r#"[{"a":"1","b":"2"}]"#, "[{}]", "["] {
+        for text in [
+            "",
+            "{}",
+            "1",
+            "[1]",
+            r#"[{"a":1}]"#,
+            r#"[{"a":"1","b":"2"}]"#,
+            "[{}]",
+            "[",
+        ] {
             check_headers(text, None);
         }
     }

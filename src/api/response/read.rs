@@ -40,7 +40,9 @@ impl ReadPending {
             content_location: content_location(name, &request.query.canonical),
             media_type,
             preference_applied: request.preferences.applied_to_read(),
-            content_profile: request.negotiated_by_profile.then(|| request.schema.to_string()),
+            content_profile: request
+                .negotiated_by_profile
+                .then(|| request.schema.to_string()),
             verbosity: config.client_error_verbosity,
         }
     }
@@ -61,16 +63,27 @@ impl ReadPending {
             Header::new("Content-Location", &self.content_location),
             Header::new("Content-Type", self.media_type.content_type()),
         ];
-        let profile = self.content_profile.iter().map(|p| Header::new("Content-Profile", p));
+        let profile = self
+            .content_profile
+            .iter()
+            .map(|p| Header::new("Content-Profile", p));
         headers.extend(profile);
-        let applied = self.preference_applied.iter().map(|p| Header::new("Preference-Applied", p));
+        let applied = self
+            .preference_applied
+            .iter()
+            .map(|p| Header::new("Preference-Applied", p));
         headers.extend(applied);
         let body = match status {
             _ if self.headers_only => Body::Absent,
             416 => Body::Bytes(self.out_of_bounds(total)),
             _ => Body::LastColumn,
         };
-        let mut response = Response { status, reason: None, headers, body };
+        let mut response = Response {
+            status,
+            reason: None,
+            headers,
+            body,
+        };
         overrides::apply(&mut response, result.status, result.headers)?;
         add_vary(&mut response.headers);
         Ok(response)
@@ -111,7 +124,10 @@ fn content_location(name: &QualifiedName, canonical_query: &str) -> String {
 
 /// Caches must know which headers of the request the answer depends on.
 fn add_vary(headers: &mut Vec<Header>) {
-    if !headers.iter().any(|header| header.name.eq_ignore_ascii_case("vary")) {
+    if !headers
+        .iter()
+        .any(|header| header.name.eq_ignore_ascii_case("vary"))
+    {
         headers.push(Header::new("Vary", "Accept, Prefer, Range"));
     }
 }

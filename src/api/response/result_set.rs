@@ -34,7 +34,9 @@ impl<'a> ResultSet<'a> {
     /// # Errors
     /// If their number or a number's size is another one.
     pub fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
-        let &[total, page, headers, status] = columns else { return Err(InvalidResultSet) };
+        let &[total, page, headers, status] = columns else {
+            return Err(InvalidResultSet);
+        };
         Ok(ResultSet {
             total: total.map(decode_int8).transpose()?,
             page: decode_int8(page.ok_or(InvalidResultSet)?)?,
@@ -45,7 +47,10 @@ impl<'a> ResultSet<'a> {
 }
 
 fn decode_int8(bytes: &[u8]) -> Result<i64, InvalidResultSet> {
-    bytes.try_into().map(i64::from_be_bytes).map_err(|_| InvalidResultSet)
+    bytes
+        .try_into()
+        .map(i64::from_be_bytes)
+        .map_err(|_| InvalidResultSet)
 }
 
 #[cfg(test)]
@@ -57,7 +62,14 @@ mod tests {
         let three = 3_i64.to_be_bytes();
         let row = [None, Some(&three[..]), None, Some(&b"201"[..])];
         let decoded = ResultSet::decode(&row).unwrap();
-        assert_eq!(decoded, ResultSet { page: 3, status: Some(b"201"), ..ResultSet::default() });
+        assert_eq!(
+            decoded,
+            ResultSet {
+                page: 3,
+                status: Some(b"201"),
+                ..ResultSet::default()
+            }
+        );
         assert!(ResultSet::decode(&row[..3]).is_err());
         assert!(ResultSet::decode(&[None, None, None, None]).is_err());
         assert!(ResultSet::decode(&[None, Some(b"3"), None, None]).is_err());

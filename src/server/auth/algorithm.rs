@@ -113,7 +113,9 @@ impl Verification {
 
     /// A public key of Ed25519.
     pub(super) fn ed25519(point: &[u8]) -> Option<Verification> {
-        Ed25519PublicKey::from_bytes(point).ok().map(Verification::Ed25519)
+        Ed25519PublicKey::from_bytes(point)
+            .ok()
+            .map(Verification::Ed25519)
     }
 
     /// Whether the key is one for the algorithm.
@@ -146,11 +148,12 @@ impl Verification {
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Verification::P521(key) => p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            Verification::Ed25519(key) => signature
-                .try_into()
-                .is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(message, &signature).is_ok()
-                }),
+            Verification::Ed25519(key) => signature.try_into().is_ok_and(|signature| {
+                key.public_key()
+                    .as_ref()
+                    .verify(message, &signature)
+                    .is_ok()
+            }),
         }
     }
 }
@@ -166,9 +169,18 @@ fn hmac(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> 
 
 fn verify_rsa(key: &RsaPublicKey, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
     let (scheme, hash) = match algorithm {
-        Algorithm::Rs256 => (Pkcs1v15Sign::new::<Sha256>(), Sha256::digest(message).to_vec()),
-        Algorithm::Rs384 => (Pkcs1v15Sign::new::<Sha384>(), Sha384::digest(message).to_vec()),
-        Algorithm::Rs512 => (Pkcs1v15Sign::new::<Sha512>(), Sha512::digest(message).to_vec()),
+        Algorithm::Rs256 => (
+            Pkcs1v15Sign::new::<Sha256>(),
+            Sha256::digest(message).to_vec(),
+        ),
+        Algorithm::Rs384 => (
+            Pkcs1v15Sign::new::<Sha384>(),
+            Sha384::digest(message).to_vec(),
+        ),
+        Algorithm::Rs512 => (
+            Pkcs1v15Sign::new::<Sha512>(),
+            Sha512::digest(message).to_vec(),
+        ),
         _ => return false,
     };
     key.verify(scheme, &hash, signature).is_ok()

@@ -81,7 +81,10 @@ impl<V> Cache<V> {
         } else {
             let place = self.evict();
             // The slot that was evicted may have been the newest one.
-            self.slots[place] = Slot { older: self.newest, ..slot };
+            self.slots[place] = Slot {
+                older: self.newest,
+                ..slot
+            };
             place
         };
         self.places.insert(token, place);
@@ -94,7 +97,10 @@ impl<V> Cache<V> {
 
     /// Takes an entry out of map and list, and gives its slot. There is one: the cache is full.
     fn evict(&mut self) -> usize {
-        let mut at = self.hand.or(self.oldest).expect("a full cache has an oldest entry");
+        let mut at = self
+            .hand
+            .or(self.oldest)
+            .expect("a full cache has an oldest entry");
         while self.slots[at].is_marked {
             self.slots[at].is_marked = false;
             at = self.slots[at].newer.or(self.oldest).expect("as above");
@@ -133,7 +139,11 @@ mod tests {
             }
             assert!(cache.slots.len() <= capacity);
         }
-        let mut kept: Vec<u8> = cache.places.keys().flat_map(|token| token.to_vec()).collect();
+        let mut kept: Vec<u8> = cache
+            .places
+            .keys()
+            .flat_map(|token| token.to_vec())
+            .collect();
         kept.sort_unstable();
         assert_eq!(String::from_utf8(kept).unwrap(), expected, "{tokens}");
         for (token, place) in &cache.places {
@@ -178,7 +188,9 @@ mod tests {
         for capacity in 1..8 {
             let tokens: String = (0..2000)
                 .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
                     char::from(b'a' + (state >> 60) as u8)
                 })
                 .collect();

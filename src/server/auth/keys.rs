@@ -8,7 +8,7 @@
 //! ```
 //! Which keys may verify a token is decided by the keys: their type, `alg`, `use` and `kid`.
 //!
-//! Invariant: JSON that is meant as a key and is none is an error. PostgREST takes its text as
+//! Invariant: what is meant as a public key and is none is an error. PostgREST takes its text as
 //! the secret of HS256 then, and the text of a public key is known to everybody.
 
 use base64::Engine;
@@ -47,20 +47,24 @@ impl Keys {
     /// Reads the keys of a secret.
     ///
     /// # Errors
-    /// If it is JSON that looks like a key or a set of keys, but is none.
+    /// If it looks like a key or a set of keys, but is none.
     pub(crate) fn parse(secret: &[u8]) -> Result<Keys, String> {
         let keys = match Json::parse(secret) {
             Some(Json::Object(members)) => match members.find("keys") {
                 Some(Json::Array(set)) => parse_set(set)?,
                 Some(_) => return Err(invalid("\"keys\" is not an array")),
-                None if members.find("kty").is_some() => {
-                    parse_key(&members)?.into_iter().collect()
-                }
+                None if members.find("kty").is_some() => parse_key(&members)?.into_iter().collect(),
                 None => vec![plain(secret)],
             },
+            _ if looks_like_key(secret) => {
+                return Err(invalid("it is cut off or not JSON, or in another format"));
+            }
             _ => vec![plain(secret)],
         };
-        Ok(Keys { secret: Secret::new(secret.to_vec()), keys })
+        Ok(Keys {
+            secret: Secret::new(secret.to_vec()),
+            keys,
+        })
     }
 
     /// The claims of a token, if one of the keys verifies its signature.
@@ -74,7 +78,8 @@ impl Keys {
             return Err(key_fault("No suitable key was found to decode the JWT"));
         }
         let verifies = |key: &Key| {
-            key.verification.verify(token.algorithm, token.signed, &token.signature)
+            key.verification
+                .verify(token.algorithm, token.signed, &token.signature)
         };
         if fitting.any(verifies) {
             Ok(token.payload)
@@ -91,6 +96,23 @@ impl Key {
             && self.algorithm.is_none_or(|only| only == token.algorithm)
             && self.verification.fits(token.algorithm)
     }
+}
+
+/// Whether octets that are not JSON were meant as a key that may be public: a JWK with a mistake
+/// in it, or a key in PEM, which PostgREST does not read either.
+fn looks_like_key(secret: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(secret);
+    let text = text.trim_start();
+    let is_pem = ["PUBLIC KEY-----", "CERTIFICATE-----"].iter().any(|end| {
+        text.lines()
+            .next()
+            .is_some_and(|line| line.contains("-----BEGIN ") && line.contains(end))
+    });
+    let is_json = text.starts_with('{')
+        && ["\"kty\"", "\"keys\""]
+            .iter()
+            .any(|name| text.contains(name));
+    is_pem || is_json
 }
 
 fn key_fault(details: &str) -> Error {
@@ -148,7 +170,11 @@ fn parse_key(members: &Members) -> Result<Option<Key>, String> {
         },
         _ => return Ok(None),
     };
-    Ok(Some(Key { id: id.map(str::to_owned), algorithm, verification }))
+    Ok(Some(Key {
+        id: id.map(str::to_owned),
+        algorithm,
+        verification,
+    }))
 }
 
 fn parse_octets(members: &Members) -> Result<Verification, String> {

@@ -36,8 +36,13 @@ impl Authenticator {
     /// If `jwt-secret` looks like a JSON Web Key but is none.
     pub(crate) fn new(config: &Config) -> Result<Authenticator, String> {
         let secret = config.jwt_secret.as_ref();
-        let keys = secret.map(|secret| Keys::parse(secret.expose())).transpose()?;
-        Ok(Authenticator { keys: keys.map(Arc::new), rules: ClaimRules::new(config) })
+        let keys = secret
+            .map(|secret| Keys::parse(secret.expose()))
+            .transpose()?;
+        Ok(Authenticator {
+            keys: keys.map(Arc::new),
+            rules: ClaimRules::new(config),
+        })
     }
 }
 
@@ -52,7 +57,10 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// Remembers nothing yet.
     pub(crate) fn new() -> Verifier {
-        Verifier { keys: None, verified: Cache::new(0) }
+        Verifier {
+            keys: None,
+            verified: Cache::new(0),
+        }
     }
 
     /// Finds out whom a request is from, by the value of its Authorization header if it has one.
@@ -86,7 +94,10 @@ impl Verifier {
     /// With other keys, other tokens are genuine. A reload that leaves the keys as they were
     /// makes new ones that are equal.
     fn forget_if_changed(&mut self, keys: &Arc<Keys>, capacity: usize) {
-        let is_same = self.keys.as_ref().is_some_and(|known| Arc::ptr_eq(known, keys));
+        let is_same = self
+            .keys
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, keys));
         if is_same && self.verified.capacity() == capacity {
             return;
         }

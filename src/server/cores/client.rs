@@ -59,18 +59,10 @@ pub(crate) struct Client {
     pub(crate) phase: http::Phase,
     /// Responses that are not yet written.
     pub(crate) output: Output,
-    /// The rest of a large body, which is still with PostgreSQL.
-    pub(crate) body: Option<PendingBody>,
+    /// The connection that the rest of a large body comes from.
+    pub(crate) body: Option<Lease>,
     /// Whether more requests are read after the output is written.
     pub(crate) after: After,
-}
-
-/// A body that is passed on as it comes.
-pub(crate) struct PendingBody {
-    /// The connection that it comes from.
-    pub(crate) lease: Lease,
-    /// How many bytes are missing.
-    pub(crate) missing: usize,
 }
 
 /// What happens when everything is written.

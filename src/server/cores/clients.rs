@@ -33,32 +33,52 @@ impl Clients {
     /// Takes a resting client out; its place stays reserved. `None` for a late event.
     pub(crate) fn take(&mut self, token: Token) -> Option<Box<Client>> {
         let place = self.places.get_mut(token.index())?;
-        if place.generation == token.generation() { place.resting.take() } else { None }
+        if place.generation == token.generation() {
+            place.resting.take()
+        } else {
+            None
+        }
     }
 
     /// Brings a client to its place.
     pub(crate) fn rest(&mut self, client: Box<Client>) {
         let place = &mut self.places[client.token.index()];
-        assert!(place.generation == client.token.generation(), "a place is one client's at a time");
+        assert!(
+            place.generation == client.token.generation(),
+            "a place is one client's at a time"
+        );
         place.resting = Some(client);
     }
 
     /// Gives a place up, when its client is gone.
     pub(crate) fn release(&mut self, token: Token) {
         let place = &mut self.places[token.index()];
-        assert!(place.generation == token.generation(), "a place is given up once");
+        assert!(
+            place.generation == token.generation(),
+            "a place is given up once"
+        );
         place.resting = None;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(token.index());
     }
 
     /// Takes out the resting clients for which `wanted` holds.
+    #[expect(
+        clippy::vec_box,
+        reason = "clients live in boxes, and are moved as such"
+    )]
     pub(crate) fn take_all(&mut self, wanted: impl Fn(&Client) -> bool) -> Vec<Box<Client>> {
         let places = self.places.iter_mut();
-        places.filter_map(|place| place.resting.take_if(|client| wanted(client))).collect()
+        places
+            .filter_map(|place| place.resting.take_if(|client| wanted(client)))
+            .collect()
     }
 
     /// Takes out the resting clients whose deadline has passed.
+    #[expect(
+        clippy::vec_box,
+        reason = "clients live in boxes, and are moved as such"
+    )]
     pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<Box<Client>> {
         self.take_all(|client| client.deadline <= now)
     }
@@ -103,7 +123,10 @@ mod tests {
         clients.rest(client(tokens[2], now));
         let served = clients.take(tokens[2]);
         let expired = clients.take_expired(now);
-        assert_eq!(expired.iter().map(|c| c.token).collect::<Vec<_>>(), [tokens[0]]);
+        assert_eq!(
+            expired.iter().map(|c| c.token).collect::<Vec<_>>(),
+            [tokens[0]]
+        );
         assert!(served.is_some());
     }
 }

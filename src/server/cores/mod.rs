@@ -14,9 +14,9 @@ mod parking;
 pub(crate) mod placement;
 mod worker;
 
+use crate::handle;
 use crate::health::Health;
 use crate::net::{Alarm, Bell, Interest, Listener, Poll, Socket};
-use crate::handle;
 use crate::snapshot::{Publication, Snapshot};
 use client::{Client, Token};
 use clients::Clients;
@@ -82,6 +82,8 @@ pub(crate) struct Cores {
     pub(crate) patience: Patience,
     pub(crate) limits: http::Limits,
     clients_max: usize,
+    /// Whether new clients are left waiting, because there are `clients_max`.
+    paused: AtomicBool,
     stopping: AtomicBool,
     /// A file descriptor to give away when there are no more, so that a client can be accepted
     /// and told so instead of being left waiting.
@@ -138,6 +140,7 @@ impl Cores {
             patience: settings.patience,
             limits: settings.limits,
             clients_max: settings.clients_max,
+            paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             spare: Mutex::new(spare_descriptor()),
         })
@@ -162,12 +165,16 @@ impl Cores {
     pub(crate) fn listen(&self, listener: Listener) -> io::Result<()> {
         let listener = Arc::new(listener);
         *lock(&self.listener) = Some(Arc::clone(&listener));
-        self.cores.iter().try_for_each(|core| core.poll.add_shared(&*listener, LISTENER))
+        self.cores
+            .iter()
+            .try_for_each(|core| core.poll.add_shared(&*listener, LISTENER))
     }
 
     /// Whether clients can reach the server.
     pub(crate) fn is_reachable(&self) -> bool {
-        lock(&self.listener).as_ref().is_some_and(|listener| listener.is_reachable())
+        lock(&self.listener)
+            .as_ref()
+            .is_some_and(|listener| listener.is_reachable())
     }
 
     /// Stops accepting. Threads end when their core has no more clients.
@@ -176,6 +183,10 @@ impl Cores {
         if let Some(listener) = listener {
             for core in &self.cores {
                 let _ = core.poll.remove(&*listener);
+            }
+            // Whom the kernel has connected already would be cut off without a word.
+            while let Ok(Some(fd)) = listener.accept() {
+                self.place(fd);
             }
         }
         self.stopping.store(true, Ordering::SeqCst);
@@ -196,8 +207,37 @@ impl Cores {
         self.client_counts().sum::<usize>() >= self.clients_max
     }
 
+    /// Leaves new clients waiting in the kernel's queue until one of ours is gone.
+    fn pause_accepting(&self) {
+        if self.paused.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Some(listener) = &*lock(&self.listener) {
+            for core in &self.cores {
+                let _ = core.poll.remove(&**listener);
+            }
+        }
+        if !self.is_full() {
+            self.resume_accepting();
+        }
+    }
+
+    fn resume_accepting(&self) {
+        if !self.paused.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        if let Some(listener) = &*lock(&self.listener) {
+            for core in &self.cores {
+                // It can only be there already, added by whoever resumes at the same time.
+                let _ = core.poll.add_shared(&**listener, LISTENER);
+            }
+        }
+    }
+
     fn client_counts(&self) -> impl Iterator<Item = usize> {
-        self.cores.iter().map(|core| core.client_count.load(Ordering::Relaxed))
+        self.cores
+            .iter()
+            .map(|core| core.client_count.load(Ordering::SeqCst))
     }
 
     /// Brings a new client to the core with the fewest.
@@ -205,17 +245,20 @@ impl Cores {
         let home = emptiest(self.client_counts());
         let core = &self.cores[home];
         let socket = Socket::new(fd);
-        core.client_count.fetch_add(1, Ordering::Relaxed);
+        core.client_count.fetch_add(1, Ordering::SeqCst);
         let mut clients = lock(&core.clients);
         let token = clients.reserve();
         let deadline = Instant::now() + self.patience.idle;
         clients.rest(Box::new(Client::new(token, home, socket.clone(), deadline)));
         drop(clients);
-        if core.poll.add(&socket, token.number(), Interest::Read).is_err() {
-            // Out of memory for epoll: the client is dropped like any other that cannot be kept.
-            if let Some(client) = core.take(token) {
-                self.close(client);
-            }
+        // Out of memory for epoll: the client is dropped like any other that cannot be kept.
+        if core
+            .poll
+            .add(&socket, token.number(), Interest::Read)
+            .is_err()
+            && let Some(client) = core.take(token)
+        {
+            self.close(client);
         }
     }
 
@@ -227,10 +270,10 @@ impl Cores {
         let socket = client.socket.clone();
         let token = client.token;
         lock(&core.clients).rest(client);
-        if core.poll.rearm(&socket, token.number(), interest).is_err() {
-            if let Some(client) = core.take(token) {
-                self.close(client);
-            }
+        if core.poll.rearm(&socket, token.number(), interest).is_err()
+            && let Some(client) = core.take(token)
+        {
+            self.close(client);
         }
     }
 
@@ -240,7 +283,10 @@ impl Cores {
         let token = client.token;
         drop(client);
         lock(&core.clients).release(token);
-        core.client_count.fetch_sub(1, Ordering::Relaxed);
+        core.client_count.fetch_sub(1, Ordering::SeqCst);
+        if self.paused.load(Ordering::SeqCst) {
+            self.resume_accepting();
+        }
     }
 
     /// Wakes the other cores that have a free connection for a parked request.

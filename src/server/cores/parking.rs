@@ -29,7 +29,10 @@ struct Parked<R> {
 
 impl<R> Parking<R> {
     pub(crate) fn new() -> Parking<R> {
-        Parking { queue: Mutex::new(VecDeque::new()), length: AtomicUsize::new(0) }
+        Parking {
+            queue: Mutex::new(VecDeque::new()),
+            length: AtomicUsize::new(0),
+        }
     }
 
     /// Parks a request until its deadline.
@@ -56,7 +59,11 @@ impl<R> Parking<R> {
 
     /// When the next request expires.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        if self.is_empty() { None } else { self.lock().front().map(|parked| parked.deadline) }
+        if self.is_empty() {
+            None
+        } else {
+            self.lock().front().map(|parked| parked.deadline)
+        }
     }
 
     fn take_if(&self, wanted: impl Fn(&Parked<R>) -> bool) -> Option<R> {
@@ -64,13 +71,19 @@ impl<R> Parking<R> {
             return None;
         }
         let mut queue = self.lock();
-        let taken = if wanted(queue.front()?) { queue.pop_front() } else { None };
+        let taken = if wanted(queue.front()?) {
+            queue.pop_front()
+        } else {
+            None
+        };
         self.length.store(queue.len(), Ordering::SeqCst);
         taken.map(|parked| parked.request)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Parked<R>>> {
-        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.queue
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -35,14 +35,23 @@ pub(crate) fn divide(
     let share = |index: usize| {
         let evenly = connections / count + usize::from(index < connections % count);
         let threads = threads.map_or(evenly + 1, |threads| threads.max(2));
-        Share { cpu: cpus[index % cpus.len()], connections: evenly.min(threads - 1), threads }
+        Share {
+            cpu: cpus[index % cpus.len()],
+            connections: evenly.min(threads - 1),
+            threads,
+        }
     };
-    Division { cores: (0..count).map(share).collect() }
+    Division {
+        cores: (0..count).map(share).collect(),
+    }
 }
 
 /// The core with the fewest clients; the first of several.
 pub(crate) fn emptiest(clients: impl Iterator<Item = usize>) -> usize {
-    clients.enumerate().min_by_key(|&(_, count)| count).map_or(0, |(core, _)| core)
+    clients
+        .enumerate()
+        .min_by_key(|&(_, count)| count)
+        .map_or(0, |(core, _)| core)
 }
 
 #[cfg(test)]
@@ -55,8 +64,11 @@ mod tests {
         expected: &[(usize, usize, usize)],
     ) {
         let division = divide(cpus, cores, threads, connections);
-        let got: Vec<_> =
-            division.cores.iter().map(|s| (s.cpu, s.connections, s.threads)).collect();
+        let got: Vec<_> = division
+            .cores
+            .iter()
+            .map(|s| (s.cpu, s.connections, s.threads))
+            .collect();
         assert_eq!(got, expected);
     }
 
@@ -64,7 +76,10 @@ mod tests {
     fn connections_are_divided_evenly() {
         check((&[0, 1], None, None, 10), &[(0, 5, 6), (1, 5, 6)]);
         check((&[0, 1], None, None, 11), &[(0, 6, 7), (1, 5, 6)]);
-        check((&[2, 5, 7], None, None, 4), &[(2, 2, 3), (5, 1, 2), (7, 1, 2)]);
+        check(
+            (&[2, 5, 7], None, None, 4),
+            &[(2, 2, 3), (5, 1, 2), (7, 1, 2)],
+        );
     }
 
     #[test]

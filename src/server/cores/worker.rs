@@ -22,6 +22,10 @@ const KEPT_BYTES_MAX: usize = 256 << 10;
 /// How often a stopping thread looks whether its core's clients are gone.
 const STOPPING_TICK: Duration = Duration::from_millis(20);
 
+/// How many steps are taken for one client before the others have their turn: one that sends
+/// request after request without a pause must not have a thread for itself.
+const STEPS_AT_ONCE: usize = 64;
+
 /// For how long the last free thread steps back: a few fast queries, and so little that nobody
 /// notices when they were slow ones.
 const STEP_BACK: Duration = Duration::from_micros(500);
@@ -143,7 +147,7 @@ impl Worker {
     /// Writes what is due, then takes the next request, and so on until the client has to be
     /// waited for.
     fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
-        loop {
+        for _ in 0..STEPS_AT_ONCE {
             match flush(client) {
                 Flushed::Completely if client.after == After::Close => return Next::Close,
                 Flushed::Completely => {}
@@ -160,7 +164,10 @@ impl Worker {
                     }
                 }
                 Ok(Progress::NeedMoreAfterContinue) => {
-                    client.output.bytes.extend_from_slice(http::response::CONTINUE);
+                    client
+                        .output
+                        .bytes
+                        .extend_from_slice(http::response::CONTINUE);
                 }
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
@@ -172,6 +179,8 @@ impl Worker {
                 Err(refusal) => self.refuse(client, refusal),
             }
         }
+        // It can be written to at once, so this only puts it behind the others.
+        Next::Rest(Interest::Write)
     }
 
     /// Answers one request.
@@ -199,7 +208,11 @@ impl Worker {
         match client.socket.receive(space) {
             Received::Bytes(count) => {
                 client.requests.received(count);
-                Some(if count < size { Readable::No } else { Readable::Maybe })
+                Some(if count < size {
+                    Readable::No
+                } else {
+                    Readable::Maybe
+                })
             }
             Received::WouldBlock => Some(Readable::No),
             Received::Closed => None,
@@ -215,8 +228,12 @@ impl Worker {
     /// Serves parked requests as long as there are any and this core has connections for them.
     fn serve_parked(&mut self) {
         while !self.cores.parking.is_empty() {
-            let Some(lease) = self.core().pool.take() else { return };
-            let Some(request) = self.cores.parking.take_oldest() else { return };
+            let Some(lease) = self.core().pool.take() else {
+                return;
+            };
+            let Some(request) = self.cores.parking.take_oldest() else {
+                return;
+            };
             let ParkedRequest { mut client, parked } = request;
             self.lend_buffers(&mut client);
             let desk = Desk {
@@ -234,7 +251,9 @@ impl Worker {
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
     fn park(&mut self, client: Box<Client>, parked: Box<handle::Parked>) {
         let deadline = Instant::now() + self.cores.patience.acquisition;
-        self.cores.parking.park(ParkedRequest { client, parked }, deadline);
+        self.cores
+            .parking
+            .park(ParkedRequest { client, parked }, deadline);
         // This thread looks at its own core's connections next, in `serve_parked`.
         self.cores.offer_parked(self.index);
     }
@@ -337,10 +356,14 @@ impl Worker {
     }
 
     fn accept(&mut self) {
-        let Some(listener) = lock(&self.cores.listener).clone() else { return };
+        let Some(listener) = lock(&self.cores.listener).clone() else {
+            return;
+        };
         for _ in 0..ACCEPTED_AT_ONCE {
+            if self.cores.is_full() {
+                return self.cores.pause_accepting();
+            }
             match listener.accept() {
-                Ok(Some(_)) if self.cores.is_full() => {} // dropped, which closes it
                 Ok(Some(fd)) => self.cores.place(fd),
                 Ok(None) => return,
                 Err(error) => return self.on_accept_failed(&listener, &error),

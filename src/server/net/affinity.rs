@@ -8,7 +8,9 @@ use std::io;
 pub(crate) fn available_cpus() -> Vec<usize> {
     let allowed = sched_getaffinity(None);
     let cpus: Vec<usize> = match allowed {
-        Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+        Ok(set) => (0..CpuSet::MAX_CPU)
+            .filter(|&cpu| set.is_set(cpu))
+            .collect(),
         Err(_) => Vec::new(),
     };
     if cpus.is_empty() { vec![0] } else { cpus }

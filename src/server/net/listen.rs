@@ -6,8 +6,8 @@
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
-    getsockname, listen, socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, getsockname, listen,
+    socket_with, sockopt,
 };
 use std::fmt;
 use std::fs;
@@ -66,6 +66,7 @@ impl Listener {
     }
 
     /// The TCP port, if it is a TCP socket.
+    #[cfg(test)]
     pub(crate) fn port(&self) -> Option<u16> {
         match &self.address {
             Address::Tcp(address) => Some(address.port()),
@@ -120,7 +121,10 @@ pub(crate) enum ReusePort {
 /// # Errors
 /// If the host has no address, or none of its addresses can be bound.
 pub(crate) fn bind_tcp(host: &str, port: u16, reuse: ReusePort) -> Result<Listener, BindError> {
-    let failed = |source| BindError { address: format!("{host}:{port}"), source };
+    let failed = |source| BindError {
+        address: format!("{host}:{port}"),
+        source,
+    };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for candidate in candidates(host, port).map_err(failed)? {
         match bind_address(candidate, reuse) {
@@ -159,8 +163,11 @@ fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
     }
     bind(&fd, &address)?;
     listen(&fd, BACKLOG)?;
-    let bound = SocketAddr::try_from(SocketAddrAny::from(getsockname(&fd)?))?;
-    Ok(Listener { fd, address: Address::Tcp(bound) })
+    let bound = SocketAddr::try_from(getsockname(&fd)?)?;
+    Ok(Listener {
+        fd,
+        address: Address::Tcp(bound),
+    })
 }
 
 /// Listens on a Unix socket whose file gets this mode. A file that a dead server left is replaced;
@@ -169,8 +176,10 @@ fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
 /// # Errors
 /// If the file cannot be made.
 pub(crate) fn bind_unix(path: &Path, mode: u32) -> Result<Listener, BindError> {
-    bind_unix_path(path, mode)
-        .map_err(|source| BindError { address: path.display().to_string(), source })
+    bind_unix_path(path, mode).map_err(|source| BindError {
+        address: path.display().to_string(),
+        source,
+    })
 }
 
 fn bind_unix_path(path: &Path, mode: u32) -> io::Result<Listener> {
@@ -181,7 +190,10 @@ fn bind_unix_path(path: &Path, mode: u32) -> io::Result<Listener> {
     bind(&fd, &SocketAddrUnix::new(path)?)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     listen(&fd, BACKLOG)?;
-    Ok(Listener { fd, address: Address::Unix(path.to_owned()) })
+    Ok(Listener {
+        fd,
+        address: Address::Unix(path.to_owned()),
+    })
 }
 
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
@@ -195,8 +207,11 @@ mod tests {
 
     #[track_caller]
     fn check_candidates(host: &str, expected: &[&str]) {
-        let got: Vec<String> =
-            candidates(host, 80).unwrap().iter().map(SocketAddr::to_string).collect();
+        let got: Vec<String> = candidates(host, 80)
+            .unwrap()
+            .iter()
+            .map(SocketAddr::to_string)
+            .collect();
         assert_eq!(got, expected);
     }
 
@@ -226,7 +241,10 @@ mod tests {
         let first = bind_unix(&path, 0o600).unwrap();
         std::mem::forget(first);
         let second = bind_unix(&path, 0o660).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
         drop(second);
         assert!(!path.exists());
         fs::write(&path, "precious").unwrap();

@@ -46,12 +46,22 @@ impl Poll {
 
     /// Adds a client.
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(&self.0, fd, EventData::new_u64(token), interest.once())?)
+        Ok(epoll::add(
+            &self.0,
+            fd,
+            EventData::new_u64(token),
+            interest.once(),
+        )?)
     }
 
     /// Waits for a client again.
     pub(crate) fn rearm(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(&self.0, fd, EventData::new_u64(token), interest.once())?)
+        Ok(epoll::modify(
+            &self.0,
+            fd,
+            EventData::new_u64(token),
+            interest.once(),
+        )?)
     }
 
     /// Adds something that wakes one thread of one core each time it is readable.
@@ -68,7 +78,10 @@ impl Poll {
     /// Blocks until something happens, and says to which token; `None` after the time.
     pub(crate) fn wait(&self, at_most: Option<Duration>) -> io::Result<Option<u64>> {
         let timeout = at_most.map(timespec);
-        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 1];
+        let mut events = [Event {
+            flags: EventFlags::empty(),
+            data: EventData::new_u64(0),
+        }; 1];
         match epoll::wait(&self.0, &mut events, timeout.as_ref()) {
             Ok(0) | Err(Errno::INTR) => Ok(None),
             Ok(_) => {
@@ -88,7 +101,10 @@ pub(crate) struct Bell(OwnedFd);
 impl Bell {
     /// A silent one.
     pub(crate) fn new() -> io::Result<Bell> {
-        Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+        Ok(Bell(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
     }
 
     /// Wakes one thread. Ringing twice before anybody comes is like ringing once.
@@ -125,7 +141,10 @@ impl Alarm {
         // A time of zero would switch the alarm off.
         let it_value = timespec(after.max(Duration::from_nanos(1)));
         let it_interval = timespec(Duration::ZERO);
-        let time = Itimerspec { it_interval, it_value };
+        let time = Itimerspec {
+            it_interval,
+            it_value,
+        };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &time)?;
         Ok(())
     }

@@ -1,0 +1,220 @@
+//! The command line, the start, and the end of the process.
+
+use corerest_tests::client::request;
+use corerest_tests::cluster::Cluster;
+use corerest_tests::server::{Server, command, unused_path};
+use corerest_tests::waiting::until;
+use std::process::Output;
+use std::time::Duration;
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = command();
+    command.args(arguments).envs(environment.iter().copied());
+    command.output().expect("the server can be started")
+}
+
+#[track_caller]
+fn check_success(arguments: &[&str], expected: &[&str]) {
+    let output = run(arguments, &[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    for part in expected {
+        assert!(text.contains(part), "{arguments:?}: no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn what_the_command_line_shows() {
+    check_success(&["--version"], &[env!("CARGO_PKG_VERSION")]);
+    check_success(&["-v"], &[env!("CARGO_PKG_VERSION")]);
+    check_success(&["--help"], &["--dump-config", "--example", "--version"]);
+    check_success(&["-h"], &["--dump-config"]);
+    check_success(
+        &["--example"],
+        &["db-uri", "db-schemas", "db-anon-role", "server-port"],
+    );
+    check_success(&["-e"], &["db-uri"]);
+    check_success(
+        &["--dump-config"],
+        &["db-pool = 10\n", "server-port = 3000\n", "db-uri = \""],
+    );
+}
+
+#[test]
+fn the_dump_shows_file_and_environment() {
+    let file = unused_path("config");
+    std::fs::write(
+        &file,
+        "db-pool = 5\nserver-port = 4000\ndb-anon-role = \"nobody\"\n",
+    )
+    .expect("the temporary folder can be written");
+    let name = file.to_str().expect("we chose it");
+    let environment = [("PGRST_SERVER_PORT", "4001"), ("PGRST_DB_CONFIG", "false")];
+    let output = run(&["--dump-config", name], &environment);
+    std::fs::remove_file(&file).expect("it was just written");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for line in [
+        "db-pool = 5",
+        "server-port = 4001",
+        "db-anon-role = \"nobody\"",
+    ] {
+        assert!(
+            text.lines().any(|known| known == line),
+            "{line} is not in {text}"
+        );
+    }
+    assert!(text.lines().is_sorted(), "{text}");
+}
+
+#[test]
+fn the_dumped_configuration_can_be_read_again() {
+    let first = run(&["--dump-config"], &[("PGRST_DB_CONFIG", "false")]);
+    let file = unused_path("config");
+    std::fs::write(&file, &first.stdout).expect("the temporary folder can be written");
+    let second = run(&["--dump-config", file.to_str().expect("we chose it")], &[]);
+    std::fs::remove_file(&file).expect("it was just written");
+    let (first, second) = (
+        String::from_utf8_lossy(&first.stdout),
+        String::from_utf8_lossy(&second.stdout),
+    );
+    assert_eq!(first, second);
+}
+
+#[track_caller]
+fn check_failure(arguments: &[&str], environment: &[(&str, &str)], expected: &str) {
+    let output = run(arguments, environment);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{arguments:?} {environment:?}: {output:?}"
+    );
+    assert!(text.contains(expected), "no {expected:?} in {text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn a_bad_configuration_ends_the_process_with_a_reason() {
+    check_failure(&["/no/such/file"], &[], "/no/such/file");
+    check_failure(&["--nonsense"], &[], "nonsense");
+    check_failure(&[], &[("PGRST_DB_SCHEMAS", "pg_catalog")], "pg_catalog");
+    check_failure(
+        &[],
+        &[("PGRST_JWT_SECRET", "short")],
+        "at least 32 characters",
+    );
+    check_failure(
+        &[],
+        &[("PGRST_DB_TX_END", "maybe")],
+        "transaction termination",
+    );
+    check_failure(
+        &[],
+        &[
+            ("PGRST_SERVER_PORT", "3001"),
+            ("PGRST_ADMIN_SERVER_PORT", "3001"),
+        ],
+        "admin-server-port cannot be the same as server-port",
+    );
+}
+
+#[test]
+fn a_taken_port_ends_the_process_with_a_reason() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let uri = Cluster::shared().database().uri();
+    let mut server = Server::spawn(&[("db-uri", &uri), ("server-port", &port)]);
+    let status = server.await_exit();
+    assert_ne!(status.code(), Some(0));
+    let log = server.stderr.whole();
+    assert!(log.to_lowercase().contains("in use"), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn the_log_tells_what_the_server_does() {
+    let server = Server::start(&Cluster::shared().database(), &[("log-level", "info")]);
+    server.stderr.wait_for("Starting CoreREST ");
+    server
+        .stderr
+        .wait_for("Successfully connected to PostgreSQL ");
+    server.stderr.wait_for("Schema cache loaded ");
+    let mut client = server.client();
+    client.exchange(
+        "GET",
+        "/plants?id=eq.1",
+        &[("User-Agent", "tests \"1\""), ("Referer", "r")],
+    );
+    let line = server.stdout.wait_for("/plants?id=eq.1");
+    assert!(line.starts_with("127.0.0.1 - anonymous ["), "{line}");
+    assert!(
+        line.contains("\"GET /plants?id=eq.1 HTTP/1.1\" 200 "),
+        "{line}"
+    );
+    client.get("/no/such/path");
+    let line = server.stdout.wait_for("/no/such/path");
+    assert!(line.contains(" 404 "), "{line}");
+    server.stop();
+}
+
+#[test]
+fn the_end_waits_for_answers_that_are_due() {
+    let database = Cluster::shared().database();
+    let mut server = Server::start(&database, &[]);
+    let mut idle = server.client();
+    idle.expect_usable();
+    let mut busy = server.client();
+    busy.send(request("GET", "/naps?milliseconds=eq.1000", &[]));
+    let naps = format!(
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE datname = '{}' AND wait_event = 'PgSleep'",
+        database.name
+    );
+    until("the nap to begin", || database.one(&naps) == "1");
+    server.signal(rustix::process::Signal::TERM);
+    server
+        .stderr
+        .wait_for("Received termination unix signal SIGTERM");
+    idle.wait_at_most(Duration::from_millis(900));
+    idle.expect_closed();
+    let answer = busy.read("GET");
+    assert_eq!(answer.text(), r#"[{"milliseconds":1000,"slept":1}]"#);
+    assert!(answer.closes());
+    busy.expect_closed();
+    assert_eq!(server.await_exit().code(), Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_the_process_as_well() {
+    let mut server = Server::start(&Cluster::shared().database(), &[]);
+    server.signal(rustix::process::Signal::INT);
+    assert_eq!(server.await_exit().code(), Some(0));
+}
+
+#[test]
+fn a_server_that_waits_for_postgresql_can_be_ended() {
+    let nowhere = unused_path("nowhere");
+    let uri = format!("host={} user=authenticator", nowhere.display());
+    let mut server = Server::spawn(&[("db-uri", &uri)]);
+    server
+        .stderr
+        .wait_for("Attempting to reconnect to the database in ");
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.await_exit().code(), Some(0));
+}
+
+#[test]
+fn the_admin_server_answers_what_it_knows() {
+    let server = Server::start(&Cluster::shared().database(), &[]);
+    for (path, status) in [
+        ("/live", 200),
+        ("/ready", 200),
+        ("/nothing", 404),
+        ("/", 404),
+    ] {
+        let answer = server.admin().get(path);
+        assert_eq!((answer.status, answer.text()), (status, ""), "{path}");
+    }
+    server.stop();
+}

@@ -1,0 +1,213 @@
+//! PostgreSQL dies, stops, comes back, is full: the server neither crashes nor hangs, says 503
+//! meanwhile, and serves again without being started again.
+
+use corerest_tests::client::{Answer, ClientError};
+use corerest_tests::cluster::{Cluster, Stop};
+use corerest_tests::server::Server;
+use corerest_tests::waiting::until;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+const PLANT: &str = "/plants?select=id&id=eq.1";
+
+/// Ends all sessions of the server.
+const TERMINATE: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'authenticator'";
+
+#[track_caller]
+fn check_answer(answer: &Answer) {
+    match answer.status {
+        200 => assert_eq!(answer.text(), r#"[{"id":1}]"#),
+        503 => {
+            let code = answer.header("Proxy-Status").unwrap_or_default();
+            let known = [
+                "PGRST000", "PGRST001", "PGRST002", "57P01", "57P02", "57P03",
+            ];
+            assert!(
+                known.iter().any(|known| code.ends_with(known)),
+                "{code}: {}",
+                answer.text()
+            );
+            let patience = answer.header("Retry-After").unwrap_or_default();
+            assert!(
+                patience.parse::<u32>().is_ok(),
+                "Retry-After is {patience:?}"
+            );
+        }
+        504 => assert!(answer.text().contains("PGRST003"), "{}", answer.text()),
+        status => panic!("{status}: {}", answer.text()),
+    }
+}
+
+/// Runs `trouble` while clients ask all the time; returns how many answers were 200 and not.
+fn under_load(server: &Server, trouble: impl FnOnce()) -> (usize, usize) {
+    let (good, bad) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut client = server.client();
+                while !over.load(Ordering::Relaxed) {
+                    let answer = client.exchange("GET", PLANT, &[]);
+                    check_answer(&answer);
+                    let counter = if answer.status == 200 { &good } else { &bad };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    if answer.closes() {
+                        client = server.client();
+                    }
+                }
+            });
+        }
+        // Also when it panics, or the clients would never end.
+        let _end = OnDrop(|| over.store(true, Ordering::Relaxed));
+        until("the first answers", || good.load(Ordering::Relaxed) > 20);
+        trouble();
+        let before = good.load(Ordering::Relaxed);
+        until("answers after the trouble", || {
+            good.load(Ordering::Relaxed) > before + 20
+        });
+    });
+    (good.into_inner(), bad.into_inner())
+}
+
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn terminated_sessions_under_load_cost_some_answers_at_most() {
+    let database = Cluster::shared().database();
+    let mut server = Server::start(&database, &[("db-pool", "4")]);
+    let terminate = format!("{TERMINATE} AND datname = '{}'", database.name);
+    under_load(&server, || {
+        for _ in 0..20 {
+            database.run(&terminate);
+        }
+    });
+    assert!(server.is_running());
+    assert_eq!(server.client().get(PLANT).status, 200);
+    server.stop();
+}
+
+#[test]
+fn an_idle_session_that_was_terminated_costs_no_answer() {
+    let database = Cluster::shared().database();
+    let server = Server::start(&database, &[("db-pool", "2")]);
+    let sessions = format!(
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE usename = 'authenticator' AND datname = '{}' AND query LIKE '%plants%'",
+        database.name
+    );
+    let mut client = server.client();
+    for _ in 0..10 {
+        let answer = client.get(PLANT);
+        assert_eq!((answer.status, answer.text()), (200, r#"[{"id":1}]"#));
+        database.run(&format!("{TERMINATE} AND datname = '{}'", database.name));
+        until("the sessions to end", || database.one(&sessions) == "0");
+    }
+    server.stop();
+}
+
+#[test]
+fn killed_backends_and_a_crash_recovery_are_survived() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    let mut server = Server::start(&database, &[("db-pool", "4")]);
+    under_load(&server, || {
+        // PostgreSQL ends all sessions and recovers when one of its processes is killed.
+        let pid = database
+            .one("SELECT pid::text FROM pg_stat_activity WHERE usename = 'authenticator' LIMIT 1");
+        let killed = std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status();
+        assert!(killed.expect("there is a kill").success());
+    });
+    assert!(server.is_running());
+    server.stop();
+}
+
+#[test]
+fn a_stopped_postgresql_is_503_until_it_is_back() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    let mut server = Server::start(&database, &[("db-pool", "4")]);
+    let (_, bad) = under_load(&server, || {
+        cluster.stop(Stop::Fast);
+        let mut client = server.client();
+        until("a 503", || {
+            let answer = client.get(PLANT);
+            check_answer(&answer);
+            answer.status == 503
+        });
+        // What needs no database is answered as always.
+        assert_eq!(client.get("/no/such/path").status, 404);
+        assert_eq!(client.get("/plants?id=foo.1").status, 400);
+        assert_eq!(client.get("/plant").status, 404);
+        until("not ready", || server.try_admin("/ready") == Some(503));
+        assert_eq!(server.try_admin("/live"), Some(200));
+        cluster.start_again();
+        until("ready again", || server.try_admin("/ready") == Some(200));
+    });
+    assert!(bad > 0, "nobody noticed");
+    assert!(server.is_running());
+    cluster.stop(Stop::Immediate);
+    let answer = server.client().get(PLANT);
+    assert_eq!(answer.status, 503);
+    check_answer(&answer);
+    server.stop();
+}
+
+#[test]
+fn a_server_that_starts_before_postgresql_waits_for_it() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    cluster.stop(Stop::Fast);
+    let uri = database.uri();
+    let mut server = Server::spawn(&[("db-uri", &uri)]);
+    server.await_listening();
+    let answer = server.client().get(PLANT);
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("PGRST002"), "{}", answer.text());
+    check_answer(&answer);
+    until("not ready", || server.try_admin("/ready") == Some(503));
+    cluster.start_again();
+    server.await_ready();
+    assert_eq!(server.client().get(PLANT).text(), r#"[{"id":1}]"#);
+    server.stop();
+}
+
+#[test]
+fn a_full_postgresql_is_503_or_waited_for_and_then_served() {
+    let cluster = Cluster::start(&["max_connections = 8", "superuser_reserved_connections = 3"]);
+    let database = cluster.database();
+    let mut server = Server::start(&database, &[("db-pool", "20")]);
+    std::thread::scope(|scope| {
+        for _ in 0..15 {
+            scope.spawn(|| {
+                let mut client = server.client();
+                for _ in 0..3 {
+                    let answer = client.get("/naps?milliseconds=eq.100");
+                    match answer.status {
+                        200 => assert_eq!(answer.text(), r#"[{"milliseconds":100,"slept":0.1}]"#),
+                        // Too many connections.
+                        503 => assert!(answer.header("Retry-After").is_some()),
+                        status => panic!("{status}: {}", answer.text()),
+                    }
+                }
+            });
+        }
+    });
+    assert!(server.is_running());
+    let mut client = server.client();
+    client.wait_at_most(Duration::from_secs(5));
+    until("service as usual", || {
+        let answer = client.try_exchange("GET", PLANT, &[]);
+        let answer = answer.unwrap_or_else(|error: ClientError| panic!("{error}"));
+        answer.status == 200
+    });
+    server.stop();
+}

@@ -179,15 +179,15 @@ impl Connection {
             Lookup::Prepared(name) => name,
             Lookup::Parse { name, close } => {
                 if let Some(close) = close {
-                    frontend::close_statement(&mut self.output, &close)?;
+                    frontend::close_statement(&mut self.output, close.as_str())?;
                     self.expected.push(index, Expected::CloseComplete);
                 }
-                frontend::parse(&mut self.output, &name, statement.text.as_str())?;
+                frontend::parse(&mut self.output, name.as_str(), statement.text.as_str())?;
                 self.expected.push(index, Expected::ParseComplete);
                 name
             }
         };
-        self.encode_execution(&name, statement, index)
+        self.encode_execution(name.as_str(), statement, index)
     }
 
     fn encode_execution(

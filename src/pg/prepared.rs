@@ -11,6 +11,7 @@ use corerest_sql::SqlText;
 use lru::LruCache;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// How many statements a connection keeps. A backend spends some 20–100 KiB on each, so this is
 /// at most 20 MiB per connection, and more shapes of requests than most APIs see in a day.
@@ -19,7 +20,7 @@ const PREPARED_MAX: NonZeroUsize = NonZeroUsize::new(200).expect("the number is 
 /// The prepared statements of one connection.
 #[derive(Debug)]
 pub(crate) struct PreparedStatements {
-    names: LruCache<SqlText, u64>,
+    names: LruCache<SqlText, StatementName>,
     parsing: VecDeque<SqlText>,
     next: u64,
 }
@@ -28,14 +29,29 @@ pub(crate) struct PreparedStatements {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
     /// Nothing: it is prepared under this name.
-    Prepared(String),
+    Prepared(StatementName),
     /// A Parse with this name, and a Close for the one that had to make room.
     Parse {
         /// The new name.
-        name: String,
+        name: StatementName,
         /// The name that must be closed, if there is one.
-        close: Option<String>,
+        close: Option<StatementName>,
     },
+}
+
+/// The name of a prepared statement. Clones are cheap, and lookups make none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StatementName(Arc<str>);
+
+impl StatementName {
+    fn numbered(number: u64) -> StatementName {
+        StatementName(format!("s{number}").into())
+    }
+
+    /// The name as it is sent.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl PreparedStatements {
@@ -50,16 +66,16 @@ impl PreparedStatements {
 
     /// The name under which a statement is, or is about to be, prepared.
     pub(crate) fn look_up(&mut self, text: &SqlText) -> Lookup {
-        if let Some(&number) = self.names.get(text) {
-            return Lookup::Prepared(statement_name(number));
+        if let Some(name) = self.names.get(text) {
+            return Lookup::Prepared(name.clone());
         }
-        let number = self.next;
+        let name = StatementName::numbered(self.next);
         self.next += 1;
-        let evicted = self.names.push(text.clone(), number);
+        let evicted = self.names.push(text.clone(), name.clone());
         self.parsing.push_back(text.clone());
         Lookup::Parse {
-            name: statement_name(number),
-            close: evicted.map(|(_, number)| statement_name(number)),
+            name,
+            close: evicted.map(|(_, name)| name),
         }
     }
 
@@ -74,10 +90,6 @@ impl PreparedStatements {
             self.names.pop(&text);
         }
     }
-}
-
-fn statement_name(number: u64) -> String {
-    format!("s{number}")
 }
 
 #[cfg(test)]
@@ -95,8 +107,8 @@ mod tests {
 
     fn parse(name: &str, close: Option<&str>) -> Lookup {
         Lookup::Parse {
-            name: name.into(),
-            close: close.map(Into::into),
+            name: StatementName(name.into()),
+            close: close.map(|name| StatementName(name.into())),
         }
     }
 
@@ -106,7 +118,10 @@ mod tests {
         assert_eq!(prepared.look_up(&text(1)), parse("s0", None));
         prepared.on_parsed();
         prepared.forget_unparsed();
-        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared("s0".into()));
+        assert_eq!(
+            prepared.look_up(&text(1)),
+            Lookup::Prepared(StatementName::numbered(0))
+        );
     }
 
     #[test]
@@ -116,7 +131,10 @@ mod tests {
         prepared.look_up(&text(2));
         prepared.on_parsed();
         prepared.forget_unparsed();
-        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared("s0".into()));
+        assert_eq!(
+            prepared.look_up(&text(1)),
+            Lookup::Prepared(StatementName::numbered(0))
+        );
         assert_eq!(prepared.look_up(&text(2)), parse("s2", None));
     }
 

@@ -74,7 +74,7 @@ impl Admin {
                     let head = ResponseHead {
                         status,
                         reason: None,
-                        date: clock.date(),
+                        date: clock.refreshed().date(),
                         server: SERVER,
                         connection: ConnectionHeader::Close,
                         body: BodyFraming::of(status, request.head_only, 0),
@@ -89,7 +89,7 @@ impl Admin {
                     }
                 }
                 Err(refusal) => {
-                    write_refusal(&mut out, refusal, clock.date());
+                    write_refusal(&mut out, refusal, clock.refreshed().date());
                     return Ok(out);
                 }
             }

@@ -5,6 +5,7 @@
 //! `server-reuseport`, when it has succeeded, for then another process serves until that moment).
 
 use crate::admin::Admin;
+use crate::auth::Authenticator;
 use crate::cli::Cli;
 use crate::control::{Command, Control, Progress};
 use crate::cores::placement::{Share, divide};
@@ -100,13 +101,15 @@ fn serve(config: Arc<Config>) -> Result<(), String> {
     let target = target(&config)?;
     let (commands, received) = mpsc::channel();
     let health = Arc::new(Health::new(commands.clone()));
-    let cores = make_cores(&config, &target, &health)?;
+    let authenticator = Arc::new(Authenticator::new(&config)?);
+    let cores = make_cores(&config, &authenticator, &target, &health)?;
     start_admin(&config, &cores, &health)?;
     watch_signals(&cores, commands)?;
     let mut threads = cores.start(config.server_pin_cores).map_err(text)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {
         config: config.clone(),
+        authenticator,
         target,
         cores: cores.clone(),
         health,
@@ -165,12 +168,14 @@ fn target(config: &Config) -> Result<Arc<Target>, String> {
 
 fn make_cores(
     config: &Arc<Config>,
+    authenticator: &Arc<Authenticator>,
     target: &Arc<Target>,
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
     let settings = CoresSettings {
         snapshot: Snapshot {
             config: config.clone(),
+            authenticator: authenticator.clone(),
             catalog: None,
         },
         health: health.clone(),

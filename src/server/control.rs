@@ -11,6 +11,7 @@
 //! It works beside the cores, with a connection of its own, and publishes what it has loaded as a
 //! new snapshot. A reload that fails leaves the old catalog serving.
 
+use crate::auth::Authenticator;
 use crate::boot::exit_with;
 use crate::cores::Cores;
 use crate::health::Health;
@@ -63,6 +64,7 @@ pub(crate) enum Progress {
 /// The control plane.
 pub(crate) struct Control {
     pub(crate) config: Arc<Config>,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) target: Arc<Target>,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
@@ -168,6 +170,7 @@ impl Control {
         let catalog = Some(Arc::new(catalog));
         self.cores.publish(Snapshot {
             config: Arc::clone(&self.config),
+            authenticator: Arc::clone(&self.authenticator),
             catalog,
         });
         Ok(connection)

@@ -9,9 +9,10 @@
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
 use crate::answer::{self, Asked};
+use crate::auth::Verifier;
 use crate::cores::client::{After, Client};
 use crate::health::Health;
-use crate::reply::{Facts, write_response};
+use crate::reply::{Clock, Facts, write_response};
 use crate::snapshot::Snapshot;
 use corerest_api::error::Error;
 use corerest_api::query::Batch;
@@ -31,8 +32,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) snapshot: &'a Arc<Snapshot>,
     /// Whom to tell that PostgreSQL may be gone.
     pub(crate) health: &'a Health,
-    /// The value of the Date header.
-    pub(crate) date: &'a str,
+    /// What time it is.
+    pub(crate) clock: &'a Clock,
     /// Whether this response is the connection's last.
     pub(crate) stopping: bool,
 }
@@ -54,7 +55,12 @@ pub(crate) enum Handled {
 }
 
 /// Answers the client's request, or finds that it has to wait.
-pub(crate) fn handle(desk: &Desk<'_>, pool: &Arc<Pool>, client: &mut Client) -> Handled {
+pub(crate) fn handle(
+    desk: &Desk<'_>,
+    pool: &Arc<Pool>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+) -> Handled {
     let prepared = or_internal_error(|| {
         let request = client.requests.request();
         let headers: Vec<(&str, &[u8])> = request.headers.iter().collect();
@@ -65,11 +71,19 @@ pub(crate) fn handle(desk: &Desk<'_>, pool: &Arc<Pool>, client: &mut Client) -> 
             headers: &headers,
             body: request.body,
         };
-        prepare(
-            &desk.snapshot.context(),
-            &http,
-            identify(&desk.snapshot.config, &http),
-        )
+        let Snapshot {
+            config,
+            authenticator,
+            ..
+        } = &**desk.snapshot;
+        let authorization = http.header("authorization");
+        let caller = verifier.identify(
+            config,
+            authenticator,
+            authorization,
+            desk.clock.unix_seconds(),
+        );
+        prepare(&desk.snapshot.context(), &http, caller)
     });
     match prepared {
         Some(Prepared::Reply(response)) => {
@@ -122,21 +136,6 @@ pub(crate) fn take_more_body(client: &mut Client) -> Result<(), corerest_pg::Err
         return Ok(());
     }
     answer::read_to_the_end(connection)
-}
-
-fn identify(
-    config: &corerest_config::Config,
-    http: &HttpRequest<'_>,
-) -> Result<corerest_api::auth::Identity, Error> {
-    if http
-        .header("authorization")
-        .is_some_and(|h| h.len() > 6 && h[..7].eq_ignore_ascii_case(b"bearer "))
-    {
-        return Err(Error::JwtSecretMissing);
-    }
-    let role = config.db_anon_role.clone().ok_or(Error::JwtRequired)?;
-    let claims = format!("{{\"role\":\"{role}\"}}");
-    Ok(corerest_api::auth::Identity { role, claims })
 }
 
 fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, mut lease: Lease) {

@@ -10,6 +10,7 @@
 
 mod admin;
 mod answer;
+mod auth;
 mod boot;
 mod cli;
 mod control;

@@ -29,7 +29,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of(desk: &Desk<'a>, request: &Request<'a>) -> Facts<'a> {
         let trace = desk.snapshot.config.server_trace_header.as_deref();
         Facts {
-            date: desk.date,
+            date: desk.clock.date(),
             connection: match desk.stopping {
                 true => ConnectionHeader::Close,
                 false => request.connection_header(),
@@ -101,7 +101,7 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
     out.extend_from_slice(body);
 }
 
-/// The value of the Date header, formatted once a second.
+/// What time it is, to the second; the Date header is formatted once in each.
 #[derive(Debug)]
 pub(crate) struct Clock {
     unix_seconds: u64,
@@ -118,8 +118,8 @@ impl Clock {
         }
     }
 
-    /// The date now.
-    pub(crate) fn date(&mut self) -> &str {
+    /// The same clock, showing the time now.
+    pub(crate) fn refreshed(&mut self) -> &Clock {
         let now = unix_seconds();
         if now != self.unix_seconds {
             *self = Clock {
@@ -127,7 +127,17 @@ impl Clock {
                 date: HttpDate::from_unix_seconds(now),
             };
         }
+        self
+    }
+
+    /// The value of the Date header.
+    pub(crate) fn date(&self) -> &str {
         self.date.as_str()
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn unix_seconds(&self) -> i64 {
+        i64::try_from(self.unix_seconds).unwrap_or(i64::MAX)
     }
 }
 

@@ -4,6 +4,7 @@
 //! taken only when there is a new one. So a request sees one snapshot from start to end, and
 //! cores share nothing that is written while nothing is reloaded.
 
+use crate::auth::Authenticator;
 use corerest_api::Context;
 use corerest_api::catalog::Catalog;
 use corerest_config::Config;
@@ -15,6 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Snapshot {
     /// The configuration.
     pub(crate) config: Arc<Config>,
+    /// What it says about tokens.
+    pub(crate) authenticator: Arc<Authenticator>,
     /// The catalog, once it has been loaded.
     pub(crate) catalog: Option<Arc<Catalog>>,
 }

@@ -29,11 +29,15 @@ const API_MODULES: [&[&str]; 6] = [
     &["response"],
 ];
 
-/// Where a lint may be switched off, and which. Elsewhere the code changes, not the lint.
-const LINTS_OFF: [(&str, &str); 0] = [];
+/// Files that may switch a lint off, in an attribute of several lines with its reason. Elsewhere
+/// the code changes, not the lint.
+const LINTS_OFF: [&str; 2] = ["perf/bench.rs", "perf/load.rs"];
 
 /// Functions that are longer because they are tables, or one `match` over a closed enum.
-const LONG_FUNCTIONS: [(&str, &str); 1] = [("src/api/error/wording.rs", "wording")];
+const LONG_FUNCTIONS: [(&str, &str); 2] = [
+    ("src/api/error/wording.rs", "wording"),
+    ("src/api/error/tests.rs", "samples"),
+];
 
 /// Files that are longer because they are one table.
 const LONG_FILES: [&str; 0] = [];
@@ -361,7 +365,7 @@ fn lints_are_switched_off_only_where_listed() {
                 .strip_prefix("#[allow(")
                 .or_else(|| code.strip_prefix("#![allow("));
             if let Some(lint) = lint
-                && !LINTS_OFF.contains(&(&*source.path, lint))
+                && !(lint.is_empty() && LINTS_OFF.contains(&&*source.path))
             {
                 offenders.push(format!("{}:{}: {code}", source.path, index + 1));
             }
@@ -426,9 +430,9 @@ fn every_error_code_has_a_case_or_is_not_built_yet() {
         ("PGRSTX00", "only a bug of the server gives it"),
     ]);
     let not_built = [
-        "PGRST101", "PGRST102", "PGRST105", "PGRST108", "PGRST114", "PGRST115", "PGRST118",
-        "PGRST120", "PGRST124", "PGRST128", "PGRST200", "PGRST201", "PGRST202", "PGRST203",
-        "PGRST204", "PGRST300", "PGRST301", "PGRST303",
+        "PGRST101", "PGRST102", "PGRST105", "PGRST108", "PGRST114", "PGRST115", "PGRST116",
+        "PGRST118", "PGRST120", "PGRST124", "PGRST128", "PGRST200", "PGRST201", "PGRST202",
+        "PGRST203", "PGRST204", "PGRST300", "PGRST301", "PGRST303",
     ];
     let codes = corerest_api::error::codes::TABLE.iter().map(|row| row.text);
     let offenders = codes.filter(|code| {

@@ -486,7 +486,8 @@ fn a_pattern_cannot_grow_or_run_for_ever() {
 
 #[test]
 fn legacy_paths_find_the_role() {
-    let claims = r#"{"a":{"roles":["other","an_author",{"x":"y"}]},"https://x.org/r":[{"value":"v"}],"n":null}"#;
+    let claims = r#"{"a":{"roles":["other","an_author",{"x":"y"}]},
+        "https://x.org/r":[{"value":"v"}],"n":null}"#;
     for (path, role) in [
         (".a.roles[1]", "an_author"),
         (".a.roles[2].x", "y"),

@@ -91,7 +91,8 @@ pub const KEYS: &[Key] = &[
         "Allow aggregate functions in select. They can make requests expensive."
     )
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     text!(
         "db-anon-role",
         db_anon_role,
@@ -285,7 +286,8 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"https://api.example.com\"")
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     integer(
         "jwt-cache-max-entries",
         0,
@@ -295,7 +297,8 @@ pub const KEYS: &[Key] = &[
         |c| bare(c.jwt_cache_max_entries),
     )
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     parsed(
         "jwt-role-claim-key",
         Kind::Text,
@@ -305,7 +308,8 @@ pub const KEYS: &[Key] = &[
     )
     .alias(Aliases::After("role-claim-key"))
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     parsed(
         "jwt-secret",
         Kind::Text,
@@ -316,7 +320,8 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"at least 32 characters of a secret\"")
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     boolean!(
         "jwt-secret-is-base64",
         jwt_secret_is_base64,
@@ -324,7 +329,8 @@ pub const KEYS: &[Key] = &[
     )
     .alias(Aliases::After("secret-is-base64"))
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     choice!(
         "log-level",
         log_level,

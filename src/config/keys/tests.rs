@@ -120,13 +120,12 @@ fn the_unsupported_keys_are_these() {
         .iter()
         .copied()
         .filter(|name| {
-            ["jwt-", "openapi-", "internal-", "db-channel"]
+            ["openapi-", "internal-", "db-channel"]
                 .iter()
                 .any(|p| name.starts_with(p))
                 || [
                     "db-config",
                     "db-pre-config",
-                    "db-aggregates-enabled",
                     "db-plan-enabled",
                     "db-root-spec",
                     "db-hoisted-tx-settings",

@@ -491,7 +491,7 @@ fn keys_without_effect_are_warned_about_unless_at_their_defaults() {
     let loaded = load_environment(&[
         ("PGRST_JWT_SECRET", SECRET),
         ("PGRST_DB_PLAN_ENABLED", "false"),
-        ("PGRST_JWT_ROLE_CLAIM_KEY", "$ .role"),
+        ("PGRST_LOG_QUERY", "true"),
         ("PGRST_DB_CHANNEL_ENABLED", "0"),
         ("PGRST_DB_POOL", "3"),
     ]);
@@ -500,7 +500,7 @@ fn keys_without_effect_are_warned_about_unless_at_their_defaults() {
         loaded.warnings,
         [
             format!("The config key db-channel-enabled {unsupported}"),
-            format!("The config key jwt-secret {unsupported}"),
+            format!("The config key log-query {unsupported}"),
         ]
     );
 }
@@ -511,5 +511,5 @@ fn the_old_syntax_of_the_role_claim_key_is_warned_about() {
     let first =
         "WARNING: The config `jwt-role-claim-key=.\"role\"` is using the deprecated JSPath syntax.";
     assert_eq!(loaded.warnings[0], first);
-    assert_eq!(loaded.warnings.len(), 3);
+    assert_eq!(loaded.warnings.len(), 2);
 }

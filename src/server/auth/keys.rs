@@ -20,6 +20,9 @@ use corerest_config::Secret;
 use super::algorithm::{Algorithm, Curve, Verification};
 use super::token::Token;
 
+/// HS256 needs a key as long as its hash (RFC 7518, section 3.2).
+const SECRET_BYTES_MIN: usize = 32;
+
 /// The keys that tokens are verified with.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -54,12 +57,12 @@ impl Keys {
                 Some(Json::Array(set)) => parse_set(set)?,
                 Some(_) => return Err(invalid("\"keys\" is not an array")),
                 None if members.find("kty").is_some() => parse_key(&members)?.into_iter().collect(),
-                None => vec![plain(secret)],
+                None => vec![plain(secret)?],
             },
             _ if looks_like_key(secret) => {
                 return Err(invalid("it is cut off or not JSON, or in another format"));
             }
-            _ => vec![plain(secret)],
+            _ => vec![plain(secret)?],
         };
         Ok(Keys {
             secret: Secret::new(secret.to_vec()),
@@ -119,12 +122,17 @@ fn key_fault(details: &str) -> Error {
     Error::JwtInvalid(JwtFault::Key(details.to_owned()))
 }
 
-fn plain(secret: &[u8]) -> Key {
-    Key {
+/// The configuration lets only what has the shape of a JWK be shorter; here it has turned out to
+/// be none.
+fn plain(secret: &[u8]) -> Result<Key, String> {
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err("The JWT secret must be at least 32 characters long.".to_owned());
+    }
+    Ok(Key {
         id: None,
         algorithm: Some(Algorithm::Hs256),
         verification: Verification::Octets(secret.into()),
-    }
+    })
 }
 
 fn parse_set(set: &[Json]) -> Result<Vec<Key>, String> {

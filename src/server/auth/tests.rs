@@ -212,6 +212,20 @@ fn secrets_may_be_any_octets() {
 }
 
 #[test]
+fn secrets_have_at_least_32_octets() {
+    for short in [
+        "",
+        "31 octets are not enough for it",
+        r#"{"not a key":"keys"}"#,
+        "{}",
+    ] {
+        let error = Keys::parse(short.as_bytes()).expect_err(short);
+        assert_eq!(error, "The JWT secret must be at least 32 characters long.");
+    }
+    assert!(Keys::parse(b"32 octets are enough, and no fewer"[..32].as_ref()).is_ok());
+}
+
+#[test]
 fn rsa_tokens_are_verified() {
     for token in [RS256, RS384, RS512] {
         check_family(&rsa_jwk(""), token);
@@ -273,7 +287,9 @@ fn a_curve_is_for_its_own_algorithm() {
 fn the_examples_of_the_standards_are_genuine() {
     let joe = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290\
         Ijp0cnVlfQ";
-    let a1 = r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
+    let k =
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    let a1 = &format!(r#"{{"kty":"oct","k":"{k}"}}"#);
     let tag = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
     check_family(
         a1,
@@ -285,19 +301,21 @@ fn the_examples_of_the_standards_are_genuine() {
     let signature =
         "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
     check_family(a3, &format!("eyJhbGciOiJFUzI1NiJ9.{joe}.{signature}"));
-    let a4 = keys(
-        r#"{"kty":"EC","crv":"P-521",
-        "x":"AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
-        "y":"ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"}"#,
+    let (x, y) = (
+        "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+        "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2",
     );
-    let token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPW\
-        ROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNr\
-        mxYbSW9ERBXukOXolLzeO_Jn";
+    let a4 = keys(&format!(
+        r#"{{"kty":"EC","crv":"P-521","x":"{x}","y":"{y}"}}"#
+    ));
+    let token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOY\
+        aRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgz\
+        DO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
     assert_eq!(a4.verify(token.as_bytes()), Ok(b"Payload".to_vec()));
     let ed25519 =
         keys(r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#);
-    let token = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG\
-        cvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let token = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PP\
+        Ot7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
     assert_eq!(
         ed25519.verify(token.as_bytes()),
         Ok(b"Example of Ed25519 signing".to_vec())
@@ -752,18 +770,29 @@ fn the_messages_are_those_of_postgrest() {
     for (header, expected) in [
         (
             format!("Bearer {}.e30.", encode(r#"{"alg":"none"}"#)),
-            r#"{"code":"PGRST301","details":"JWT is unsecured but expected 'alg' was not 'none'","hint":null,"message":"Wrong or unsupported encoding algorithm"}"#,
+            concat!(
+                r#"{"code":"PGRST301","#,
+                r#""details":"JWT is unsecured but expected 'alg' was not 'none'","#,
+                r#""hint":null,"message":"Wrong or unsupported encoding algorithm"}"#,
+            ),
         ),
         (
             format!(
                 "Bearer {}",
                 hmac_token(r#"{"alg":"HS256"}"#, "{}", b"wrong secret")
             ),
-            r#"{"code":"PGRST301","details":"None of the keys was able to decode the JWT","hint":null,"message":"No suitable key or wrong key type"}"#,
+            concat!(
+                r#"{"code":"PGRST301","#,
+                r#""details":"None of the keys was able to decode the JWT","#,
+                r#""hint":null,"message":"No suitable key or wrong key type"}"#,
+            ),
         ),
         (
             "Bearer abc.def.ghi".to_owned(),
-            r#"{"code":"PGRST301","details":null,"hint":null,"message":"JWT cryptographic operation failed"}"#,
+            concat!(
+                r#"{"code":"PGRST301","details":null,"#,
+                r#""hint":null,"message":"JWT cryptographic operation failed"}"#,
+            ),
         ),
     ] {
         let identity =

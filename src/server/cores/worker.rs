@@ -6,6 +6,7 @@
 
 use super::client::{After, Client, Flushed};
 use super::{Core, Cores, Event, ParkedRequest, TICK, lock, spare_descriptor};
+use crate::auth::Verifier;
 use crate::handle::{self, Desk, Handled};
 use crate::log;
 use crate::net::{Interest, Listener, Received, pin_to};
@@ -46,6 +47,7 @@ pub(crate) struct Worker {
     input: http::Buffer,
     output: Vec<u8>,
     answered_seen: u64,
+    verifier: Verifier,
 }
 
 /// What becomes of a client after it was served.
@@ -78,6 +80,7 @@ impl Worker {
             input,
             output: Vec::new(),
             answered_seen: 0,
+            verifier: Verifier::new(),
         }
     }
 
@@ -189,11 +192,11 @@ impl Worker {
         let desk = Desk {
             snapshot: self.subscription.current(&cores.publication),
             health: &cores.health,
-            date: self.clock.date(),
+            clock: self.clock.refreshed(),
             stopping: cores.is_stopping(),
         };
         let core = &cores.cores[self.index];
-        let handled = handle::handle(&desk, &core.pool, client);
+        let handled = handle::handle(&desk, &core.pool, &mut self.verifier, client);
         core.answered.fetch_add(1, Ordering::Relaxed);
         handled
     }
@@ -220,7 +223,11 @@ impl Worker {
     }
 
     fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
-        write_refusal(&mut client.output.bytes, refusal, self.clock.date());
+        write_refusal(
+            &mut client.output.bytes,
+            refusal,
+            self.clock.refreshed().date(),
+        );
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;
     }
@@ -239,7 +246,7 @@ impl Worker {
             let desk = Desk {
                 snapshot: &parked.snapshot,
                 health: &self.cores.health,
-                date: self.clock.date(),
+                clock: self.clock.refreshed(),
                 stopping: self.cores.is_stopping(),
             };
             handle::resume(&desk, &mut client, &parked, lease);
@@ -303,7 +310,7 @@ impl Worker {
         let desk = Desk {
             snapshot: &parked.snapshot,
             health: &self.cores.health,
-            date: self.clock.date(),
+            clock: self.clock.refreshed(),
             stopping: self.cores.is_stopping(),
         };
         handle::give_up(&desk, &mut client, &parked);

@@ -48,16 +48,29 @@ impl Ident {
         out.push('"');
     }
 
-    /// A list of names as the value of a setting such as `search_path`: quoted, comma-separated.
+    /// The same list as text.
     pub fn quoted_list<'a>(names: impl IntoIterator<Item = &'a Ident>) -> String {
-        let mut out = String::new();
-        for name in names {
-            if !out.is_empty() {
-                out.push_str(", ");
+        let mut out = Vec::new();
+        Ident::write_quoted_list(&mut out, names.into_iter().map(Ident::as_str));
+        String::from_utf8(out).expect("names are UTF-8, and quoting adds ASCII")
+    }
+
+    /// Appends a list of names as the value of a setting such as `search_path`: quoted,
+    /// comma-separated, each up to its first NUL.
+    pub fn write_quoted_list<'a>(out: &mut Vec<u8>, names: impl IntoIterator<Item = &'a str>) {
+        for (index, name) in names.into_iter().enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b", ");
             }
-            name.write_quoted(&mut out);
+            out.push(b'"');
+            for byte in name.bytes().take_while(|&byte| byte != 0) {
+                if byte == b'"' {
+                    out.push(b'"');
+                }
+                out.push(byte);
+            }
+            out.push(b'"');
         }
-        out
     }
 }
 
@@ -229,12 +242,9 @@ mod tests {
 
     #[test]
     fn lists_of_identifiers_are_a_search_path() {
-        let names = [
-            Ident::before_nul("api"),
-            Ident::before_nul("SPECIAL \"@/\\#~_-"),
-        ];
-        assert_eq!(Ident::quoted_list(&names), r#""api", "SPECIAL ""@/\#~_-""#);
-        assert_eq!(Ident::quoted_list([]), "");
+        let mut path = Vec::new();
+        Ident::write_quoted_list(&mut path, ["api", "SPECIAL \"@/\\#~_-", "a\0b"]);
+        assert_eq!(path, br##""api", "SPECIAL ""@/\#~_-", "a""##);
     }
 
     #[track_caller]

@@ -17,9 +17,13 @@ enum IsNull {
 }
 
 impl Params {
-    /// No values.
+    /// No values, and room for those of a typical request: growing step by step would copy them
+    /// several times.
     pub fn new() -> Params {
-        Params::default()
+        Params {
+            bytes: Vec::with_capacity(256),
+            ends: Vec::with_capacity(8),
+        }
     }
 
     /// Appends a value and returns its number, from 1.

@@ -7,6 +7,7 @@ mod cli;
 mod cut_wire;
 mod fuzz_smoke;
 mod http_robustness;
+mod isolation;
 mod parking;
 mod plan_cases;
 mod postgres_away;

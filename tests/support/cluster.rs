@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -45,7 +45,9 @@ pub struct Cluster {
 
 #[derive(Debug)]
 struct Watchdog {
-    commands: ChildStdin,
+    process: Child,
+    /// `None` once it has been told to end.
+    commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -106,12 +108,14 @@ impl Cluster {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let child = shell.spawn().expect("there is a shell");
+        let mut process = shell.spawn().expect("there is a shell");
+        let answers = process.stdout.take().expect("its output is a pipe");
         let cluster = Cluster {
             folder,
             watchdog: Mutex::new(Watchdog {
-                commands: child.stdin.expect("its input is a pipe"),
-                answers: BufReader::new(child.stdout.expect("its output is a pipe")),
+                commands: process.stdin.take(),
+                answers: BufReader::new(answers),
+                process,
             }),
         };
         cluster.load_fixture();
@@ -180,13 +184,25 @@ impl Cluster {
 
     fn command(&self, command: &str) {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(watchdog.commands, "{command}").expect("the shell reads until we end");
+        let commands = watchdog.commands.as_mut().expect("it has not ended");
+        writeln!(commands, "{command}").expect("the shell reads until we end");
         let mut answer = String::new();
         watchdog
             .answers
             .read_line(&mut answer)
             .expect("the shell answers");
         assert_eq!(answer, "done\n");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let watchdog = self
+            .watchdog
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        watchdog.commands = None;
+        let _ = watchdog.process.wait();
     }
 }
 

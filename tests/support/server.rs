@@ -167,6 +167,11 @@ impl Server {
         assert!(!log.contains("panicked"), "{log}");
     }
 
+    /// Whether nothing in its log contains the text.
+    pub fn is_silent_about(&self, text: &str) -> bool {
+        !self.stderr.text().contains(text)
+    }
+
     /// Its resident memory now.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));

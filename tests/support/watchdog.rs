@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Collects process ids until its input ends, then kills those.
@@ -34,21 +34,17 @@ pub fn forget(pid: u32) {
 }
 
 fn tell(verb: &str, pid: u32) {
-    static WATCHDOG: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    static WATCHDOG: OnceLock<Mutex<Child>> = OnceLock::new();
     let watchdog = WATCHDOG.get_or_init(|| Mutex::new(start()));
-    let mut input = watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut child = watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+    let input = child.stdin.as_mut().expect("its input is a pipe");
     writeln!(input, "{verb} {pid}").expect("the watchdog reads until we end");
 }
 
-fn start() -> ChildStdin {
-    let child = Command::new("sh")
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Ctrl-C is for us; the watchdog notices.
-        .process_group(0)
-        .spawn();
-    let child = child.expect("there is a shell");
-    child.stdin.expect("its input is a pipe")
+fn start() -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT]).stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    // Ctrl-C is for us; the watchdog notices.
+    command.process_group(0).spawn().expect("there is a shell")
 }

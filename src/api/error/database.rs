@@ -32,8 +32,12 @@ impl DatabaseError {
             Some(status) => (status, Some(self.message.as_str())),
             None => (self.status(), None),
         };
-        let challenge =
-            (status == 401).then(|| ("WWW-Authenticate".into(), HeaderValue::sanitized(b"Bearer")));
+        let challenge = (status == 401).then(|| {
+            (
+                "WWW-Authenticate".into(),
+                HeaderValue::of_constant("Bearer"),
+            )
+        });
         respond(status, reason, &wording, challenge, verbosity)
     }
 

@@ -4,23 +4,39 @@
 //! `response.headers`. A line break in there would begin a header, or a body, of somebody else's
 //! choosing. So a value is made here, where that cannot happen, or not at all.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The value of a response header, or a reason phrase: without CR, LF and NUL.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct HeaderValue(Vec<u8>);
+pub struct HeaderValue(Cow<'static, [u8]>);
 
 impl HeaderValue {
     /// Takes any bytes; CR, LF and NUL become blanks, as RFC 9110, section 5.5 says.
-    pub fn sanitized(value: &[u8]) -> HeaderValue {
-        let harmless = |&byte: &u8| {
-            if b"\r\n\0".contains(&byte) {
-                b' '
-            } else {
-                byte
-            }
-        };
-        HeaderValue(value.iter().map(harmless).collect())
+    pub fn sanitized(value: impl Into<Vec<u8>>) -> HeaderValue {
+        let mut value = value.into();
+        value
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\r' | b'\n' | 0))
+            .for_each(|byte| *byte = b' ');
+        HeaderValue(Cow::Owned(value))
+    }
+
+    /// Takes a constant of our own.
+    ///
+    /// # Panics
+    /// If it holds CR, LF or NUL; in a constant, that is while compiling.
+    pub const fn of_constant(value: &'static str) -> HeaderValue {
+        let bytes = value.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(
+                !matches!(bytes[at], b'\r' | b'\n' | 0),
+                "the constant is a header value"
+            );
+            at += 1;
+        }
+        HeaderValue(Cow::Borrowed(bytes))
     }
 
     /// The bytes of the value.

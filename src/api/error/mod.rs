@@ -360,7 +360,7 @@ impl Error {
     /// RFC 6750, section 3: what the client is told about the token it should have sent.
     fn challenge(&self, message: &str) -> Option<HeaderValue> {
         match self {
-            Error::JwtRequired => Some(HeaderValue::sanitized(b"Bearer")),
+            Error::JwtRequired => Some(HeaderValue::of_constant("Bearer")),
             Error::JwtInvalid(_) | Error::JwtClaims(_) => Some(HeaderValue::sanitized(
                 format!("Bearer error=\"invalid_token\", error_description=\"{message}\"")
                     .as_bytes(),
@@ -383,7 +383,7 @@ fn respond(
     let mut all: Vec<(Cow<'static, str>, HeaderValue)> = vec![
         (
             "Content-Type".into(),
-            HeaderValue::sanitized(b"application/json; charset=utf-8"),
+            HeaderValue::of_constant("application/json; charset=utf-8"),
         ),
         (
             "Proxy-Status".into(),

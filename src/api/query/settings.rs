@@ -33,7 +33,7 @@ pub(crate) fn write_settings(
         sql!(out, "set_config('transaction_read_only', 'on', true), ");
     }
     sql!(out, "set_config('search_path', ");
-    out.param(Some(search_path(config, &request.schema).as_bytes()));
+    out.param_with(|path| write_search_path(path, config, &request.schema));
     sql!(out, ", true), set_config('role', ");
     out.param(Some(identity.role.as_bytes()));
     sql!(out, ", true), set_config('request.jwt.claims', ");
@@ -62,13 +62,9 @@ pub(crate) fn write_settings(
     out.finish()
 }
 
-fn search_path(config: &Config, schema: &Ident) -> String {
-    let extra = config
-        .db_extra_search_path
-        .iter()
-        .map(|name| Ident::before_nul(name));
-    let path: Vec<Ident> = std::iter::once(schema.clone()).chain(extra).collect();
-    Ident::quoted_list(&path)
+fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {
+    let extra = config.db_extra_search_path.iter().map(String::as_str);
+    Ident::write_quoted_list(out, std::iter::once(schema.as_str()).chain(extra));
 }
 
 /// The headers as a JSON object with lower-case names.
@@ -86,8 +82,8 @@ fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
         .iter()
         .enumerate()
         .filter(|(index, (name, _))| !name.eq_ignore_ascii_case("cookie") && is_last(*index, name))
-        .map(|(_, (name, value))| (name.to_ascii_lowercase(), String::from_utf8_lossy(value)));
-    write_object(out, kept);
+        .map(|(_, (name, value))| (*name, String::from_utf8_lossy(value)));
+    write_object(out, kept, <[u8]>::make_ascii_lowercase);
 }
 
 fn write_cookies(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
@@ -98,19 +94,22 @@ fn write_cookies(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
         .iter()
         .enumerate()
         .filter(|(index, (name, _))| is_last(*index, name));
-    write_object(out, kept.map(|(_, (name, value))| (name, value)));
+    write_object(out, kept.map(|(_, (name, value))| (name, value)), |_| {});
 }
 
 fn write_object<N: AsRef<str>, V: AsRef<str>>(
     out: &mut Vec<u8>,
     members: impl Iterator<Item = (N, V)>,
+    change_name: impl Fn(&mut [u8]),
 ) {
     out.push(b'{');
     for (index, (name, value)) in members.enumerate() {
         if index > 0 {
             out.push(b',');
         }
+        let start = out.len();
         write_json_string(out, name.as_ref());
+        change_name(&mut out[start..]);
         out.push(b':');
         write_json_string(out, value.as_ref());
     }

@@ -7,6 +7,8 @@
 //! Numbers of any size are taken; what does not fit is brought to [`NUMBER_MAX`], which is far
 //! beyond what PostgreSQL can count, so that sums of a few of them never overflow.
 
+use std::fmt::Write;
+
 /// The greatest bound of a range.
 const NUMBER_MAX: i128 = 1 << 100;
 
@@ -105,15 +107,29 @@ impl Range {
 
 /// `0-9/100`, with `*` for what is empty or not known.
 pub fn content_range(first: i128, last: i128, total: Option<i64>) -> String {
-    let rows = if total != Some(0) && first <= last {
-        format!("{first}-{last}")
+    let mut range = String::with_capacity(24);
+    if total != Some(0) && first <= last {
+        push_number(&mut range, first);
+        range.push('-');
+        push_number(&mut range, last);
     } else {
-        "*".to_owned()
-    };
-    match total {
-        Some(total) => format!("{rows}/{total}"),
-        None => format!("{rows}/*"),
+        range.push('*');
     }
+    range.push('/');
+    match total {
+        Some(total) => push_number(&mut range, i128::from(total)),
+        None => range.push('*'),
+    }
+    range
+}
+
+/// Divisions of 128 bits are slow, and offsets that need them are none of a database's.
+fn push_number(out: &mut String, number: i128) {
+    let written = match i64::try_from(number) {
+        Ok(number) => write!(out, "{number}"),
+        Err(_) => write!(out, "{number}"),
+    };
+    written.expect("writing to a String cannot fail");
 }
 
 /// The range that `limit` and `offset` of one level ask for; `None` if neither is there.

@@ -47,10 +47,17 @@ pub enum Body {
 }
 
 impl Header {
-    pub(crate) fn new(name: &'static str, value: impl AsRef<[u8]>) -> Header {
+    pub(crate) fn constant(name: &'static str, value: HeaderValue) -> Header {
         Header {
             name: Cow::Borrowed(name),
-            value: HeaderValue::sanitized(value.as_ref()),
+            value,
+        }
+    }
+
+    pub(crate) fn new(name: &'static str, value: impl Into<Vec<u8>>) -> Header {
+        Header {
+            name: Cow::Borrowed(name),
+            value: HeaderValue::sanitized(value),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The response of a read.
 
 use super::{Body, Header, Response, ResultSet, overrides};
-use crate::error::Error;
+use crate::error::{Error, HeaderValue};
 use crate::request::ApiRequest;
 use crate::request::media_type::MediaType;
 use crate::request::preferences::CountPreference;
 use crate::request::range::Range;
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::QualifiedName;
+
+const JSON: HeaderValue = HeaderValue::of_constant("application/json; charset=utf-8");
+const VARY: HeaderValue = HeaderValue::of_constant("Accept, Prefer, Range");
 
 /// What is remembered of a read until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,18 +63,18 @@ impl ReadPending {
         let (status, content_range) = self.range.status_and_content_range(result.page, total);
         let mut headers = vec![
             Header::new("Content-Range", content_range),
-            Header::new("Content-Location", &self.content_location),
-            Header::new("Content-Type", self.media_type.content_type()),
+            Header::new("Content-Location", self.content_location.as_bytes()),
+            content_type(&self.media_type),
         ];
         let profile = self
             .content_profile
             .iter()
-            .map(|p| Header::new("Content-Profile", p));
+            .map(|p| Header::new("Content-Profile", p.as_bytes()));
         headers.extend(profile);
         let applied = self
             .preference_applied
             .iter()
-            .map(|p| Header::new("Preference-Applied", p));
+            .map(|p| Header::new("Preference-Applied", p.as_bytes()));
         headers.extend(applied);
         let body = match status {
             _ if self.headers_only => Body::Absent,
@@ -117,6 +120,14 @@ impl ReadPending {
     }
 }
 
+/// JSON, which nearly all answers are, is a constant.
+fn content_type(media_type: &MediaType) -> Header {
+    match media_type {
+        MediaType::ApplicationJson => Header::constant("Content-Type", JSON),
+        other => Header::new("Content-Type", other.content_type()),
+    }
+}
+
 fn content_location(name: &QualifiedName, canonical_query: &str) -> String {
     let separator = if canonical_query.is_empty() { "" } else { "?" };
     format!("/{}{separator}{canonical_query}", name.name)
@@ -128,6 +139,6 @@ fn add_vary(headers: &mut Vec<Header>) {
         .iter()
         .any(|header| header.name.eq_ignore_ascii_case("vary"))
     {
-        headers.push(Header::new("Vary", "Accept, Prefer, Range"));
+        headers.push(Header::constant("Vary", VARY));
     }
 }

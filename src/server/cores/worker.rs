@@ -29,7 +29,7 @@ const STEPS_AT_ONCE: usize = 64;
 
 /// For how long the last free thread steps back: a few fast queries, and so little that nobody
 /// notices when they were slow ones.
-const STEP_BACK: Duration = Duration::from_micros(500);
+const STEP_BACK: Duration = Duration::from_millis(1);
 
 /// How many clients a thread accepts before it looks at those it has.
 const ACCEPTED_AT_ONCE: usize = 16;

@@ -13,7 +13,7 @@
 use crate::connect::Session;
 use crate::error::{Answered, Error};
 use crate::input::{Input, read_some};
-use crate::prepared::{Lookup, PreparedStatements};
+use crate::prepared::{self, Lookup, PreparedStatements};
 use corerest_sql::Statement;
 use corerest_wire::pg::{
     self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
@@ -157,12 +157,14 @@ impl Connection {
         for (index, statement) in statements.iter().enumerate() {
             let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
             match self.preparation {
-                Preparation::Unnamed => {
+                Preparation::Named if prepared::is_kept(&statement.text) => {
+                    self.encode_named(statement, index)?;
+                }
+                Preparation::Named | Preparation::Unnamed => {
                     frontend::parse(&mut self.output, "", statement.text.as_str())?;
                     self.expected.push(index, Expected::ParseComplete);
                     self.encode_execution("", statement, index)?;
                 }
-                Preparation::Named => self.encode_named(statement, index)?,
             }
         }
         frontend::sync(&mut self.output);
@@ -208,7 +210,11 @@ impl Connection {
     ///
     /// # Errors
     /// Any error breaks the connection; what PostgreSQL itself reports is a [`Reply::Failed`].
+    ///
+    /// # Panics
+    /// If no batch is being answered: nothing would ever come.
     pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
+        assert!(self.state != State::Idle, "a batch was sent");
         self.skip_body()?;
         loop {
             match self.advance()? {

@@ -15,4 +15,4 @@ mod prepared;
 
 pub use connection::{Connection, Preparation, Reply, Row};
 pub use error::{Error, Retry};
-pub use pool::{Lease, Pool, PoolSettings};
+pub use pool::{Lease, Pool, PoolSettings, is_out_of_connections};

@@ -3,8 +3,8 @@
 //! `r2d2` keeps them: it knows which are idle, and closes those that are idle or alive for too
 //! long. Around it stands what it does not do. Its `try_get` does not grow the pool, and its `get`
 //! waits, which a thread that serves clients must never do; so the pool counts the leases itself
-//! ([`Pool::take`] answers at once), and what r2d2 holds are slots: opening a slot is instant, and
-//! whoever gets an empty one connects for himself and sees his own error.
+//! ([`Pool::take`] never waits for another request), and what r2d2 holds are slots: opening a slot
+//! is instant, and whoever gets an empty one connects for himself and sees his own error.
 //!
 //! Invariant: there are never more leases, and so never more connections, than `size`.
 
@@ -14,12 +14,15 @@ use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// An idle connection is looked at before it is used if it has been idle for so long: a server
 /// that went away in the meantime is noticed then, and a busy pool saves the system call.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How long no connections are opened after PostgreSQL had no room for one.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -47,12 +50,16 @@ pub struct PoolSettings {
 pub struct Pool {
     slots: r2d2::Pool<Slots>,
     settings: PoolSettings,
+    /// Until when no further connections are opened, in milliseconds since `made`: PostgreSQL has
+    /// no room for them, and those of other cores may be idle.
+    held_back_until: AtomicU64,
+    made: Instant,
     /// Sequentially consistent: whoever frees a place looks for parked requests after it, and who
     /// parks a request looks for free places after it; one of the two must see the other.
     leased: AtomicUsize,
 }
 
-/// A place in the pool, lent to one request at a time.
+/// A connection of the pool, lent to one request at a time.
 pub struct Lease {
     pool: Arc<Pool>,
     slot: r2d2::PooledConnection<Slots>,
@@ -110,67 +117,116 @@ impl Pool {
         Pool {
             slots,
             settings,
+            held_back_until: AtomicU64::new(0),
+            made: Instant::now(),
             leased: AtomicUsize::new(0),
         }
     }
 
-    /// A place, if not all of them are taken. Never waits for another request.
-    pub fn take(self: &Arc<Pool>) -> Option<Lease> {
+    /// A connection, if not all of them are taken; connects if none is idle. Never waits for
+    /// another request.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached.
+    pub fn take(self: &Arc<Pool>) -> Option<Result<Lease, ConnectError>> {
         let size = self.settings.size;
         let next = |leased| (leased < size).then_some(leased + 1);
         self.leased
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
             .ok()?;
-        match self.slots.try_get().or_else(|| self.slots.get().ok()) {
-            Some(slot) => Some(Lease {
-                pool: Arc::clone(self),
-                slot,
-            }),
-            None => {
-                self.leased.fetch_sub(1, Ordering::SeqCst);
-                None
-            }
+        let Some(slot) = self.slot() else {
+            self.leased.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        };
+        let mut lease = Lease {
+            pool: Arc::clone(self),
+            slot,
+        };
+        Some(lease.make_ready().map(|()| lease))
+    }
+
+    fn slot(&self) -> Option<r2d2::PooledConnection<Slots>> {
+        match self.slots.try_get() {
+            Some(slot) => Some(slot),
+            None if self.is_held_back() => None,
+            None => self.slots.get().ok(),
         }
     }
 
-    /// Whether [`take`](Pool::take) would give a place at this moment.
+    /// Whether [`take`](Pool::take) would give a connection at this moment.
     pub fn has_room(&self) -> bool {
-        self.leased.load(Ordering::SeqCst) < self.settings.size
+        let leased = self.leased.load(Ordering::SeqCst);
+        leased < self.settings.size && (!self.is_held_back() || leased < self.connections())
     }
 
     /// How many connections are open, in use or idle.
     pub fn connections(&self) -> usize {
         self.slots.state().connections as usize
     }
+
+    fn connect(&self) -> Result<Connection, ConnectError> {
+        let session = connect::open(&self.settings.target, &self.settings.options);
+        let session = session.inspect_err(|error| {
+            if is_out_of_connections(error) {
+                let until = self.made.elapsed() + HELD_BACK;
+                let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+                self.held_back_until.store(until, Ordering::SeqCst);
+            }
+        })?;
+        Ok(Connection::new(session, self.settings.preparation))
+    }
+
+    fn is_held_back(&self) -> bool {
+        match self.held_back_until.load(Ordering::SeqCst) {
+            0 => false,
+            until => self.made.elapsed().as_millis() < u128::from(until),
+        }
+    }
+}
+
+/// Whether PostgreSQL, the role or the database has all the connections it may have.
+pub fn is_out_of_connections(error: &ConnectError) -> bool {
+    error
+        .server_error()
+        .is_some_and(|error| error.code == "53300")
 }
 
 impl Lease {
-    /// The connection of this place; connects if it has none, or a dead one.
+    /// The connection.
+    ///
+    /// # Panics
+    /// After [`reset`](Lease::reset).
+    pub fn connection(&mut self) -> &mut Connection {
+        self.slot
+            .connection
+            .as_mut()
+            .expect("a lease has a connection until it is reset")
+    }
+
+    /// Replaces the connection by a new one.
     ///
     /// # Errors
     /// If PostgreSQL cannot be reached.
-    pub fn connection(&mut self) -> Result<&mut Connection, ConnectError> {
-        if self.slot.connection.as_mut().is_some_and(is_dead) {
-            self.slot.connection = None;
-        }
-        let connection = match self.slot.connection.take() {
-            Some(connection) => connection,
-            None => self.pool.connect()?,
-        };
-        Ok(self.slot.connection.insert(connection))
+    pub fn reconnect(&mut self) -> Result<(), ConnectError> {
+        self.reset();
+        self.make_ready()
     }
 
-    /// Drops the connection of this place, so that the next call of
-    /// [`connection`](Lease::connection) makes a new one.
+    /// Drops the connection, which is in an unknown state. The lease is of no more use then,
+    /// except to [`reconnect`](Lease::reconnect).
     pub fn reset(&mut self) {
         self.slot.connection = None;
     }
-}
 
-impl Pool {
-    fn connect(&self) -> Result<Connection, ConnectError> {
-        let session = connect::open(&self.settings.target, &self.settings.options)?;
-        Ok(Connection::new(session, self.settings.preparation))
+    /// Connects if there is no connection, or a dead one.
+    fn make_ready(&mut self) -> Result<(), ConnectError> {
+        if self.slot.connection.as_mut().is_some_and(is_dead) {
+            self.reset();
+        }
+        if self.slot.connection.is_none() {
+            self.slot.connection = Some(self.pool.connect()?);
+        }
+        Ok(())
     }
 }
 

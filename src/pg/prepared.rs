@@ -17,6 +17,15 @@ use std::sync::Arc;
 /// at most 20 MiB per connection, and more shapes of requests than most APIs see in a day.
 const PREPARED_MAX: NonZeroUsize = NonZeroUsize::new(200).expect("the number is not zero");
 
+/// Longer texts are not kept: a backend spends a multiple of the text on a statement, and anybody
+/// can make long ones, with other aliases each time. Those of everyday requests have under 2 KiB.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Whether a statement is prepared under a name, and kept.
+pub(crate) fn is_kept(text: &SqlText) -> bool {
+    text.as_str().len() <= TEXT_BYTES_MAX
+}
+
 /// The prepared statements of one connection.
 #[derive(Debug)]
 pub(crate) struct PreparedStatements {

@@ -41,7 +41,7 @@ pub(crate) fn ask(
     let asked = converse(lease, batch, pending, facts, out).or_else(|error| {
         // A connection that died while it was idle is found out only by using it.
         if error.retry() == Retry::IfReadOnly && batch.access == AccessMode::ReadOnly {
-            lease.reset();
+            lease.reconnect()?;
             out.truncate(start);
             converse(lease, batch, pending, facts, out)
         } else {
@@ -51,7 +51,7 @@ pub(crate) fn ask(
     asked.unwrap_or_else(|error| {
         lease.reset();
         out.truncate(start);
-        desk.health.suspect();
+        desk.cores.health.suspect();
         log::error(&format!("A request failed: {error}"));
         write_response(out, &pending.error(&api_error(&error)), facts);
         Asked::Completely
@@ -76,7 +76,7 @@ fn converse(
     out: &mut Vec<u8>,
 ) -> Result<Asked, Error> {
     let start = out.len();
-    let connection = lease.connection()?;
+    let connection = lease.connection();
     connection.send(&batch.statements)?;
     let mut estimate = None;
     loop {

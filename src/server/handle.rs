@@ -10,15 +10,18 @@
 
 use crate::answer::{self, Asked};
 use crate::auth::Verifier;
+use crate::cores::Cores;
 use crate::cores::client::{After, Client};
-use crate::health::Health;
+use crate::log;
 use crate::reply::{Clock, Facts, write_response};
 use crate::snapshot::Snapshot;
 use corerest_api::error::Error;
 use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
+use corerest_api::response::Response;
 use corerest_api::{Pending, Prepared, prepare};
-use corerest_pg::{Lease, Pool};
+use corerest_pg::Lease;
+use corerest_pg::connect::ConnectError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -30,12 +33,12 @@ pub(crate) const BODY_CHUNK_BYTES: usize = 64 << 10;
 pub(crate) struct Desk<'a> {
     /// What the request is answered from.
     pub(crate) snapshot: &'a Arc<Snapshot>,
-    /// Whom to tell that PostgreSQL may be gone.
-    pub(crate) health: &'a Health,
+    /// All cores, and which of them the thread belongs to.
+    pub(crate) cores: &'a Cores,
+    /// Its number.
+    pub(crate) core: usize,
     /// What time it is.
     pub(crate) clock: &'a Clock,
-    /// Whether this response is the connection's last.
-    pub(crate) stopping: bool,
 }
 
 /// A request that waits for a connection to PostgreSQL.
@@ -55,43 +58,12 @@ pub(crate) enum Handled {
 }
 
 /// Answers the client's request, or finds that it has to wait.
-pub(crate) fn handle(
-    desk: &Desk<'_>,
-    pool: &Arc<Pool>,
-    verifier: &mut Verifier,
-    client: &mut Client,
-) -> Handled {
-    let prepared = or_internal_error(|| {
-        let request = client.requests.request();
-        let headers: Vec<(&str, &[u8])> = request.headers.iter().collect();
-        let http = HttpRequest {
-            method: request.method,
-            path: request.target.path,
-            query: request.target.query,
-            headers: &headers,
-            body: request.body,
-        };
-        let Snapshot {
-            config,
-            authenticator,
-            ..
-        } = &**desk.snapshot;
-        let authorization = http.header("authorization");
-        let caller = verifier.identify(
-            config,
-            authenticator,
-            authorization,
-            desk.clock.unix_seconds(),
-        );
-        prepare(&desk.snapshot.context(), &http, caller)
-    });
-    match prepared {
-        Some(Prepared::Reply(response)) => {
-            let facts = Facts::of(desk, &client.requests.request());
-            write_response(&mut client.output.bytes, &response, &facts);
-        }
-        Some(Prepared::Ask(batch, pending)) => match pool.take() {
-            Some(lease) => ask(desk, client, &batch, &pending, lease),
+pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Client) -> Handled {
+    match or_internal_error(|| prepare_request(desk, verifier, client)) {
+        Some(Prepared::Reply(response)) => write(desk, client, &response),
+        Some(Prepared::Ask(batch, pending)) => match desk.cores.connection(desk.core) {
+            Some(Ok(lease)) => ask(desk, client, &batch, &pending, lease),
+            Some(Err(error)) => write_unreachable(desk, client, &pending, &error),
             None => {
                 let snapshot = Arc::clone(desk.snapshot);
                 return Handled::Parked(Box::new(Parked {
@@ -107,17 +79,44 @@ pub(crate) fn handle(
     Handled::Written
 }
 
-/// Answers a parked request with the connection it has got.
-pub(crate) fn resume(desk: &Desk<'_>, client: &mut Client, parked: &Parked, lease: Lease) {
-    ask(desk, client, &parked.batch, &parked.pending, lease);
+fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
+    let request = client.requests.request();
+    let headers: Vec<(&str, &[u8])> = request.headers.iter().collect();
+    let http = HttpRequest {
+        method: request.method,
+        path: request.target.path,
+        query: request.target.query,
+        headers: &headers,
+        body: request.body,
+    };
+    let Snapshot {
+        config,
+        authenticator,
+        ..
+    } = &**desk.snapshot;
+    let authorization = http.header("authorization");
+    let now = desk.clock.unix_seconds();
+    let caller = verifier.identify(config, authenticator, authorization, now);
+    prepare(&desk.snapshot.context(), &http, caller)
+}
+
+/// Answers a parked request with the connection it has got, or with why there is none.
+pub(crate) fn resume(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    parked: &Parked,
+    connection: Result<Lease, ConnectError>,
+) {
+    match connection {
+        Ok(lease) => ask(desk, client, &parked.batch, &parked.pending, lease),
+        Err(error) => write_unreachable(desk, client, &parked.pending, &error),
+    }
     finish_request(desk, client);
 }
 
 /// Answers a parked request whose time is over.
 pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
-    let response = parked.pending.error(&Error::PoolTimeout);
-    let facts = Facts::of(desk, &client.requests.request());
-    write_response(&mut client.output.bytes, &response, &facts);
+    write(desk, client, &parked.pending.error(&Error::PoolTimeout));
     finish_request(desk, client);
 }
 
@@ -130,7 +129,7 @@ pub(crate) fn take_more_body(client: &mut Client) -> Result<(), corerest_pg::Err
     let Some(mut lease) = client.body.take() else {
         return Ok(());
     };
-    let connection = lease.connection()?;
+    let connection = lease.connection();
     if connection.take_body(&mut client.output.bytes, BODY_CHUNK_BYTES)? > 0 {
         client.body = Some(lease);
         return Ok(());
@@ -163,23 +162,41 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
 }
 
 fn finish_request(desk: &Desk<'_>, client: &mut Client) {
-    if desk.stopping || !client.requests.request().keep_alive {
+    if desk.cores.is_stopping() || !client.requests.request().keep_alive {
         client.after = After::Close;
     }
     client.requests.finish_request();
 }
 
 /// A panic is a bug of ours. It costs one request its answer, and nobody else anything.
-fn or_internal_error<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn or_internal_error<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn write(desk: &Desk<'_>, client: &mut Client, response: &Response) {
+    let facts = Facts::of(desk, &client.requests.request());
+    write_response(&mut client.output.bytes, response, &facts);
+}
+
+fn write_unreachable(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    pending: &Pending,
+    error: &ConnectError,
+) {
+    desk.cores.health.suspect();
+    log::error(&format!("Cannot connect to the database: {error}"));
+    let details = Some(error.message());
+    write(
+        desk,
+        client,
+        &pending.error(&Error::DatabaseConnection { details }),
+    );
 }
 
 fn write_internal_error(desk: &Desk<'_>, client: &mut Client) {
     let details = "The server has met a bug of its own.".to_owned();
     let error = Error::Internal { details };
-    let response = error
-        .response(desk.snapshot.config.client_error_verbosity)
-        .into();
-    let facts = Facts::of(desk, &client.requests.request());
-    write_response(&mut client.output.bytes, &response, &facts);
+    let verbosity = desk.snapshot.config.client_error_verbosity;
+    write(desk, client, &error.response(verbosity).into());
 }

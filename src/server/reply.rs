@@ -1,6 +1,7 @@
 //! Writes responses as bytes, with what only the server knows: the date, its name, and what
 //! becomes of the connection.
 
+use crate::cores::Cores;
 use crate::handle::Desk;
 use corerest_api::response::{Body, Response};
 use corerest_wire::http::response::{
@@ -15,13 +16,12 @@ pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
 /// What a response depends on besides its meaning.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
+    cores: &'a Cores,
     date: &'a str,
     connection: ConnectionHeader,
     head_only: bool,
     /// The header that is echoed (`server-trace-header`), and its value in the request.
     trace: Option<(&'a str, &'a [u8])>,
-    /// Seconds until PostgreSQL is tried again, for responses that ask for patience.
-    retry_after: u64,
 }
 
 impl<'a> Facts<'a> {
@@ -29,15 +29,22 @@ impl<'a> Facts<'a> {
     pub(crate) fn of(desk: &Desk<'a>, request: &Request<'a>) -> Facts<'a> {
         let trace = desk.snapshot.config.server_trace_header.as_deref();
         Facts {
+            cores: desk.cores,
             date: desk.clock.date(),
-            connection: match desk.stopping {
-                true => ConnectionHeader::Close,
-                false => request.connection_header(),
-            },
+            connection: request.connection_header(),
             head_only: request.head_only,
             // Parity: an absent header is echoed as an empty one (App.hs).
             trace: trace.map(|name| (name, request.headers.get(name).unwrap_or_default())),
-            retry_after: desk.health.retry_after_seconds(),
+        }
+    }
+
+    /// What the response says about the connection. A server that stops announces it as late as
+    /// it can: when it writes the head.
+    fn connection(&self) -> ConnectionHeader {
+        if self.cores.is_stopping() {
+            ConnectionHeader::Close
+        } else {
+            self.connection
         }
     }
 
@@ -69,11 +76,14 @@ pub(crate) fn write_head(
         reason: response.reason.as_deref(),
         date: facts.date,
         server: SERVER,
-        connection: facts.connection,
+        connection: facts.connection(),
         body: BodyFraming::of(response.status, facts.head_only, body_bytes as u64),
     };
-    let seconds = facts.retry_after.to_string();
-    let retry = (response.status == 503).then_some(("Retry-After", seconds.as_bytes()));
+    let seconds =
+        (response.status == 503).then(|| facts.cores.health.retry_after_seconds().to_string());
+    let retry = seconds
+        .as_deref()
+        .map(|seconds| ("Retry-After", seconds.as_bytes()));
     let own = facts.trace.into_iter().chain(retry);
     let headers = response
         .headers

@@ -215,14 +215,11 @@ pub fn variable(key: &str) -> String {
     format!("PGRST_{}", key.to_uppercase().replace(['-', '.'], "_"))
 }
 
-/// A path in the temporary folder that nobody else uses.
+/// A path in the folder of this run that nobody else uses.
 pub fn unused_path(purpose: &str) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!(
-        "corerest-{purpose}-{}-{number}",
-        std::process::id()
-    ))
+    watchdog::folder().join(format!("{purpose}-{number}"))
 }
 
 /// `COREREST_BIN`, or the one that cargo builds next to the tests. It is built each time, because

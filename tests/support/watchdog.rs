@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -21,7 +22,18 @@ while read -r verb pid; do
   esac
 done
 [ -z "$pids" ] || kill -9 $pids
+rm -rf "$FOLDER"
 "#;
+
+/// A folder for the files of this run; it is removed at the end.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("corerest-run-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("the temporary folder can be written");
+        folder
+    })
+}
 
 /// Has this process killed at the end of the run.
 pub fn watch(pid: u32) {
@@ -43,7 +55,10 @@ fn tell(verb: &str, pid: u32) {
 
 fn start() -> Child {
     let mut command = Command::new("sh");
-    command.args(["-c", SCRIPT]).stdin(Stdio::piped());
+    command
+        .args(["-c", SCRIPT])
+        .env("FOLDER", folder())
+        .stdin(Stdio::piped());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     // Ctrl-C is for us; the watchdog notices.
     command.process_group(0).spawn().expect("there is a shell")

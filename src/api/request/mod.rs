@@ -244,10 +244,21 @@ fn negotiate_schema(config: &Config, http: &HttpRequest<'_>) -> Result<(Ident, b
 }
 
 fn parse_action(resource: &Resource<'_>, schema: &Ident, method: &str) -> Result<Action, Error> {
-    let named = |name: &str| QualifiedName::new(schema.clone(), Ident::before_nul(name));
+    // A name with a NUL is nobody's. Cutting it there would let one table have many paths.
+    let named = |name: &str| Ident::new(name).map(|name| QualifiedName::new(schema.clone(), name));
     match resource {
-        Resource::Routine(name) => routine_action(named(name), method),
-        Resource::Relation(name) => relation_action(named(name), method),
+        Resource::Routine(name) => {
+            let name = named(name).map_err(|_| Error::InvalidPath)?;
+            routine_action(name, method)
+        }
+        Resource::Relation(name) => {
+            let name = named(name).map_err(|_| Error::TableNotFound {
+                schema: schema.to_string(),
+                table: name.to_string(),
+                hint: None,
+            })?;
+            relation_action(name, method)
+        }
         Resource::Schema => schema_action(schema.clone(), method),
     }
 }

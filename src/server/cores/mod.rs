@@ -20,7 +20,8 @@ use crate::net::{Alarm, Bell, Interest, Listener, Poll, Socket};
 use crate::snapshot::{Publication, Snapshot};
 use client::{Client, Token};
 use clients::Clients;
-use corerest_pg::Pool;
+use corerest_pg::connect::ConnectError;
+use corerest_pg::{Lease, Pool, is_out_of_connections};
 use corerest_wire::http;
 use parking::Parking;
 use placement::{Share, emptiest};
@@ -100,7 +101,7 @@ pub(crate) struct Core {
     client_count: AtomicUsize,
     /// How many requests were answered, or parked. Only whether it changes matters.
     answered: AtomicU64,
-    pub(crate) pool: Arc<Pool>,
+    pool: Arc<Pool>,
 }
 
 /// A client whose request waits for a connection.
@@ -198,7 +199,8 @@ impl Cores {
         self.publication.publish(snapshot);
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether no further requests are taken.
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
@@ -287,6 +289,31 @@ impl Cores {
         if self.paused.load(Ordering::SeqCst) {
             self.resume_accepting();
         }
+    }
+
+    /// A connection for a request on this core: `None` if it has to wait for one.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached. One that has no room for another connection can, through
+    /// those of the other cores; so the request waits for them.
+    pub(crate) fn connection(&self, index: usize) -> Option<Result<Lease, ConnectError>> {
+        let connection = self.cores[index].pool.take()?;
+        match &connection {
+            Err(error) if is_out_of_connections(error) && self.others_connected(index) => None,
+            _ => Some(connection),
+        }
+    }
+
+    fn others_connected(&self, index: usize) -> bool {
+        let others = self
+            .cores
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        others
+            .map(|(_, core)| core.pool.connections())
+            .sum::<usize>()
+            > 0
     }
 
     /// Wakes the other cores that have a free connection for a parked request.

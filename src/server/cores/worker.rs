@@ -191,13 +191,12 @@ impl Worker {
         let cores = &self.cores;
         let desk = Desk {
             snapshot: self.subscription.current(&cores.publication),
-            health: &cores.health,
+            cores,
+            core: self.index,
             clock: self.clock.refreshed(),
-            stopping: cores.is_stopping(),
         };
-        let core = &cores.cores[self.index];
-        let handled = handle::handle(&desk, &core.pool, &mut self.verifier, client);
-        core.answered.fetch_add(1, Ordering::Relaxed);
+        let handled = handle::handle(&desk, &mut self.verifier, client);
+        self.core().answered.fetch_add(1, Ordering::Relaxed);
         handled
     }
 
@@ -235,7 +234,7 @@ impl Worker {
     /// Serves parked requests as long as there are any and this core has connections for them.
     fn serve_parked(&mut self) {
         while !self.cores.parking.is_empty() {
-            let Some(lease) = self.core().pool.take() else {
+            let Some(connection) = self.cores.connection(self.index) else {
                 return;
             };
             let Some(request) = self.cores.parking.take_oldest() else {
@@ -245,11 +244,11 @@ impl Worker {
             self.lend_buffers(&mut client);
             let desk = Desk {
                 snapshot: &parked.snapshot,
-                health: &self.cores.health,
+                cores: &self.cores,
+                core: self.index,
                 clock: self.clock.refreshed(),
-                stopping: self.cores.is_stopping(),
             };
-            handle::resume(&desk, &mut client, &parked, lease);
+            handle::resume(&desk, &mut client, &parked, connection);
             self.core().answered.fetch_add(1, Ordering::Relaxed);
             self.serve(client, Readable::No);
         }
@@ -309,9 +308,9 @@ impl Worker {
         self.lend_buffers(&mut client);
         let desk = Desk {
             snapshot: &parked.snapshot,
-            health: &self.cores.health,
+            cores: &self.cores,
+            core: self.index,
             clock: self.clock.refreshed(),
-            stopping: self.cores.is_stopping(),
         };
         handle::give_up(&desk, &mut client, &parked);
         self.serve(client, Readable::No);
@@ -410,8 +409,13 @@ fn flush(client: &mut Client) -> Flushed {
     loop {
         match client.output.flush(&client.socket) {
             Flushed::Completely if client.body.is_some() => {
-                if handle::take_more_body(client).is_err() {
-                    return Flushed::Failed;
+                match handle::or_internal_error(|| handle::take_more_body(client)) {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        log::error(&format!("A response was cut off: {error}"));
+                        return Flushed::Failed;
+                    }
+                    None => return Flushed::Failed,
                 }
             }
             flushed => return flushed,

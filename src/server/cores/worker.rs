@@ -60,6 +60,13 @@ enum Next {
     Close,
 }
 
+/// Whether a parked request was served; then there may be more, and no thread must sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parked {
+    None,
+    Served,
+}
+
 /// Whether the socket may have bytes for us, as far as we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readable {
@@ -90,9 +97,14 @@ impl Worker {
             log::warn(&format!("Cannot pin a thread to its CPU: {error}"));
         }
         let mut stopping_tick = None;
+        let mut parked = Parked::None;
         loop {
             self.let_others_go_first();
-            match self.core().wait(stopping_tick) {
+            let at_most = match parked {
+                Parked::None => stopping_tick,
+                Parked::Served => Some(Duration::ZERO),
+            };
+            match self.core().wait(at_most) {
                 Event::Client(token) => {
                     if let Some(client) = self.core().take(token) {
                         self.serve(client, Readable::Maybe);
@@ -103,7 +115,7 @@ impl Worker {
                 Event::Alarm => self.on_alarm(),
                 Event::Nothing => {}
             }
-            self.serve_parked();
+            parked = self.serve_parked();
             if self.cores.is_stopping() {
                 if stopping_tick.replace(STOPPING_TICK).is_none() {
                     self.core().bell.ring(); // for the next thread of this core
@@ -231,27 +243,31 @@ impl Worker {
         client.deadline = Instant::now() + DRAINING;
     }
 
-    /// Serves parked requests as long as there are any and this core has connections for them.
-    fn serve_parked(&mut self) {
-        while !self.cores.parking.is_empty() {
-            let Some(connection) = self.cores.connection(self.index) else {
-                return;
-            };
-            let Some(request) = self.cores.parking.take_oldest() else {
-                return;
-            };
-            let ParkedRequest { mut client, parked } = request;
-            self.lend_buffers(&mut client);
-            let desk = Desk {
-                snapshot: &parked.snapshot,
-                cores: &self.cores,
-                core: self.index,
-                clock: self.clock.refreshed(),
-            };
-            handle::resume(&desk, &mut client, &parked, connection);
-            self.core().answered.fetch_add(1, Ordering::Relaxed);
-            self.serve(client, Readable::No);
+    /// Serves the request that is parked for the longest time, if this core has a connection for
+    /// it. One and no more: while another core parks one after the other, this core's own clients
+    /// would not get their turn.
+    fn serve_parked(&mut self) -> Parked {
+        if self.cores.parking.is_empty() {
+            return Parked::None;
         }
+        let Some(connection) = self.cores.connection(self.index) else {
+            return Parked::None;
+        };
+        let Some(request) = self.cores.parking.take_oldest() else {
+            return Parked::None;
+        };
+        let ParkedRequest { mut client, parked } = request;
+        self.lend_buffers(&mut client);
+        let desk = Desk {
+            snapshot: &parked.snapshot,
+            cores: &self.cores,
+            core: self.index,
+            clock: self.clock.refreshed(),
+        };
+        handle::resume(&desk, &mut client, &parked, connection);
+        self.core().answered.fetch_add(1, Ordering::Relaxed);
+        self.serve(client, Readable::No);
+        Parked::Served
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.

@@ -105,7 +105,10 @@ fn serve(config: Arc<Config>) -> Result<(), String> {
     let cores = make_cores(&config, &authenticator, &target, &health)?;
     start_admin(&config, &cores, &health)?;
     watch_signals(&cores, commands)?;
-    let mut threads = cores.start(config.server_pin_cores).map_err(text)?;
+    // Pinned beside PostgreSQL's processes, which are not, one core was left without CPU time for
+    // up to a second, and its clients with it: p99 320 ms instead of 5 ms, and no more throughput.
+    let pin = config.server_pin_cores && !target.is_local();
+    let mut threads = cores.start(pin).map_err(text)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {
         config: config.clone(),

@@ -17,7 +17,7 @@ use crate::cores::Cores;
 use crate::health::Health;
 use crate::log;
 use crate::snapshot::Snapshot;
-use corerest_api::catalog::{self, Catalog};
+use corerest_api::catalog::{self, Catalog, Scope};
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
@@ -178,13 +178,13 @@ impl Control {
 
     fn load_catalog(&self, connection: &mut Connection) -> Result<Catalog, LoadError> {
         let started = Instant::now();
-        let schemas: Vec<Ident> = self
-            .config
-            .db_schemas
-            .iter()
-            .map(|name| Ident::before_nul(name))
-            .collect();
-        let mut document = fetch(connection, &schemas)?;
+        let mut document = fetch(
+            connection,
+            Scope {
+                schemas: &idents(&self.config.db_schemas),
+                extra_search_path: &idents(&self.config.db_extra_search_path),
+            },
+        )?;
         let queried = started.elapsed();
         let catalog = catalog::decode(&mut document);
         let catalog = catalog.map_err(|error| LoadError::Decode(error.to_string()))?;
@@ -207,9 +207,13 @@ impl Control {
     }
 }
 
+fn idents(names: &[String]) -> Vec<Ident> {
+    names.iter().map(|name| Ident::before_nul(name)).collect()
+}
+
 /// The document that describes the database.
-fn fetch(connection: &mut Connection, schemas: &[Ident]) -> Result<Vec<u8>, LoadError> {
-    let statements = catalog::statements(schemas);
+fn fetch(connection: &mut Connection, scope: Scope<'_>) -> Result<Vec<u8>, LoadError> {
+    let statements = catalog::statements(scope);
     let last = statements.len() - 1;
     connection.send(&statements).map_err(LoadError::Query)?;
     let mut document = Vec::new();

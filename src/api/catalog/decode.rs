@@ -5,14 +5,27 @@
 //!
 //! Invariant: text becomes [`CatalogSql`] here and nowhere else.
 
-use super::section::RelationOid;
+use super::detect::detect;
+use super::hint::RelationshipHints;
+use super::lineage::{ExposedView, Lineage};
+use super::media_handler::MediaHandlers;
+use super::primary_key::{PrimaryKeys, keys_of_tables, keys_of_views};
+use super::relationship::Relationships;
+use super::representation::Representations;
 use super::section::columns::ColumnRow;
+use super::section::computed_relationships::ComputedRelationshipRow;
+use super::section::foreign_keys::ForeignKeyRow;
+use super::section::media_handlers::MediaHandlerRow;
+use super::section::primary_keys::PrimaryKeyRow;
+use super::section::representations::RepresentationRow;
 use super::section::server::ServerRow;
 use super::section::tables::TableRow;
-use super::{Catalog, Column, Table};
+use super::section::views::ViewRow;
+use super::section::{Position, RelationOid};
+use super::{Catalog, Column, ComputedRelationship, DetectedRelationship, Table, TableKind};
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// Why a document is not a catalog.
@@ -24,6 +37,7 @@ pub enum DecodeError {
     InvalidName,
 }
 
+/// The document. Recorded ones may be older than some sections, which are then empty.
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
@@ -32,26 +46,119 @@ struct Document<'a> {
     tables: Vec<TableRow<'a>>,
     #[serde(borrow)]
     columns: Vec<ColumnRow<'a>>,
+    #[serde(borrow, default)]
+    schemas: Vec<&'a str>,
+    #[serde(borrow, default)]
+    views: Vec<ViewRow<'a>>,
+    #[serde(borrow, default)]
+    primary_keys: Vec<PrimaryKeyRow<'a>>,
+    #[serde(borrow, default)]
+    foreign_keys: Vec<ForeignKeyRow<'a>>,
+    #[serde(borrow, default)]
+    computed_relationships: Vec<ComputedRelationshipRow<'a>>,
+    #[serde(borrow, default)]
+    representations: Vec<RepresentationRow<'a>>,
+    #[serde(borrow, default)]
+    media_handlers: Vec<MediaHandlerRow<'a>>,
 }
 
 /// A column with its place in the relation, which is not always its place in the list: dropped
 /// columns leave gaps.
 struct PlacedColumn {
-    position: i32,
+    position: Position,
     column: Column,
+}
+
+/// A table with what other sections call it and its columns.
+struct PlacedTable {
+    oid: RelationOid,
+    table: Table,
+    positions: Vec<Position>,
 }
 
 /// Decodes the document, and leaves its bytes in disorder.
 pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
     let document: Document = simd_json::serde::from_slice(document)
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let mut tables = decode_tables(&document)?;
+    let (detected, keys_of_views) = decode_keys(&document, &tables)?;
+    add_keys_of_views(&mut tables, keys_of_views);
+    let schemas = document.schemas.iter().map(|schema| ident(schema));
+    let schemas: HashSet<Ident> = schemas.collect::<Result<_, _>>()?;
+    let computed = document.computed_relationships.iter();
+    let computed: Vec<ComputedRelationship> = computed
+        .map(|row| row.relationship())
+        .collect::<Result<_, _>>()?;
+    let relationships = Relationships::new(detected, computed, &schemas);
+    let tables = tables.into_iter().map(|placed| placed.table);
+    Ok(Catalog {
+        relationship_hints: RelationshipHints::new(&relationships),
+        relationships,
+        representations: decode_representations(&document.representations),
+        media_handlers: decode_media_handlers(&document.media_handlers)?,
+        ..Catalog::new(document.server.pg_version(), tables)
+    })
+}
+
+fn decode_tables(document: &Document<'_>) -> Result<Vec<PlacedTable>, DecodeError> {
     let mut columns = group_columns(&document.columns)?;
     let tables = document.tables.iter().map(|row| {
         let columns = columns.remove(&row.oid).unwrap_or_default();
         decode_table(row, columns)
     });
-    let tables = tables.collect::<Result<Vec<Table>, DecodeError>>()?;
-    Ok(Catalog::new(document.server.pg_version(), tables))
+    tables.collect()
+}
+
+/// What follows from keys: relationships, and the primary keys of the views.
+fn decode_keys(
+    document: &Document<'_>,
+    tables: &[PlacedTable],
+) -> Result<(Vec<DetectedRelationship>, PrimaryKeys), DecodeError> {
+    let views: Vec<ExposedView> = tables
+        .iter()
+        .filter_map(PlacedTable::exposed_view)
+        .collect();
+    let lineage = Lineage::new(&document.views, &views);
+    let keys_of_views = keys_of_views(&document.primary_keys, &lineage);
+    let mut keys = keys_of_tables(&document.primary_keys, &document.foreign_keys)?;
+    keys.extend(keys_of_views.clone());
+    let detected = detect(&document.foreign_keys, &lineage, &keys)?;
+    Ok((detected, keys_of_views))
+}
+
+fn add_keys_of_views(tables: &mut [PlacedTable], mut keys: PrimaryKeys) {
+    for PlacedTable { table, .. } in tables {
+        if let Some(key) = keys.remove(&table.name) {
+            table.primary_key = key;
+        }
+    }
+}
+
+impl PlacedTable {
+    fn exposed_view(&self) -> Option<ExposedView<'_>> {
+        let names = self.table.columns.iter().map(|column| &column.name);
+        (self.table.kind == TableKind::View).then(|| ExposedView {
+            oid: self.oid,
+            name: &self.table.name,
+            columns: self.positions.iter().copied().zip(names).collect(),
+        })
+    }
+}
+
+fn decode_representations(rows: &[RepresentationRow<'_>]) -> Representations {
+    let mut representations = Representations::default();
+    for row in rows {
+        representations.insert(row.source, row.target, printed(row.function));
+    }
+    representations
+}
+
+fn decode_media_handlers(rows: &[MediaHandlerRow<'_>]) -> Result<MediaHandlers, DecodeError> {
+    let mut handlers = MediaHandlers::default();
+    for row in rows {
+        handlers.insert(row.media_type, row.handler()?);
+    }
+    Ok(handlers)
 }
 
 /// The columns of each relation, in their order.
@@ -71,15 +178,24 @@ fn group_columns(
     Ok(groups)
 }
 
-fn decode_table(row: &TableRow<'_>, columns: Vec<PlacedColumn>) -> Result<Table, DecodeError> {
-    let name = QualifiedName::new(ident(row.schema)?, ident(row.name)?);
+fn decode_table(
+    row: &TableRow<'_>,
+    columns: Vec<PlacedColumn>,
+) -> Result<PlacedTable, DecodeError> {
+    let name = qualified(row.schema, row.name)?;
     let primary_key = primary_key(row.primary_key.as_deref().unwrap_or_default(), &columns);
+    let positions = columns.iter().map(|placed| placed.position).collect();
     let columns = columns.into_iter().map(|placed| placed.column).collect();
-    Ok(Table {
+    let table = Table {
         description: row.description.map(str::to_owned),
         writable: row.writable(),
         primary_key,
         ..Table::new(name, row.kind(), columns)
+    };
+    Ok(PlacedTable {
+        oid: row.oid,
+        table,
+        positions,
     })
 }
 
@@ -87,7 +203,7 @@ fn decode_table(row: &TableRow<'_>, columns: Vec<PlacedColumn>) -> Result<Table,
 ///
 /// Parity: PostgREST sorts the columns of a table's key by name, which shows in the order of
 /// `Location`'s filters.
-fn primary_key(positions: &[i32], columns: &[PlacedColumn]) -> Vec<Ident> {
+fn primary_key(positions: &[Position], columns: &[PlacedColumn]) -> Vec<Ident> {
     let in_key = columns
         .iter()
         .filter(|placed| positions.contains(&placed.position));
@@ -99,6 +215,11 @@ fn primary_key(positions: &[i32], columns: &[PlacedColumn]) -> Vec<Ident> {
 /// A name from the catalog.
 pub(super) fn ident(name: &str) -> Result<Ident, DecodeError> {
     Ident::new(name).map_err(|_| DecodeError::InvalidName)
+}
+
+/// A name in a schema from the catalog.
+pub(super) fn qualified(schema: &str, name: &str) -> Result<QualifiedName, DecodeError> {
+    Ok(QualifiedName::new(ident(schema)?, ident(name)?))
 }
 
 /// SQL that PostgreSQL printed into the document.
@@ -236,9 +357,11 @@ mod tests {
             full_text: "PostgreSQL 15.18".to_owned(),
         };
         assert_eq!(catalog.pg_version, expected);
-        assert_eq!(catalog.summary().to_string(), "2 Relations");
+        assert_eq!(catalog.summary().relations, 2);
         let empty = decode_text(&document(&[], &[])).unwrap();
-        assert_eq!(empty.summary().to_string(), "0 Relations");
+        let expected =
+            "0 Relations, 0 Relationships, 0 Domain Representations, 4 Media Type Handlers";
+        assert_eq!(empty.summary().to_string(), expected);
     }
 
     #[track_caller]

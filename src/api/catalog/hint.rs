@@ -1,8 +1,10 @@
-//! "Perhaps you meant": what is told with `PGRST205` about a table that does not exist.
+//! "Perhaps you meant": what is told with `PGRST205` about a table that does not exist, and with
+//! `PGRST200` about a relationship.
 //!
 //! Names are searched per schema, in an index that is built for the first wrong name and kept
 //! as long as the catalog: most catalogs never need it.
 
+use super::relationship::{Relationship, Relationships};
 use super::{Catalog, fuzzy::FuzzySet};
 use corerest_sql::{Ident, QualifiedName};
 use std::collections::HashMap;
@@ -16,6 +18,9 @@ const TABLE_SCORE_MIN: f64 = 0.75;
 /// Parity: PostgREST's index is too heavy for large schemas (`maxDbTablesForFuzzySearch`); ours
 /// would not be, but a client sees the difference.
 const TABLES_END: usize = 500;
+
+/// How much the name of a table must resemble the wrong one in a relationship.
+const RELATIONSHIP_SCORE_MIN: f64 = 0.33;
 
 /// For each schema with tables, but not too many, the index of their names.
 #[derive(Debug, Default)]
@@ -39,7 +44,46 @@ impl TableHints {
     }
 }
 
+/// For each schema that relationships lead to, the index of the tables where they start.
+#[derive(Debug, Default)]
+pub(super) struct RelationshipHints {
+    schemas: HashMap<Ident, OnceLock<FuzzySet>>,
+}
+
+impl RelationshipHints {
+    /// Finds the schemas, and builds nothing yet.
+    pub(super) fn new(relationships: &Relationships) -> RelationshipHints {
+        let schemas = relationships.schemas().into_iter();
+        RelationshipHints {
+            schemas: schemas
+                .map(|schema| (schema.clone(), OnceLock::new()))
+                .collect(),
+        }
+    }
+}
+
 impl Catalog {
+    /// The hint for a relationship that does not exist, `Perhaps you meant 'films' instead of
+    /// 'film'.`: about the parent if no relationship starts there, else about the child. There is
+    /// none if both names are right, for then the request is wrong about how they are related.
+    pub fn relationship_hint(&self, parent: &str, child: &str, schema: &str) -> Option<String> {
+        let parent_name = QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(parent));
+        let (found, wrong) = match self.relationships.list(&parent_name, schema) {
+            Some(relationships) => (nearest_child(relationships, child)?, child),
+            None => (self.nearest_parent(parent, schema)?.to_owned(), parent),
+        };
+        Some(format!("Perhaps you meant '{found}' instead of '{wrong}'."))
+    }
+
+    fn nearest_parent(&self, parent: &str, schema: &str) -> Option<&str> {
+        let index = self.relationship_hints.schemas.get(schema)?;
+        let parents = index.get_or_init(|| {
+            let tables = self.relationships.tables(schema);
+            FuzzySet::new(tables.map(|table| table.name.as_str()))
+        });
+        parents.get_one(parent, RELATIONSHIP_SCORE_MIN)
+    }
+
     /// The hint for a table that is not in the schema: `Perhaps you meant the table 'api.films'`.
     pub fn table_hint(&self, schema: &str, name: &str) -> Option<String> {
         let index = self.table_hints.schemas.get(schema)?;
@@ -55,6 +99,15 @@ impl Catalog {
         });
         in_schema.map(|name| name.name.as_str())
     }
+}
+
+/// The foreign table whose name is near, but not the same.
+fn nearest_child(relationships: &[Relationship], child: &str) -> Option<String> {
+    let tables = relationships.iter().map(Relationship::foreign_table);
+    let children = FuzzySet::new(tables.map(|table| table.name.as_str()));
+    let matches = children.get(child, RELATIONSHIP_SCORE_MIN);
+    let near = matches.iter().find(|found| found.score < 1.0)?;
+    Some(near.name.to_owned())
 }
 
 #[cfg(test)]

@@ -7,15 +7,34 @@
 //! Time zones are not read: `pg_timezone_names` opens a thousand files (0.1 to 0.3 s), and
 //! PostgreSQL refuses a wrong `Prefer: timezone` by itself, with the error that clients know.
 
-use super::section::{self, ExposedSchemas};
+use super::section::{self, SchemaNames};
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
-/// The batch that loads the catalog of the schemas in `db-schemas`; its last statement answers
-/// with one row of one column, the document for [`decode`](super::decode()).
+/// Where the catalog comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// `db-schemas`: the exposed schemas.
+    pub schemas: &'a [Ident],
+    /// `db-extra-search-path`: views in these schemas may stand between exposed views and tables.
+    pub extra_search_path: &'a [Ident],
+}
+
+impl<'a> From<&'a [Ident]> for Scope<'a> {
+    /// These exposed schemas, without an extra search path.
+    fn from(schemas: &'a [Ident]) -> Scope<'a> {
+        Scope {
+            schemas,
+            extra_search_path: &[],
+        }
+    }
+}
+
+/// The batch that loads the catalog; its last statement answers with one row of one column, the
+/// document for [`decode`](super::decode()).
 ///
-/// It fails with PostgreSQL's `schema "…" does not exist` when one of them is missing.
-pub fn statements(schemas: &[Ident]) -> Vec<Statement> {
-    vec![without_jit(), statement(schemas)]
+/// It fails with PostgreSQL's `schema "…" does not exist` when one of the schemas is missing.
+pub fn statements<'a>(scope: impl Into<Scope<'a>>) -> Vec<Statement> {
+    vec![without_jit(), statement(scope.into())]
 }
 
 /// Compiling the query costs more than it gains: 640 instead of 430 ms for 5,000 tables.
@@ -25,15 +44,30 @@ fn without_jit() -> Statement {
     out.finish()
 }
 
-fn statement(schemas: &[Ident]) -> Statement {
-    let exposed = ExposedSchemas::new(schemas);
+fn statement(scope: Scope<'_>) -> Statement {
+    let exposed = SchemaNames::new(scope.schemas);
+    let search_path = SchemaNames::new(scope.extra_search_path);
     let mut out = SqlBuf::new();
     sql!(out, "SELECT pg_catalog.json_build_object('server', (");
     section::server::write_rows(&mut out);
+    sql!(out, "), 'schemas', (");
+    section::schemas::write_rows(&mut out, &exposed);
     sql!(out, "), 'tables', (");
     section::tables::write_rows(&mut out, &exposed);
     sql!(out, "), 'columns', (");
     section::columns::write_rows(&mut out, &exposed);
+    sql!(out, "), 'views', (");
+    section::views::write_rows(&mut out, &exposed, &search_path);
+    sql!(out, "), 'primary_keys', (");
+    section::primary_keys::write_rows(&mut out);
+    sql!(out, "), 'foreign_keys', (");
+    section::foreign_keys::write_rows(&mut out);
+    sql!(out, "), 'computed_relationships', (");
+    section::computed_relationships::write_rows(&mut out, &exposed);
+    sql!(out, "), 'representations', (");
+    section::representations::write_rows(&mut out);
+    sql!(out, "), 'media_handlers', (");
+    section::media_handlers::write_rows(&mut out, &exposed);
     sql!(out, "))::text FROM ");
     write_empty_search_path(&mut out);
     out.finish()
@@ -58,11 +92,18 @@ mod tests {
     #[test]
     fn schemas_are_values_and_never_text() {
         let schemas = ["test", r#"SPECIAL "@/\#~_-"#].map(Ident::before_nul);
-        let statement = statement(&schemas);
-        let other = super::statement(&[Ident::before_nul("other")]);
+        let extra_search_path = [Ident::before_nul("public")];
+        let statement = statement(Scope {
+            schemas: &schemas,
+            extra_search_path: &extra_search_path,
+        });
+        let other = [Ident::before_nul("other")];
+        let other = super::statement(other.as_slice().into());
         assert_eq!(statement.text, other.text);
-        let expected: &[u8] = br#"{"\"test\"","\"SPECIAL \"\"@/\\#~_-\""}"#;
+        let exposed: &[u8] = br#"{"\"test\"","\"SPECIAL \"\"@/\\#~_-\""}"#;
+        let search_path: &[u8] = br#"{"\"public\""}"#;
         assert!(!statement.params.is_empty());
-        assert!(statement.params.iter().all(|value| value == Some(expected)));
+        let mut values = statement.params.iter();
+        assert!(values.all(|value| value == Some(exposed) || value == Some(search_path)));
     }
 }

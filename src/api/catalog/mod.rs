@@ -5,17 +5,31 @@
 //! all cores; a reload makes a new one.
 
 mod decode;
+mod detect;
 mod fuzzy;
 mod hint;
+mod lineage;
 mod load;
+mod media_handler;
+mod node_tree;
+mod primary_key;
+mod relationship;
+mod representation;
 mod section;
 
 pub use decode::{DecodeError, decode};
 pub use fuzzy::{FuzzyMatch, FuzzySet};
-pub use load::statements;
+pub use load::{Scope, statements};
+pub use media_handler::MediaHandler;
+pub use relationship::{
+    Cardinality, ComputedRelationship, DetectedRelationship, Junction, Relationship,
+};
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
-use hint::TableHints;
+use hint::{RelationshipHints, TableHints};
+use media_handler::MediaHandlers;
+use relationship::Relationships;
+use representation::Representations;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -26,8 +40,16 @@ pub struct Catalog {
     pub tables: HashMap<QualifiedName, Table>,
     /// The server that answered.
     pub pg_version: PgVersion,
+    /// How tables lead to each other.
+    relationships: Relationships,
+    /// How domains are written and read.
+    representations: Representations,
+    /// What makes other documents than PostgREST's own.
+    media_handlers: MediaHandlers,
     /// Where hints about missing tables come from.
     table_hints: TableHints,
+    /// Where hints about missing relationships come from.
+    relationship_hints: RelationshipHints,
 }
 
 /// The version of a PostgreSQL server.
@@ -46,6 +68,12 @@ pub struct PgVersion {
 pub struct Summary {
     /// Tables and views.
     pub relations: usize,
+    /// Tables and views with relationships, once for each schema that those lead to.
+    pub relationships: usize,
+    /// Casts of domains.
+    pub representations: usize,
+    /// Media types with a handler, for each relation or function that has its own.
+    pub media_handlers: usize,
 }
 
 /// A table or view.
@@ -59,7 +87,7 @@ pub struct Table {
     pub kind: TableKind,
     /// What can be written to it (through triggers or rules, too).
     pub writable: Writable,
-    /// The columns of the primary key; for a view, those that stand for its base table's.
+    /// The columns of the primary key; for a view, those that stand for its base tables' keys.
     pub primary_key: Vec<Ident>,
     /// The columns in their order.
     pub columns: Vec<Column>,
@@ -109,7 +137,7 @@ pub struct Column {
 }
 
 impl Catalog {
-    /// A catalog of these tables.
+    /// A catalog of these tables, and nothing else.
     pub fn new(pg_version: PgVersion, tables: impl IntoIterator<Item = Table>) -> Catalog {
         let named = tables.into_iter().map(|table| (table.name.clone(), table));
         let tables: HashMap<QualifiedName, Table> = named.collect();
@@ -117,6 +145,7 @@ impl Catalog {
             table_hints: TableHints::new(tables.keys()),
             tables,
             pg_version,
+            ..Catalog::default()
         }
     }
 
@@ -124,6 +153,9 @@ impl Catalog {
     pub fn summary(&self) -> Summary {
         Summary {
             relations: self.tables.len(),
+            relationships: self.relationships.len(),
+            representations: self.representations.len(),
+            media_handlers: self.media_handlers.len_with_built_in(),
         }
     }
 
@@ -158,6 +190,13 @@ impl Table {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} Relations", self.relations)
+        write!(
+            f,
+            "{} Relations, {} Relationships, {} Domain Representations, {} Media Type Handlers",
+            self.relations, self.relationships, self.representations, self.media_handlers
+        )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,9 @@ impl<'a> PlannedField<'a> {
         let data_type = table
             .column(field.name.as_str())
             .map(|c| c.data_type.as_str());
-        let to_tsvector = (data_type != Some("tsvector")).then_some(TextSearch(configuration));
+        // A computed field is not in the catalog; what it is, PostgreSQL finds out.
+        let is_other = data_type.is_some_and(|data_type| data_type != "tsvector");
+        let to_tsvector = is_other.then_some(TextSearch(configuration));
         PlannedField {
             to_tsvector,
             ..PlannedField::plan(table, field)

@@ -453,8 +453,10 @@ pub const KEYS: &[Key] = &[
     boolean!(
         "server-pin-cores",
         server_pin_cores,
-        "Pin the threads of a core to its CPU, so that their data stays in its caches. Switch \
-         it off where a container may use a share of all CPUs but not whole ones."
+        "Pin the threads of a core to its CPU, so that their data stays in its caches. With \
+         PostgreSQL on the same machine they are never pinned: its processes would crowd one CPU \
+         while the other idles. Switch it off where a container may use a share of all CPUs but \
+         not whole ones."
     )
     .own(),
     integer(

@@ -30,6 +30,15 @@ pub(super) enum Place {
 }
 
 impl Endpoint {
+    /// Whether the server runs on this machine, as far as can be told without looking it up.
+    pub(super) fn is_local(&self) -> bool {
+        match &self.place {
+            Place::Directory(_) => true,
+            Place::Numeric(address) => address.is_loopback(),
+            Place::Name => self.name.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
     /// The host that the password file has a line for.
     pub(super) fn password_file_host(&self, default_directory: &str) -> String {
         match &self.place {

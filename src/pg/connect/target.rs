@@ -132,6 +132,12 @@ impl Target {
         self
     }
 
+    /// Whether PostgreSQL shares this machine's CPUs with us: all hosts are Unix sockets or
+    /// loopback addresses.
+    pub fn is_local(&self) -> bool {
+        self.endpoints.iter().all(Endpoint::is_local)
+    }
+
     /// The user to log in as.
     pub fn user(&self) -> &str {
         &self.user

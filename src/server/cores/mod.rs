@@ -25,6 +25,7 @@ use corerest_pg::{Lease, Pool, is_out_of_connections};
 use corerest_wire::http;
 use parking::Parking;
 use placement::{Share, emptiest};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -50,12 +51,23 @@ enum Event {
     Client(Token),
     /// A new client waits.
     Listener,
-    /// Another core has parked a request, or the server is stopping.
+    /// Events are queued, another core has parked a request, or the server is stopping.
     Bell,
     /// Deadlines are due.
     Alarm,
     /// Nothing, for as long as the thread wanted to wait.
     Nothing,
+}
+
+impl Event {
+    fn of_token(token: u64) -> Event {
+        match token {
+            LISTENER => Event::Listener,
+            BELL => Event::Bell,
+            ALARM => Event::Alarm,
+            number => Event::Client(Token::from_event(number)),
+        }
+    }
 }
 
 /// The deadlines of clients, from the `server-*-timeout` keys.
@@ -97,6 +109,10 @@ pub(crate) struct Core {
     poll: Poll,
     bell: Bell,
     alarm: Alarm,
+    /// What has happened and no thread has begun to deal with.
+    events: Mutex<VecDeque<Event>>,
+    /// How many threads wait for something to happen.
+    idle_threads: AtomicUsize,
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
     /// How many requests were answered, or parked. Only whether it changes matters.
@@ -339,6 +355,8 @@ impl Core {
             poll,
             bell,
             alarm,
+            events: Mutex::new(VecDeque::new()),
+            idle_threads: AtomicUsize::new(0),
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
@@ -346,15 +364,47 @@ impl Core {
         })
     }
 
-    fn wait(&self, at_most: Option<Duration>) -> Event {
-        // The only errors are those of a wrong call: the descriptor is valid while we live.
-        match self.poll.wait(at_most).expect("the epoll instance is open") {
-            None => Event::Nothing,
-            Some(LISTENER) => Event::Listener,
-            Some(BELL) => Event::Bell,
-            Some(ALARM) => Event::Alarm,
-            Some(number) => Event::Client(Token::from_event(number)),
+    /// The next thing to be done on this core.
+    ///
+    /// What has happened waits in one queue for all threads, so that clients have their turn in
+    /// order, and none waits behind a thread that blocks.
+    fn next_event(&self, at_most: Option<Duration>) -> Event {
+        if let Some(event) = self.queued_event() {
+            return event;
         }
+        // Whoever queues events looks for idle threads after that, and whoever gets idle looks
+        // for events after that: one of the two sees the other.
+        self.idle_threads.fetch_add(1, Ordering::SeqCst);
+        let event = self.queued_event().unwrap_or_else(|| self.wait(at_most));
+        self.idle_threads.fetch_sub(1, Ordering::SeqCst);
+        event
+    }
+
+    fn queued_event(&self) -> Option<Event> {
+        lock(&self.events).pop_front()
+    }
+
+    /// Waits for something to happen; what is more than one thread can do is queued.
+    fn wait(&self, at_most: Option<Duration>) -> Event {
+        let mut first = None;
+        let mut others = VecDeque::new();
+        let waited = self.poll.wait(at_most, |token| {
+            let event = Event::of_token(token);
+            match first {
+                None => first = Some(event),
+                Some(_) => others.push_back(event),
+            }
+        });
+        // The only errors are those of a wrong call: the descriptor is valid while we live.
+        waited.expect("the epoll instance is open");
+        if !others.is_empty() {
+            lock(&self.events).append(&mut others);
+            // This thread counts itself.
+            if self.idle_threads.load(Ordering::SeqCst) > 1 {
+                self.bell.ring();
+            }
+        }
+        first.unwrap_or(Event::Nothing)
     }
 
     fn take(&self, token: Token) -> Option<Box<Client>> {

@@ -104,7 +104,7 @@ impl Worker {
                 Parked::None => stopping_tick,
                 Parked::Served => Some(Duration::ZERO),
             };
-            match self.core().wait(at_most) {
+            match self.core().next_event(at_most) {
                 Event::Client(token) => {
                     if let Some(client) = self.core().take(token) {
                         self.serve(client, Readable::Maybe);

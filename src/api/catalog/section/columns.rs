@@ -8,7 +8,7 @@
 //!   the `nextval` of its sequence if values may be given (`BY DEFAULT`), none if not (`ALWAYS`).
 //! - A domain's greatest length is that of the type directly below it.
 
-use super::{ExposedSchemas, RelationOid};
+use super::{Position, RelationOid, SchemaNames};
 use crate::catalog::Column;
 use crate::catalog::decode::{DecodeError, ident, printed};
 use corerest_sql::{SqlBuf, sql};
@@ -18,7 +18,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub(in crate::catalog) struct ColumnRow<'a> {
     pub(in crate::catalog) relation: RelationOid,
-    pub(in crate::catalog) position: i32,
+    pub(in crate::catalog) position: Position,
     name: &'a str,
     description: Option<&'a str>,
     nullable: bool,
@@ -30,7 +30,7 @@ pub(in crate::catalog) struct ColumnRow<'a> {
 }
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &ExposedSchemas) {
+pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
     sql!(
         out,
         "

@@ -5,27 +5,38 @@
 //! of its query, so the two are read side by side.
 
 pub(super) mod columns;
+pub(super) mod computed_relationships;
+pub(super) mod foreign_keys;
+pub(super) mod media_handlers;
+pub(super) mod primary_keys;
+pub(super) mod representations;
+pub(super) mod schemas;
 pub(super) mod server;
 pub(super) mod tables;
+pub(super) mod views;
 
 use corerest_sql::{Ident, SqlBuf, sql};
 use serde::Deserialize;
 
 /// The number by which PostgreSQL's catalogs know a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-pub(super) struct RelationOid(u32);
+pub(super) struct RelationOid(pub(super) u32);
 
-/// The schemas in `db-schemas`, as the value of a parameter.
-pub(super) struct ExposedSchemas {
+/// Where a column stands in its relation: `attnum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub(super) struct Position(pub(super) i32);
+
+/// The schemas in a setting such as `db-schemas`, as the value of a parameter.
+pub(super) struct SchemaNames {
     array: String,
 }
 
-impl ExposedSchemas {
+impl SchemaNames {
     /// Writes the array literal of quoted names. They are quoted twice: `regnamespace` reads
     /// identifiers, which fold to lower case without quotes, and the array wants its own.
-    pub(super) fn new(schemas: &[Ident]) -> ExposedSchemas {
+    pub(super) fn new(schemas: &[Ident]) -> SchemaNames {
         let elements: Vec<String> = schemas.iter().map(array_element).collect();
-        ExposedSchemas {
+        SchemaNames {
             array: format!("{{{}}}", elements.join(",")),
         }
     }

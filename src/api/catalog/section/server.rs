@@ -1,4 +1,5 @@
-//! The section about the server itself.
+//! The section about the server itself: its version, which decides whether we can work with it
+//! at all, and which the log tells.
 
 use crate::catalog::PgVersion;
 use corerest_sql::{SqlBuf, sql};

@@ -4,7 +4,7 @@
 //! never those of `pg_catalog` and `information_schema`; only a view or a foreign table is asked
 //! which writes it takes, a materialized view takes none.
 
-use super::{ExposedSchemas, RelationOid};
+use super::{Position, RelationOid, SchemaNames};
 use crate::catalog::{TableKind, Writable};
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(in crate::catalog) struct TableRow<'a> {
     /// A bit for each command, at its place in PostgreSQL's `enum CmdType`.
     writable_commands: u32,
     /// The positions of the key's columns.
-    pub(in crate::catalog) primary_key: Option<Vec<i32>>,
+    pub(in crate::catalog) primary_key: Option<Vec<Position>>,
 }
 
 const UPDATE: u32 = 1 << 2;
@@ -31,7 +31,7 @@ const DELETE: u32 = 1 << 4;
 ///
 /// `pg_relation_is_updatable` opens the view, which is most of the time that this query takes,
 /// so it is called once and not once for each command.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &ExposedSchemas) {
+pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
     sql!(
         out,
         "

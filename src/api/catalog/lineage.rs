@@ -1,0 +1,130 @@
+//! Which columns of the exposed views show which columns of tables, through chains of views.
+//!
+//! The keys of a table hold for a view as far as it shows their columns; whoever knows a key, be
+//! it primary or foreign, asks here for the views that show it, and under which names.
+
+use super::node_tree::{Shown, shown_columns};
+use super::section::views::ViewRow;
+use super::section::{Position, RelationOid};
+use corerest_sql::{Ident, QualifiedName};
+use std::collections::{HashMap, HashSet};
+
+/// An exposed view, with the names of its columns.
+pub(super) struct ExposedView<'a> {
+    pub(super) oid: RelationOid,
+    pub(super) name: &'a QualifiedName,
+    /// In their order.
+    pub(super) columns: Vec<(Position, &'a Ident)>,
+}
+
+/// For each table the views that show columns of it.
+#[derive(Default)]
+pub(super) struct Lineage<'a> {
+    by_table: HashMap<RelationOid, Vec<Showing<'a>>>,
+}
+
+/// A view, with the columns that it shows of one table.
+pub(super) struct Showing<'a> {
+    pub(super) view: &'a QualifiedName,
+    /// For each column of the table those of the view, in the view's order: the same may be
+    /// shown twice.
+    columns: HashMap<Position, Vec<&'a Ident>>,
+}
+
+/// A column of a relation.
+type ColumnPlace = (RelationOid, Position);
+
+impl<'a> Lineage<'a> {
+    /// Follows each column of the views to its table, through the definitions.
+    pub(super) fn new(definitions: &[ViewRow<'_>], views: &[ExposedView<'a>]) -> Lineage<'a> {
+        let origins = origins(definitions);
+        let mut lineage = Lineage::default();
+        for view in views {
+            let mut by_table: HashMap<RelationOid, Showing<'a>> = HashMap::new();
+            for &(position, name) in &view.columns {
+                let Some((table, column)) = root(&origins, (view.oid, position)) else {
+                    continue;
+                };
+                let showing = by_table.entry(table).or_insert_with(|| Showing {
+                    view: view.name,
+                    columns: HashMap::new(),
+                });
+                showing.columns.entry(column).or_default().push(name);
+            }
+            for (table, showing) in by_table {
+                lineage.by_table.entry(table).or_default().push(showing);
+            }
+        }
+        lineage
+    }
+
+    /// The views that show something of the table.
+    pub(super) fn views_of(&self, table: RelationOid) -> &[Showing<'a>] {
+        self.by_table
+            .get(&table)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+impl<'a> Showing<'a> {
+    /// The columns of the view that show the key, each by its first; `None` if one is not shown.
+    pub(super) fn first(&self, key: &[Position]) -> Option<Vec<&'a Ident>> {
+        let names = key.iter().map(|column| {
+            let names = self.columns.get(column)?;
+            names.first().copied()
+        });
+        names.collect()
+    }
+
+    /// Every choice of columns of the view that show the key; none if one is not shown.
+    ///
+    /// Parity: a foreign key whose column a view shows twice gives two relationships.
+    pub(super) fn choices(&self, key: &[Position]) -> Vec<Vec<&'a Ident>> {
+        let mut choices = vec![Vec::with_capacity(key.len())];
+        for column in key {
+            let Some(names) = self.columns.get(column) else {
+                return Vec::new();
+            };
+            let longer = choices.iter().flat_map(|choice| {
+                names.iter().map(move |name| {
+                    let mut longer = choice.clone();
+                    longer.push(*name);
+                    longer
+                })
+            });
+            choices = longer.collect();
+        }
+        choices
+    }
+}
+
+/// Where each column of the views comes from, one step down.
+fn origins(definitions: &[ViewRow<'_>]) -> HashMap<ColumnPlace, ColumnPlace> {
+    let mut origins = HashMap::new();
+    for row in definitions {
+        for Shown {
+            position,
+            origin,
+            origin_position,
+        } in shown_columns(row.definition)
+        {
+            origins.insert((row.view, position), (origin, origin_position));
+        }
+    }
+    origins
+}
+
+/// Follows a column down to the relation that is no known view, and `None` if it is computed
+/// on the way, or if the views go in a circle, as `CREATE OR REPLACE VIEW` lets them.
+fn root(origins: &HashMap<ColumnPlace, ColumnPlace>, column: ColumnPlace) -> Option<ColumnPlace> {
+    let mut seen = HashSet::new();
+    let mut at = *origins.get(&column)?;
+    while let Some(&below) = origins.get(&at) {
+        if !seen.insert(at) {
+            return None;
+        }
+        at = below;
+    }
+    Some(at)
+}

@@ -1,0 +1,82 @@
+//! Media type handlers: functions that turn rows, or what a function returned, into a document.
+//!
+//! PostgREST's own handlers are not in here: a custom one comes before them.
+
+use super::Catalog;
+use corerest_sql::QualifiedName;
+use std::collections::HashMap;
+
+/// A handler that the database defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaHandler {
+    /// An aggregate over rows; or a domain, called like a cast on what a function returns.
+    pub function: QualifiedName,
+    /// The relation whose rows it takes, or the function whose value; `None` is any row.
+    pub target: Option<QualifiedName>,
+    /// What is sent as `Content-Type`, as the domain is named; `application/octet-stream` for
+    /// the handler of `*/*`.
+    pub media_type: String,
+}
+
+/// The media types that PostgREST handles by itself, for any row.
+const BUILT_IN: [&str; 4] = [
+    "*/*",
+    "application/geo+json",
+    "application/json",
+    "text/csv",
+];
+
+/// The handlers, as negotiation looks for them.
+#[derive(Debug, Default)]
+pub(super) struct MediaHandlers {
+    by_target: HashMap<QualifiedName, HashMap<String, MediaHandler>>,
+    of_any: HashMap<String, MediaHandler>,
+}
+
+impl MediaHandlers {
+    /// Adds a handler for the domain of that name; it replaces one for the same.
+    pub(super) fn insert(&mut self, domain: &str, handler: MediaHandler) {
+        let handlers = match &handler.target {
+            Some(target) => self.by_target.entry(target.clone()).or_default(),
+            None => &mut self.of_any,
+        };
+        handlers.insert(accepted(domain), handler);
+    }
+
+    /// How many there are, with PostgREST's own that are not overridden.
+    pub(super) fn len_with_built_in(&self) -> usize {
+        let built_in = BUILT_IN.iter();
+        let custom: usize = self.by_target.values().map(HashMap::len).sum();
+        let own = built_in.filter(|&&name| !self.of_any.contains_key(name));
+        custom + self.of_any.len() + own.count()
+    }
+}
+
+impl Catalog {
+    /// The handler for a relation's rows or a function's value (`None`: for any row) and exactly
+    /// that media type, in lower case; `*/*` finds one for everything.
+    pub fn media_handler(
+        &self,
+        target: Option<&QualifiedName>,
+        media_type: &str,
+    ) -> Option<&MediaHandler> {
+        let handlers = match target {
+            Some(target) => self.media_handlers.by_target.get(target)?,
+            None => &self.media_handlers.of_any,
+        };
+        handlers.get(media_type)
+    }
+}
+
+/// The media type that a request must accept.
+///
+/// Parity: an array whose nulls are not stripped is plain JSON, even as a domain.
+fn accepted(domain: &str) -> String {
+    let name = domain.to_ascii_lowercase();
+    match name.as_str() {
+        "application/vnd.pgrst.array" | "application/vnd.pgrst.array+json" => {
+            "application/json".to_owned()
+        }
+        _ => name,
+    }
+}

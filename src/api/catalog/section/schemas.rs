@@ -1,0 +1,18 @@
+//! The section of the exposed schemas: those in `db-schemas`. Relationships reach into all
+//! schemas, and those that lead to another one are sorted out by it.
+
+use super::SchemaNames;
+use corerest_sql::{SqlBuf, sql};
+
+/// Appends the query for the names, an array.
+pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
+    sql!(
+        out,
+        "
+SELECT COALESCE(pg_catalog.json_agg(namespace.nspname), '[]')
+  FROM pg_catalog.pg_namespace AS namespace
+ WHERE namespace.oid = ANY ("
+    );
+    exposed.write_oids(out);
+    sql!(out, ")\n");
+}

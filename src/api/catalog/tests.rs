@@ -1,0 +1,572 @@
+//! Tests of what a catalog knows beyond tables and columns, from documents as PostgreSQL answers.
+//!
+//! A relation is known by a letter in most of them: `a` and `b` are tables, `v` and `w` views.
+
+use super::*;
+
+/// The parts of a document, each a list of rows.
+#[derive(Default)]
+struct Document {
+    tables: Vec<String>,
+    columns: Vec<String>,
+    views: Vec<String>,
+    primary_keys: Vec<String>,
+    foreign_keys: Vec<String>,
+    computed: Vec<String>,
+    representations: Vec<String>,
+    media_handlers: Vec<String>,
+}
+
+impl Document {
+    /// A table with these columns, whose positions are counted from 1.
+    fn table(self, oid: u32, name: &str, columns: &[&str]) -> Document {
+        self.relation(oid, name, false, columns)
+    }
+
+    /// A view; a column `shown=7.2` shows column 2 of relation 7.
+    fn view(mut self, oid: u32, name: &str, columns: &[&str]) -> Document {
+        let mut targets = String::new();
+        let mut names = Vec::new();
+        for (column, number) in columns.iter().zip(1..) {
+            let (name, origin) = column.split_once('=').unwrap_or((column, "0.0"));
+            let (table, position) = origin.split_once('.').unwrap();
+            names.push(name);
+            targets += &format!(
+                "{{TARGETENTRY :expr {{VAR :varno 1}} :resno {number} :resname x \
+                 :ressortgroupref 0 :resorigtbl {table} :resorigcol {position} :resjunk false}}"
+            );
+        }
+        let tree = format!("({{QUERY :commandType 1 :targetList ({targets}) :override 0}})");
+        self.views
+            .push(format!(r#"{{"view": {oid}, "definition": "{tree}"}}"#));
+        self.relation(oid, name, true, &names)
+    }
+
+    fn relation(mut self, oid: u32, name: &str, is_view: bool, columns: &[&str]) -> Document {
+        let (schema, name) = split(name);
+        self.tables.push(format!(
+            r#"{{"oid": {oid}, "schema": "{schema}", "name": "{name}", "description": null,
+                "is_view": {is_view}, "writable_commands": 0, "primary_key": null}}"#
+        ));
+        for (column, position) in columns.iter().zip(1..) {
+            self.columns.push(format!(
+                r#"{{"relation": {oid}, "position": {position}, "name": "{column}",
+                    "description": null, "nullable": true, "data_type": "integer",
+                    "nominal_type": "integer", "max_length": null, "default": null,
+                    "enum_labels": null}}"#
+            ));
+        }
+        self
+    }
+
+    fn primary_key(mut self, oid: u32, name: &str, positions: &[i32]) -> Document {
+        let (schema, name) = split(name);
+        self.primary_keys.push(format!(
+            r#"{{"table": {oid}, "table_schema": "{schema}", "table_name": "{name}",
+                "is_partition": false, "columns": {positions:?}}}"#
+        ));
+        self
+    }
+
+    /// A foreign key from `(oid, name)` to another; its columns as `x.2=y.1`.
+    fn foreign_key(self, name: &str, ends: [(u32, &str); 2], columns: &[&str]) -> Document {
+        self.constraint(name, ends, columns, false)
+    }
+
+    fn unique_foreign_key(self, name: &str, ends: [(u32, &str); 2], columns: &[&str]) -> Document {
+        self.constraint(name, ends, columns, true)
+    }
+
+    fn constraint(
+        mut self,
+        name: &str,
+        [(table, table_name), (foreign, foreign_name)]: [(u32, &str); 2],
+        columns: &[&str],
+        is_unique: bool,
+    ) -> Document {
+        let (table_schema, table_name) = split(table_name);
+        let (foreign_schema, foreign_name) = split(foreign_name);
+        let columns: Vec<String> = columns.iter().map(|pair| key_column(pair)).collect();
+        let columns = columns.join(", ");
+        self.foreign_keys.push(format!(
+            r#"{{"name": "{name}", "table": {table}, "table_schema": "{table_schema}",
+                "table_name": "{table_name}", "foreign_table": {foreign},
+                "foreign_schema": "{foreign_schema}", "foreign_name": "{foreign_name}",
+                "is_unique": {is_unique}, "columns": [{columns}]}}"#
+        ));
+        self
+    }
+
+    fn computed(mut self, function: &str, table: &str, foreign_table: &str) -> Document {
+        let (function_schema, function_name) = split(function);
+        let (table_schema, table_name) = split(table);
+        let (foreign_schema, foreign_name) = split(foreign_table);
+        self.computed.push(format!(
+            r#"{{"function_schema": "{function_schema}", "function_name": "{function_name}",
+                "table_schema": "{table_schema}", "table_name": "{table_name}",
+                "foreign_schema": "{foreign_schema}", "foreign_name": "{foreign_name}",
+                "to_one": true}}"#
+        ));
+        self
+    }
+
+    fn representation(mut self, source: &str, target: &str, function: &str) -> Document {
+        self.representations.push(format!(
+            r#"{{"source": "{source}", "target": "{target}", "function": "{function}"}}"#
+        ));
+        self
+    }
+
+    fn media_handler(mut self, handler: &str, target: &str, media_type: &str) -> Document {
+        let (handler_schema, handler_name) = split(handler);
+        let (target_schema, target_name) = split(target);
+        self.media_handlers.push(format!(
+            r#"{{"handler_schema": "{handler_schema}", "handler_name": "{handler_name}",
+                "target_schema": "{target_schema}", "target_name": "{target_name}",
+                "media_type": "{media_type}"}}"#
+        ));
+        self
+    }
+
+    fn text(&self) -> String {
+        let sections = [
+            ("tables", &self.tables),
+            ("columns", &self.columns),
+            ("views", &self.views),
+            ("primary_keys", &self.primary_keys),
+            ("foreign_keys", &self.foreign_keys),
+            ("computed_relationships", &self.computed),
+            ("representations", &self.representations),
+            ("media_handlers", &self.media_handlers),
+        ];
+        let sections = sections.map(|(name, rows)| format!(r#""{name}": [{}]"#, rows.join(", ")));
+        let server = r#""server": {"version_number": 150018, "version": "", "full_version": ""}"#;
+        let sections = sections.join(", ");
+        format!(r#"{{{server}, "schemas": ["api"], {sections}}}"#)
+    }
+
+    #[track_caller]
+    fn catalog(&self) -> Catalog {
+        decode(&mut self.text().into_bytes()).unwrap()
+    }
+}
+
+/// The schema is `api` if none is given.
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('.').unwrap_or(("api", name))
+}
+
+fn qualified(name: &str) -> QualifiedName {
+    let (schema, name) = split(name);
+    QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(name))
+}
+
+fn key_column(pair: &str) -> String {
+    let (own, foreign) = pair.split_once('=').unwrap();
+    let (name, position) = own.split_once('.').unwrap();
+    let (foreign_name, foreign_position) = foreign.split_once('.').unwrap();
+    format!(
+        r#"{{"position": {position}, "name": "{name}",
+            "foreign_position": {foreign_position}, "foreign_name": "{foreign_name}"}}"#
+    )
+}
+
+/// `b many-to-one k(x=id)`, and so on.
+fn shown(relationship: &Relationship) -> String {
+    let target = relationship.foreign_table();
+    let own = if relationship.is_self() { " self" } else { "" };
+    let detected = match relationship {
+        Relationship::Detected(detected) => detected,
+        Relationship::Computed(computed) => {
+            return format!("{}() {}{own}", computed.function, target.name);
+        }
+    };
+    let cardinality = match &detected.cardinality {
+        Cardinality::OneToMany {
+            constraint,
+            columns,
+        } => format!("one-to-many {constraint}({})", pairs(columns)),
+        Cardinality::ManyToOne {
+            constraint,
+            columns,
+        } => format!("many-to-one {constraint}({})", pairs(columns)),
+        Cardinality::OneToOne {
+            constraint,
+            columns,
+            is_parent,
+        } => {
+            let parent = if *is_parent { " parent" } else { "" };
+            format!("one-to-one{parent} {constraint}({})", pairs(columns))
+        }
+        Cardinality::ManyToMany(junction) => format!(
+            "many-to-many {} {}({}) {}({})",
+            junction.table.name,
+            junction.constraint_source,
+            pairs(&junction.source_columns),
+            junction.constraint_target,
+            pairs(&junction.target_columns)
+        ),
+    };
+    let view = |is_view: bool| if is_view { "*" } else { "" };
+    let (from, to) = (
+        view(detected.table_is_view),
+        view(detected.foreign_table_is_view),
+    );
+    format!("{from}{}{to} {cardinality}{own}", target.name)
+}
+
+fn pairs(columns: &[(Ident, Ident)]) -> String {
+    let pairs = columns
+        .iter()
+        .map(|(own, foreign)| format!("{own}={foreign}"));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+#[track_caller]
+fn check(document: &Document, table: &str, expected: &[&str]) {
+    let catalog = document.catalog();
+    let found = catalog.relationships_of(&qualified(table), &Ident::before_nul("api"));
+    let found: Vec<String> = found.iter().map(shown).collect();
+    assert_eq!(found, expected, "{table}");
+}
+
+/// Two tables, of which `b` has a foreign key to `a`.
+fn two_tables() -> Document {
+    Document::default()
+        .table(1, "a", &["id"])
+        .table(2, "b", &["id", "a_id"])
+        .primary_key(1, "a", &[1])
+        .primary_key(2, "b", &[1])
+        .foreign_key("k", [(2, "b"), (1, "a")], &["a_id.2=id.1"])
+}
+
+#[test]
+fn a_foreign_key_leads_both_ways() {
+    check(&two_tables(), "b", &["a many-to-one k(a_id=id)"]);
+    check(&two_tables(), "a", &["b one-to-many k(id=a_id)"]);
+    check(&two_tables(), "missing", &[]);
+}
+
+#[test]
+fn a_unique_foreign_key_is_one_to_one() {
+    let document = Document::default()
+        .table(1, "a", &["id"])
+        .table(2, "b", &["id"])
+        .unique_foreign_key("k", [(2, "b"), (1, "a")], &["id.1=id.1"]);
+    check(&document, "b", &["a one-to-one k(id=id)"]);
+    check(&document, "a", &["b one-to-one parent k(id=id)"]);
+}
+
+#[test]
+fn composite_keys_keep_their_order() {
+    let document = Document::default()
+        .table(1, "a", &["x", "y"])
+        .table(2, "b", &["p", "q"])
+        .foreign_key("k", [(2, "b"), (1, "a")], &["q.2=x.1", "p.1=y.2"]);
+    check(&document, "b", &["a many-to-one k(q=x,p=y)"]);
+    check(&document, "a", &["b one-to-many k(x=q,y=p)"]);
+}
+
+#[test]
+fn a_table_can_lead_to_itself() {
+    let document = Document::default()
+        .table(1, "a", &["id", "up"])
+        .foreign_key("k", [(1, "a"), (1, "a")], &["up.2=id.1"])
+        .view(3, "v", &["id=1.1", "up=1.2"]);
+    let expected = [
+        "a one-to-many k(id=up) self",
+        "a many-to-one k(up=id) self",
+        "v* one-to-many k(id=up)",
+        "v* many-to-one k(up=id)",
+    ];
+    check(&document, "a", &expected);
+    let expected = [
+        "*a one-to-many k(id=up)",
+        "*a many-to-one k(up=id)",
+        "*v* one-to-many k(id=up) self",
+        "*v* many-to-one k(up=id) self",
+    ];
+    check(&document, "v", &expected);
+}
+
+/// `j` has keys to `a` and `b`, and a primary key of these columns.
+fn junction(primary_key: &[i32]) -> Document {
+    Document::default()
+        .table(1, "a", &["id"])
+        .table(2, "b", &["id"])
+        .table(3, "j", &["a_id", "b_id", "n"])
+        .primary_key(3, "j", primary_key)
+        .foreign_key("ka", [(3, "j"), (1, "a")], &["a_id.1=id.1"])
+        .foreign_key("kb", [(3, "j"), (2, "b")], &["b_id.2=id.1"])
+}
+
+#[test]
+fn a_junction_is_a_table_whose_primary_key_holds_both_foreign_keys() {
+    let through = "b many-to-many j ka(id=a_id) kb(id=b_id)";
+    let direct = "j one-to-many ka(id=a_id)";
+    check(&junction(&[1, 2]), "a", &[through, direct]);
+    check(&junction(&[3, 2, 1]), "a", &[through, direct]);
+    check(&junction(&[1]), "a", &[direct]);
+    check(&junction(&[1, 3]), "a", &[direct]);
+    let back = "a many-to-many j kb(id=b_id) ka(id=a_id)";
+    check(
+        &junction(&[1, 2]),
+        "b",
+        &[back, "j one-to-many kb(id=b_id)"],
+    );
+}
+
+#[test]
+fn a_junction_may_lead_back() {
+    let document = Document::default()
+        .table(1, "a", &["id"])
+        .table(3, "j", &["x", "y"])
+        .primary_key(3, "j", &[1, 2])
+        .foreign_key("kx", [(3, "j"), (1, "a")], &["x.1=id.1"])
+        .foreign_key("ky", [(3, "j"), (1, "a")], &["y.2=id.1"]);
+    let expected = [
+        "a many-to-many j kx(id=x) ky(id=y) self",
+        "a many-to-many j ky(id=y) kx(id=x) self",
+        "j one-to-many kx(id=x)",
+        "j one-to-many ky(id=y)",
+    ];
+    check(&document, "a", &expected);
+}
+
+#[test]
+fn a_view_of_a_junction_is_one_too() {
+    let document = junction(&[1, 2]).view(9, "v", &["l=3.1", "r=3.2"]);
+    let expected = [
+        "b many-to-many j ka(id=a_id) kb(id=b_id)",
+        "b many-to-many v ka(id=l) kb(id=r)",
+        "j one-to-many ka(id=a_id)",
+        "v* one-to-many ka(id=l)",
+    ];
+    check(&document, "a", &expected);
+}
+
+#[test]
+fn views_stand_for_the_tables_whose_keys_they_show() {
+    let document = two_tables()
+        .view(7, "v", &["key=2.1", "parent=2.2"])
+        .view(8, "w", &["up=1.1"])
+        .view(9, "x", &["id=2.1"]);
+    check(
+        &document,
+        "v",
+        &[
+            "*a many-to-one k(parent=id)",
+            "*w* many-to-one k(parent=up)",
+        ],
+    );
+    check(
+        &document,
+        "w",
+        &["*b one-to-many k(up=a_id)", "*v* one-to-many k(up=parent)"],
+    );
+    check(&document, "x", &[]);
+}
+
+#[test]
+fn a_column_shown_twice_gives_two_relationships() {
+    let document = two_tables().view(7, "v", &["x=2.2", "y=2.2"]);
+    check(
+        &document,
+        "v",
+        &["*a many-to-one k(x=id)", "*a many-to-one k(y=id)"],
+    );
+}
+
+#[test]
+fn chains_of_views_are_followed_and_circles_are_not() {
+    let document = two_tables()
+        .view(7, "v", &["one=8.1"])
+        .view(8, "hidden.h", &["two=9.1"])
+        .view(9, "w", &["three=2.2"]);
+    check(&document, "v", &["*a many-to-one k(one=id)"]);
+    let document = two_tables()
+        .view(7, "v", &["one=8.1"])
+        .view(8, "w", &["two=7.1"])
+        .view(9, "x", &["three=9.1"]);
+    for view in ["v", "w", "x"] {
+        check(&document, view, &[]);
+    }
+}
+
+#[test]
+fn what_is_not_exposed_is_left_out() {
+    let document = Document::default()
+        .table(2, "b", &["a_id"])
+        .foreign_key("k", [(2, "b"), (1, "private.a")], &["a_id.1=id.1"])
+        .view(7, "v", &["id=1.1"]);
+    check(&document, "b", &["v* many-to-one k(a_id=id)"]);
+    check(&document, "private.a", &[]);
+    let catalog = document.catalog();
+    let private = Ident::before_nul("private");
+    assert!(
+        catalog
+            .relationships_of(&qualified("b"), &private)
+            .is_empty()
+    );
+    // `b` to the two schemas, and `v` to `b`.
+    assert_eq!(catalog.summary().relationships, 3);
+}
+
+#[test]
+fn a_hidden_junction_leaves_only_its_trace() {
+    let document = Document::default()
+        .table(1, "a", &["id"])
+        .table(2, "b", &["id"])
+        .primary_key(3, "private.j", &[1, 2])
+        .foreign_key("ka", [(3, "private.j"), (1, "a")], &["a_id.1=id.1"])
+        .foreign_key("kb", [(3, "private.j"), (2, "b")], &["b_id.2=id.1"]);
+    check(&document, "a", &[]);
+    // `a` and `b`, each to each other and to the private schema.
+    assert_eq!(document.catalog().summary().relationships, 4);
+}
+
+#[test]
+fn computed_relationships_come_last_and_override() {
+    let document = two_tables().computed("zebras", "b", "b");
+    let expected = ["a many-to-one k(a_id=id)", "api.zebras() b self"];
+    check(&document, "b", &expected);
+    // The name of the function is that of the table which the foreign key leads to.
+    let document = two_tables().computed("a", "b", "b");
+    check(&document, "b", &["api.a() b self"]);
+    // In another schema it is another name.
+    let document = two_tables().computed("hidden.a", "b", "b");
+    check(&document, "b", &["a many-to-one k(a_id=id)"]);
+    let hidden = Ident::before_nul("hidden");
+    let catalog = document.catalog();
+    assert_eq!(catalog.relationships_of(&qualified("b"), &hidden).len(), 1);
+}
+
+#[test]
+fn to_one_is_what_cannot_be_many() {
+    let document = two_tables().computed("zebras", "a", "b");
+    let catalog = document.catalog();
+    let to_one = |table: &str| -> Vec<bool> {
+        let found = catalog.relationships_of(&qualified(table), &Ident::before_nul("api"));
+        found.iter().map(Relationship::is_to_one).collect()
+    };
+    assert_eq!(to_one("b"), [true]);
+    assert_eq!(to_one("a"), [false, true]);
+}
+
+#[test]
+fn views_have_the_keys_of_the_tables_below() {
+    let document = Document::default()
+        .table(1, "a", &["x", "y"])
+        .table(2, "b", &["id"])
+        .primary_key(1, "a", &[2, 1])
+        .primary_key(2, "b", &[1])
+        .view(7, "whole", &["c=1.1", "b=1.2", "again=1.2"])
+        .view(8, "half", &["x=1.1"])
+        .view(9, "both", &["x=1.1", "y=1.2", "id=2.1"]);
+    let catalog = document.catalog();
+    for (view, expected) in [
+        ("whole", vec!["b", "c"]),
+        ("half", vec![]),
+        ("both", vec!["id", "y", "x"]),
+    ] {
+        let key = &catalog.table(&qualified(view)).unwrap().primary_key;
+        let key: Vec<&str> = key.iter().map(Ident::as_str).collect();
+        assert_eq!(key, expected, "{view}");
+    }
+}
+
+#[test]
+fn hints_are_about_the_name_that_is_wrong() {
+    let document = Document::default()
+        .table(1, "films", &["id"])
+        .table(2, "roles", &["film_id"])
+        .foreign_key("k", [(2, "roles"), (1, "films")], &["film_id.1=id.1"]);
+    let catalog = document.catalog();
+    let check = |parent: &str, child: &str, schema: &str, expected: Option<&str>| {
+        let hint = catalog.relationship_hint(parent, child, schema);
+        assert_eq!(hint.as_deref(), expected, "{parent} {child} {schema}");
+    };
+    let films = Some("Perhaps you meant 'films' instead of 'film'.");
+    check("film", "anything", "api", films);
+    check("film", "anything", "other", None);
+    let roles = Some("Perhaps you meant 'roles' instead of 'role'.");
+    check("films", "role", "api", roles);
+    check("films", "roles", "api", None);
+    check("films", "ROLES", "api", None);
+    check("films", "qqq", "api", None);
+    check("qqq", "roles", "api", None);
+}
+
+#[test]
+fn representations_are_found_by_both_types() {
+    let document = Document::default()
+        .representation("api.color", "json", "api.json")
+        .representation("json", "api.color", "api.color")
+        .representation("api.color", "text", "api.text");
+    let catalog = document.catalog();
+    let function = |source, target| {
+        let found = catalog.representation(source, target);
+        found.map(CatalogSql::as_str)
+    };
+    assert_eq!(function("api.color", "json"), Some("api.json"));
+    assert_eq!(function("json", "api.color"), Some("api.color"));
+    assert_eq!(function("text", "api.color"), None);
+    assert_eq!(catalog.summary().representations, 3);
+}
+
+#[test]
+fn handlers_are_found_by_target_and_media_type() {
+    let document = Document::default()
+        .media_handler("csv", "a", "Text/CSV")
+        .media_handler("any", "a", "*/*")
+        .media_handler("json", "pg_catalog.anyelement", "application/json");
+    let catalog = document.catalog();
+    let resolved = |target: Option<&str>, media_type| {
+        let target = target.map(qualified);
+        let handler = catalog.media_handler(target.as_ref(), media_type)?;
+        assert_eq!(handler.target, target);
+        Some((handler.function.to_string(), handler.media_type.clone()))
+    };
+    let found = |function: &str, media_type: &str| {
+        let function = format!("api.{function}");
+        Some((function, media_type.to_owned()))
+    };
+    assert_eq!(resolved(Some("a"), "text/csv"), found("csv", "Text/CSV"));
+    let any = found("any", "application/octet-stream");
+    assert_eq!(resolved(Some("a"), "*/*"), any);
+    let json = found("json", "application/json");
+    assert_eq!(resolved(None, "application/json"), json);
+    assert_eq!(resolved(None, "text/csv"), None);
+    assert_eq!(resolved(Some("b"), "text/csv"), None);
+    // Three of the four built-in ones remain.
+    assert_eq!(catalog.summary().media_handlers, 6);
+}
+
+/// Something in every section.
+fn everything() -> Document {
+    two_tables()
+        .view(7, "v", &["x=2.2"])
+        .computed("zebras", "b", "b")
+        .representation("api.color", "json", "api.json")
+        .media_handler("csv", "a", "text/csv")
+}
+
+#[test]
+fn a_document_cut_off_anywhere_is_an_error() {
+    let whole = everything().text();
+    for end in 0..whole.len() {
+        let cut = decode(&mut whole.as_bytes()[..end].to_vec());
+        assert!(cut.is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn names_with_a_nul_are_refused_in_every_section() {
+    let whole = everything().text();
+    for name in ["\"k\"", "\"a_id\"", "\"zebras\"", "\"csv\"", "\"api\""] {
+        let broken = format!("{}\\u0000\"", &name[..name.len() - 1]);
+        let document = whole.replace(name, &broken);
+        let error = decode(&mut document.into_bytes()).unwrap_err();
+        assert_eq!(error, DecodeError::InvalidName, "{name}");
+    }
+}

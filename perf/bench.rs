@@ -38,8 +38,8 @@ struct Arguments {
     /// which of point,stall,idle (all)
     #[argh(option, default = "\"point,stall,idle\".into()")]
     scenarios: String,
-    /// which of ceiling,server,baseline take part in point (all)
-    #[argh(option, default = "\"ceiling,server,baseline\".into()")]
+    /// which of ceiling,server,baseline,tuned take part in point (all)
+    #[argh(option, default = "\"ceiling,server,baseline,tuned\".into()")]
     contestants: String,
     /// rounds (3)
     #[argh(option, default = "3")]
@@ -121,10 +121,10 @@ impl Bench {
         self.rounds(&names, |name| match name {
             "ceiling" => ceiling.run(&self.database, measured),
             "server" => self.load(&self.server()?, |options| options),
-            "baseline" => {
-                let running = contestant::start_baseline(&self.baseline, &self.database)?;
-                self.load(&running, |options| options)
-            }
+            "baseline" => self.load(&self.baseline(None)?, |options| options),
+            "tuned" => self.load(&self.baseline(Some(self.arguments.pool))?, |options| {
+                options
+            }),
             other => Err(io::Error::other(format!("no contestant is called {other}"))),
         })
     }
@@ -158,6 +158,10 @@ impl Bench {
 
     fn server(&self) -> io::Result<Running> {
         contestant::start_server(&self.arguments.server, &self.database)
+    }
+
+    fn baseline(&self, workers: Option<usize>) -> io::Result<Running> {
+        contestant::start_baseline(&self.baseline, &self.database, workers)
     }
 
     /// Each name once per round, in turn.
@@ -246,6 +250,7 @@ fn add_ratios(medians: &mut [(String, Numbers)]) {
     for (reference, label) in [
         ("ceiling", "of_ceiling"),
         ("baseline", "of_baseline"),
+        ("tuned", "of_tuned"),
         ("alone", "of_alone"),
     ] {
         let found = medians.iter().find(|(name, _)| name == reference);

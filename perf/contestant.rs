@@ -110,7 +110,12 @@ pub fn start_server(binary: &Path, database: &Database) -> io::Result<Running> {
 
 /// Starts the baseline. It prepares its statements before it has switched roles, which takes
 /// a role that may see the table; so its sessions begin with that role, as pgbench's do.
-pub fn start_baseline(binary: &Path, database: &Database) -> io::Result<Running> {
+/// Without a number of workers it has those that may gives it.
+pub fn start_baseline(
+    binary: &Path,
+    database: &Database,
+    workers: Option<usize>,
+) -> io::Result<Running> {
     let port = target::free_port()?;
     let child = Command::new(binary)
         .args([
@@ -122,6 +127,11 @@ pub fn start_baseline(binary: &Path, database: &Database) -> io::Result<Running>
         ])
         .args(["--port", &port.to_string()])
         .args(["--pool", &database.pool.to_string()])
+        .args(
+            workers
+                .into_iter()
+                .flat_map(|n| ["--workers".into(), n.to_string()]),
+        )
         .stdin(Stdio::null())
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;

@@ -1,4 +1,7 @@
 //! The two verbs: [`prepare`] before PostgreSQL, [`finish`] after it.
+//!
+//! This is where the modules meet: everything left of it knows only what is to its own left, and
+//! the server knows only these two, and what lies between them ([`Batch`], [`Pending`]).
 
 use crate::auth::Identity;
 use crate::catalog::Catalog;

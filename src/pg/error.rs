@@ -1,4 +1,7 @@
 //! What can go wrong on the way to PostgreSQL, and whether trying again is safe.
+//!
+//! Nobody guesses from texts: what may be sent again is said by [`Error::retry`], from how far
+//! the batch had come when its connection broke.
 
 use crate::connect::ConnectError;
 use corerest_wire::pg::{DecodeError, EncodeError, ProtocolViolation, ServerError};

@@ -1,4 +1,7 @@
 //! The command line.
+//!
+//! The options are PostgREST's, so that scripts and unit files keep working, and so are the
+//! arguments of its Haskell runtime that are read over.
 
 use argh::FromArgs;
 use std::io::Write;

@@ -12,7 +12,8 @@ use time::{OffsetDateTime, UtcOffset};
 use corerest_config::LogLevel;
 
 const TIME: &[BorrowedFormatItem<'_>] = format_description!(
-    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
+    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] \
+     [offset_hour sign:mandatory][offset_minute]"
 );
 
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Error as u8);

@@ -1,4 +1,7 @@
 //! The one place where a statement is put together.
+//!
+//! A [`SqlBuf`] collects text and values side by side; that they fit, `$n` for the n-th value, is its
+//! only job, and nobody else writes a `$`.
 
 use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, TypeName};
 
@@ -154,7 +157,10 @@ mod tests {
         let statement = out.finish();
         assert_eq!(
             statement.text.as_str(),
-            r#"SELECT "id", "full name", CAST(x AS double precision), 'it''s', now() FROM "api"."t" WHERE a = $1 AND b = $2"#
+            concat!(
+                r#"SELECT "id", "full name", CAST(x AS double precision), 'it''s', now()"#,
+                r#" FROM "api"."t" WHERE a = $1 AND b = $2"#
+            )
         );
         assert_eq!(statement.params.len(), 2);
     }

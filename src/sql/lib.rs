@@ -6,7 +6,7 @@
 //! text that PostgreSQL itself printed ([`CatalogSql`]), and parameters, which are numbered here.
 //! There is no way to push a `&str`, so SQL injection is a compile error and not a review comment.
 //!
-//! Invariant: two requests of the same shape give byte-equal [`SqlText`]; values live in [`Params`].
+//! Invariant: two requests of the same shape give byte-equal [`SqlText`]; values are in [`Params`].
 //!
 //! A constant is taken through a type, not through a value, so that text made at run time is
 //! refused by the compiler, even when it was leaked into a `'static` one:

@@ -1,7 +1,7 @@
 //! Fuzz targets as plain functions, and a way to run them without a fuzzer.
 //!
 //! Each target takes bytes and panics if a property does not hold. The binaries in `fuzz_targets`
-//! hand them to libFuzzer; [`smoke`] hands them mutated seeds, which is enough to find a property
+//! hand them to libFuzzer; [`smoke()`] hands them mutated seeds, which is enough to find a property
 //! that broke, takes seconds, and needs only the stable compiler.
 
 mod http;

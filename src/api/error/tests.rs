@@ -1,3 +1,6 @@
+//! Every error, as the client sees it: a row for each code, and the special cases of PostgreSQL's.
+//! A code of the table that has no row here fails a test.
+
 use super::codes::TABLE;
 use super::*;
 

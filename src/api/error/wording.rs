@@ -1,4 +1,7 @@
 //! The words of each error. Clients parse them, so they are PostgREST's.
+//!
+//! They stand apart from the variants so that an error can be read without its prose, and its prose
+//! compared with PostgREST's in one go.
 
 use super::raise::InvalidRaise;
 use super::{

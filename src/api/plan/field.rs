@@ -1,4 +1,8 @@
 //! Finds out what a field of the request needs in SQL, from its column's type.
+//!
+//! PostgreSQL converts most things by itself. Three it does not: a JSON path into what is not
+//! JSON, a full-text search in what is not a `tsvector`, and neither for a field that is not in
+//! the catalog.
 
 use crate::catalog::Table;
 use crate::request::ast::{Field, JsonStep};

@@ -1,4 +1,7 @@
 //! The plan of a read: which columns of which table, which rows, in which order.
+//!
+//! Names are looked up, what belongs to no node of `select=` is refused, and the limits of the
+//! configuration are applied; the SQL in `query/read.rs` then follows the plan line by line.
 
 use super::field::PlannedField;
 use crate::catalog::{Catalog, Table};

@@ -1,4 +1,7 @@
 //! Fields: `"table"."column"->$1`, casts, aggregates.
+//!
+//! Columns are qualified by their table's name, so that a computed field, which is a function of
+//! the row, is found like a column.
 
 use crate::plan::{PlannedField, PlannedSelect, TextSearch, ToJson};
 use crate::request::ast::{Aggregate, JsonArrow, JsonOperand, JsonStep};

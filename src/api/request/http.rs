@@ -1,4 +1,7 @@
 //! The HTTP request as the wire hands it over, and what is read from it without a grammar.
+//!
+//! Values of headers are bytes, which become text where text is meant; path segments, cookies and
+//! the query string are decoded here or next door, and never again.
 
 use super::query_string::{Plus, decode_text};
 use std::borrow::Cow;

@@ -1,3 +1,6 @@
+//! Methods, paths, profiles and ranges: whole requests against a small configuration.
+//! What is in the query string is tested beside its parsers.
+
 use super::*;
 use corerest_config::{Config, ErrorVerbosity};
 

@@ -1,4 +1,7 @@
 //! The response of a read.
+//!
+//! It is made when the row's columns before the body are known; whatever it says of the rows, it
+//! says from the counts, and the body passes by unseen.
 
 use super::{Body, Header, Response, ResultSet, overrides};
 use crate::error::{Error, HeaderValue};

@@ -1,4 +1,7 @@
 //! The row that a main statement answers with, without its body.
+//!
+//! The order of the columns is a contract with `query/read.rs`: the body comes last, so that the
+//! rest is known when its first byte arrives.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! Which CPUs there are, and staying on one of them.
+//!
+//! Apart from the threads, because what may be used is decided outside of the process: by
+//! `taskset`, by cgroups, by systemd.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::io;

@@ -1,4 +1,7 @@
 //! A client's socket, which never blocks.
+//!
+//! Reads and writes say what came of them in an enum and not in an error, since a client that is
+//! slow or gone is no error.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};

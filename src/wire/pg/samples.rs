@@ -1,4 +1,6 @@
 //! One sample of every message a server can send, for the tests of this folder.
+//!
+//! Tests cut them at every byte, change each of their bytes, and decode what is left.
 
 /// A message as bytes.
 pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {

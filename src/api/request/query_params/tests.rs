@@ -1,3 +1,6 @@
+//! Whole query strings, and what they mean or how they are refused.
+//! The texts of refusals are PostgREST's, which its clients parse.
+
 use super::super::ast::*;
 use super::*;
 use std::fmt::Write as _;

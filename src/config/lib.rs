@@ -2,7 +2,7 @@
 //!
 //! [`KEYS`] lists every key with its documentation, its type, and how it gets into a [`Config`]
 //! and out again. [`Config::load`] fills a `Config` from the sources (database > environment >
-//! file > default), [`dump`] prints it in PostgREST's format, [`example`] prints a commented
+//! file > default), [`dump()`] prints it in PostgREST's format, [`example()`] prints a commented
 //! file, and the warnings about what this version does not support come from the same entries.
 //!
 //! Invariant: this crate does no I/O and reads no environment. It is given the contents.

@@ -1,7 +1,7 @@
 //! The query that reads the catalog: one statement, one row, one column, a JSON document.
 //!
 //! The document is an object of sections; what a section reads and how its rows become types
-//! stands in [`section`](super::section), one file each. One statement means one snapshot of the
+//! stands in [`section`], one file each. One statement means one snapshot of the
 //! database and one round trip, and PostgreSQL writes JSON faster than a client reads rows.
 //!
 //! Time zones are not read: `pg_timezone_names` opens a thousand files (0.1 to 0.3 s), and

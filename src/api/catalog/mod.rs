@@ -1,7 +1,7 @@
 //! The database's shape as this server needs it: what PostgREST calls the schema cache.
 //!
 //! [`statements`] is one query on PostgreSQL's catalogs that answers with JSON,
-//! [`decode`] turns the answer into a [`Catalog`], purely. The catalog is immutable and shared by
+//! [`decode()`] turns the answer into a [`Catalog`], purely. The catalog is immutable and shared by
 //! all cores; a reload makes a new one.
 
 mod decode;

@@ -1,7 +1,7 @@
 //! The one place where a statement is put together.
 //!
-//! A [`SqlBuf`] collects text and values side by side; that they fit, `$n` for the n-th value, is its
-//! only job, and nobody else writes a `$`.
+//! A [`SqlBuf`] collects text and values side by side; that they fit, `$n` for the n-th value, is
+//! its only job, and nobody else writes a `$`.
 
 use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, TypeName};
 

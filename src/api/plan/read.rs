@@ -93,6 +93,7 @@ pub fn plan_read<'a>(
         .table(name)
         .ok_or_else(|| table_not_found(catalog, name))?;
     let query = &request.query;
+    let select = plan_select(config, table, &query.select)?;
     let mut conditions = Vec::with_capacity(query.filters.len() + query.logic.len());
     for filter in at_root(&query.filters)? {
         conditions.push(Condition::Filter(plan_filter(table, filter)));
@@ -109,7 +110,7 @@ pub fn plan_read<'a>(
     check_ranges_are_embedded(request)?;
     Ok(ReadPlan {
         from: &table.name,
-        select: plan_select(config, table, &query.select)?,
+        select,
         conditions,
         order,
         range: request.range.restricted_to(config.db_max_rows),

@@ -66,11 +66,6 @@ impl Error {
             _ => Retry::Never,
         }
     }
-
-    /// The text for the `details` of an error response.
-    pub fn details(&self) -> String {
-        self.to_string()
-    }
 }
 
 impl fmt::Display for Error {

@@ -52,10 +52,11 @@ impl fmt::Debug for HeaderValue {
 }
 
 /// The headers that decide where a response ends. They are made by the wire, and by nobody else.
-const FRAMING: [&str; 6] = [
+const FRAMING: [&str; 7] = [
     "Connection",
     "Content-Length",
     "Keep-Alive",
+    "TE",
     "Trailer",
     "Transfer-Encoding",
     "Upgrade",

@@ -4,22 +4,10 @@
 //! "Response Status Code").
 
 use super::{Header, Response};
-use crate::error::{Error, HeaderValue};
+use crate::error::{Error, HeaderValue, is_free_name};
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar};
 use std::borrow::Cow;
-
-/// Headers that decide where a message ends, or belong to one connection. Letting SQL set them
-/// would let it break the framing for the next request; they are dropped.
-const FRAMING: [&str; 7] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Applies both settings to a response. A header of SQL replaces ours of the same name.
 ///
@@ -62,11 +50,7 @@ fn decode_headers(text: &[u8]) -> Option<Vec<Header>> {
         let object = item.as_object()?;
         let (name, value) = object.iter().next().filter(|_| object.len() == 1)?;
         let value = value.as_str()?;
-        if is_token(name)
-            && !FRAMING
-                .iter()
-                .any(|framing| name.eq_ignore_ascii_case(framing))
-        {
+        if is_free_name(name) {
             let value = HeaderValue::sanitized(value.as_bytes());
             headers.push(Header {
                 name: Cow::Owned(name.clone()),
@@ -75,12 +59,6 @@ fn decode_headers(text: &[u8]) -> Option<Vec<Header>> {
         }
     }
     Some(headers)
-}
-
-/// RFC 9110, section 5.6.2: what a header name may be made of.
-fn is_token(name: &str) -> bool {
-    let is_token_char = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty() && name.bytes().all(is_token_char)
 }
 
 #[cfg(test)]

@@ -256,6 +256,19 @@ impl Worker {
         let Some(request) = self.cores.parking.take_oldest() else {
             return Parked::None;
         };
+        self.end_waiting(request, |desk, client, parked| {
+            handle::resume(desk, client, parked, connection);
+        });
+        self.core().answered.fetch_add(1, Ordering::Relaxed);
+        Parked::Served
+    }
+
+    /// Answers a request that was parked, and goes on with its client.
+    fn end_waiting(
+        &mut self,
+        request: ParkedRequest,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, &handle::Parked),
+    ) {
         let ParkedRequest { mut client, parked } = request;
         self.lend_buffers(&mut client);
         let desk = Desk {
@@ -264,10 +277,8 @@ impl Worker {
             core: self.index,
             clock: self.clock.refreshed(),
         };
-        handle::resume(&desk, &mut client, &parked, connection);
-        self.core().answered.fetch_add(1, Ordering::Relaxed);
+        answer(&desk, &mut client, &parked);
         self.serve(client, Readable::No);
-        Parked::Served
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
@@ -290,7 +301,7 @@ impl Worker {
             self.on_deadline(client);
         }
         while let Some(request) = self.cores.parking.take_expired(now) {
-            self.on_parked_too_long(request);
+            self.end_waiting(request, handle::give_up);
         }
         let next = self.cores.parking.next_deadline();
         let next = next.map_or(TICK, |at| at.saturating_duration_since(now).min(TICK));
@@ -317,19 +328,6 @@ impl Worker {
             }
             _ => self.cores.close(client),
         }
-    }
-
-    fn on_parked_too_long(&mut self, request: ParkedRequest) {
-        let ParkedRequest { mut client, parked } = request;
-        self.lend_buffers(&mut client);
-        let desk = Desk {
-            snapshot: &parked.snapshot,
-            cores: &self.cores,
-            core: self.index,
-            clock: self.clock.refreshed(),
-        };
-        handle::give_up(&desk, &mut client, &parked);
-        self.serve(client, Readable::No);
     }
 
     /// Lets a client wait, with the deadline of what it is doing.

@@ -195,7 +195,7 @@ impl TypeName {
 /// SQL that PostgreSQL itself printed: `format_type`, default expressions, function names.
 ///
 /// Made only where the catalog is decoded (`api/catalog/decode.rs`; `tests/it/tidy.rs` checks it).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CatalogSql(Box<str>);
 
 impl CatalogSql {

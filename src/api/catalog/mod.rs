@@ -15,6 +15,7 @@ mod node_tree;
 mod primary_key;
 mod relationship;
 mod representation;
+mod routine;
 mod section;
 
 pub use decode::{DecodeError, decode};
@@ -23,6 +24,9 @@ pub use load::{Scope, statements};
 pub use media_handler::MediaHandler;
 pub use relationship::{
     Cardinality, ComputedRelationship, DetectedRelationship, Junction, Relationship,
+};
+pub use routine::{
+    IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};

@@ -21,4 +21,4 @@ pub mod query;
 pub mod request;
 pub mod response;
 
-pub use exchange::{Context, Pending, Prepared, finish, prepare};
+pub use exchange::{Context, Pending, Prepared, finish, finish_lines, prepare, prepare_in_steps};

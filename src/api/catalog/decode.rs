@@ -6,18 +6,21 @@
 //! Invariant: text becomes [`CatalogSql`] here and nowhere else.
 
 use super::detect::detect;
-use super::hint::RelationshipHints;
+use super::hint::{RelationshipHints, RoutineHints};
 use super::lineage::{ExposedView, Lineage};
 use super::media_handler::MediaHandlers;
 use super::primary_key::{PrimaryKeys, keys_of_tables, keys_of_views};
 use super::relationship::Relationships;
 use super::representation::Representations;
+use super::routine::Routines;
 use super::section::columns::ColumnRow;
 use super::section::computed_relationships::ComputedRelationshipRow;
 use super::section::foreign_keys::ForeignKeyRow;
 use super::section::media_handlers::MediaHandlerRow;
 use super::section::primary_keys::PrimaryKeyRow;
 use super::section::representations::RepresentationRow;
+use super::section::routines::RoutineRow;
+use super::section::schemas::SchemaCommentRow;
 use super::section::server::ServerRow;
 use super::section::tables::TableRow;
 use super::section::views::ViewRow;
@@ -49,6 +52,8 @@ struct Document<'a> {
     #[serde(borrow, default)]
     schemas: Vec<&'a str>,
     #[serde(borrow, default)]
+    schema_comments: Vec<SchemaCommentRow<'a>>,
+    #[serde(borrow, default)]
     views: Vec<ViewRow<'a>>,
     #[serde(borrow, default)]
     primary_keys: Vec<PrimaryKeyRow<'a>>,
@@ -60,6 +65,8 @@ struct Document<'a> {
     representations: Vec<RepresentationRow<'a>>,
     #[serde(borrow, default)]
     media_handlers: Vec<MediaHandlerRow<'a>>,
+    #[serde(borrow, default)]
+    routines: Vec<RoutineRow<'a>>,
 }
 
 /// A column with its place in the relation, which is not always its place in the list: dropped
@@ -90,8 +97,13 @@ pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         .map(|row| row.relationship())
         .collect::<Result<_, _>>()?;
     let relationships = Relationships::new(detected, computed, &schemas);
+    let routines = document.routines.iter().map(RoutineRow::routine);
+    let routines = Routines::new(routines.collect::<Result<_, _>>()?);
     let tables = tables.into_iter().map(|placed| placed.table);
     Ok(Catalog {
+        routine_hints: RoutineHints::new(&routines),
+        routines,
+        schema_descriptions: decode_schema_comments(&document.schema_comments)?,
         relationship_hints: RelationshipHints::new(&relationships),
         relationships,
         representations: decode_representations(&document.representations),
@@ -159,6 +171,15 @@ fn decode_media_handlers(rows: &[MediaHandlerRow<'_>]) -> Result<MediaHandlers, 
         handlers.insert(row.media_type, row.handler()?);
     }
     Ok(handlers)
+}
+
+fn decode_schema_comments(
+    rows: &[SchemaCommentRow<'_>],
+) -> Result<HashMap<Ident, String>, DecodeError> {
+    let comments = rows.iter();
+    comments
+        .map(|row| Ok((ident(row.schema)?, row.description.to_owned())))
+        .collect()
 }
 
 /// The columns of each relation, in their order.
@@ -359,8 +380,8 @@ mod tests {
         assert_eq!(catalog.pg_version, expected);
         assert_eq!(catalog.summary().relations, 2);
         let empty = decode_text(&document(&[], &[])).unwrap();
-        let expected =
-            "0 Relations, 0 Relationships, 0 Domain Representations, 4 Media Type Handlers";
+        let expected = "0 Relations, 0 Relationships, 0 RPCs, 0 Domain Representations, \
+                        4 Media Type Handlers";
         assert_eq!(empty.summary().to_string(), expected);
     }
 

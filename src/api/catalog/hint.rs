@@ -1,17 +1,19 @@
-//! "Perhaps you meant": what is told with `PGRST205` about a table that does not exist, and with
-//! `PGRST200` about a relationship.
+//! "Perhaps you meant": what is told with `PGRST205` about a table that does not exist, with
+//! `PGRST200` about a relationship, and with `PGRST202` about a function.
 //!
 //! Names are searched per schema, in an index that is built for the first wrong name and kept
 //! as long as the catalog: most catalogs never need it.
 
 use super::relationship::{Relationship, Relationships};
-use super::{Catalog, fuzzy::FuzzySet};
+use super::routine::Routines;
+use super::{Catalog, Routine, fuzzy::FuzzySet};
 use corerest_sql::{Ident, QualifiedName};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
-/// How much a table's name must resemble the wrong one, that no names be told to those who guess.
-const TABLE_SCORE_MIN: f64 = 0.75;
+/// How much the name of a table or function must resemble the wrong one, that no names be told
+/// to those who guess.
+const NAME_SCORE_MIN: f64 = 0.75;
 
 /// A schema with as many tables gets no hints.
 ///
@@ -21,6 +23,9 @@ const TABLES_END: usize = 500;
 
 /// How much the name of a table must resemble the wrong one in a relationship.
 const RELATIONSHIP_SCORE_MIN: f64 = 0.33;
+
+/// How much a list of parameters must resemble the wrong one. It tells less than a name does.
+const PARAMETERS_SCORE_MIN: f64 = 0.33;
 
 /// For each schema with tables, but not too many, the index of their names.
 #[derive(Debug, Default)]
@@ -62,6 +67,28 @@ impl RelationshipHints {
     }
 }
 
+/// For each schema with routines, the index of their names.
+#[derive(Debug, Default)]
+pub(super) struct RoutineHints {
+    schemas: HashMap<Ident, OnceLock<FuzzySet>>,
+}
+
+impl RoutineHints {
+    /// Finds the schemas, and builds nothing yet.
+    pub(super) fn new(routines: &Routines) -> RoutineHints {
+        let schemas: HashSet<&Ident> = routines
+            .names()
+            .filter_map(|name| name.schema.as_ref())
+            .collect();
+        RoutineHints {
+            schemas: schemas
+                .into_iter()
+                .map(|schema| (schema.clone(), OnceLock::new()))
+                .collect(),
+        }
+    }
+}
+
 impl Catalog {
     /// The hint for a relationship that does not exist, `Perhaps you meant 'films' instead of
     /// 'film'.`: about the parent if no relationship starts there, else about the child. There is
@@ -88,7 +115,7 @@ impl Catalog {
     pub fn table_hint(&self, schema: &str, name: &str) -> Option<String> {
         let index = self.table_hints.schemas.get(schema)?;
         let names = index.get_or_init(|| FuzzySet::new(self.table_names(schema)));
-        let found = names.get_one(name, TABLE_SCORE_MIN)?;
+        let found = names.get_one(name, NAME_SCORE_MIN)?;
         Some(format!("Perhaps you meant the table '{schema}.{found}'"))
     }
 
@@ -99,6 +126,55 @@ impl Catalog {
         });
         in_schema.map(|name| name.name.as_str())
     }
+}
+
+impl Catalog {
+    /// The hint for a call that fits no routine, `Perhaps you meant to call the function
+    /// api.add(a, b)`: about the arguments if there are routines of that name, else about the
+    /// name.
+    pub fn routine_hint(&self, name: &QualifiedName, arguments: &[&str]) -> Option<String> {
+        let schema = name.schema.as_ref()?;
+        let meant = match self.routines(name) {
+            [] => self.nearest_routine(schema, name.name.as_str())?.to_owned(),
+            overloads => {
+                let parameters = nearest_parameters(overloads, arguments)?;
+                format!("{}{parameters}", name.name)
+            }
+        };
+        Some(format!(
+            "Perhaps you meant to call the function {schema}.{meant}"
+        ))
+    }
+
+    fn nearest_routine(&self, schema: &Ident, name: &str) -> Option<&str> {
+        let index = self.routine_hints.schemas.get(schema)?;
+        let names = index.get_or_init(|| {
+            let names = self.routines.names();
+            let in_schema = names.filter(|name| name.schema.as_ref() == Some(schema));
+            FuzzySet::new(in_schema.map(|name| name.name.as_str()))
+        });
+        names.get_one(name, NAME_SCORE_MIN)
+    }
+}
+
+/// The parameters of the routine that takes the most similar ones, as in `(a, b)`.
+fn nearest_parameters(overloads: &[Routine], arguments: &[&str]) -> Option<String> {
+    let lists: Vec<String> = overloads
+        .iter()
+        .map(|routine| {
+            let names = routine.parameters.iter().map(|p| p.name.as_str());
+            parameter_list(names.collect())
+        })
+        .collect();
+    let index = FuzzySet::new(lists.iter().map(String::as_str));
+    let found = index.get_one(&parameter_list(arguments.to_vec()), PARAMETERS_SCORE_MIN)?;
+    Some(found.to_owned())
+}
+
+/// The names sorted, for their order in a call means nothing.
+fn parameter_list(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    format!("({})", names.join(", "))
 }
 
 /// The foreign table whose name is near, but not the same.

@@ -52,6 +52,8 @@ fn statement(scope: Scope<'_>) -> Statement {
     section::server::write_rows(&mut out);
     sql!(out, "), 'schemas', (");
     section::schemas::write_rows(&mut out, &exposed);
+    sql!(out, "), 'schema_comments', (");
+    section::schemas::write_comments(&mut out, &exposed);
     sql!(out, "), 'tables', (");
     section::tables::write_rows(&mut out, &exposed);
     sql!(out, "), 'columns', (");
@@ -68,6 +70,8 @@ fn statement(scope: Scope<'_>) -> Statement {
     section::representations::write_rows(&mut out);
     sql!(out, "), 'media_handlers', (");
     section::media_handlers::write_rows(&mut out, &exposed);
+    sql!(out, "), 'routines', (");
+    section::routines::write_rows(&mut out, &exposed);
     sql!(out, "))::text FROM ");
     write_empty_search_path(&mut out);
     out.finish()

@@ -53,6 +53,11 @@ impl MediaHandlers {
 }
 
 impl Catalog {
+    /// Whether the database defines any.
+    pub fn has_media_handlers(&self) -> bool {
+        !self.media_handlers.of_any.is_empty() || !self.media_handlers.by_target.is_empty()
+    }
+
     /// The handler for a relation's rows or a function's value (`None`: for any row) and exactly
     /// that media type, in lower case; `*/*` finds one for everything.
     pub fn media_handler(

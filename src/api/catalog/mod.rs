@@ -30,10 +30,11 @@ pub use routine::{
 };
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
-use hint::{RelationshipHints, TableHints};
+use hint::{RelationshipHints, RoutineHints, TableHints};
 use media_handler::MediaHandlers;
 use relationship::Relationships;
 use representation::Representations;
+use routine::Routines;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -46,14 +47,20 @@ pub struct Catalog {
     pub pg_version: PgVersion,
     /// How tables lead to each other.
     relationships: Relationships,
+    /// What can be called.
+    routines: Routines,
     /// How domains are written and read.
     representations: Representations,
     /// What makes other documents than PostgREST's own.
     media_handlers: MediaHandlers,
+    /// The comments on schemas that have one.
+    schema_descriptions: HashMap<Ident, String>,
     /// Where hints about missing tables come from.
     table_hints: TableHints,
     /// Where hints about missing relationships come from.
     relationship_hints: RelationshipHints,
+    /// Where hints about missing routines come from.
+    routine_hints: RoutineHints,
 }
 
 /// The version of a PostgreSQL server.
@@ -74,6 +81,8 @@ pub struct Summary {
     pub relations: usize,
     /// Tables and views with relationships, once for each schema that those lead to.
     pub relationships: usize,
+    /// Names of functions; overloads count once.
+    pub routines: usize,
     /// Casts of domains.
     pub representations: usize,
     /// Media types with a handler, for each relation or function that has its own.
@@ -158,6 +167,7 @@ impl Catalog {
         Summary {
             relations: self.tables.len(),
             relationships: self.relationships.len(),
+            routines: self.routines.len(),
             representations: self.representations.len(),
             media_handlers: self.media_handlers.len_with_built_in(),
         }
@@ -166,6 +176,11 @@ impl Catalog {
     /// The table of that name.
     pub fn table(&self, name: &QualifiedName) -> Option<&Table> {
         self.tables.get(name)
+    }
+
+    /// The comment on an exposed schema.
+    pub fn schema_description(&self, schema: &str) -> Option<&str> {
+        self.schema_descriptions.get(schema).map(String::as_str)
     }
 }
 
@@ -196,8 +211,13 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} Relations, {} Relationships, {} Domain Representations, {} Media Type Handlers",
-            self.relations, self.relationships, self.representations, self.media_handlers
+            "{} Relations, {} Relationships, {} RPCs, {} Domain Representations, \
+             {} Media Type Handlers",
+            self.relations,
+            self.relationships,
+            self.routines,
+            self.representations,
+            self.media_handlers
         )
     }
 }

@@ -26,6 +26,11 @@ impl Representations {
 }
 
 impl Catalog {
+    /// Whether there are any, which most databases have not.
+    pub fn has_representations(&self) -> bool {
+        !self.representations.by_source.is_empty()
+    }
+
     /// The function that makes the one type of the other. One of them is a domain, as
     /// [`Column::nominal_type`](super::Column::nominal_type) names it, the other `json` or `text`.
     pub fn representation(&self, source_type: &str, target_type: &str) -> Option<&CatalogSql> {

@@ -1,12 +1,19 @@
-//! Routines: the functions and procedures that `/rpc/…` calls.
+//! Routines: the functions that `/rpc/…` calls.
 //!
-//! Parity: overloads are kept in PostgREST's order (fewest parameters first), because the first
-//! that fits answers where PostgREST cannot tell them apart, and errors list them in it.
+//! Which of the overloads of a name answers a call is decided where calls are planned; here they
+//! are only found by their name.
+//!
+//! Parity: overloads are kept in PostgREST's order (fewest parameters first), in which errors
+//! list them.
 
+use super::Catalog;
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::ops::Range;
 
-/// A function or procedure.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A function.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routine {
     /// Its schema and name; overloads share it.
     pub name: QualifiedName,
@@ -22,7 +29,7 @@ pub struct Routine {
     pub has_variadic: bool,
     /// The isolation level its settings ask for (`SET default_transaction_isolation`).
     pub isolation_level: Option<IsolationLevel>,
-    /// Its other settings, which `db-hoisted-tx-settings` chooses from: name and value.
+    /// All its settings, which `db-hoisted-tx-settings` chooses from: name and value.
     pub settings: Vec<(String, String)>,
 }
 
@@ -53,11 +60,14 @@ pub enum ReturnType {
 /// The type of a returned value or row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReturnedType {
-    /// A value, or nothing (`void`).
+    /// A value, or nothing (`void`); the base type of a domain. So is a `record` whose columns
+    /// the function does not declare.
     Scalar(QualifiedName),
-    /// A row of a table or composite type, or a record.
+    /// A row of a table or composite type, or the columns that the function declares by `TABLE`,
+    /// `OUT` or `INOUT`.
     Composite {
-        /// The type, or the base type of a domain.
+        /// The type, or the base type of a domain; for declared columns `pg_catalog.record`, or
+        /// the type of the only one.
         name: QualifiedName,
         /// Whether it is a domain over the composite type.
         is_alias: bool,
@@ -84,4 +94,171 @@ pub enum IsolationLevel {
     RepeatableRead,
     /// As if transactions ran one after the other.
     Serializable,
+}
+
+/// The routines, as they are looked for.
+#[derive(Debug, Default)]
+pub(super) struct Routines {
+    /// In order, so overloads are beside each other.
+    sorted: Vec<Routine>,
+    /// Where the overloads of a name stand in `sorted`.
+    overloads: HashMap<QualifiedName, Range<usize>>,
+}
+
+impl Routines {
+    /// Sorts them.
+    pub(super) fn new(mut routines: Vec<Routine>) -> Routines {
+        routines.sort();
+        let mut overloads = HashMap::new();
+        let mut start = 0;
+        for group in routines.chunk_by(|a, b| a.name == b.name) {
+            let end = start + group.len();
+            overloads.insert(group[0].name.clone(), start..end);
+            start = end;
+        }
+        Routines {
+            sorted: routines,
+            overloads,
+        }
+    }
+
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.overloads.len()
+    }
+
+    /// The names, each once.
+    pub(super) fn names(&self) -> impl Iterator<Item = &QualifiedName> {
+        self.overloads.keys()
+    }
+}
+
+impl Catalog {
+    /// The routines of that name in their order; none if there is no such name.
+    pub fn routines(&self, name: &QualifiedName) -> &[Routine] {
+        match self.routines.overloads.get(name) {
+            Some(range) => &self.routines.sorted[range.clone()],
+            None => &[],
+        }
+    }
+
+    /// All routines by schema and name, and in their order.
+    pub fn all_routines(&self) -> &[Routine] {
+        &self.routines.sorted
+    }
+}
+
+impl Routine {
+    /// The type of what it returns, one or many.
+    pub fn returned_type(&self) -> &ReturnedType {
+        match &self.returns {
+            ReturnType::Single(returned) | ReturnType::SetOf(returned) => returned,
+        }
+    }
+
+    /// Whether it returns one value or row, even if that is null.
+    pub fn returns_single(&self) -> bool {
+        matches!(self.returns, ReturnType::Single(_))
+    }
+
+    /// Whether it returns one value, or nothing.
+    pub fn returns_scalar(&self) -> bool {
+        matches!(self.returns, ReturnType::Single(ReturnedType::Scalar(_)))
+    }
+
+    /// Whether it returns a set of values.
+    pub fn returns_set_of_scalar(&self) -> bool {
+        matches!(self.returns, ReturnType::SetOf(ReturnedType::Scalar(_)))
+    }
+
+    /// Whether it returns one row.
+    pub fn returns_single_composite(&self) -> bool {
+        let Routine { returns, .. } = self;
+        matches!(returns, ReturnType::Single(ReturnedType::Composite { .. }))
+    }
+
+    /// Whether it returns nothing.
+    pub fn returns_void(&self) -> bool {
+        let ReturnType::Single(ReturnedType::Scalar(returned)) = &self.returns else {
+            return false;
+        };
+        let schema = returned.schema.as_ref().map(Ident::as_str);
+        schema == Some("pg_catalog") && returned.name.as_str() == "void"
+    }
+
+    /// The table or composite type whose rows it returns.
+    pub fn returned_table(&self) -> Option<&QualifiedName> {
+        match self.returned_type() {
+            ReturnedType::Composite { name, .. } => Some(name),
+            ReturnedType::Scalar(_) => None,
+        }
+    }
+
+    /// The relation that its rows are read as, so that they can be filtered by its columns and
+    /// embed what is related to it; it need not exist.
+    ///
+    /// Parity: the returned table is looked for in the routine's schema, whatever its own is. A
+    /// routine without one reads as a relation of its own name.
+    pub fn relation(&self) -> QualifiedName {
+        let table = self.returned_table().unwrap_or(&self.name);
+        QualifiedName {
+            schema: self.name.schema.clone(),
+            name: table.name.clone(),
+        }
+    }
+
+    /// The parameter of that name.
+    pub fn parameter(&self, name: &str) -> Option<&RoutineParameter> {
+        let mut parameters = self.parameters.iter();
+        parameters.find(|parameter| parameter.name.as_str() == name)
+    }
+
+    /// The settings that `db-hoisted-tx-settings` allows to count for the whole transaction: name
+    /// and value.
+    ///
+    /// Parity: PostgREST looks for the allowed names anywhere in the setting, so `work_mem` allows
+    /// `maintenance_work_mem`, too.
+    pub fn hoisted_settings(&self, allowed: &[String]) -> impl Iterator<Item = (&str, &str)> {
+        let settings = self.settings.iter();
+        let is_allowed = |name: &str| allowed.iter().any(|part| name.contains(part.as_str()));
+        settings
+            .filter(move |(name, _)| is_allowed(name))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl Ord for Routine {
+    /// By name, then the number of parameters, then whatever else differs.
+    fn cmp(&self, other: &Routine) -> Ordering {
+        fn key(routine: &Routine) -> impl Ord + '_ {
+            (
+                (&routine.name, routine.parameters.len()),
+                (&routine.description, &routine.parameters),
+                (&routine.returns, routine.volatility),
+                (routine.has_variadic, routine.isolation_level),
+                &routine.settings,
+            )
+        }
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Routine {
+    fn partial_cmp(&self, other: &Routine) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl IsolationLevel {
+    /// The level that `default_transaction_isolation` asks for.
+    ///
+    /// Parity: all that is not one of the two higher levels is the default, even `read
+    /// uncommitted`, which PostgreSQL treats alike.
+    pub(super) fn of_setting(value: &str) -> IsolationLevel {
+        match value.to_ascii_lowercase().as_str() {
+            "repeatable read" => IsolationLevel::RepeatableRead,
+            "serializable" => IsolationLevel::Serializable,
+            _ => IsolationLevel::ReadCommitted,
+        }
+    }
 }

@@ -15,6 +15,8 @@ struct Document {
     computed: Vec<String>,
     representations: Vec<String>,
     media_handlers: Vec<String>,
+    routines: Vec<String>,
+    schema_comments: Vec<String>,
 }
 
 impl Document {
@@ -128,6 +130,41 @@ impl Document {
         self
     }
 
+    /// A function of parameters such as `a integer` or, with a default, `a integer=`, which
+    /// returns `scalar pg_catalog.int4`, `composite a`, `alias a` or `setof composite a`.
+    fn routine(mut self, name: &str, parameters: &[&str], returns: &str) -> Document {
+        let (schema, name) = split(name);
+        let (of, returned) = returns.rsplit_once(' ').unwrap();
+        let (returned_schema, returned_name) = split(returned);
+        let parameters: Vec<String> = parameters.iter().map(|text| parameter(text)).collect();
+        let (parameters, is_set) = (parameters.join(", "), of.starts_with("setof"));
+        let (is_composite, is_alias) = (!of.ends_with("scalar"), of.ends_with("alias"));
+        self.routines.push(format!(
+            r#"{{"schema": "{schema}", "name": "{name}", "description": null,
+                "parameters": [{parameters}], "returned_schema": "{returned_schema}",
+                "returned_name": "{returned_name}", "returns_set": {is_set},
+                "is_composite": {is_composite}, "is_alias": {is_alias}, "volatility": "v",
+                "has_variadic": false, "settings": null}}"#
+        ));
+        self
+    }
+
+    /// Changes a member of the last function.
+    fn with(mut self, member: &str, value: &str) -> Document {
+        let row = self.routines.last_mut().unwrap();
+        let before = ["null", "false", "\"v\""].map(|it| format!("\"{member}\": {it}"));
+        let before = before.iter().find(|it| row.contains(it.as_str())).unwrap();
+        *row = row.replace(before, &format!("\"{member}\": {value}"));
+        self
+    }
+
+    fn schema_comment(mut self, schema: &str, description: &str) -> Document {
+        self.schema_comments.push(format!(
+            r#"{{"schema": "{schema}", "description": "{description}"}}"#
+        ));
+        self
+    }
+
     fn text(&self) -> String {
         let sections = [
             ("tables", &self.tables),
@@ -138,6 +175,8 @@ impl Document {
             ("computed_relationships", &self.computed),
             ("representations", &self.representations),
             ("media_handlers", &self.media_handlers),
+            ("routines", &self.routines),
+            ("schema_comments", &self.schema_comments),
         ];
         let sections = sections.map(|(name, rows)| format!(r#""{name}": [{}]"#, rows.join(", ")));
         let server = r#""server": {"version_number": 150018, "version": "", "full_version": ""}"#;
@@ -168,6 +207,16 @@ fn key_column(pair: &str) -> String {
     format!(
         r#"{{"position": {position}, "name": "{name}",
             "foreign_position": {foreign_position}, "foreign_name": "{foreign_name}"}}"#
+    )
+}
+
+fn parameter(text: &str) -> String {
+    let (name, data_type) = text.split_once(' ').unwrap();
+    let required = !data_type.ends_with('=');
+    let data_type = data_type.trim_end_matches('=');
+    format!(
+        r#"{{"name": "{name}", "data_type": "{data_type}", "cast_type": null,
+            "required": {required}, "variadic": false}}"#
     )
 }
 
@@ -542,6 +591,186 @@ fn handlers_are_found_by_target_and_media_type() {
     assert_eq!(catalog.summary().media_handlers, 6);
 }
 
+/// The parameters' names of each overload.
+fn overloads(catalog: &Catalog, name: &str) -> Vec<String> {
+    let names = |routine: &Routine| -> Vec<String> {
+        let parameters = routine.parameters.iter();
+        parameters.map(|it| it.name.to_string()).collect()
+    };
+    let routines = catalog.routines(&qualified(name)).iter();
+    routines.map(|it| names(it).join(" ")).collect()
+}
+
+#[test]
+fn routines_are_found_by_name_with_the_fewest_parameters_first() {
+    let catalog = Document::default()
+        .routine("f", &["a integer", "b integer"], "scalar pg_catalog.int4")
+        .routine("g", &["x text"], "scalar pg_catalog.int4")
+        .routine("f", &["c integer"], "scalar pg_catalog.int4")
+        .routine("other.f", &["d integer"], "scalar pg_catalog.int4")
+        .routine("f", &["b integer"], "scalar pg_catalog.int4")
+        .with("description", "\"Comments count, too.\"")
+        .routine("f", &[], "scalar pg_catalog.int4")
+        .catalog();
+    assert_eq!(overloads(&catalog, "f"), ["", "c", "b", "a b"]);
+    assert_eq!(overloads(&catalog, "g"), ["x"]);
+    assert_eq!(overloads(&catalog, "other.f"), ["d"]);
+    assert!(overloads(&catalog, "other.g").is_empty());
+    let all = catalog.all_routines().iter().map(|it| it.name.to_string());
+    let expected = ["api.f", "api.f", "api.f", "api.f", "api.g", "other.f"];
+    assert_eq!(all.collect::<Vec<_>>(), expected);
+    assert_eq!(catalog.summary().routines, 3);
+}
+
+/// Which of its questions a routine affirms that returns this.
+#[track_caller]
+fn check_returned(returns: &str, expected: &str, table: Option<&str>) {
+    let catalog = Document::default().routine("f", &[], returns).catalog();
+    let routine = &catalog.routines(&qualified("f"))[0];
+    let answers = [
+        ("single", routine.returns_single()),
+        ("scalar", routine.returns_scalar()),
+        ("set_of_scalar", routine.returns_set_of_scalar()),
+        ("single_composite", routine.returns_single_composite()),
+        ("void", routine.returns_void()),
+    ];
+    let affirmed = answers.iter().filter(|(_, answer)| *answer);
+    let affirmed: Vec<&str> = affirmed.map(|(question, _)| *question).collect();
+    assert_eq!(affirmed.join(" "), expected, "{returns}");
+    assert_eq!(routine.returned_table(), table.map(qualified).as_ref());
+}
+
+#[test]
+fn what_is_returned_is_a_value_or_a_row_or_a_set() {
+    check_returned("scalar pg_catalog.int4", "single scalar", None);
+    check_returned("scalar pg_catalog.void", "single scalar void", None);
+    check_returned("scalar api.void", "single scalar", None);
+    check_returned("setof scalar pg_catalog.void", "set_of_scalar", None);
+    check_returned("composite a", "single single_composite", Some("a"));
+    check_returned("alias a", "single single_composite", Some("a"));
+    check_returned("setof composite private.a", "", Some("private.a"));
+}
+
+#[test]
+fn rows_are_read_as_a_relation_of_the_routine_s_own_schema() {
+    let relation = |returns: &str| {
+        let catalog = Document::default().routine("f", &[], returns).catalog();
+        catalog.routines(&qualified("f"))[0].relation().to_string()
+    };
+    assert_eq!(relation("setof composite a"), "api.a");
+    assert_eq!(relation("composite private.a"), "api.a");
+    assert_eq!(relation("scalar pg_catalog.int4"), "api.f");
+}
+
+#[test]
+fn parameters_keep_what_a_cast_needs() {
+    let text = Document::default()
+        .routine(
+            "f",
+            &["a character", "b integer="],
+            "scalar pg_catalog.int4",
+        )
+        .text()
+        .replacen(
+            "\"cast_type\": null",
+            "\"cast_type\": \"character varying\"",
+            1,
+        );
+    let catalog = decode(&mut text.into_bytes()).unwrap();
+    let routine = &catalog.routines(&qualified("f"))[0];
+    let a = routine.parameter("a").unwrap();
+    assert_eq!(a.data_type.as_str(), "character");
+    assert_eq!(a.cast_type.as_str(), "character varying");
+    assert!(a.required);
+    let b = routine.parameter("b").unwrap();
+    assert_eq!(b.cast_type.as_str(), "integer");
+    assert!(!b.required);
+    assert_eq!(routine.parameter("c"), None);
+}
+
+#[track_caller]
+fn check_settings(settings: &str, level: Option<IsolationLevel>, hoisted: &[(&str, &str)]) {
+    let catalog = Document::default()
+        .routine("f", &[], "scalar pg_catalog.int4")
+        .with("settings", settings)
+        .catalog();
+    let routine = &catalog.routines(&qualified("f"))[0];
+    assert_eq!(routine.isolation_level, level, "{settings}");
+    let allowed = ["statement_timeout", "work_mem"].map(str::to_owned);
+    let found: Vec<(&str, &str)> = routine.hoisted_settings(&allowed).collect();
+    assert_eq!(found, hoisted, "{settings}");
+}
+
+#[test]
+fn settings_give_an_isolation_level_and_are_hoisted_when_allowed() {
+    use IsolationLevel::{ReadCommitted, RepeatableRead, Serializable};
+    check_settings("null", None, &[]);
+    let many = r#"["statement_timeout=4s", "a.b=c=d", "maintenance_work_mem=1=2"]"#;
+    let hoisted = [("statement_timeout", "4s"), ("maintenance_work_mem", "1=2")];
+    check_settings(many, None, &hoisted);
+    for (value, level) in [
+        ("serializable", Serializable),
+        ("Repeatable Read", RepeatableRead),
+        ("read committed", ReadCommitted),
+        ("read uncommitted", ReadCommitted),
+    ] {
+        let settings = format!(r#"["a=b", "default_transaction_isolation={value}"]"#);
+        check_settings(&settings, Some(level), &[]);
+    }
+}
+
+#[test]
+fn volatility_is_one_of_three() {
+    for (letter, expected) in [
+        ("i", Volatility::Immutable),
+        ("s", Volatility::Stable),
+        ("v", Volatility::Volatile),
+    ] {
+        let document = Document::default().routine("f", &[], "scalar pg_catalog.int4");
+        let catalog = document
+            .with("volatility", &format!("\"{letter}\""))
+            .catalog();
+        assert_eq!(catalog.routines(&qualified("f"))[0].volatility, expected);
+    }
+}
+
+#[test]
+fn hints_are_about_the_function_and_then_about_its_parameters() {
+    let catalog = Document::default()
+        .routine("test", &["val x", "param x", "name x"], "scalar a")
+        .routine("test", &["id x", "attr x"], "scalar a")
+        .routine("another", &[], "scalar a")
+        .routine("private.other", &[], "scalar a")
+        .catalog();
+    let check = |name: &str, arguments: &[&str], expected: Option<&str>| {
+        let hint = catalog.routine_hint(&qualified(name), arguments);
+        let expected =
+            expected.map(|it| format!("Perhaps you meant to call the function api.{it}"));
+        assert_eq!(hint, expected, "{name} {arguments:?}");
+    };
+    check("testt", &["val", "param", "name"], Some("test"));
+    check("other", &[], None);
+    check("noclosealternative", &[], None);
+    check("missing.test", &[], None);
+    check(
+        "test",
+        &["vall", "pqaram", "nam"],
+        Some("test(name, param, val)"),
+    );
+    check("test", &["val", "param"], Some("test(name, param, val)"));
+    check("test", &["id", "attrs"], Some("test(attr, id)"));
+    check("test", &["id"], Some("test(attr, id)"));
+    check("test", &["noclosealternative"], None);
+}
+
+#[test]
+fn schemas_have_their_comments() {
+    let document = Document::default().schema_comment("api", "Title\\nText");
+    let catalog = document.catalog();
+    assert_eq!(catalog.schema_description("api"), Some("Title\nText"));
+    assert_eq!(catalog.schema_description("other"), None);
+}
+
 /// Something in every section.
 fn everything() -> Document {
     two_tables()
@@ -549,6 +778,9 @@ fn everything() -> Document {
         .computed("zebras", "b", "b")
         .representation("api.color", "json", "api.json")
         .media_handler("csv", "a", "text/csv")
+        .routine("add", &["addend integer"], "scalar returns.number")
+        .with("settings", r#"["work_mem=4MB"]"#)
+        .schema_comment("described", "text")
 }
 
 #[test]
@@ -563,7 +795,17 @@ fn a_document_cut_off_anywhere_is_an_error() {
 #[test]
 fn names_with_a_nul_are_refused_in_every_section() {
     let whole = everything().text();
-    for name in ["\"k\"", "\"a_id\"", "\"zebras\"", "\"csv\"", "\"api\""] {
+    for name in [
+        "\"k\"",
+        "\"a_id\"",
+        "\"zebras\"",
+        "\"csv\"",
+        "\"api\"",
+        "\"add\"",
+        "\"addend\"",
+        "\"number\"",
+        "\"described\"",
+    ] {
         let broken = format!("{}\\u0000\"", &name[..name.len() - 1]);
         let document = whole.replace(name, &broken);
         let error = decode(&mut document.into_bytes()).unwrap_err();

@@ -2,11 +2,12 @@
 //!
 //! PostgreSQL converts most things by itself. Three it does not: a JSON path into what is not
 //! JSON, a full-text search in what is not a `tsvector`, and neither for a field that is not in
-//! the catalog.
+//! the catalog. And a domain may have functions that write it as JSON and read it from text, which
+//! PostgREST calls its representations.
 
-use crate::catalog::Table;
-use crate::request::ast::{Field, JsonStep};
-use corerest_sql::{Ident, TypeName};
+use crate::catalog::{Catalog, Column, Table};
+use crate::request::ast::{Field, Filter, JsonStep, Operation};
+use corerest_sql::{CatalogSql, Ident, TypeName};
 
 /// A field of the request, with the conversions that its column's type asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,11 @@ pub struct PlannedField<'a> {
     pub to_json: ToJson,
     /// Whether `to_tsvector(column)` must stand around it, and with which configuration.
     pub to_tsvector: Option<TextSearch<'a>>,
+    /// The function of the domain that is put around the value: around the field where it is
+    /// selected, around the right side where it is compared.
+    pub transform: Option<&'a CatalogSql>,
+    /// Whether the whole row is meant, and not the field: `count()` inside a spread relation.
+    pub row: RowOrField,
 }
 
 /// Whether a column is converted before its path is followed.
@@ -30,16 +36,35 @@ pub enum ToJson {
     AsIs,
 }
 
+/// What a selected item stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowOrField {
+    /// The row itself.
+    Row,
+    /// A field of it.
+    Field,
+}
+
 /// A conversion to `tsvector`, with the text search configuration if the request names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextSearch<'a>(pub Option<&'a TypeName>);
 
-impl<'a> PlannedField<'a> {
-    /// Plans a field of a table.
-    pub fn plan(table: &Table, field: &'a Field) -> PlannedField<'a> {
-        let nominal_type = table
-            .column(field.name.as_str())
-            .map(|c| c.nominal_type.as_str());
+/// Where fields are looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns<'a> {
+    pub(super) catalog: &'a Catalog,
+    /// The table; a function may return what is none.
+    pub(super) table: Option<&'a Table>,
+}
+
+impl<'a> Columns<'a> {
+    fn column(&self, name: &Ident) -> Option<&'a Column> {
+        self.table?.column(name.as_str())
+    }
+
+    /// A field as it is, for an order.
+    pub(super) fn plain(&self, field: &'a Field) -> PlannedField<'a> {
+        let nominal_type = self.column(&field.name).map(|c| c.nominal_type.as_str());
         let to_json = match nominal_type {
             Some("json" | "jsonb") => ToJson::AsIs,
             _ => ToJson::Convert,
@@ -49,24 +74,60 @@ impl<'a> PlannedField<'a> {
             json_path: &field.json_path,
             to_json,
             to_tsvector: None,
+            transform: None,
+            row: RowOrField::Field,
         }
     }
 
-    /// The same for the left side of a full-text filter: only a `tsvector` is searched as it is.
-    pub fn plan_text_search(
-        table: &Table,
-        field: &'a Field,
-        configuration: Option<&'a TypeName>,
-    ) -> PlannedField<'a> {
-        let data_type = table
-            .column(field.name.as_str())
-            .map(|c| c.data_type.as_str());
-        // A computed field is not in the catalog; what it is, PostgreSQL finds out.
-        let is_other = data_type.is_some_and(|data_type| data_type != "tsvector");
-        let to_tsvector = is_other.then_some(TextSearch(configuration));
+    /// A field that is selected, and so written as JSON.
+    pub(super) fn selected(&self, field: &'a Field) -> PlannedField<'a> {
+        let transform = self.column(&field.name).and_then(|c| self.to_json(c));
+        PlannedField {
+            transform,
+            ..self.plain(field)
+        }
+    }
+
+    /// A column that is selected.
+    pub(super) fn selected_column(&self, column: &'a Column) -> PlannedField<'a> {
+        PlannedField {
+            name: &column.name,
+            json_path: &[],
+            to_json: ToJson::AsIs,
+            to_tsvector: None,
+            transform: self.to_json(column),
+            row: RowOrField::Field,
+        }
+    }
+
+    /// The left side of a filter.
+    pub(super) fn filtered(&self, filter: &'a Filter) -> PlannedField<'a> {
+        let column = self.column(&filter.field.name);
+        let to_tsvector = match &filter.operation {
+            // A computed field is not in the catalog, and what it is, PostgreSQL finds out; only
+            // a `tsvector` is searched as it is.
+            Operation::FullText(_, configuration, _) => column
+                .is_some_and(|column| column.data_type.as_str() != "tsvector")
+                .then_some(TextSearch(configuration.as_ref())),
+            _ => None,
+        };
+        let nominal_type = column.map(|column| column.nominal_type.as_str());
+        let transform = nominal_type.and_then(|name| self.catalog.representation("text", name));
         PlannedField {
             to_tsvector,
-            ..PlannedField::plan(table, field)
+            transform,
+            ..self.plain(&filter.field)
         }
+    }
+
+    /// Whether a column of the table is written by a function of its domain.
+    pub(super) fn any_is_transformed(&self) -> bool {
+        let columns = self.table.map_or(&[][..], |table| &table.columns);
+        self.catalog.has_representations() && columns.iter().any(|c| self.to_json(c).is_some())
+    }
+
+    fn to_json(&self, column: &Column) -> Option<&'a CatalogSql> {
+        self.catalog
+            .representation(column.nominal_type.as_str(), "json")
     }
 }

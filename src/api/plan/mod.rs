@@ -7,10 +7,32 @@
 //! Invariant: a plan holds no text of the request that is not an [`Ident`](corerest_sql::Ident),
 //! a [`TypeName`](corerest_sql::TypeName) or a value, and values become parameters.
 
+mod call;
+mod condition;
+mod embed;
 mod field;
+mod mutate;
 mod negotiate;
+mod order;
 mod read;
+mod relationship;
+mod routine;
+mod rows_check;
+mod select;
+mod tree;
 
-pub use field::{PlannedField, TextSearch, ToJson};
-pub use negotiate::{Representation, negotiate};
-pub use read::{Condition, PlannedFilter, PlannedOrder, PlannedSelect, ReadPlan, plan_read};
+pub use call::{Argument, Arguments, CallPlan};
+pub(crate) use call::{argument_names, plan_call};
+pub use condition::{Condition, EmbedIs, PlannedFilter};
+pub use embed::{Embed, EmbedShape, SpreadItem, Visibility};
+pub use field::{PlannedField, RowOrField, TextSearch, ToJson};
+pub(crate) use mutate::plan_mutate;
+pub use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
+pub use negotiate::{Negotiated, Representation, Wanted, negotiate};
+pub use order::PlannedOrder;
+pub use read::{JoinedColumns, ReadPlan, Source};
+pub(crate) use read::{PlannedRead, Root, RootRows, find_table, plan_read};
+pub use routine::{RoutineCall, find_routine};
+pub(crate) use rows_check::WRONG_ROWS;
+pub use rows_check::{OneBecause, RowsCheck};
+pub use select::PlannedSelect;

@@ -1,27 +1,40 @@
-//! The plan of a read: which columns of which table, which rows, in which order.
+//! The plan of a read: which columns of which relation, which rows, in which order, and which
+//! related rows with them.
 //!
 //! Names are looked up, what belongs to no node of `select=` is refused, and the limits of the
 //! configuration are applied; the SQL in `query/read.rs` then follows the plan line by line.
 
-use super::field::PlannedField;
-use crate::catalog::{Catalog, Table};
+use super::condition::{Condition, plan_filter, plan_logic};
+use super::embed::{Embed, check_spread_aggregates, plan_shape};
+use super::field::Columns;
+use super::order::{PlannedOrder, plan_order};
+use super::relationship::find_relationship;
+use super::select::{PlannedSelect, SelectPlace, plan_select};
+use super::tree::{Child, Node, RootParameters, TargetNames};
+use crate::catalog::{Cardinality, Catalog, Junction, Relationship, Table};
 use crate::error::Error;
 use crate::request::ApiRequest;
-use crate::request::ast::{
-    Aggregate, At, Field, Filter, JsonOperand, LogicOperator, LogicTree, Negation, Operation,
-    OrderDirection, OrderNulls, OrderTerm, SelectField, SelectItem,
-};
+use crate::request::ast::{JoinType, SelectField, SelectItem};
 use crate::request::range::Range;
 use corerest_config::Config;
-use corerest_sql::{Ident, QualifiedName, TypeName};
+use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
 
-/// A read of one table.
+/// PostgreSQL cuts longer names off, which could make two of them the same.
+const NAME_BYTES_MAX: usize = 63;
+
+/// A read of one relation, and of those inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPlan<'a> {
-    /// The table.
-    pub from: &'a QualifiedName,
-    /// What is selected; empty selects all columns.
+    /// What is read.
+    pub from: Source<'a>,
+    /// What it is called in the query.
+    pub name: Cow<'a, Ident>,
+    /// The table that a many-to-many relationship goes through.
+    pub junction: Option<&'a Junction>,
+    /// How the rows belong to a row of the relation around.
+    pub joined: Vec<JoinedColumns<'a>>,
+    /// What is selected.
     pub select: Vec<PlannedSelect<'a>>,
     /// What every row must fulfil.
     pub conditions: Vec<Condition<'a>>,
@@ -29,224 +42,382 @@ pub struct ReadPlan<'a> {
     pub order: Vec<PlannedOrder<'a>>,
     /// Which of the rows, with `db-max-rows` applied.
     pub range: Range,
+    /// The relations inside.
+    pub embeds: Vec<Embed<'a>>,
 }
 
-/// One item of the select list.
+/// What a read is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedSelect<'a> {
-    /// The field; the name `*` stands for all columns.
-    pub field: PlannedField<'a>,
-    /// The cast of the field.
-    pub cast: Option<&'a TypeName>,
-    /// The aggregate function over it.
-    pub aggregate: Option<Aggregate>,
-    /// The cast of the aggregate's result.
-    pub aggregate_cast: Option<&'a TypeName>,
-    /// The key in the answer, where PostgreSQL would choose another.
-    pub alias: Option<Cow<'a, Ident>>,
+pub enum Source<'a> {
+    /// A table or view.
+    Table(&'a QualifiedName),
+    /// A function of the row around: a computed relationship.
+    Function {
+        /// The function.
+        function: &'a QualifiedName,
+        /// The name of the row around.
+        argument: Ident,
+        /// Its type, for the function may be overloaded.
+        argument_type: &'a QualifiedName,
+    },
+    /// What the statement before it wrote or called.
+    Written,
 }
 
-/// A condition on a row.
+/// Two columns that are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition<'a> {
-    /// Several, joined.
-    Group(Negation, LogicOperator, Vec<Condition<'a>>),
-    /// One.
-    Filter(PlannedFilter<'a>),
+pub struct JoinedColumns<'a> {
+    /// A column of the relation, or of the junction.
+    pub column: (Ident, &'a Ident),
+    /// A column of the relation around, or of the relation.
+    pub equals: (Ident, &'a Ident),
 }
 
-/// A comparison of a field with a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedFilter<'a> {
-    /// The left side.
-    pub field: PlannedField<'a>,
-    /// Whether `NOT` stands before it.
-    pub negation: Negation,
-    /// The operator and the right side.
-    pub operation: &'a Operation,
+/// Which relation a read begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Root<'a> {
+    /// Its name, which relationships start from; what a function returns may be no table.
+    pub(crate) name: &'a QualifiedName,
+    /// Who gives its rows.
+    pub(crate) rows: RootRows,
 }
 
-/// One term of the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedOrder<'a> {
-    /// What is ordered by.
-    pub field: PlannedField<'a>,
-    /// The direction, if said.
-    pub direction: Option<OrderDirection>,
-    /// Where NULLs go, if said.
-    pub nulls: Option<OrderNulls>,
+/// Who gives the rows of the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RootRows {
+    /// The table itself.
+    Table,
+    /// A write.
+    Write,
+    /// A function.
+    Call,
 }
 
-/// Plans a read of the table `name`.
+/// A read, and what is to be said about the request.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedRead<'a> {
+    pub(crate) plan: ReadPlan<'a>,
+    /// Relations that were called by a deprecated name: that name, and the alias.
+    pub(crate) deprecated_names: Vec<(&'a Ident, &'a Ident)>,
+}
+
+/// What all nodes of a read are planned with.
+struct Planner<'a, 'c> {
+    catalog: &'a Catalog,
+    schema: &'c Ident,
+    rows_max: Option<i64>,
+}
+
+/// A relation inside another one, whose relationship is found.
+struct Related<'t, 'a> {
+    child: &'t Child<'a>,
+    relationship: &'a Relationship,
+    inside: Vec<Related<'t, 'a>>,
+}
+
+/// Where a node is.
+struct Place<'a> {
+    from: Source<'a>,
+    name: Cow<'a, Ident>,
+    /// What errors call it.
+    origin: &'a Ident,
+    table: Option<&'a Table>,
+    select: SelectPlace,
+    depth: usize,
+}
+
+/// The table of a request.
 ///
 /// # Errors
-/// `PGRST205` for a table that is not there, `PGRST108` for a filter, order or limit on something
-/// that is not embedded, `PGRST123` for aggregates that are not allowed, `PGRST127` for what this
-/// version cannot do.
-pub fn plan_read<'a>(
-    config: &Config,
+/// `PGRST205` if it is not there.
+pub(crate) fn find_table<'a>(
     catalog: &'a Catalog,
-    request: &'a ApiRequest<'_>,
     name: &QualifiedName,
-) -> Result<ReadPlan<'a>, Error> {
-    let table = catalog
-        .table(name)
-        .ok_or_else(|| table_not_found(catalog, name))?;
-    let query = &request.query;
-    let select = plan_select(config, table, &query.select)?;
-    let mut conditions = Vec::with_capacity(query.filters.len() + query.logic.len());
-    for filter in at_root(&query.filters)? {
-        conditions.push(Condition::Filter(plan_filter(table, filter)));
-    }
-    for tree in at_root(&query.logic)? {
-        conditions.push(plan_logic(table, tree));
-    }
-    // Parity: of several `order` parameters, the first decides (`addOrders` in Plan.hs).
-    let order_terms = at_root(&query.order)?.next().map_or(&[][..], Vec::as_slice);
-    let order = order_terms
-        .iter()
-        .map(|term| plan_order(table, term))
-        .collect::<Result<_, _>>()?;
-    check_ranges_are_embedded(request)?;
-    Ok(ReadPlan {
-        from: &table.name,
-        select,
-        conditions,
-        order,
-        range: request.range.restricted_to(config.db_max_rows),
-    })
-}
-
-fn table_not_found(catalog: &Catalog, name: &QualifiedName) -> Error {
+) -> Result<&'a Table, Error> {
     let schema = name.schema.as_ref().map_or("", Ident::as_str);
-    Error::TableNotFound {
+    catalog.table(name).ok_or_else(|| Error::TableNotFound {
         schema: schema.to_owned(),
         table: name.name.to_string(),
         hint: catalog.table_hint(schema, name.name.as_str()),
-    }
-}
-
-/// The items that belong to the table itself.
-fn at_root<T>(items: &[At<T>]) -> Result<impl Iterator<Item = &T>, Error> {
-    match items.iter().find_map(|at| at.path.first()) {
-        Some(relation) => Err(not_embedded(relation)),
-        None => Ok(items.iter().map(|at| &at.item)),
-    }
-}
-
-fn check_ranges_are_embedded(request: &ApiRequest<'_>) -> Result<(), Error> {
-    match request
-        .query
-        .embedded_ranges
-        .iter()
-        .find_map(|at| at.path.first())
-    {
-        Some(relation) => Err(not_embedded(relation)),
-        None => Ok(()),
-    }
-}
-
-fn not_embedded(relation: &Ident) -> Error {
-    Error::NotEmbedded {
-        resource: relation.to_string(),
-        alias: None,
-    }
-}
-
-fn plan_select<'a>(
-    config: &Config,
-    table: &'a Table,
-    items: &'a [SelectItem],
-) -> Result<Vec<PlannedSelect<'a>>, Error> {
-    let mut select = Vec::with_capacity(items.len());
-    for item in items {
-        match item {
-            SelectItem::Field(field) => select.push(plan_select_field(config, table, field)?),
-            SelectItem::Relation(_) | SelectItem::Spread(_) => {
-                return Err(Error::NotImplemented {
-                    details: "Embedding of related tables is not part of this version.".into(),
-                });
-            }
-        }
-    }
-    Ok(select)
-}
-
-fn plan_select_field<'a>(
-    config: &Config,
-    table: &'a Table,
-    item: &'a SelectField,
-) -> Result<PlannedSelect<'a>, Error> {
-    if item.aggregate.is_some() && !config.db_aggregates_enabled {
-        return Err(Error::AggregatesNotAllowed);
-    }
-    Ok(PlannedSelect {
-        field: PlannedField::plan(table, &item.field),
-        cast: item.cast.as_ref(),
-        aggregate: item.aggregate,
-        aggregate_cast: item.aggregate_cast.as_ref(),
-        alias: select_alias(item),
     })
 }
 
-/// The alias that the request gives, or the last key of a JSON path, for which PostgreSQL would
-/// say `?column?`.
-fn select_alias(item: &SelectField) -> Option<Cow<'_, Ident>> {
-    if let Some(alias) = &item.alias {
-        return Some(Cow::Borrowed(alias));
-    }
-    if item.aggregate.is_some() || item.field.json_path.is_empty() {
-        return None;
-    }
-    Some(json_path_alias(&item.field))
-}
-
-fn json_path_alias(field: &Field) -> Cow<'_, Ident> {
-    let last_key = field
-        .json_path
-        .iter()
-        .rev()
-        .find_map(|step| match &step.operand {
-            JsonOperand::Key(key) => Some(Ident::before_nul(key)),
-            JsonOperand::Index(_) => None,
-        });
-    last_key.map_or(Cow::Borrowed(&field.name), Cow::Owned)
-}
-
-fn plan_filter<'a>(table: &'a Table, filter: &'a Filter) -> PlannedFilter<'a> {
-    let field = match &filter.operation {
-        Operation::FullText(_, configuration, _) => {
-            PlannedField::plan_text_search(table, &filter.field, configuration.as_ref())
-        }
-        _ => PlannedField::plan(table, &filter.field),
+/// Plans a read.
+///
+/// # Errors
+/// In this order: `PGRST108` for a parameter of a relation that is not embedded; `PGRST200`,
+/// `PGRST201` for relationships; `PGRST108`, `PGRST118` for related orders; `PGRST123` for
+/// aggregates that are not allowed; `PGRST127` for aggregates where they have no meaning.
+pub(crate) fn plan_read<'a>(
+    config: &Config,
+    catalog: &'a Catalog,
+    request: &'a ApiRequest<'_>,
+    root: Root<'a>,
+) -> Result<PlannedRead<'a>, Error> {
+    let (parameters, rows_max) = match root.rows {
+        RootRows::Write => (RootParameters::OfWrite, None),
+        RootRows::Table | RootRows::Call => (RootParameters::All, config.db_max_rows),
     };
-    PlannedFilter {
-        field,
-        negation: filter.negation,
-        operation: &filter.operation,
+    let names = if config.url_use_legacy_target_names {
+        TargetNames::Legacy
+    } else {
+        TargetNames::AliasFirst
+    };
+    let tree = Node::of_request(&request.query, request.range, parameters, names)?;
+    let planner = Planner {
+        catalog,
+        schema: &request.schema,
+        rows_max,
+    };
+    let related = planner.relate(&tree, &root.name.name)?;
+    let from = match root.rows {
+        RootRows::Table => Source::Table(root.name),
+        RootRows::Write | RootRows::Call => Source::Written,
+    };
+    let place = Place {
+        from,
+        name: Cow::Borrowed(&root.name.name),
+        origin: &root.name.name,
+        table: catalog.table(root.name),
+        select: SelectPlace {
+            is_spread: false,
+            is_grouped: has_aggregates(tree.fields()),
+        },
+        depth: 0,
+    };
+    let plan = planner.plan_node(&tree, &related, place)?;
+    if !config.db_aggregates_enabled && any_has_aggregates(&request.query.select) {
+        return Err(Error::AggregatesNotAllowed);
+    }
+    check_spread_aggregates(&plan)?;
+    Ok(PlannedRead {
+        plan,
+        deprecated_names: tree.deprecated_names(),
+    })
+}
+
+impl<'a> Planner<'a, '_> {
+    fn relate<'t>(
+        &self,
+        node: &'t Node<'a>,
+        origin: &Ident,
+    ) -> Result<Vec<Related<'t, 'a>>, Error> {
+        let related = node.children.iter().map(|child| {
+            let relation = child.relation;
+            let hint = relation.hint.as_ref();
+            let target = &relation.relation;
+            let relationship = find_relationship(self.catalog, self.schema, origin, target, hint)?;
+            let inside = self.relate(&child.node, &relationship.foreign_table().name)?;
+            Ok(Related {
+                child,
+                relationship,
+                inside,
+            })
+        });
+        related.collect()
+    }
+
+    fn plan_node(
+        &self,
+        node: &Node<'a>,
+        related: &[Related<'_, 'a>],
+        place: Place<'a>,
+    ) -> Result<ReadPlan<'a>, Error> {
+        let columns = Columns {
+            catalog: self.catalog,
+            table: place.table,
+        };
+        let embeds = related.iter().enumerate();
+        let embeds = embeds
+            .map(|(index, related)| self.plan_embed(related, &place, index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let filters = node
+            .filters
+            .iter()
+            .map(|filter| plan_filter(columns, &embeds, filter));
+        let logic = node
+            .logic
+            .iter()
+            .map(|tree| plan_logic(columns, &embeds, tree));
+        let order = node.order.unwrap_or_default().iter();
+        let order = order.map(|term| plan_order(columns, place.origin, &embeds, term));
+        Ok(ReadPlan {
+            select: plan_select(columns, node.fields(), place.select),
+            conditions: filters.chain(logic).collect(),
+            order: order.collect::<Result<_, _>>()?,
+            range: node.range.restricted_to(self.rows_max),
+            from: place.from,
+            name: place.name,
+            junction: None,
+            joined: Vec::new(),
+            embeds,
+        })
+    }
+
+    fn plan_embed(
+        &self,
+        related: &Related<'_, 'a>,
+        around: &Place<'a>,
+        index: usize,
+    ) -> Result<Embed<'a>, Error> {
+        let Related {
+            child,
+            relationship,
+            inside,
+        } = related;
+        let depth = around.depth + 1;
+        let is_to_many_spread = child.is_spread && !relationship.is_to_one();
+        let place = Place {
+            from: source(relationship, &around.name),
+            name: node_name(relationship, depth),
+            origin: &relationship.foreign_table().name,
+            table: self.catalog.table(relationship.foreign_table()),
+            select: SelectPlace {
+                is_spread: child.is_spread,
+                is_grouped: around.select.is_grouped
+                    || is_to_many_spread
+                    || has_aggregates(child.node.fields()),
+            },
+            depth,
+        };
+        let mut plan = self.plan_node(&child.node, inside, place)?;
+        plan.junction = junction(relationship);
+        plan.joined = joined_columns(relationship, &plan.name, &around.name);
+        if is_at_most_one_row(relationship) && self.rows_max.is_none_or(|rows| rows > 0) {
+            // A limit would keep PostgreSQL from joining the table as it likes best.
+            plan.range = child.node.range;
+        }
+        Ok(Embed {
+            shape: plan_shape(&mut plan, relationship, child.is_spread),
+            plan,
+            key: child.key(),
+            relationship,
+            name: join_name(relationship, child.key(), depth, index),
+            join: child.relation.join.unwrap_or(JoinType::Left),
+        })
     }
 }
 
-fn plan_logic<'a>(table: &'a Table, tree: &'a LogicTree) -> Condition<'a> {
-    match tree {
-        LogicTree::Filter(filter) => Condition::Filter(plan_filter(table, filter)),
-        LogicTree::Group(negation, operator, members) => {
-            let members = members
-                .iter()
-                .map(|member| plan_logic(table, member))
-                .collect();
-            Condition::Group(*negation, *operator, members)
+impl ReadPlan<'_> {
+    /// Whether rows are grouped here: by aggregates of its own, or of relations spread into it.
+    pub fn is_aggregated(&self) -> bool {
+        let moved = self
+            .embeds
+            .iter()
+            .flat_map(|embed| embed.shape.spread_items());
+        self.select.iter().any(|item| item.aggregate.is_some())
+            || moved.into_iter().any(|item| item.aggregate.is_some())
+    }
+
+    /// The same, here or in a relation inside.
+    pub fn is_aggregated_anywhere(&self) -> bool {
+        let mut inside = self.embeds.iter();
+        self.is_aggregated() || inside.any(|embed| embed.plan.is_aggregated_anywhere())
+    }
+
+    /// Whether all columns and nothing else is selected, by their own names: only then are the
+    /// rows of the type that a media type handler of the relation takes.
+    pub fn selects_whole_rows(&self) -> bool {
+        let is_star = matches!(self.select.as_slice(), [only] if only.field.name.as_str() == "*");
+        is_star && self.embeds.is_empty()
+    }
+}
+
+fn has_aggregates<'a>(mut fields: impl Iterator<Item = &'a SelectField>) -> bool {
+    fields.any(|field| field.aggregate.is_some())
+}
+
+fn any_has_aggregates(items: &[SelectItem]) -> bool {
+    items.iter().any(|item| match item {
+        SelectItem::Field(field) => field.aggregate.is_some(),
+        SelectItem::Relation(relation) | SelectItem::Spread(relation) => {
+            any_has_aggregates(&relation.select)
+        }
+    })
+}
+
+fn source<'a>(relationship: &'a Relationship, around: &Ident) -> Source<'a> {
+    match relationship {
+        Relationship::Detected(detected) => Source::Table(&detected.foreign_table),
+        Relationship::Computed(computed) => Source::Function {
+            function: &computed.function,
+            argument: around.clone(),
+            argument_type: &computed.table,
+        },
+    }
+}
+
+/// Parity: the name is in PostgreSQL's messages, as in `column tasks_1.nope does not exist`.
+fn node_name<'a>(relationship: &'a Relationship, depth: usize) -> Cow<'a, Ident> {
+    let table = &relationship.foreign_table().name;
+    match junction(relationship) {
+        Some(_) => Cow::Borrowed(table),
+        None => Cow::Owned(short_name(format!("{table}_{depth}"), || {
+            format!("relation_{depth}")
+        })),
+    }
+}
+
+fn junction(relationship: &Relationship) -> Option<&Junction> {
+    match relationship {
+        Relationship::Detected(detected) => match &detected.cardinality {
+            Cardinality::ManyToMany(junction) => Some(junction),
+            Cardinality::OneToMany { .. }
+            | Cardinality::ManyToOne { .. }
+            | Cardinality::OneToOne { .. } => None,
+        },
+        Relationship::Computed(_) => None,
+    }
+}
+
+/// Which columns of the relation `name` equal which of the relation `around` it.
+fn joined_columns<'a>(
+    relationship: &'a Relationship,
+    name: &Ident,
+    around: &Ident,
+) -> Vec<JoinedColumns<'a>> {
+    let Relationship::Detected(detected) = relationship else {
+        return Vec::new();
+    };
+    let equal =
+        |table: &Ident, column: &'a Ident, other: &Ident, other_column: &'a Ident| JoinedColumns {
+            column: (table.clone(), column),
+            equals: (other.clone(), other_column),
+        };
+    match &detected.cardinality {
+        Cardinality::OneToMany { columns, .. }
+        | Cardinality::ManyToOne { columns, .. }
+        | Cardinality::OneToOne { columns, .. } => columns
+            .iter()
+            .map(|(ours, theirs)| equal(name, theirs, around, ours))
+            .collect(),
+        Cardinality::ManyToMany(junction) => {
+            let between = &junction.table.name;
+            let target = junction.target_columns.iter();
+            let target = target.map(|(theirs, key)| equal(between, key, name, theirs));
+            let source = junction.source_columns.iter();
+            let source = source.map(|(ours, key)| equal(between, key, around, ours));
+            target.chain(source).collect()
         }
     }
 }
 
-fn plan_order<'a>(table: &'a Table, term: &'a OrderTerm) -> Result<PlannedOrder<'a>, Error> {
-    match &term.relation {
-        Some(relation) => Err(not_embedded(relation)),
-        None => Ok(PlannedOrder {
-            field: PlannedField::plan(table, &term.field),
-            direction: term.direction,
-            nulls: term.nulls,
-        }),
+/// Unlike a foreign key, a function that says `ROWS 1` may return more.
+fn is_at_most_one_row(relationship: &Relationship) -> bool {
+    matches!(relationship, Relationship::Detected(_)) && relationship.is_to_one()
+}
+
+fn join_name(relationship: &Relationship, key: &Ident, depth: usize, index: usize) -> Ident {
+    let table = &relationship.table().name;
+    short_name(format!("{table}_{key}_{depth}"), || {
+        format!("embed_{depth}_{index}")
+    })
+}
+
+fn short_name(name: String, instead: impl FnOnce() -> String) -> Ident {
+    if name.len() > NAME_BYTES_MAX {
+        Ident::before_nul(&instead())
+    } else {
+        Ident::before_nul(&name)
     }
 }

@@ -3,38 +3,51 @@
 //! An operator is an enum here, and its SQL a constant; its right side is always a parameter. To
 //! add an operator: the enum in `request/ast.rs`, its parser in `request/`, one line below.
 
-use super::field::write_field;
-use crate::plan::{Condition, PlannedFilter};
+use super::embed::{EmbedConditions, write_embed_condition};
+use super::field::{write_field, write_transformed};
+use crate::plan::{Condition, PlannedFilter, ReadPlan};
 use crate::request::ast::{
     FullTextOperator, IsValue, LogicOperator, Negation, Operation, QuantifiedOperator, Quantifier,
     SimpleOperator,
 };
-use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
+use corerest_sql::{CatalogSql, ConstSql, Ident, SqlBuf, sql, sql_text};
 
-/// Appends ` WHERE …`, if there are conditions.
-pub(super) fn write_where(out: &mut SqlBuf, table: &Ident, conditions: &[Condition<'_>]) {
-    if !conditions.is_empty() {
-        sql!(out, " WHERE ");
-        out.separated(sql_text!(" AND "), conditions, |out, condition| {
-            write_condition(out, table, condition);
-        });
-    }
+/// What conditions are written with: how columns are called, and what embeds look like.
+#[derive(Clone, Copy)]
+pub(super) struct Conditions<'p> {
+    /// The name of the relation.
+    pub(super) table: &'p Ident,
+    /// The plan that conditions on embedded relations refer to, and how these are written.
+    pub(super) embeds: Option<(&'p ReadPlan<'p>, EmbedConditions)>,
 }
 
-fn write_condition(out: &mut SqlBuf, table: &Ident, condition: &Condition<'_>) {
-    match condition {
-        Condition::Filter(filter) => write_filter(out, table, filter),
-        Condition::Group(negation, operator, members) => {
-            write_negation(out, *negation);
-            sql!(out, "(");
-            let separator = match operator {
-                LogicOperator::And => sql_text!(" AND "),
-                LogicOperator::Or => sql_text!(" OR "),
-            };
-            out.separated(separator, members, |out, member| {
-                write_condition(out, table, member)
-            });
-            sql!(out, ")");
+impl Conditions<'_> {
+    /// Appends the conditions, joined by `AND`.
+    pub(super) fn write(&self, out: &mut SqlBuf, conditions: &[Condition<'_>]) {
+        out.separated(sql_text!(" AND "), conditions, |out, condition| {
+            self.write_one(out, condition);
+        });
+    }
+
+    fn write_one(&self, out: &mut SqlBuf, condition: &Condition<'_>) {
+        match condition {
+            Condition::Filter(filter) => write_filter(out, self.table, filter),
+            Condition::Embedded(is, index) => {
+                let (plan, style) = self.embeds.expect("only reads have embeds to be filtered");
+                write_embed_condition(out, &plan.embeds[*index], *is, style);
+            }
+            Condition::Group(negation, operator, members) => {
+                write_negation(out, *negation);
+                sql!(out, "(");
+                let separator = match operator {
+                    LogicOperator::And => sql_text!(" AND "),
+                    LogicOperator::Or => sql_text!(" OR "),
+                };
+                out.separated(separator, members, |out, member| {
+                    self.write_one(out, member)
+                });
+                sql!(out, ")");
+            }
         }
     }
 }
@@ -48,16 +61,17 @@ fn write_negation(out: &mut SqlBuf, negation: Negation) {
 fn write_filter(out: &mut SqlBuf, table: &Ident, filter: &PlannedFilter<'_>) {
     write_negation(out, filter.negation);
     write_field(out, table, &filter.field);
+    let transform = filter.field.transform;
     match filter.operation {
         Operation::Simple(operator, value) => {
             out.constant(simple_sql(*operator));
-            out.param(Some(value.as_bytes()));
+            write_transformed(out, transform, |out| out.param(Some(value.as_bytes())));
         }
         Operation::Quantified(operator, quantifier, value) => {
             out.constant(quantified_sql(*operator));
-            write_quantified_value(out, *operator, *quantifier, value);
+            write_quantified_value(out, *operator, *quantifier, value, transform);
         }
-        Operation::In(values) => write_in(out, values),
+        Operation::In(values) => write_in(out, values, transform),
         Operation::Is(value) => out.constant(is_sql(*value)),
         Operation::IsDistinctFrom(value) => {
             sql!(out, " IS DISTINCT FROM ");
@@ -80,6 +94,7 @@ fn write_quantified_value(
     operator: QuantifiedOperator,
     quantifier: Option<Quantifier>,
     value: &str,
+    transform: Option<&CatalogSql>,
 ) {
     match quantifier {
         None => {}
@@ -91,7 +106,7 @@ fn write_quantified_value(
         QuantifiedOperator::Like | QuantifiedOperator::ILike => {
             out.param(Some(value.replace('*', "%").as_bytes()));
         }
-        _ => out.param(Some(value.as_bytes())),
+        _ => write_transformed(out, transform, |out| out.param(Some(value.as_bytes()))),
     }
     if quantifier.is_some() {
         sql!(out, ")");
@@ -99,25 +114,37 @@ fn write_quantified_value(
 }
 
 /// `= ANY('{…}')` and not `IN (…)`: the list is one parameter, so that its length does not make
-/// another statement, and an empty list is valid.
-fn write_in(out: &mut SqlBuf, values: &[String]) {
+/// another statement, and an empty list is valid. A function of the column's domain is called for
+/// each element.
+fn write_in(out: &mut SqlBuf, values: &[String], transform: Option<&CatalogSql>) {
     sql!(out, " = ANY(");
-    match values {
+    let write_list = |out: &mut SqlBuf| match values {
         [only] if only.is_empty() => out.param(Some(b"{}")),
         _ => out.param_with(|literal| write_array_literal(literal, values)),
+    };
+    match transform {
+        None => write_list(out),
+        Some(_) => {
+            sql!(out, "SELECT ");
+            write_transformed(out, transform, |out| {
+                sql!(out, "unnest(");
+                write_list(out);
+                sql!(out, "::text[])");
+            });
+        }
     }
     sql!(out, ")");
 }
 
 /// The text form of an array. Source: PostgreSQL's documentation, 8.15.2 "Array Value Input".
-fn write_array_literal(out: &mut Vec<u8>, values: &[String]) {
+pub(super) fn write_array_literal(out: &mut Vec<u8>, values: &[impl AsRef<str>]) {
     out.push(b'{');
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         out.push(b'"');
-        for &byte in value.as_bytes() {
+        for &byte in value.as_ref().as_bytes() {
             if matches!(byte, b'"' | b'\\') {
                 out.push(b'\\');
             }

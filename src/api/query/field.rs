@@ -3,9 +3,9 @@
 //! Columns are qualified by their table's name, so that a computed field, which is a function of
 //! the row, is found like a column.
 
-use crate::plan::{PlannedField, PlannedSelect, TextSearch, ToJson};
+use crate::plan::{PlannedField, PlannedSelect, RowOrField, TextSearch, ToJson};
 use crate::request::ast::{Aggregate, JsonArrow, JsonOperand, JsonStep};
-use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
+use corerest_sql::{CatalogSql, ConstSql, Ident, SqlBuf, TypeName, sql, sql_text};
 
 /// Appends a field of the relation that `FROM` calls `table`.
 pub(super) fn write_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<'_>) {
@@ -24,6 +24,10 @@ pub(super) fn write_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<
 }
 
 fn write_plain_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<'_>) {
+    if field.row == RowOrField::Row {
+        out.ident(table);
+        return;
+    }
     if !field.json_path.is_empty() && field.to_json == ToJson::Convert {
         sql!(out, "to_jsonb(");
         write_column(out, table, field.name);
@@ -36,7 +40,8 @@ fn write_plain_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<'_>) 
     }
 }
 
-fn write_column(out: &mut SqlBuf, table: &Ident, column: &Ident) {
+/// Appends `"table"."column"`, or `"table".*`.
+pub(super) fn write_column(out: &mut SqlBuf, table: &Ident, column: &Ident) {
     out.ident(table);
     sql!(out, ".");
     if column.as_str() == "*" {
@@ -44,6 +49,21 @@ fn write_column(out: &mut SqlBuf, table: &Ident, column: &Ident) {
     } else {
         out.ident(column);
     }
+}
+
+/// Appends `function(…)`, if there is one, around what `write` appends.
+pub(super) fn write_transformed(
+    out: &mut SqlBuf,
+    function: Option<&CatalogSql>,
+    write: impl FnOnce(&mut SqlBuf),
+) {
+    let Some(function) = function else {
+        return write(out);
+    };
+    out.catalog(function);
+    sql!(out, "(");
+    write(out);
+    sql!(out, ")");
 }
 
 fn write_json_step(out: &mut SqlBuf, step: &JsonStep) {
@@ -62,34 +82,43 @@ fn write_json_step(out: &mut SqlBuf, step: &JsonStep) {
 
 /// Appends an item of the select list.
 pub(super) fn write_select_item(out: &mut SqlBuf, table: &Ident, item: &PlannedSelect<'_>) {
-    if let Some(aggregate) = item.aggregate {
-        if item.aggregate_cast.is_some() {
-            sql!(out, "CAST(");
-        }
-        out.constant(aggregate_sql(aggregate));
-        sql!(out, "(");
-        write_cast_field(out, table, item);
-        sql!(out, ")");
-        if let Some(cast) = item.aggregate_cast {
-            sql!(out, " AS ");
-            out.type_name(cast);
-            sql!(out, ")");
-        }
-    } else {
-        write_cast_field(out, table, item);
-    }
+    write_aggregated(out, item.aggregate, item.aggregate_cast, |out| {
+        write_cast(out, item.cast, |out| {
+            write_transformed(out, item.field.transform, |out| {
+                write_field(out, table, &item.field);
+            });
+        });
+    });
     if let Some(alias) = &item.alias {
         sql!(out, " AS ");
         out.ident(alias);
     }
 }
 
-fn write_cast_field(out: &mut SqlBuf, table: &Ident, item: &PlannedSelect<'_>) {
-    let Some(cast) = item.cast else {
-        return write_field(out, table, &item.field);
+/// Appends the aggregate, if there is one, with its own cast, around what `write` appends.
+pub(super) fn write_aggregated(
+    out: &mut SqlBuf,
+    aggregate: Option<Aggregate>,
+    cast: Option<&TypeName>,
+    write: impl FnOnce(&mut SqlBuf),
+) {
+    let Some(aggregate) = aggregate else {
+        return write(out);
+    };
+    write_cast(out, cast, |out| {
+        out.constant(aggregate_sql(aggregate));
+        sql!(out, "(");
+        write(out);
+        sql!(out, ")");
+    });
+}
+
+fn write_cast(out: &mut SqlBuf, cast: Option<&TypeName>, write: impl FnOnce(&mut SqlBuf)) {
+    let Some(cast) = cast else {
+        return write(out);
     };
     sql!(out, "CAST(");
-    write_field(out, table, &item.field);
+    write(out);
     sql!(out, " AS ");
     out.type_name(cast);
     sql!(out, ")");
@@ -103,20 +132,4 @@ fn aggregate_sql(aggregate: Aggregate) -> ConstSql {
         Aggregate::Min => sql_text!("MIN"),
         Aggregate::Count => sql_text!("COUNT"),
     }
-}
-
-/// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.
-pub(super) fn write_group_by(out: &mut SqlBuf, table: &Ident, select: &[PlannedSelect<'_>]) {
-    let mut grouped = select
-        .iter()
-        .filter(|item| item.aggregate.is_none())
-        .peekable();
-    if grouped.peek().is_none() || select.iter().all(|item| item.aggregate.is_none()) {
-        return;
-    }
-    sql!(out, " GROUP BY ");
-    out.separated(sql_text!(", "), grouped, |out, item| match &item.alias {
-        Some(alias) => out.ident(alias),
-        None => write_field(out, table, &item.field),
-    });
 }

@@ -7,14 +7,21 @@
 //!
 //! Invariant: equal shapes of request give equal texts. Values, numbers too, are parameters.
 
+mod body;
+mod call;
 mod condition;
+mod embed;
 mod field;
+mod mutate;
 mod read;
+mod rows;
 mod settings;
 mod transaction;
 
-pub(crate) use read::{write_count_estimate, write_read};
+pub(crate) use call::write_call;
+pub(crate) use mutate::{Location, write_mutation};
+pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
-pub(crate) use settings::write_settings;
+pub(crate) use settings::{DatabaseSettings, write_settings};
 pub use transaction::{Batch, TransactionEnd};
 pub(crate) use transaction::{Parts, write_pre_request};

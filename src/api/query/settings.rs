@@ -5,6 +5,7 @@
 //! so that a right to set a parameter is needed by the login role only.
 
 use crate::auth::Identity;
+use crate::catalog::Routine;
 use crate::error::json::write_json_string;
 use crate::request::ApiRequest;
 use corerest_config::Config;
@@ -19,12 +20,22 @@ pub enum AccessMode {
     ReadWrite,
 }
 
+/// Settings that come from the database: of the role, and of the function that is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DatabaseSettings<'a> {
+    /// `ALTER ROLE … SET`
+    pub(crate) role: &'a [(String, String)],
+    /// `CREATE FUNCTION … SET`, where `db-hoisted-tx-settings` lets it act on the transaction.
+    pub(crate) routine: Option<&'a Routine>,
+}
+
 /// The statement that comes first in every transaction.
 pub(crate) fn write_settings(
     config: &Config,
     request: &ApiRequest<'_>,
     identity: &Identity,
     access: AccessMode,
+    database: DatabaseSettings<'_>,
 ) -> Statement {
     let mut out = SqlBuf::new();
     sql!(out, "SELECT ");
@@ -34,7 +45,11 @@ pub(crate) fn write_settings(
     }
     sql!(out, "set_config('search_path', ");
     out.param_with(|path| write_search_path(path, config, &request.schema));
-    sql!(out, ", true), set_config('role', ");
+    sql!(out, ", true)");
+    for (name, value) in database.role {
+        write_setting(&mut out, name, value);
+    }
+    sql!(out, ", set_config('role', ");
     out.param(Some(identity.role.as_bytes()));
     sql!(out, ", true), set_config('request.jwt.claims', ");
     out.param(Some(identity.claims.as_bytes()));
@@ -52,14 +67,22 @@ pub(crate) fn write_settings(
         out.param(Some(timezone.as_bytes()));
         sql!(out, ", true)");
     }
+    let hoisted = database.routine.into_iter();
+    for (name, value) in hoisted.flat_map(|r| r.hoisted_settings(&config.db_hoisted_tx_settings)) {
+        write_setting(&mut out, name, value);
+    }
     for (name, value) in &config.app_settings {
-        sql!(out, ", set_config(");
-        out.param(Some(name.as_bytes()));
-        sql!(out, ", ");
-        out.param(Some(value.as_bytes()));
-        sql!(out, ", true)");
+        write_setting(&mut out, name, value);
     }
     out.finish()
+}
+
+fn write_setting(out: &mut SqlBuf, name: &str, value: &str) {
+    sql!(out, ", set_config(");
+    out.param(Some(name.as_bytes()));
+    sql!(out, ", ");
+    out.param(Some(value.as_bytes()));
+    sql!(out, ", true)");
 }
 
 fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {

@@ -2,13 +2,15 @@
 //!
 //! Everything between two `Sync`s is one implicit transaction of PostgreSQL: it commits at the
 //! `Sync` and rolls back at any error, so that a plain request needs no BEGIN and no COMMIT.
-//! Only a transaction that must end in a rollback says so itself.
+//! Only a transaction that must end in a rollback, or wants another isolation level, says so
+//! itself.
 //!
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
 use super::settings::AccessMode;
+use crate::catalog::IsolationLevel;
 use corerest_config::FunctionName;
-use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql};
+use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
 
 /// The statements of one transaction, sent in one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Batch {
     pub statements: Vec<Statement>,
     /// Which of them gives the row that the response is made of.
     pub main: usize,
+    /// Whether that is no row of columns but lines of text: an execution plan.
+    pub answers_in_lines: bool,
     /// Which of them asks the planner for a number of rows, if one does.
     pub estimate: Option<usize>,
     /// Whether it may be sent a second time when its connection turns out to be dead.
@@ -38,8 +42,10 @@ pub(crate) struct Parts {
     pub(crate) pre_request: Option<Statement>,
     pub(crate) estimate: Option<Statement>,
     pub(crate) main: Statement,
+    pub(crate) answers_in_lines: bool,
     pub(crate) access: AccessMode,
     pub(crate) end: TransactionEnd,
+    pub(crate) isolation: IsolationLevel,
 }
 
 impl Batch {
@@ -49,8 +55,10 @@ impl Batch {
     /// are known when the body begins to arrive.
     pub(crate) fn assemble(parts: Parts) -> Batch {
         let mut statements = Vec::with_capacity(7);
-        if parts.end == TransactionEnd::Rollback {
-            statements.push(begin());
+        let is_explicit = parts.end == TransactionEnd::Rollback
+            || parts.isolation != IsolationLevel::ReadCommitted;
+        if is_explicit {
+            statements.push(begin(parts.isolation));
         }
         statements.push(parts.settings);
         statements.extend(parts.pre_request);
@@ -60,14 +68,19 @@ impl Batch {
         });
         statements.push(parts.main);
         let main = statements.len() - 1;
-        if parts.end == TransactionEnd::Rollback {
-            // A rollback would hide what deferred constraints have to say.
-            statements.push(check_deferred_constraints());
-            statements.push(rollback());
+        match parts.end {
+            TransactionEnd::Rollback => {
+                // A rollback would hide what deferred constraints have to say.
+                statements.push(check_deferred_constraints());
+                statements.push(rollback());
+            }
+            TransactionEnd::Commit if is_explicit => statements.push(commit()),
+            TransactionEnd::Commit => {}
         }
         Batch {
             statements,
             main,
+            answers_in_lines: parts.answers_in_lines,
             estimate,
             access: parts.access,
         }
@@ -90,9 +103,19 @@ pub(crate) fn write_pre_request(function: &FunctionName) -> Statement {
     out.finish()
 }
 
-fn begin() -> Statement {
+fn begin(isolation: IsolationLevel) -> Statement {
     let mut out = SqlBuf::new();
-    sql!(out, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    out.constant(match isolation {
+        IsolationLevel::ReadCommitted => sql_text!("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        IsolationLevel::RepeatableRead => sql_text!("BEGIN ISOLATION LEVEL REPEATABLE READ"),
+        IsolationLevel::Serializable => sql_text!("BEGIN ISOLATION LEVEL SERIALIZABLE"),
+    });
+    out.finish()
+}
+
+fn commit() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "COMMIT");
     out.finish()
 }
 

@@ -17,9 +17,10 @@ pub mod media_type;
 mod order;
 mod parse_error;
 mod parser;
+pub mod payload;
 pub mod preferences;
 pub mod query_params;
-mod query_string;
+pub(crate) mod query_string;
 pub mod range;
 mod select;
 
@@ -29,6 +30,7 @@ use crate::error::Error;
 use corerest_config::{Config, OpenApiMode};
 use corerest_sql::{Ident, QualifiedName};
 use media_type::MediaType;
+use payload::Payload;
 use preferences::{Preferences, TransactionChoice};
 use query_params::{FilterStyle, QueryParams};
 use range::{InvalidRange, Range};
@@ -39,6 +41,8 @@ use std::borrow::Cow;
 pub struct ApiRequest<'a> {
     /// What is to be done, and with what.
     pub action: Action,
+    /// The body, where one is expected.
+    pub payload: Option<Payload<'a>>,
     /// The schema, which the profile headers choose.
     pub schema: Ident,
     /// Whether the answer must say which schema it is from.
@@ -133,13 +137,17 @@ impl<'a> ApiRequest<'a> {
     /// # Errors
     /// In this order: `PGRST125`, `PGRST126` for the path, `PGRST106` for the schema, `PGRST101`,
     /// `PGRST117` for the method, `PGRST100` for the query string, `PGRST103`, `PGRST114` for
-    /// the ranges.
+    /// the ranges, `PGRST102` for the body.
     pub fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
         let resource = parse_resource(config, http)?;
         let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
         let action = parse_action(&resource, &schema, http.method)?;
         let query = QueryParams::parse(action.filter_style(), http.query)?;
         let range = parse_range(http, &query)?;
+        let content_type = http
+            .header("content-type")
+            .map_or(MediaType::ApplicationJson, MediaType::parse);
+        let payload = Payload::parse(&action, &content_type, query.columns.as_ref(), http.body)?;
         let choice = if config.db_tx_end.allow_override() {
             TransactionChoice::Client
         } else {
@@ -155,11 +163,15 @@ impl<'a> ApiRequest<'a> {
             accept: http
                 .header("accept")
                 .map_or(vec![MediaType::Any], accept::parse_accept),
-            content_type: http
-                .header("content-type")
-                .map_or(MediaType::ApplicationJson, MediaType::parse),
+            content_type,
+            payload,
             http: *http,
         })
+    }
+
+    /// The schema, if the answer must say it.
+    pub fn content_profile(&self) -> Option<String> {
+        self.negotiated_by_profile.then(|| self.schema.to_string())
     }
 
     /// The cookies in their order, for `request.cookies`.

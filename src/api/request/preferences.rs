@@ -5,7 +5,7 @@
 //! All `Prefer` headers count as one list. Of each kind of preference the first one that is known
 //! counts; what is not known is kept for `handling=strict`.
 
-use super::HttpRequest;
+use super::{HttpRequest, Mutation};
 
 /// What the client prefers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,6 +198,36 @@ impl Preferences {
         .flatten()
         .collect();
         (!applied.is_empty()).then(|| applied.join(", "))
+    }
+
+    /// The same for a write. What to do with duplicates is applied where there are columns that
+    /// can tell what a duplicate is.
+    pub fn applied_to_write(
+        &self,
+        mutation: Mutation,
+        has_conflict_columns: bool,
+    ) -> Option<String> {
+        let inserts = mutation == Mutation::Create;
+        let takes_values = matches!(mutation, Mutation::Create | Mutation::Update);
+        let affects = matches!(mutation, Mutation::Update | Mutation::Delete);
+        Preferences {
+            resolution: self.resolution.filter(|_| inserts && has_conflict_columns),
+            missing: self.missing.filter(|_| takes_values),
+            max_affected: self.max_affected.filter(|_| affects),
+            ..self.clone()
+        }
+        .applied()
+    }
+
+    /// The same for a call.
+    pub fn applied_to_call(&self) -> Option<String> {
+        Preferences {
+            resolution: None,
+            missing: None,
+            representation: None,
+            ..self.clone()
+        }
+        .applied()
     }
 
     /// The value of `Preference-Applied` for a read, which knows nothing of writes.

@@ -50,10 +50,10 @@ pub(super) fn canonical(query: &str) -> String {
             if index > 0 {
                 out.push('&');
             }
-            encode(&mut out, key);
+            escape(&mut out, key);
             out.push('=');
         }
-        encode(&mut out, value);
+        escape(&mut out, value);
     }
     out
 }
@@ -118,7 +118,7 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
 }
 
 /// Everything but RFC 3986's unreserved characters becomes `%XX`, byte by byte.
-fn encode(out: &mut String, bytes: &[u8]) {
+pub(crate) fn escape(out: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

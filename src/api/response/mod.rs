@@ -3,11 +3,17 @@
 //! A response is made when the numbers of the main row are known, which is before its body has
 //! arrived; so the body is described here, and the shell passes the bytes on.
 
+mod call;
+mod explain;
+mod mutate;
 mod overrides;
 mod read;
 mod result_set;
 
-pub use read::ReadPending;
+pub(crate) use call::CallPending;
+pub(crate) use explain::ExplainPending;
+pub(crate) use mutate::MutatePending;
+pub(crate) use read::ReadPending;
 pub use result_set::{InvalidResultSet, ResultSet};
 
 use crate::error::{ErrorResponse, HeaderValue};

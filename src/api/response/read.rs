@@ -17,7 +17,7 @@ const VARY: HeaderValue = HeaderValue::of_constant("Accept, Prefer, Range");
 
 /// What is remembered of a read until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadPending {
+pub(crate) struct ReadPending {
     headers_only: bool,
     range: Range,
     rows_max: Option<i64>,
@@ -46,9 +46,7 @@ impl ReadPending {
             content_location: content_location(name, &request.query.canonical),
             media_type,
             preference_applied: request.preferences.applied_to_read(),
-            content_profile: request
-                .negotiated_by_profile
-                .then(|| request.schema.to_string()),
+            content_profile: request.content_profile(),
             verbosity: config.client_error_verbosity,
         }
     }
@@ -56,12 +54,16 @@ impl ReadPending {
     /// The response, from the main row and what the planner estimated.
     ///
     /// # Errors
-    /// `PGRST111` and `PGRST112` if SQL set headers or a status that are none.
+    /// `PGRST116` if one row was to come and another number did; `PGRST111` and `PGRST112` if SQL
+    /// set headers or a status that are none.
     pub(crate) fn respond(
         &self,
         result: &ResultSet<'_>,
         estimate: Option<i64>,
     ) -> Result<Response, Error> {
+        if matches!(self.media_type, MediaType::SingularJson(_)) && result.page != 1 {
+            return Err(Error::NotSingular { rows: result.page });
+        }
         let total = self.total(result.total, estimate);
         let (status, content_range) = self.range.status_and_content_range(result.page, total);
         let mut headers = vec![
@@ -81,7 +83,7 @@ impl ReadPending {
         headers.extend(applied);
         let body = match status {
             _ if self.headers_only => Body::Absent,
-            416 => Body::Bytes(self.out_of_bounds(total)),
+            416 => Body::Bytes(out_of_bounds(&self.range, total, self.verbosity)),
             _ => Body::LastColumn,
         };
         let mut response = Response {
@@ -113,18 +115,23 @@ impl ReadPending {
             }
         }
     }
+}
 
-    fn out_of_bounds(&self, total: Option<i64>) -> Vec<u8> {
-        let error = Error::RangeOutOfBounds {
-            offset: self.range.offset().to_string(),
-            total: total.unwrap_or(0).to_string(),
-        };
-        error.response(self.verbosity).body
-    }
+/// The body of a response to a request for rows beyond the last.
+pub(super) fn out_of_bounds(
+    range: &Range,
+    total: Option<i64>,
+    verbosity: ErrorVerbosity,
+) -> Vec<u8> {
+    let error = Error::RangeOutOfBounds {
+        offset: range.offset().to_string(),
+        total: total.unwrap_or(0).to_string(),
+    };
+    error.response(verbosity).body
 }
 
 /// JSON, which nearly all answers are, is a constant.
-fn content_type(media_type: &MediaType) -> Header {
+pub(super) fn content_type(media_type: &MediaType) -> Header {
     match media_type {
         MediaType::ApplicationJson => Header::constant("Content-Type", JSON),
         other => Header::new("Content-Type", other.content_type()),
@@ -137,7 +144,7 @@ fn content_location(name: &QualifiedName, canonical_query: &str) -> String {
 }
 
 /// Caches must know which headers of the request the answer depends on.
-fn add_vary(headers: &mut Vec<Header>) {
+pub(super) fn add_vary(headers: &mut Vec<Header>) {
     if !headers
         .iter()
         .any(|header| header.name.eq_ignore_ascii_case("vary"))

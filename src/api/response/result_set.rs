@@ -1,6 +1,6 @@
 //! The row that a main statement answers with, without its body.
 //!
-//! The order of the columns is a contract with `query/read.rs`: the body comes last, so that the
+//! The order of the columns is a contract with `query/body.rs`: the body comes last, so that the
 //! rest is known when its first byte arrives.
 
 use std::fmt;
@@ -8,7 +8,8 @@ use std::fmt;
 /// The columns before the body, in the order in which `query` selects them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResultSet<'a> {
-    /// How many rows there would be without a limit, if it was asked.
+    /// How many rows there would be without a limit, if it was asked; of an upsert, how many rows
+    /// were new.
     pub total: Option<i64>,
     /// How many rows are in the body.
     pub page: i64,
@@ -16,6 +17,8 @@ pub struct ResultSet<'a> {
     pub headers: Option<&'a [u8]>,
     /// What SQL left in the setting `response.status`.
     pub status: Option<&'a [u8]>,
+    /// Of a write: the primary key of the only row, as a JSON array of names and values.
+    pub location: Option<&'a [u8]>,
 }
 
 /// The row is not of the shape that the statement asks for.
@@ -29,22 +32,25 @@ impl fmt::Display for InvalidResultSet {
 }
 
 impl<'a> ResultSet<'a> {
-    /// How many columns come before the body.
-    pub const COLUMNS: usize = 4;
+    /// How many columns come before the body at most.
+    pub const COLUMNS: usize = 5;
 
     /// Reads the columns, which are in PostgreSQL's binary format.
     ///
     /// # Errors
     /// If their number or a number's size is another one.
     pub fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
-        let &[total, page, headers, status] = columns else {
-            return Err(InvalidResultSet);
+        let (total, page, headers, status, location) = match *columns {
+            [total, page, headers, status] => (total, page, headers, status, None),
+            [total, page, headers, status, location] => (total, page, headers, status, location),
+            _ => return Err(InvalidResultSet),
         };
         Ok(ResultSet {
             total: total.map(decode_int8).transpose()?,
             page: decode_int8(page.ok_or(InvalidResultSet)?)?,
             headers,
             status,
+            location,
         })
     }
 }

@@ -8,7 +8,7 @@
 //!   the `nextval` of its sequence if values may be given (`BY DEFAULT`), none if not (`ALWAYS`).
 //! - A domain's greatest length is that of the type directly below it.
 
-use super::{Position, RelationOid, SchemaNames};
+use super::{Position, RelationOid, SchemaNames, write_domain_bases};
 use crate::catalog::Column;
 use crate::catalog::decode::{DecodeError, ident, printed};
 use corerest_sql::{SqlBuf, sql};
@@ -96,25 +96,6 @@ SELECT COALESCE(pg_catalog.json_agg(columns), '[]') FROM (
     );
     exposed.write_oids(out);
     sql!(out, ")\n) AS columns\n");
-}
-
-/// Appends the CTE `domain_base`: each domain with the type below all domains. It starts from
-/// the domains alone, for there is a row in `pg_type` for every table, and one for its array.
-fn write_domain_bases(out: &mut SqlBuf) {
-    sql!(
-        out,
-        "domain_base (domain, base) AS (
-    SELECT domain.oid, base.oid
-      FROM pg_catalog.pg_type AS domain
-      JOIN pg_catalog.pg_type AS base ON base.oid = domain.typbasetype
-     WHERE domain.typtype = 'd' AND base.typtype <> 'd'
-    UNION ALL
-    SELECT domain.oid, below.base
-      FROM domain_base AS below
-      JOIN pg_catalog.pg_type AS domain ON domain.typbasetype = below.domain
-     WHERE domain.typtype = 'd'
-  )"
-    );
 }
 
 impl ColumnRow<'_> {

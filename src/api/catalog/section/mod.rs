@@ -10,6 +10,7 @@ pub(super) mod foreign_keys;
 pub(super) mod media_handlers;
 pub(super) mod primary_keys;
 pub(super) mod representations;
+pub(super) mod routines;
 pub(super) mod schemas;
 pub(super) mod server;
 pub(super) mod tables;
@@ -49,6 +50,25 @@ impl SchemaNames {
         out.param(Some(self.array.as_bytes()));
         sql!(out, "::text[]::pg_catalog.regnamespace[]");
     }
+}
+
+/// Appends the CTE `domain_base`: each domain with the type below all domains. It starts from
+/// the domains alone, for there is a row in `pg_type` for every table, and one for its array.
+pub(super) fn write_domain_bases(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "domain_base (domain, base) AS (
+    SELECT domain.oid, base.oid
+      FROM pg_catalog.pg_type AS domain
+      JOIN pg_catalog.pg_type AS base ON base.oid = domain.typbasetype
+     WHERE domain.typtype = 'd' AND base.typtype <> 'd'
+    UNION ALL
+    SELECT domain.oid, below.base
+      FROM domain_base AS below
+      JOIN pg_catalog.pg_type AS domain ON domain.typbasetype = below.domain
+     WHERE domain.typtype = 'd'
+  )"
+    );
 }
 
 fn array_element(schema: &Ident) -> String {

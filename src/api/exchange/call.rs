@@ -1,0 +1,121 @@
+//! GET, HEAD and POST of a function.
+
+use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use crate::catalog::Volatility;
+use crate::error::Error;
+use crate::plan::{
+    PlannedRead, Representation, Root, RootRows, RoutineCall, RowsCheck, Wanted, argument_names,
+    find_routine, negotiate, plan_call, plan_read,
+};
+use crate::query::{AccessMode, Count, write_call};
+use crate::request::Invocation;
+use crate::request::preferences::{CountPreference, HandlingPreference};
+use crate::response::{CallPending, ExplainPending};
+use corerest_sql::QualifiedName;
+
+impl Asked<'_, '_> {
+    pub(super) fn prepare_call(
+        &self,
+        name: &QualifiedName,
+        invocation: Invocation,
+    ) -> Result<Prepared, Error> {
+        let Asked {
+            config,
+            catalog,
+            request,
+            ..
+        } = *self;
+        let arguments = argument_names(request, invocation);
+        let routine = find_routine(
+            catalog,
+            &RoutineCall {
+                name,
+                arguments: &arguments,
+                content_type: &request.content_type,
+                invocation,
+            },
+        )?;
+        let relation = routine.relation();
+        let root = Root {
+            name: &relation,
+            rows: RootRows::Call,
+        };
+        let PlannedRead {
+            plan: read,
+            deprecated_names,
+        } = plan_read(config, catalog, request, root)?;
+        let plan = plan_call(request, routine, &read);
+        let headers_only = matches!(invocation, Invocation::Read { headers_only: true });
+        let mut negotiated = negotiate(
+            catalog,
+            &Wanted {
+                accept: &request.accept,
+                target: root.name,
+                whole_rows: read.selects_whole_rows(),
+                plan_enabled: config.db_plan_enabled,
+            },
+        )?;
+        if headers_only {
+            negotiated.representation = Representation::Nothing;
+        }
+        self.refuse_unknown_preferences()?;
+        self.refuse_max_affected(routine.returns_single())?;
+        let check = RowsCheck::of_affected(&negotiated.media_type, &request.preferences);
+        let is_explained = negotiated.plan.is_some();
+        let batch = self.batch(Main {
+            statement: write_call(&plan, &read, &negotiated, &check, self.call_count()),
+            estimate: None,
+            access: access_mode(invocation, routine.volatility),
+            is_explained,
+            routine: Some(routine),
+        });
+        let media_type = negotiated.media_type;
+        let expected = if is_explained {
+            Expected::Plan(ExplainPending::new(request, media_type))
+        } else {
+            let call = CallPending::new(config, request, routine, headers_only, media_type);
+            Expected::Call(Box::new(call))
+        };
+        let pending = Pending {
+            expected,
+            check,
+            error: self.error_style(),
+            deprecation: Deprecation::new(&deprecated_names),
+        };
+        Ok(Prepared::Ask(batch, pending))
+    }
+
+    /// What a function returns is counted in full, or not at all: the planner knows nothing of it.
+    fn call_count(&self) -> Count {
+        let preference = match self.request.preferences.count {
+            Some(CountPreference::Exact | CountPreference::Estimated) => {
+                Some(CountPreference::Exact)
+            }
+            None | Some(CountPreference::Planned) => None,
+        };
+        Count {
+            preference,
+            rows_max: self.config.db_max_rows,
+        }
+    }
+
+    /// A function that returns one value does not tell how many rows it affects.
+    fn refuse_max_affected(&self, returns_single: bool) -> Result<(), Error> {
+        let preferences = &self.request.preferences;
+        let strict = preferences.handling == Some(HandlingPreference::Strict);
+        if strict && preferences.max_affected.is_some() && returns_single {
+            return Err(Error::MaxAffectedRpc);
+        }
+        Ok(())
+    }
+}
+
+/// GET promises to change nothing, whatever the function says; POST believes the function.
+fn access_mode(invocation: Invocation, volatility: Volatility) -> AccessMode {
+    match (invocation, volatility) {
+        (Invocation::Read { .. }, _) | (_, Volatility::Stable | Volatility::Immutable) => {
+            AccessMode::ReadOnly
+        }
+        (Invocation::Post, Volatility::Volatile) => AccessMode::ReadWrite,
+    }
+}

@@ -1,0 +1,320 @@
+//! The two verbs: [`prepare`] before PostgreSQL, [`finish`] after it.
+//!
+//! This is where the modules meet: everything left of it knows only what is to its own left, and
+//! the server knows only these two, and what lies between them ([`Batch`], [`Pending`]). What a
+//! kind of request needs is put together in a file of its own.
+
+mod call;
+mod mutate;
+mod read;
+
+use crate::auth::Identity;
+use crate::catalog::{Catalog, IsolationLevel, Routine};
+use crate::error::{DatabaseError, Error, HeaderValue};
+use crate::plan::RowsCheck;
+use crate::query::{
+    AccessMode, Batch, DatabaseSettings, Parts, TransactionEnd, write_pre_request, write_settings,
+};
+use crate::request::preferences::{HandlingPreference, TransactionPreference};
+use crate::request::{Action, ApiRequest, HttpRequest};
+use crate::response::{
+    CallPending, ExplainPending, Header, MutatePending, ReadPending, Response, ResultSet,
+};
+use corerest_config::{Config, ErrorVerbosity};
+use corerest_sql::{Ident, Statement};
+
+/// What a request is answered from: one snapshot of the configuration and the catalog.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The catalog; `None` until it has been loaded for the first time.
+    pub catalog: Option<&'a Catalog>,
+}
+
+/// What is to be done for a request.
+#[derive(Debug)]
+pub enum Prepared {
+    /// The answer needs no database.
+    Reply(Response),
+    /// PostgreSQL has to be asked.
+    Ask(Batch, Pending),
+}
+
+/// What is remembered of a request while PostgreSQL works on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    expected: Expected,
+    check: RowsCheck,
+    error: ErrorStyle,
+    deprecation: Option<Deprecation>,
+}
+
+/// What the answer of PostgreSQL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Expected {
+    /// The row of a read.
+    Read(Box<ReadPending>),
+    /// The row of a write.
+    Write(Box<MutatePending>),
+    /// The row of a call.
+    Call(Box<CallPending>),
+    /// An execution plan.
+    Plan(ExplainPending),
+}
+
+/// What the shape of an error depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ErrorStyle {
+    verbosity: ErrorVerbosity,
+    authenticated: bool,
+}
+
+/// The request calls an embedded relation by a name that will not be understood for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Deprecation {
+    /// What to write instead, as in `` `projects` to `p` ``.
+    replacements: String,
+}
+
+/// What the files of this folder share: the request, and what it is answered from.
+#[derive(Clone, Copy)]
+struct Asked<'a, 'r> {
+    config: &'a Config,
+    catalog: &'a Catalog,
+    request: &'a ApiRequest<'r>,
+    identity: &'a Identity,
+}
+
+/// Turns a request into a reply, or into the statements that will answer it. Who asks was found
+/// out before; a caller who is nobody gets to know that first.
+pub fn prepare(
+    context: &Context<'_>,
+    http: &HttpRequest<'_>,
+    caller: Result<Identity, Error>,
+) -> Prepared {
+    prepare_in_steps(context, http, caller, &|| {})
+}
+
+/// The same, and says when the request is parsed and planning begins, to whoever has a clock.
+pub fn prepare_in_steps(
+    context: &Context<'_>,
+    http: &HttpRequest<'_>,
+    caller: Result<Identity, Error>,
+    on_parsed: &dyn Fn(),
+) -> Prepared {
+    try_prepare(context, http, caller, on_parsed).unwrap_or_else(|error| {
+        Prepared::Reply(error.response(context.config.client_error_verbosity).into())
+    })
+}
+
+/// Turns the columns before the body, and the answer of the estimate if one was asked for, into
+/// the response.
+pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u8]>) -> Response {
+    let result = ResultSet::decode(columns).map_err(|invalid| Error::Internal {
+        details: invalid.to_string(),
+    });
+    let response = result.and_then(|result| match &pending.expected {
+        Expected::Read(read) => read.respond(&result, estimate.and_then(plan_rows)),
+        Expected::Write(write) => write.respond(&result),
+        Expected::Call(call) => call.respond(&result),
+        Expected::Plan(_) => Err(Error::Internal {
+            details: "An execution plan came as a row.".to_owned(),
+        }),
+    });
+    pending.finished(response)
+}
+
+/// Turns an answer that is lines of text, as [`Batch::answers_in_lines`] says, into the response.
+pub fn finish_lines(pending: &Pending, lines: Vec<u8>) -> Response {
+    let response = match &pending.expected {
+        Expected::Plan(plan) => Ok(plan.respond(lines)),
+        Expected::Read(_) | Expected::Write(_) | Expected::Call(_) => Err(Error::Internal {
+            details: "A row came as lines.".to_owned(),
+        }),
+    };
+    pending.finished(response)
+}
+
+impl Pending {
+    /// The response to an error that PostgreSQL reported.
+    pub fn database_error(&self, error: DatabaseError) -> Response {
+        let error = DatabaseError {
+            authenticated: self.error.authenticated,
+            ..error
+        };
+        match self.check.explain(&error) {
+            Some(explained) => self.error(&explained),
+            None => self.error(&Error::Database(error)),
+        }
+    }
+
+    /// The response to any other error on the way to PostgreSQL.
+    pub fn error(&self, error: &Error) -> Response {
+        error.response(self.error.verbosity).into()
+    }
+
+    /// The lines that the log gets if a request for this target has a deprecated name in it.
+    pub fn deprecation(&self, method: &str, target: &str) -> Option<[String; 2]> {
+        let deprecation = self.deprecation.as_ref()?;
+        Some([
+            Deprecation::MESSAGE.to_owned(),
+            format!(
+                "Update filters, orders or limits that use {} in `{method} {target}`",
+                deprecation.replacements
+            ),
+        ])
+    }
+
+    fn finished(&self, response: Result<Response, Error>) -> Response {
+        match (response, &self.deprecation) {
+            (Ok(mut response), Some(deprecation)) => {
+                response.headers.push(deprecation.header());
+                response
+            }
+            (Ok(response), None) => response,
+            (Err(error), _) => self.error(&error),
+        }
+    }
+}
+
+impl Deprecation {
+    const MESSAGE: &'static str = "Embedded resource was referenced by relation name even though \
+                                   it has an alias. This is deprecated and will stop working in a \
+                                   future release.";
+
+    fn new(names: &[(&Ident, &Ident)]) -> Option<Deprecation> {
+        let replacements: Vec<String> = names
+            .iter()
+            .map(|(name, alias)| format!("`{name}` to `{alias}`"))
+            .collect();
+        (!names.is_empty()).then(|| Deprecation {
+            replacements: replacements.join(", "),
+        })
+    }
+
+    /// Source: RFC 7234, section 5.5.
+    fn header(&self) -> Header {
+        let value = format!(
+            "299 CoreRESTv{} \"{} Update {} in query string filters, orders or limits.\"",
+            env!("CARGO_PKG_VERSION"),
+            Deprecation::MESSAGE,
+            self.replacements
+        );
+        Header {
+            name: "Warning".into(),
+            value: HeaderValue::sanitized(value),
+        }
+    }
+}
+
+/// The main statement of a request, and how it is to be run.
+struct Main<'a> {
+    statement: Statement,
+    estimate: Option<Statement>,
+    access: AccessMode,
+    /// Whether the execution plan is asked for.
+    is_explained: bool,
+    /// The function that is called.
+    routine: Option<&'a Routine>,
+}
+
+impl Asked<'_, '_> {
+    fn batch(&self, main: Main<'_>) -> Batch {
+        let database = DatabaseSettings {
+            role: &[],
+            routine: main.routine,
+        };
+        let isolation = main.routine.and_then(|routine| routine.isolation_level);
+        Batch::assemble(Parts {
+            settings: write_settings(
+                self.config,
+                self.request,
+                self.identity,
+                main.access,
+                database,
+            ),
+            pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
+            estimate: main.estimate,
+            main: main.statement,
+            answers_in_lines: main.is_explained,
+            access: main.access,
+            end: self.transaction_end(),
+            isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
+        })
+    }
+
+    fn error_style(&self) -> ErrorStyle {
+        ErrorStyle {
+            verbosity: self.config.client_error_verbosity,
+            authenticated: self.config.db_anon_role.as_deref() != Some(&*self.identity.role),
+        }
+    }
+
+    fn refuse_unknown_preferences(&self) -> Result<(), Error> {
+        let preferences = &self.request.preferences;
+        let strict = preferences.handling == Some(HandlingPreference::Strict);
+        if strict && !preferences.invalid.is_empty() {
+            return Err(Error::InvalidPreferences {
+                preferences: preferences.invalid.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// `Prefer: tx=…` where `db-tx-end` lets it decide, else what `db-tx-end` says.
+    fn transaction_end(&self) -> TransactionEnd {
+        match self.request.preferences.transaction {
+            Some(TransactionPreference::Commit) => TransactionEnd::Commit,
+            Some(TransactionPreference::Rollback) => TransactionEnd::Rollback,
+            None if self.config.db_tx_end.rollback_by_default() => TransactionEnd::Rollback,
+            None => TransactionEnd::Commit,
+        }
+    }
+}
+
+fn try_prepare(
+    context: &Context<'_>,
+    http: &HttpRequest<'_>,
+    caller: Result<Identity, Error>,
+    on_parsed: &dyn Fn(),
+) -> Result<Prepared, Error> {
+    let identity = caller?;
+    let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
+    let request = ApiRequest::parse(context.config, http)?;
+    on_parsed();
+    let asked = Asked {
+        config: context.config,
+        catalog,
+        request: &request,
+        identity: &identity,
+    };
+    match &request.action {
+        Action::ReadRelation { name, headers_only } => asked.prepare_read(name, *headers_only),
+        Action::MutateRelation { name, mutation } => asked.prepare_mutate(name, *mutation),
+        Action::CallRoutine { name, invocation } => asked.prepare_call(name, *invocation),
+        action => Err(Error::NotImplemented {
+            details: not_built(action).into(),
+        }),
+    }
+}
+
+fn not_built(action: &Action) -> &'static str {
+    match action {
+        Action::ReadRelation { .. }
+        | Action::MutateRelation { .. }
+        | Action::CallRoutine { .. } => "",
+        Action::ReadSchema { .. } => "The OpenAPI description is not part of this version.",
+        Action::RelationInfo { .. } | Action::RoutineInfo { .. } | Action::SchemaInfo => {
+            "Answering OPTIONS is not part of this version."
+        }
+    }
+}
+
+/// The number of rows in the answer to `EXPLAIN (FORMAT JSON)`.
+fn plan_rows(answer: &[u8]) -> Option<i64> {
+    use simd_json::prelude::{ValueAsScalar, ValueObjectAccess};
+    let value = simd_json::to_owned_value(&mut answer.to_vec()).ok()?;
+    let plan = simd_json::prelude::ValueArrayAccess::get_idx(&value, 0)?.get("Plan")?;
+    plan.get("Plan Rows")?.as_i64()
+}

@@ -1,0 +1,90 @@
+//! POST, PUT, PATCH and DELETE of a table or view.
+
+use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use crate::error::Error;
+use crate::plan::{
+    PlannedRead, Representation, Root, RootRows, RowsCheck, Wanted, find_table, negotiate,
+    plan_mutate, plan_read,
+};
+use crate::query::{AccessMode, Location, write_mutation};
+use crate::request::Mutation;
+use crate::request::preferences::RepresentationPreference;
+use crate::response::{ExplainPending, MutatePending};
+use corerest_sql::QualifiedName;
+
+impl Asked<'_, '_> {
+    pub(super) fn prepare_mutate(
+        &self,
+        name: &QualifiedName,
+        mutation: Mutation,
+    ) -> Result<Prepared, Error> {
+        let Asked {
+            config,
+            catalog,
+            request,
+            ..
+        } = *self;
+        let preferences = &request.preferences;
+        let table = find_table(catalog, name)?;
+        let root = Root {
+            name: &table.name,
+            rows: RootRows::Write,
+        };
+        let PlannedRead {
+            plan: read,
+            deprecated_names,
+        } = plan_read(config, catalog, request, root)?;
+        let plan = plan_mutate(catalog, request, table, mutation, &read)?;
+        self.refuse_unknown_preferences()?;
+        let mut negotiated = negotiate(
+            catalog,
+            &Wanted {
+                accept: &request.accept,
+                target: root.name,
+                whole_rows: read.selects_whole_rows(),
+                plan_enabled: config.db_plan_enabled,
+            },
+        )?;
+        if preferences.representation != Some(RepresentationPreference::Full) {
+            negotiated.representation = Representation::Nothing;
+        }
+        let media_type = &negotiated.media_type;
+        let check = match mutation {
+            Mutation::Create => RowsCheck::of_singular(media_type),
+            Mutation::SingleUpsert => RowsCheck::of_put(),
+            Mutation::Update | Mutation::Delete => RowsCheck::of_affected(media_type, preferences),
+        };
+        let is_located = mutation == Mutation::Create
+            && preferences.representation == Some(RepresentationPreference::HeadersOnly);
+        let location = if is_located {
+            Location::By(&table.primary_key)
+        } else {
+            Location::Unsaid
+        };
+        let is_explained = negotiated.plan.is_some();
+        let batch = self.batch(Main {
+            statement: write_mutation(&plan, &read, &negotiated, &check, location),
+            estimate: None,
+            access: AccessMode::ReadWrite,
+            is_explained,
+            routine: None,
+        });
+        let media_type = negotiated.media_type;
+        let expected = if is_explained {
+            Expected::Plan(ExplainPending::new(request, media_type))
+        } else {
+            let has_conflict_columns =
+                !table.primary_key.is_empty() || request.query.on_conflict.is_some();
+            let write =
+                MutatePending::new(request, &plan, mutation, has_conflict_columns, media_type);
+            Expected::Write(Box::new(write))
+        };
+        let pending = Pending {
+            expected,
+            check,
+            error: self.error_style(),
+            deprecation: Deprecation::new(&deprecated_names),
+        };
+        Ok(Prepared::Ask(batch, pending))
+    }
+}

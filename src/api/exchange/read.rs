@@ -1,0 +1,79 @@
+//! GET and HEAD of a table or view.
+
+use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use crate::error::Error;
+use crate::plan::{
+    PlannedRead, Representation, Root, RootRows, RowsCheck, Wanted, find_table, negotiate,
+    plan_read,
+};
+use crate::query::{AccessMode, Count, write_count_estimate, write_read};
+use crate::request::preferences::CountPreference;
+use crate::response::{ExplainPending, ReadPending};
+use corerest_sql::QualifiedName;
+
+impl Asked<'_, '_> {
+    pub(super) fn prepare_read(
+        &self,
+        name: &QualifiedName,
+        headers_only: bool,
+    ) -> Result<Prepared, Error> {
+        let Asked {
+            config,
+            catalog,
+            request,
+            ..
+        } = *self;
+        let root = Root {
+            name: &find_table(catalog, name)?.name,
+            rows: RootRows::Table,
+        };
+        let PlannedRead {
+            plan,
+            deprecated_names,
+        } = plan_read(config, catalog, request, root)?;
+        let mut negotiated = negotiate(
+            catalog,
+            &Wanted {
+                accept: &request.accept,
+                target: root.name,
+                whole_rows: plan.selects_whole_rows(),
+                plan_enabled: config.db_plan_enabled,
+            },
+        )?;
+        if headers_only {
+            negotiated.representation = Representation::Nothing;
+        }
+        self.refuse_unknown_preferences()?;
+        let count = Count {
+            preference: request.preferences.count,
+            rows_max: config.db_max_rows,
+        };
+        let is_estimated = matches!(
+            count.preference,
+            Some(CountPreference::Planned | CountPreference::Estimated)
+        );
+        let batch = self.batch(Main {
+            statement: write_read(&plan, &negotiated, count),
+            estimate: (is_estimated && negotiated.plan.is_none())
+                .then(|| write_count_estimate(&plan)),
+            access: AccessMode::ReadOnly,
+            is_explained: negotiated.plan.is_some(),
+            routine: None,
+        });
+        let expected = match negotiated.plan {
+            Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),
+            None => {
+                let media_type = negotiated.media_type;
+                let read = ReadPending::new(config, request, root.name, headers_only, media_type);
+                Expected::Read(Box::new(read))
+            }
+        };
+        let pending = Pending {
+            expected,
+            check: RowsCheck::default(),
+            error: self.error_style(),
+            deprecation: Deprecation::new(&deprecated_names),
+        };
+        Ok(Prepared::Ask(batch, pending))
+    }
+}

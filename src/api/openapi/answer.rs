@@ -1,0 +1,151 @@
+//! What PostgreSQL answers to the statement of the description (`query/openapi.rs`): one JSON
+//! object.
+//!
+//! ```json
+//! {"comment": "…", "tables": ["…"], "routines": [{"name": "…", "parameters": [], …}]}
+//! ```
+//!
+//! `tables` and `routines` are what the role may use. They are missing when that does not matter,
+//! and then everything in the catalog is described.
+
+use super::routine::{DescribedParameter, DescribedRoutine};
+use crate::catalog::Volatility;
+use serde::Deserialize;
+use std::fmt;
+
+/// The answer.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Answer<'a> {
+    /// The comment on the schema.
+    pub(super) comment: Option<&'a str>,
+    /// The names of the tables.
+    #[serde(borrow, default)]
+    pub(super) tables: Option<Vec<&'a str>>,
+    /// The functions.
+    #[serde(borrow, default)]
+    routines: Option<Vec<RoutineRow<'a>>>,
+}
+
+/// The answer is not of the shape that the statement asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidAnswer(String);
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct RoutineRow<'a> {
+    name: &'a str,
+    description: Option<&'a str>,
+    /// `provolatile`
+    volatility: &'a str,
+    #[serde(borrow)]
+    parameters: Vec<ParameterRow<'a>>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct ParameterRow<'a> {
+    name: &'a str,
+    data_type: &'a str,
+    required: bool,
+    variadic: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// Decodes the answer in place.
+    pub(super) fn decode(answer: &'a mut [u8]) -> Result<Answer<'a>, InvalidAnswer> {
+        simd_json::serde::from_slice(answer).map_err(|error| InvalidAnswer(error.to_string()))
+    }
+
+    /// The functions, if they were asked for.
+    pub(super) fn routines(&self) -> Option<Vec<DescribedRoutine<'a>>> {
+        let routines = self.routines.as_ref()?.iter();
+        Some(routines.map(RoutineRow::described).collect())
+    }
+}
+
+impl<'a> RoutineRow<'a> {
+    fn described(&self) -> DescribedRoutine<'a> {
+        let parameters = self.parameters.iter().map(|parameter| DescribedParameter {
+            name: parameter.name,
+            data_type: parameter.data_type,
+            required: parameter.required,
+            variadic: parameter.variadic,
+        });
+        DescribedRoutine {
+            name: self.name,
+            comment: self.description,
+            parameters: parameters.collect(),
+            volatility: match self.volatility {
+                "i" => Volatility::Immutable,
+                "s" => Volatility::Stable,
+                _ => Volatility::Volatile,
+            },
+        }
+    }
+}
+
+impl fmt::Display for InvalidAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InvalidAnswer(reason) = self;
+        write!(f, "the answer about the API is malformed: {reason}")
+    }
+}
+
+impl std::error::Error for InvalidAnswer {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_missing() {
+        let mut answer = br#"{"comment": null}"#.to_vec();
+        let answer = Answer::decode(&mut answer).unwrap();
+        assert_eq!((answer.comment, &answer.tables), (None, &None));
+        assert_eq!(answer.routines(), None);
+    }
+
+    #[test]
+    fn names_and_routines_are_decoded() {
+        let mut answer = br#"{"comment": "a \"b\"", "tables": ["films"], "routines": [
+            {"name": "add", "description": "Adds.", "volatility": "i", "parameters": [
+                {"name": "a", "data_type": "integer", "required": true, "variadic": false}]},
+            {"name": "f", "description": null, "volatility": "v", "parameters": []}]}"#
+            .to_vec();
+        let answer = Answer::decode(&mut answer).unwrap();
+        assert_eq!(answer.comment, Some("a \"b\""));
+        assert_eq!(answer.tables.as_deref(), Some(&["films"][..]));
+        let add = DescribedRoutine {
+            name: "add",
+            comment: Some("Adds."),
+            parameters: vec![DescribedParameter {
+                name: "a",
+                data_type: "integer",
+                required: true,
+                variadic: false,
+            }],
+            volatility: Volatility::Immutable,
+        };
+        let f = DescribedRoutine {
+            name: "f",
+            comment: None,
+            parameters: Vec::new(),
+            volatility: Volatility::Volatile,
+        };
+        assert_eq!(answer.routines(), Some(vec![add, f]));
+    }
+
+    #[test]
+    fn other_answers_are_refused() {
+        for text in [
+            "",
+            "[]",
+            "{",
+            r#"{"comment": 1}"#,
+            r#"{"comment": "a", "tables": {}}"#,
+        ] {
+            assert!(
+                Answer::decode(&mut text.as_bytes().to_vec()).is_err(),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What OpenAPI calls the types of PostgreSQL, and their defaults as JSON.
+//!
+//! Parity: a type goes by the name that `format_type` prints, which ends in `[]` if it is an array.
+
+use crate::error::json::write_json_string;
+use simd_json::OwnedValue;
+use simd_json::prelude::ValueAsScalar;
+
+/// A type of OpenAPI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JsonType {
+    /// `array`
+    Array,
+    /// `boolean`
+    Boolean,
+    /// `integer`
+    Integer,
+    /// `number`
+    Number,
+    /// `string`
+    String,
+}
+
+impl JsonType {
+    /// The type for a type of PostgreSQL; none where anything may stand.
+    pub(super) fn of(data_type: &str) -> Option<JsonType> {
+        match data_type {
+            "boolean" => Some(JsonType::Boolean),
+            "smallint" | "integer" | "bigint" => Some(JsonType::Integer),
+            "numeric" | "real" | "double precision" => Some(JsonType::Number),
+            "json" | "jsonb" => None,
+            array if array.ends_with("[]") => Some(JsonType::Array),
+            _ => Some(JsonType::String),
+        }
+    }
+
+    /// The word for it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            JsonType::Array => "array",
+            JsonType::Boolean => "boolean",
+            JsonType::Integer => "integer",
+            JsonType::Number => "number",
+            JsonType::String => "string",
+        }
+    }
+}
+
+/// The format: PostgreSQL's name, but for integers, whose size has a name in OpenAPI.
+pub(super) fn format(data_type: &str) -> &str {
+    match data_type {
+        "smallint" | "integer" => "int32",
+        "bigint" => "int64",
+        other => other,
+    }
+}
+
+/// The type of an array's elements.
+pub(super) fn element_type(data_type: &str) -> &str {
+    data_type.strip_suffix("[]").unwrap_or(data_type)
+}
+
+/// A default as JSON, if it is a constant that can be read as one.
+///
+/// Parity: of what is no number, array or truth value, any expression is taken for a text:
+/// `now()` is shown as a string.
+pub(super) fn default_json(data_type: &str, expression: &str) -> Option<Vec<u8>> {
+    if JsonType::of(data_type) == Some(JsonType::String) {
+        return text_json(data_type, expression);
+    }
+    let text = expression.trim_ascii();
+    (is_number(text) || matches!(text, "true" | "false")).then(|| text.as_bytes().to_vec())
+}
+
+/// Parity: the text between the quotes is read as if it stood in a JSON string, with its escapes;
+/// what cannot stand there, such as a quote or a line break, leaves the column without a default.
+fn text_json(data_type: &str, expression: &str) -> Option<Vec<u8>> {
+    let constant = expression
+        .strip_suffix(data_type)
+        .and_then(|rest| rest.strip_suffix("::"));
+    let text = match constant {
+        Some(quoted) => quoted.trim_matches('\''),
+        None => expression,
+    };
+    let mut json = format!("\"{text}\"").into_bytes();
+    let value: OwnedValue = simd_json::to_owned_value(&mut json).ok()?;
+    let mut out = Vec::new();
+    write_json_string(&mut out, value.as_str()?);
+    Some(out)
+}
+
+/// RFC 8259, section 6: `[ "-" ] int [ "." 1*DIGIT ] [ "e" [ "-" / "+" ] 1*DIGIT ]`, of any size.
+fn is_number(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (text, exponent) = match text.split_once(['e', 'E']) {
+        Some((text, exponent)) => (text, exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
+        None => (text, "0"),
+    };
+    let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let has_leading_zero = integer.len() > 1 && integer.starts_with('0');
+    [integer, fraction, exponent].into_iter().all(is_digits) && !has_leading_zero
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_type(data_type: &str, json_type: Option<JsonType>, expected_format: &str) {
+        assert_eq!(JsonType::of(data_type), json_type, "{data_type}");
+        assert_eq!(format(data_type), expected_format, "{data_type}");
+    }
+
+    #[test]
+    fn types_have_a_type_and_a_format() {
+        check_type("text", Some(JsonType::String), "text");
+        check_type(
+            "character varying",
+            Some(JsonType::String),
+            "character varying",
+        );
+        check_type("test.mood", Some(JsonType::String), "test.mood");
+        check_type(
+            "timestamp with time zone",
+            Some(JsonType::String),
+            "timestamp with time zone",
+        );
+        check_type("boolean", Some(JsonType::Boolean), "boolean");
+        check_type("smallint", Some(JsonType::Integer), "int32");
+        check_type("integer", Some(JsonType::Integer), "int32");
+        check_type("bigint", Some(JsonType::Integer), "int64");
+        check_type("numeric", Some(JsonType::Number), "numeric");
+        check_type("real", Some(JsonType::Number), "real");
+        check_type(
+            "double precision",
+            Some(JsonType::Number),
+            "double precision",
+        );
+        check_type("json", None, "json");
+        check_type("jsonb", None, "jsonb");
+        check_type("integer[]", Some(JsonType::Array), "integer[]");
+    }
+
+    #[test]
+    fn arrays_have_elements() {
+        assert_eq!(element_type("text[]"), "text");
+        assert_eq!(element_type("text[][]"), "text[]");
+        assert_eq!(element_type("text"), "text");
+    }
+
+    #[track_caller]
+    fn check_default(data_type: &str, expression: &str, expected: Option<&str>) {
+        let json = default_json(data_type, expression);
+        let json = json.map(|json| String::from_utf8(json).unwrap());
+        assert_eq!(json.as_deref(), expected, "{expression}");
+    }
+
+    #[test]
+    fn texts_lose_their_quotes_and_their_cast() {
+        check_default("text", "'default'::text", Some(r#""default""#));
+        check_default("text", "''::text", Some(r#""""#));
+        check_default("date", "'1900-01-01'::date", Some(r#""1900-01-01""#));
+        check_default("test.mood", "'ok'::test.mood", Some(r#""ok""#));
+        check_default("text", "'it''s'::text", Some(r#""it''s""#));
+        check_default(
+            "text",
+            "'a'::character varying",
+            Some(r#""'a'::character varying""#),
+        );
+        check_default("timestamp without time zone", "now()", Some(r#""now()""#));
+        check_default("text", r"E'a\\b'::text", Some(r#""E'a\\b""#));
+    }
+
+    #[test]
+    fn texts_that_are_no_json_strings_are_no_defaults() {
+        check_default("text", r#"'say "a"'::text"#, None);
+        check_default("text", "'a\nb'::text", None);
+        check_default("text", r#"'a\'::text"#, None);
+        check_default("text", r#"'","b'::text"#, None);
+    }
+
+    #[test]
+    fn numbers_and_truth_values_are_themselves() {
+        check_default("integer", "42", Some("42"));
+        check_default("numeric", "42.20", Some("42.20"));
+        check_default("numeric", "-0.5e-3", Some("-0.5e-3"));
+        check_default(
+            "numeric",
+            "12345678901234567890123",
+            Some("12345678901234567890123"),
+        );
+        check_default("boolean", "false", Some("false"));
+        check_default("boolean", "true", Some("true"));
+    }
+
+    #[test]
+    fn expressions_are_no_defaults_of_numbers() {
+        check_default("integer", "nextval('items_id_seq'::regclass)", None);
+        check_default("integer", "'-1'::integer", None);
+        check_default("integer", "(2 + 2)", None);
+        check_default("boolean", "NULL::boolean", None);
+        check_default("jsonb", "'{}'::jsonb", None);
+        check_default("integer[]", "ARRAY[1]", None);
+        for text in [
+            "", "-", "01", "1.", ".5", "1e", "1e+", "0x1", "1_0", "+1", "1 2",
+        ] {
+            check_default("numeric", text, None);
+        }
+    }
+}

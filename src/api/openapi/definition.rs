@@ -1,0 +1,213 @@
+//! Definitions: what a row of a table is, column by column.
+//!
+//! Parity: a column's description tells of the keys that the column is, in words and in a tag that
+//! clients look for (`<pk/>`, `<fk table='…' column='…'/>`).
+
+use super::data_type::{JsonType, default_json, element_type, format};
+use super::json::Object;
+use crate::catalog::{Cardinality, Column, DetectedRelationship, Relationship, Table};
+use corerest_sql::{CatalogSql, Ident};
+
+/// Writes the members of a table's definition. The relationships are those to its own schema.
+pub(super) fn write_definition(
+    definition: &mut Object<'_>,
+    table: &Table,
+    relationships: &[Relationship],
+) {
+    definition.optional_string("description", table.description.as_deref());
+    let required = table.columns.iter().filter(|column| !column.nullable);
+    definition.strings("required", required.map(|column| column.name.as_str()));
+    definition.filled_object("properties", |properties| {
+        for column in &table.columns {
+            properties.object(column.name.as_str(), |property| {
+                write_property(property, table, column, relationships);
+            });
+        }
+    });
+    definition.string("type", "object");
+}
+
+/// Writes the member `items` of something that is an array.
+pub(super) fn write_items(parent: &mut Object<'_>, data_type: &str) {
+    if JsonType::of(data_type) == Some(JsonType::Array) {
+        parent.object("items", |items| {
+            write_type(items, JsonType::of(element_type(data_type)));
+        });
+    }
+}
+
+/// Writes the member `type`, unless anything may stand there.
+pub(super) fn write_type(parent: &mut Object<'_>, json_type: Option<JsonType>) {
+    parent.optional_string("type", json_type.map(JsonType::as_str));
+}
+
+fn write_property(
+    property: &mut Object<'_>,
+    table: &Table,
+    column: &Column,
+    relationships: &[Relationship],
+) {
+    let data_type = column.data_type.as_str();
+    let default = column.default.as_ref().map(CatalogSql::as_str);
+    if let Some(default) = default.and_then(|default| default_json(data_type, default)) {
+        property.written("default", &default);
+    }
+    let description = description(table, column, relationships);
+    property.optional_string("description", description.as_deref());
+    property.strings("enum", column.enum_labels.iter().map(String::as_str));
+    property.string("format", format(data_type));
+    write_items(property, data_type);
+    if let Some(max_length) = column.max_length {
+        property.written("maxLength", max_length.to_string().as_bytes());
+    }
+    write_type(property, JsonType::of(data_type));
+}
+
+/// The comment on a column, and the keys that it is.
+fn description(table: &Table, column: &Column, relationships: &[Relationship]) -> Option<String> {
+    let primary = table.primary_key.contains(&column.name);
+    let primary = primary.then(|| "This is a Primary Key.<pk/>".to_owned());
+    let foreign = foreign_key(&column.name, relationships).map(|(table, column)| {
+        format!(
+            "This is a Foreign Key to `{table}.{column}`.<fk table='{table}' column='{column}'/>"
+        )
+    });
+    let keys: Vec<String> = primary.into_iter().chain(foreign).collect();
+    if keys.is_empty() {
+        return column.description.clone();
+    }
+    let comment = column.description.iter();
+    let comment: String = comment.map(|comment| format!("{comment}\n\n")).collect();
+    Some(format!("{comment}Note:\n{}", keys.join("\n")))
+}
+
+/// The table and the column that this column alone refers to; a table before a view of it.
+fn foreign_key<'r>(
+    column: &Ident,
+    relationships: &'r [Relationship],
+) -> Option<(&'r Ident, &'r Ident)> {
+    let find = |is_view: bool| {
+        relationships.iter().find_map(|relationship| {
+            let Relationship::Detected(detected) = relationship else {
+                return None;
+            };
+            let foreign_column = foreign_column(detected, column)?;
+            (detected.foreign_table_is_view == is_view)
+                .then_some((&detected.foreign_table.name, foreign_column))
+        })
+    };
+    find(false).or_else(|| find(true))
+}
+
+/// The column that a relationship joins with this one, if it joins no others and the key is here.
+fn foreign_column<'r>(relationship: &'r DetectedRelationship, column: &Ident) -> Option<&'r Ident> {
+    let columns = match &relationship.cardinality {
+        Cardinality::ManyToOne { columns, .. }
+        | Cardinality::OneToOne {
+            columns,
+            is_parent: false,
+            ..
+        } => columns,
+        Cardinality::OneToMany { .. }
+        | Cardinality::OneToOne { .. }
+        | Cardinality::ManyToMany(_) => return None,
+    };
+    match columns.as_slice() {
+        [(own, foreign)] if own == column => Some(foreign),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::ComputedRelationship;
+    use corerest_sql::QualifiedName;
+
+    fn name(name: &str) -> QualifiedName {
+        QualifiedName::new(Ident::before_nul("api"), Ident::before_nul(name))
+    }
+
+    /// A relationship from `films` to the table, or the view `*name`.
+    fn detected(target: &str, cardinality: Cardinality) -> Relationship {
+        let view = target.strip_prefix('*');
+        Relationship::Detected(DetectedRelationship {
+            table: name("films"),
+            foreign_table: name(view.unwrap_or(target)),
+            is_self: false,
+            cardinality,
+            table_is_view: false,
+            foreign_table_is_view: view.is_some(),
+        })
+    }
+
+    fn columns(pairs: &[[&str; 2]]) -> Vec<(Ident, Ident)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|pair| (Ident::before_nul(pair[0]), Ident::before_nul(pair[1])))
+            .collect()
+    }
+
+    fn many_to_one(pairs: &[[&str; 2]]) -> Cardinality {
+        Cardinality::ManyToOne {
+            constraint: Ident::before_nul("key"),
+            columns: columns(pairs),
+        }
+    }
+
+    fn one_to_one(pairs: &[[&str; 2]], is_parent: bool) -> Cardinality {
+        Cardinality::OneToOne {
+            constraint: Ident::before_nul("key"),
+            columns: columns(pairs),
+            is_parent,
+        }
+    }
+
+    #[track_caller]
+    fn check(relationships: &[Relationship], expected: Option<&str>) {
+        let found = foreign_key(&Ident::before_nul("a"), relationships);
+        let found = found.map(|(table, column)| format!("{table}.{column}"));
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    #[test]
+    fn a_key_of_one_column_is_told() {
+        check(&[], None);
+        check(&[detected("t", many_to_one(&[["a", "id"]]))], Some("t.id"));
+        check(
+            &[detected("t", one_to_one(&[["a", "id"]], false))],
+            Some("t.id"),
+        );
+        check(&[detected("t", many_to_one(&[["b", "id"]]))], None);
+        check(
+            &[detected("t", many_to_one(&[["a", "x"], ["b", "y"]]))],
+            None,
+        );
+    }
+
+    #[test]
+    fn a_key_on_the_other_side_is_not_told() {
+        let one_to_many = Cardinality::OneToMany {
+            constraint: Ident::before_nul("key"),
+            columns: columns(&[["a", "id"]]),
+        };
+        check(&[detected("t", one_to_many)], None);
+        check(&[detected("t", one_to_one(&[["a", "id"]], true))], None);
+        let computed = Relationship::Computed(ComputedRelationship {
+            function: name("f"),
+            table: name("films"),
+            foreign_table: name("t"),
+            to_one: true,
+            is_self: false,
+        });
+        check(&[computed], None);
+    }
+
+    #[test]
+    fn a_table_is_told_rather_than_its_view() {
+        let view = detected("*v", many_to_one(&[["a", "v_id"]]));
+        let table = detected("t", many_to_one(&[["a", "id"]]));
+        check(std::slice::from_ref(&view), Some("v.v_id"));
+        check(&[view, table], Some("t.id"));
+    }
+}

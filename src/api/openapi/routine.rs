@@ -1,0 +1,93 @@
+//! Routines as they are described: what a client has to know to call them.
+//!
+//! They come from the catalog, or from PostgreSQL's answer about what the role may execute.
+
+use crate::catalog::{Routine, Volatility};
+
+/// A routine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DescribedRoutine<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// The comment on it.
+    pub(super) comment: Option<&'a str>,
+    /// Its input parameters in their order.
+    pub(super) parameters: Vec<DescribedParameter<'a>>,
+    /// Whether it can be called by GET.
+    pub(super) volatility: Volatility,
+}
+
+/// A parameter of a routine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DescribedParameter<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Its type, as `format_type` prints it.
+    pub(super) data_type: &'a str,
+    /// Whether it has no default.
+    pub(super) required: bool,
+    /// Whether it is the variadic one.
+    pub(super) variadic: bool,
+}
+
+/// Puts them in order: by name, overloads with fewer parameters first.
+///
+/// Parity: of overloads, which share a path, the last one in this order is described.
+pub(super) fn sort(routines: &mut [DescribedRoutine<'_>]) {
+    routines.sort_by(|a, b| {
+        let by_length = a.parameters.len().cmp(&b.parameters.len());
+        a.name.cmp(b.name).then(by_length).then_with(|| a.cmp(b))
+    });
+}
+
+impl<'a> From<&'a Routine> for DescribedRoutine<'a> {
+    fn from(routine: &'a Routine) -> DescribedRoutine<'a> {
+        let parameters = routine.parameters.iter();
+        let parameters = parameters.map(|parameter| DescribedParameter {
+            name: parameter.name.as_str(),
+            data_type: parameter.data_type.as_str(),
+            required: parameter.required,
+            variadic: parameter.variadic,
+        });
+        DescribedRoutine {
+            name: routine.name.name.as_str(),
+            comment: routine.description.as_deref(),
+            parameters: parameters.collect(),
+            volatility: routine.volatility,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routine(name: &'static str, parameters: &[&'static str]) -> DescribedRoutine<'static> {
+        let parameters = parameters.iter().map(|name| DescribedParameter {
+            name,
+            data_type: "integer",
+            required: true,
+            variadic: false,
+        });
+        DescribedRoutine {
+            name,
+            comment: None,
+            parameters: parameters.collect(),
+            volatility: Volatility::Stable,
+        }
+    }
+
+    #[test]
+    fn overloads_with_more_parameters_come_later() {
+        let commented = DescribedRoutine {
+            comment: Some("zero"),
+            ..routine("b", &["c", "d"])
+        };
+        let [none, one] = [routine("b", &[]), routine("b", &["z"])];
+        let [two, other] = [routine("b", &["x", "y"]), routine("a", &["a", "b", "c"])];
+        let mut routines = [commented, two, one, other, none];
+        let [commented, two, one, other, none] = routines.clone();
+        sort(&mut routines);
+        assert_eq!(routines, [other, none, one, two, commented]);
+    }
+}

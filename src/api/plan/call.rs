@@ -1,0 +1,159 @@
+//! The plan of a call: where a function's arguments come from, and which columns of what it
+//! returns are read.
+//!
+//! Source: PostgREST's documentation, `references/api/functions`.
+
+use super::condition::Condition;
+use super::mutate::columns_needed;
+use super::read::ReadPlan;
+use crate::catalog::{Routine, RoutineParameter};
+use crate::request::payload::Content;
+use crate::request::{ApiRequest, Invocation};
+use corerest_sql::Ident;
+use std::collections::BTreeSet;
+
+/// A call of one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPlan<'a> {
+    /// The function.
+    pub routine: &'a Routine,
+    /// Its arguments.
+    pub arguments: Arguments<'a>,
+    /// The columns that are read of what it returns; empty for all of them.
+    pub columns: BTreeSet<&'a Ident>,
+}
+
+/// Where the arguments of a function come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arguments<'a> {
+    /// There are none.
+    None,
+    /// The body is the only one.
+    Body(&'a RoutineParameter, &'a Content<'a>),
+    /// The body is a JSON object whose members they are.
+    Members(Vec<&'a RoutineParameter>, &'a Content<'a>),
+    /// They are texts of the query string or of a form.
+    Texts(Vec<(&'a RoutineParameter, Argument<'a>)>),
+}
+
+/// A text, or several for a variadic parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// The last one, if there were more.
+    One(&'a str),
+    /// All, in their order.
+    Variadic(Vec<&'a str>),
+}
+
+/// The names of the arguments, by which the function is found.
+pub(crate) fn argument_names<'a>(
+    request: &'a ApiRequest<'_>,
+    invocation: Invocation,
+) -> Vec<&'a str> {
+    match invocation {
+        Invocation::Read { .. } => {
+            let arguments = request.query.arguments.iter();
+            arguments.map(|(name, _)| name.as_str()).collect()
+        }
+        Invocation::Post => {
+            let columns = request.payload.iter().flat_map(|payload| &payload.columns);
+            columns.map(Ident::as_str).collect()
+        }
+    }
+}
+
+/// Plans a call, whose rows are read by `read` after.
+pub(crate) fn plan_call<'a>(
+    request: &'a ApiRequest<'_>,
+    routine: &'a Routine,
+    read: &ReadPlan<'a>,
+) -> CallPlan<'a> {
+    CallPlan {
+        routine,
+        arguments: plan_arguments(request, routine),
+        columns: columns_read(read),
+    }
+}
+
+fn plan_arguments<'a>(request: &'a ApiRequest<'_>, routine: &'a Routine) -> Arguments<'a> {
+    let parameters = routine.parameters.as_slice();
+    let Some(payload) = &request.payload else {
+        let arguments = request.query.arguments.iter();
+        let texts = arguments.map(|(name, text)| (name.as_str(), text.as_str()));
+        return plan_texts(parameters, texts);
+    };
+    match (parameters, &payload.content) {
+        ([only], content) if only.name.as_str().is_empty() => Arguments::Body(only, content),
+        (_, Content::Form(pairs)) => plan_texts(
+            parameters,
+            pairs.iter().map(|(name, text)| (&**name, &**text)),
+        ),
+        (_, content) => {
+            let given = parameters
+                .iter()
+                .filter(|p| payload.columns.contains(&p.name));
+            let given: Vec<_> = given.collect();
+            if given.is_empty() {
+                Arguments::None
+            } else {
+                Arguments::Members(given, content)
+            }
+        }
+    }
+}
+
+/// Parity: of several texts for one parameter the last counts, unless it is variadic.
+fn plan_texts<'a>(
+    parameters: &'a [RoutineParameter],
+    texts: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> Arguments<'a> {
+    let given = parameters.iter().filter_map(|parameter| {
+        let name = parameter.name.as_str();
+        let mut of_parameter = texts
+            .clone()
+            .filter(|(key, _)| *key == name)
+            .map(|(_, text)| text);
+        let argument = if parameter.variadic {
+            let all: Vec<&str> = of_parameter.collect();
+            (!all.is_empty()).then_some(Argument::Variadic(all))
+        } else {
+            let first = of_parameter.next();
+            first.map(|first| Argument::One(of_parameter.last().unwrap_or(first)))
+        };
+        Some((parameter, argument?))
+    });
+    let given: Vec<_> = given.collect();
+    if given.is_empty() {
+        Arguments::None
+    } else {
+        Arguments::Texts(given)
+    }
+}
+
+/// The columns that the answer needs, so that the others need not be computed.
+fn columns_read<'a>(read: &ReadPlan<'a>) -> BTreeSet<&'a Ident> {
+    let mut columns = columns_needed(read, &[]);
+    if columns.is_empty() || columns.iter().any(|name| name.as_str() == "*") {
+        return BTreeSet::new();
+    }
+    read.conditions
+        .iter()
+        .for_each(|condition| add_filtered(&mut columns, condition));
+    let ordered = read.order.iter().filter(|term| term.embed.is_none());
+    columns.extend(ordered.map(|term| term.field.name));
+    columns
+}
+
+fn add_filtered<'a>(columns: &mut BTreeSet<&'a Ident>, condition: &Condition<'a>) {
+    match condition {
+        Condition::Filter(filter) => {
+            columns.insert(filter.field.name);
+        }
+        Condition::Group(_, _, members) => {
+            members
+                .iter()
+                .for_each(|member| add_filtered(columns, member));
+        }
+        Condition::Embedded(..) => {}
+    }
+}

@@ -1,0 +1,174 @@
+//! Embedded relations: related rows as an object, as an array, or spread into the row itself.
+//!
+//! An embed is a read of its own, joined laterally to the relation around it under a name of its
+//! own. The aggregates of a spread to-one relation belong to the relation around it: its rows are
+//! the ones that are grouped, so they are moved outwards until a relation is an object or array.
+
+use super::read::ReadPlan;
+use super::select::PlannedSelect;
+use crate::catalog::Relationship;
+use crate::error::Error;
+use crate::request::ast::{Aggregate, JoinType};
+use corerest_sql::{Ident, TypeName};
+use std::borrow::Cow;
+
+/// An embedded relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embed<'a> {
+    /// How its rows are found.
+    pub plan: ReadPlan<'a>,
+    /// Its alias, or else the name that the request calls it by.
+    pub key: &'a Ident,
+    /// The relationship that leads to it.
+    pub relationship: &'a Relationship,
+    /// The name of its lateral join.
+    pub name: Ident,
+    /// Whether rows without it are dropped.
+    pub join: JoinType,
+    /// What it looks like in the answer.
+    pub shape: EmbedShape<'a>,
+}
+
+/// What an embedded relation looks like in the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmbedShape<'a> {
+    /// `{…}`, or null.
+    Object(Visibility),
+    /// `[…]`
+    Array(Visibility),
+    /// Its columns are columns of the row around it.
+    SpreadOne(Vec<SpreadItem<'a>>),
+    /// Its columns are columns of the row around it, each an array.
+    SpreadMany(Vec<SpreadItem<'a>>),
+}
+
+/// Whether an embed is in the answer, or only there to filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// It is.
+    Shown,
+    /// It selects nothing, as in `relation()`.
+    Hidden,
+}
+
+/// A column that a spread relation gives to the row around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpreadItem<'a> {
+    /// What the relation calls it.
+    pub name: Ident,
+    /// An aggregate that was moved outwards.
+    pub aggregate: Option<Aggregate>,
+    /// The cast of the aggregate's result.
+    pub aggregate_cast: Option<&'a TypeName>,
+    /// What the row around it calls the aggregate's result.
+    pub alias: Option<Cow<'a, Ident>>,
+}
+
+impl<'a> EmbedShape<'a> {
+    /// The columns of a spread relation.
+    pub fn spread_items(&self) -> &[SpreadItem<'a>] {
+        match self {
+            EmbedShape::SpreadOne(items) | EmbedShape::SpreadMany(items) => items,
+            EmbedShape::Object(_) | EmbedShape::Array(_) => &[],
+        }
+    }
+}
+
+/// The shape of a relation that was planned with its fields and its own embeds.
+pub(super) fn plan_shape<'a>(
+    plan: &mut ReadPlan<'a>,
+    relationship: &Relationship,
+    is_spread: bool,
+) -> EmbedShape<'a> {
+    let visibility = if selects_nothing(plan) {
+        Visibility::Hidden
+    } else {
+        Visibility::Shown
+    };
+    match (is_spread, relationship.is_to_one()) {
+        (false, true) => EmbedShape::Object(visibility),
+        (false, false) => EmbedShape::Array(visibility),
+        (true, true) => EmbedShape::SpreadOne(hoisted_items(plan)),
+        (true, false) => EmbedShape::SpreadMany(items(plan)),
+    }
+}
+
+fn selects_nothing(plan: &ReadPlan<'_>) -> bool {
+    plan.select.is_empty() && plan.embeds.iter().all(|embed| selects_nothing(&embed.plan))
+}
+
+/// The columns of a spread relation, with the aggregates taken from where they were.
+fn hoisted_items<'a>(plan: &mut ReadPlan<'a>) -> Vec<SpreadItem<'a>> {
+    let own = plan.select.iter_mut().map(hoist_own);
+    let mut items: Vec<SpreadItem<'a>> = own.collect();
+    for embed in &mut plan.embeds {
+        match &mut embed.shape {
+            EmbedShape::SpreadOne(inner) => items.extend(inner.iter_mut().map(hoist_inner)),
+            shape => items.extend(seen_from_outside(embed.key, shape)),
+        }
+    }
+    items
+}
+
+fn hoist_own<'a>(item: &mut PlannedSelect<'a>) -> SpreadItem<'a> {
+    let aggregate = item.aggregate.take();
+    SpreadItem {
+        name: item.name(),
+        aggregate,
+        aggregate_cast: item.aggregate_cast.take(),
+        alias: aggregate.and_then(|_| item.alias.clone()),
+    }
+}
+
+fn hoist_inner<'a>(item: &mut SpreadItem<'a>) -> SpreadItem<'a> {
+    SpreadItem {
+        name: item.name.clone(),
+        aggregate: item.aggregate.take(),
+        aggregate_cast: item.aggregate_cast.take(),
+        alias: item.alias.take(),
+    }
+}
+
+/// The columns of a spread relation as they are.
+fn items<'a>(plan: &ReadPlan<'a>) -> Vec<SpreadItem<'a>> {
+    let own = plan.select.iter().map(|item| plain_item(item.name()));
+    let of_embeds = plan.embeds.iter();
+    own.chain(of_embeds.flat_map(|embed| seen_from_outside(embed.key, &embed.shape)))
+        .collect()
+}
+
+/// The columns that an embed has for the query around the one that it is in.
+fn seen_from_outside<'a>(key: &Ident, shape: &EmbedShape<'a>) -> Vec<SpreadItem<'a>> {
+    match shape {
+        EmbedShape::Object(Visibility::Hidden) | EmbedShape::Array(Visibility::Hidden) => vec![],
+        EmbedShape::Object(_) | EmbedShape::Array(_) => vec![plain_item(key.clone())],
+        EmbedShape::SpreadOne(items) | EmbedShape::SpreadMany(items) => {
+            let names = items.iter().map(|item| plain_item(item.name.clone()));
+            names.collect()
+        }
+    }
+}
+
+fn plain_item<'a>(name: Ident) -> SpreadItem<'a> {
+    SpreadItem {
+        name,
+        aggregate: None,
+        aggregate_cast: None,
+        alias: None,
+    }
+}
+
+/// # Errors
+/// `PGRST127` for aggregates inside a relation that is spread into arrays.
+pub(super) fn check_spread_aggregates(plan: &ReadPlan<'_>) -> Result<(), Error> {
+    for embed in &plan.embeds {
+        if matches!(embed.shape, EmbedShape::SpreadMany(_)) && embed.plan.is_aggregated() {
+            let details = "Aggregates are not implemented for one-to-many or many-to-many spreads.";
+            return Err(Error::NotImplemented {
+                details: details.to_owned(),
+            });
+        }
+        check_spread_aggregates(&embed.plan)?;
+    }
+    Ok(())
+}

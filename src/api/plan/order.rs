@@ -1,0 +1,69 @@
+//! The order of rows: by fields of their own, or of a relation that has one row for each.
+
+use super::embed::Embed;
+use super::field::{Columns, PlannedField, RowOrField, ToJson};
+use crate::error::Error;
+use crate::request::ast::{OrderDirection, OrderNulls, OrderTerm};
+use corerest_sql::Ident;
+
+/// One term of the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedOrder<'a> {
+    /// The embedded relation whose field it is, by its place among the embeds.
+    pub embed: Option<usize>,
+    /// What is ordered by.
+    pub field: PlannedField<'a>,
+    /// The direction, if said.
+    pub direction: Option<OrderDirection>,
+    /// Where NULLs go, if said.
+    pub nulls: Option<OrderNulls>,
+}
+
+/// Plans a term of the relation `origin` with these embeds.
+///
+/// # Errors
+/// `PGRST108` for a relation that is not embedded, `PGRST118` for one with many rows.
+pub(super) fn plan_order<'a>(
+    columns: Columns<'a>,
+    origin: &Ident,
+    embeds: &[Embed<'a>],
+    term: &'a OrderTerm,
+) -> Result<PlannedOrder<'a>, Error> {
+    let Some(relation) = &term.relation else {
+        return Ok(planned(term, None, columns.plain(&term.field)));
+    };
+    let Some(index) = embeds.iter().position(|embed| embed.key == relation) else {
+        return Err(Error::NotEmbedded {
+            resource: relation.to_string(),
+            alias: None,
+        });
+    };
+    if !embeds[index].relationship.is_to_one() {
+        return Err(Error::RelatedOrderNotToOne {
+            origin: origin.to_string(),
+            target: relation.to_string(),
+        });
+    }
+    let field = PlannedField {
+        name: &term.field.name,
+        json_path: &term.field.json_path,
+        to_json: ToJson::AsIs,
+        to_tsvector: None,
+        transform: None,
+        row: RowOrField::Field,
+    };
+    Ok(planned(term, Some(index), field))
+}
+
+fn planned<'a>(
+    term: &OrderTerm,
+    embed: Option<usize>,
+    field: PlannedField<'a>,
+) -> PlannedOrder<'a> {
+    PlannedOrder {
+        embed,
+        field,
+        direction: term.direction,
+        nulls: term.nulls,
+    }
+}

@@ -1,0 +1,172 @@
+//! Calls: a statement that calls a function, and reads what it returns.
+//!
+//! ```text
+//! WITH pgrst_source AS (SELECT … FROM "api"."search"("word" := $1::text) pgrst_call)
+//! SELECT … FROM (SELECT … FROM pgrst_source AS "films" …) _row
+//! ```
+//! The function stands in `FROM`, where PostgreSQL may put its body into the query instead of
+//! calling it, and filters reach the tables inside.
+
+use super::body::{
+    NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,
+    write_settings_and_body,
+};
+use super::condition::write_array_literal;
+use super::field::write_column;
+use super::read::{Count, write_total};
+use super::rows::{WRITTEN, write_rows};
+use crate::catalog::{Routine, RoutineParameter};
+use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
+use crate::request::payload::{Content, Shape};
+use corerest_sql::{Ident, SqlBuf, Statement, sql, sql_text};
+use std::sync::LazyLock;
+
+/// The name of what a function returns.
+static CALL: LazyLock<Ident> = LazyLock::new(|| Ident::before_nul("pgrst_call"));
+
+/// The main statement of a call.
+pub(crate) fn write_call(
+    plan: &CallPlan<'_>,
+    read: &ReadPlan<'_>,
+    negotiated: &Negotiated<'_>,
+    check: &RowsCheck,
+    count: Count,
+) -> Statement {
+    let mut out = SqlBuf::new();
+    let kind = row_kind(plan.routine);
+    let representation = negotiated.representation;
+    let write_answer = |out: &mut SqlBuf| write_rows(out, read);
+    write_explain(&mut out, negotiated.plan.as_ref());
+    sql!(out, "WITH ");
+    out.constant(WRITTEN);
+    sql!(out, " AS (SELECT ");
+    write_returned(&mut out, plan);
+    write_source(&mut out, plan);
+    sql!(out, ")");
+    write_named_rows(&mut out, sql_text!(", "), representation, write_answer);
+    sql!(out, " SELECT ");
+    write_total(&mut out, read, kind, count);
+    sql!(out, " AS total, ");
+    write_page(&mut out, kind, check);
+    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    write_from_rows(&mut out, representation, write_answer);
+    out.finish()
+}
+
+fn row_kind(routine: &Routine) -> RowKind {
+    match (routine.returns_single(), is_value(routine)) {
+        (true, true) => RowKind::OnlyValue,
+        (true, false) => RowKind::OnlyRow,
+        (false, true) => RowKind::Value,
+        (false, false) => RowKind::Row,
+    }
+}
+
+fn is_value(routine: &Routine) -> bool {
+    routine.returns_scalar() || routine.returns_set_of_scalar()
+}
+
+fn write_returned(out: &mut SqlBuf, plan: &CallPlan<'_>) {
+    if is_value(plan.routine) {
+        sql!(out, "pgrst_call.pgrst_scalar");
+    } else if plan.columns.is_empty() {
+        sql!(out, "pgrst_call.*");
+    } else {
+        out.separated(sql_text!(", "), &plan.columns, |out, column| {
+            write_column(out, &CALL, column);
+        });
+    }
+}
+
+fn write_source(out: &mut SqlBuf, plan: &CallPlan<'_>) {
+    sql!(out, " FROM ");
+    if let Arguments::Members(parameters, content) = &plan.arguments {
+        write_members(out, parameters, content);
+        sql!(out, ", LATERAL ");
+    }
+    if is_value(plan.routine) {
+        sql!(out, "(SELECT ");
+        write_invocation(out, plan);
+        sql!(out, " pgrst_scalar) pgrst_call");
+    } else {
+        write_invocation(out, plan);
+        sql!(out, " pgrst_call");
+    }
+}
+
+fn write_invocation(out: &mut SqlBuf, plan: &CallPlan<'_>) {
+    out.name(&plan.routine.name);
+    sql!(out, "(");
+    match &plan.arguments {
+        Arguments::None => {}
+        Arguments::Body(parameter, content) => write_body_argument(out, parameter, content),
+        Arguments::Members(parameters, _) => {
+            out.separated(sql_text!(", "), parameters, |out, parameter| {
+                write_parameter(out, parameter);
+                sql!(out, "pgrst_body.");
+                out.ident(&parameter.name);
+            });
+        }
+        Arguments::Texts(texts) => {
+            out.separated(sql_text!(", "), texts, |out, (parameter, argument)| {
+                write_parameter(out, parameter);
+                match argument {
+                    Argument::One(text) => out.param(Some(text.as_bytes())),
+                    Argument::Variadic(texts) => {
+                        out.param_with(|literal| write_array_literal(literal, texts));
+                    }
+                }
+                sql!(out, "::");
+                out.catalog(&parameter.cast_type);
+            });
+        }
+    }
+    sql!(out, ")");
+}
+
+/// Appends `"name" := `, with `VARIADIC` before it where the array is all the arguments.
+fn write_parameter(out: &mut SqlBuf, parameter: &RoutineParameter) {
+    if parameter.variadic {
+        sql!(out, "VARIADIC ");
+    }
+    out.ident(&parameter.name);
+    sql!(out, " := ");
+}
+
+fn write_body_argument(out: &mut SqlBuf, parameter: &RoutineParameter, content: &Content<'_>) {
+    let is_bytes = parameter.data_type.as_str() == "bytea";
+    out.param_with(|value| match content {
+        Content::Raw(bytes) if is_bytes => write_hex(value, bytes),
+        other => other.write(value),
+    });
+    sql!(out, "::");
+    out.catalog(&parameter.data_type);
+}
+
+/// The text form of bytes. Source: PostgreSQL's documentation, 8.4.1 "bytea Hex Format".
+fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.reserve(2 + 2 * bytes.len());
+    out.extend_from_slice(b"\\x");
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 15)]);
+    }
+}
+
+/// Appends the members of the body as one row. Of an array, the first object counts.
+fn write_members(out: &mut SqlBuf, parameters: &[&RoutineParameter], content: &Content<'_>) {
+    sql!(out, "(SELECT * FROM ");
+    out.constant(match content.shape() {
+        Shape::Object => sql_text!("json_to_record("),
+        Shape::Array => sql_text!("json_to_recordset("),
+    });
+    out.param_with(|value| content.write(value));
+    sql!(out, "::json) AS _(");
+    out.separated(sql_text!(", "), parameters, |out, parameter| {
+        out.ident(&parameter.name);
+        sql!(out, " ");
+        out.catalog(&parameter.cast_type);
+    });
+    sql!(out, ") LIMIT 1) pgrst_body");
+}

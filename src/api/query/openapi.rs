@@ -1,0 +1,102 @@
+//! The statement about the API itself: what the role of the request may use in a schema.
+//!
+//! Its answer is one text, of which [`describe`](crate::openapi::describe) makes the document. It
+//! reads PostgreSQL's catalogs at the time of the request, for privileges change without a reload.
+//!
+//! Parity: types are printed as the search path of the request lets them be, without the schema if
+//! that is in it; in the catalog they have it.
+
+use corerest_config::OpenApiMode;
+use corerest_sql::{Ident, SqlBuf, Statement, sql};
+
+/// The main statement of a request for the description of a schema. Where privileges do not
+/// matter, the catalog knows all but the comment on the schema.
+pub fn write_openapi(mode: OpenApiMode, schema: &Ident) -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(
+        out,
+        "SELECT pg_catalog.json_build_object(\
+         'comment', pg_catalog.obj_description(namespace.oid, 'pg_namespace')"
+    );
+    match mode {
+        OpenApiMode::FollowPrivileges => {
+            sql!(out, ", 'tables', (");
+            write_tables(&mut out);
+            sql!(out, "), 'routines', (");
+            write_routines(&mut out);
+            sql!(out, ")");
+        }
+        OpenApiMode::IgnorePrivileges | OpenApiMode::Disabled => {}
+    }
+    // An outer join: a schema that is gone has nothing to show, and there is a row to say so.
+    sql!(
+        out,
+        ")::text AS body FROM (VALUES (true)) AS request LEFT JOIN \
+         pg_catalog.pg_namespace AS namespace ON namespace.nspname = "
+    );
+    out.param(Some(schema.as_str().as_bytes()));
+    out.finish()
+}
+
+/// Appends the query for the names of the relations in the `namespace` on which the role has any
+/// privilege at all, be it on a column only.
+fn write_tables(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "SELECT coalesce(pg_catalog.json_agg(class.relname), '[]') \
+         FROM pg_catalog.pg_class AS class \
+         WHERE class.relnamespace = namespace.oid AND class.relkind IN ('r', 'p', 'v', 'm', 'f') \
+         AND (pg_catalog.pg_has_role(class.relowner, 'USAGE') \
+         OR pg_catalog.has_table_privilege(class.oid, \
+         'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
+         OR pg_catalog.has_any_column_privilege(class.oid, \
+         'SELECT, INSERT, UPDATE, REFERENCES'))"
+    );
+}
+
+/// Appends the query for the functions in the `namespace` that the role may execute.
+fn write_routines(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(\
+         'name', function.proname, \
+         'description', pg_catalog.obj_description(function.oid, 'pg_proc'), \
+         'volatility', function.provolatile, \
+         'parameters', input.parameters)), '[]') \
+         FROM pg_catalog.pg_proc AS function CROSS JOIN LATERAL ("
+    );
+    write_parameters(out);
+    sql!(
+        out,
+        ") AS input WHERE function.pronamespace = namespace.oid AND function.prokind = 'f' \
+         AND function.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
+         AND input.is_callable AND pg_catalog.has_function_privilege(function.oid, 'EXECUTE')"
+    );
+}
+
+/// Appends the query for the input parameters of the `function`, one row.
+///
+/// A call names its arguments, so a function with nameless parameters is callable only if it has
+/// one alone, of a type that a body can be.
+fn write_parameters(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(\
+         'name', coalesce(argument.name, ''), \
+         'data_type', pg_catalog.format_type(argument.type, NULL), \
+         'required', argument.number <= function.pronargs - function.pronargdefaults, \
+         'variadic', coalesce(argument.mode = 'v', false)\
+         ) ORDER BY argument.number), '[]') AS parameters, \
+         pg_catalog.count(argument.name) = pg_catalog.count(*) \
+         OR pg_catalog.count(*) = 1 AND pg_catalog.bool_and(argument.type = ANY (\
+         '{pg_catalog.bytea,pg_catalog.json,pg_catalog.jsonb,pg_catalog.text,pg_catalog.xml}'\
+         ::pg_catalog.regtype[])) AS is_callable \
+         FROM (SELECT part.type, part.name, part.mode, \
+         pg_catalog.row_number() OVER (ORDER BY part.position) AS number \
+         FROM ROWS FROM (pg_catalog.unnest(\
+         coalesce(function.proallargtypes, function.proargtypes::pg_catalog.oid[])), \
+         pg_catalog.unnest(function.proargnames), pg_catalog.unnest(function.proargmodes)) \
+         WITH ORDINALITY AS part (type, name, mode, position) \
+         WHERE coalesce(part.mode, 'i') IN ('i', 'b', 'v')) AS argument"
+    );
+}

@@ -1,0 +1,308 @@
+//! CSV with a header line, as an array of objects. The field `NULL` is null, quoted or not.
+//!
+//! Read twice: once to check it and to know how long the JSON will be, once to write that. So a
+//! header of long names, which each row repeats, costs nothing before the names are known to be
+//! columns, and the parameter is allocated once.
+//!
+//! Source: RFC 4180. The usual packages also take what PostgREST refuses, such as a quote inside a
+//! field, and need each row in a buffer of its own.
+
+use super::keys::{COLUMNS_MAX, first_columns};
+use crate::error::json::write_json_string;
+use corerest_sql::Ident;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write;
+
+/// PostgreSQL allocates no value as long as 1 GiB (`MaxAllocSize`).
+const JSON_BYTES_MAX: usize = 0x3fff_ffff;
+
+/// CSV that can be written as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csv<'a> {
+    /// The names of the header line as keys, `"name":`.
+    keys: Vec<Vec<u8>>,
+    /// What follows the header line.
+    rows: &'a str,
+    /// How long the JSON is at most.
+    json_bytes_max: usize,
+}
+
+impl<'a> Csv<'a> {
+    /// Checks the text and finds its columns: the names of the header, as far as the first row has
+    /// values for them.
+    ///
+    /// Parity: values without a name are dropped, and of two columns with the same name the last
+    /// one counts, for so it does in PostgreSQL. Names are taken as they are, with their blanks.
+    pub(super) fn parse(body: &'a [u8]) -> Result<(Csv<'a>, BTreeSet<Ident>), String> {
+        let text = std::str::from_utf8(body);
+        let text = text.map_err(|error| invalid_utf8(&body[error.valid_up_to()..]))?;
+        let (names, rows) = parse_header(text)?;
+        let mut csv = Csv {
+            keys: names.iter().map(|name| key(name)).collect(),
+            rows,
+            json_bytes_max: 0,
+        };
+        let mut shape = RowShapes::new(&names);
+        csv.json_bytes_max = csv.measure(&mut shape)?;
+        if !shape.are_equal {
+            return Err("All lines must have same number of fields".to_owned());
+        }
+        if csv.json_bytes_max > JSON_BYTES_MAX {
+            return Err("The lines are too long for PostgreSQL when written as json".to_owned());
+        }
+        let width = shape.first_width.unwrap_or_default();
+        Ok((csv, first_columns(names[..width].iter())))
+    }
+
+    /// Looks at all rows, and adds up how long they are as JSON.
+    fn measure(&self, shapes: &mut RowShapes) -> Result<usize, String> {
+        let mut bytes = "[]".len();
+        each_value(self.rows, |column, value, end| {
+            if let Some(key) = self.keys.get(column) {
+                bytes += "{".len() + key.len() + json_bytes(value);
+            }
+            if end != End::Comma {
+                bytes += "},".len();
+                shapes.see(column + 1);
+            }
+        })?;
+        Ok(bytes)
+    }
+
+    /// Appends an array of objects with strings and nulls.
+    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+        out.reserve(self.json_bytes_max);
+        out.push(b'[');
+        let mut between_rows: &[u8] = b"";
+        let read = each_value(self.rows, |column, value, end| {
+            if column == 0 {
+                out.extend_from_slice(between_rows);
+                between_rows = b",";
+            }
+            if let Some(key) = self.keys.get(column) {
+                out.push(if column == 0 { b'{' } else { b',' });
+                out.extend_from_slice(key);
+                match value {
+                    "NULL" => out.extend_from_slice(b"null"),
+                    text => write_json_string(out, text),
+                }
+            }
+            if end != End::Comma {
+                out.push(b'}');
+            }
+        });
+        read.expect("the rows have been read before");
+        out.push(b']');
+    }
+}
+
+fn key(name: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(name.len() + 3);
+    write_json_string(&mut key, name);
+    key.push(b':');
+    key
+}
+
+/// How long a value is as JSON.
+fn json_bytes(value: &str) -> usize {
+    if value == "NULL" {
+        return "null".len();
+    }
+    let bytes = value.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    });
+    bytes.sum::<usize>() + 2
+}
+
+/// Whether all rows have values for the same names.
+struct RowShapes {
+    /// How many different names there are among the first 0, 1, 2, …
+    names: Vec<usize>,
+    /// How many of the names the first row has values for.
+    first_width: Option<usize>,
+    are_equal: bool,
+}
+
+impl RowShapes {
+    fn new(names: &[Cow<'_, str>]) -> RowShapes {
+        let mut known = HashSet::new();
+        let mut counts = vec![0];
+        for name in names {
+            known.insert(name.as_ref());
+            counts.push(known.len());
+        }
+        RowShapes {
+            names: counts,
+            first_width: None,
+            are_equal: true,
+        }
+    }
+
+    fn see(&mut self, width: usize) {
+        let width = width.min(self.names.len() - 1);
+        let first = *self.first_width.get_or_insert(width);
+        self.are_equal &= self.names[width] == self.names[first];
+    }
+}
+
+/// What follows a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Comma,
+    Line,
+    Text,
+}
+
+/// The names, and what follows their line.
+fn parse_header(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
+    let mut reader = Reader { rest: text };
+    let mut names = Vec::new();
+    loop {
+        let (name, end) = reader.field()?;
+        names.push(name);
+        match end {
+            End::Comma if names.len() < COLUMNS_MAX => {}
+            End::Comma => return Err(format!("A header has at most {COLUMNS_MAX} names")),
+            End::Line => return Ok((names, reader.rest)),
+            End::Text => return Err(parse_error("not enough input", b"")),
+        }
+    }
+}
+
+/// Calls for each value of each row, with its column and what follows it.
+fn each_value(rows: &str, mut on_value: impl FnMut(usize, &str, End)) -> Result<(), String> {
+    let mut reader = Reader { rest: rows };
+    let mut column = 0;
+    loop {
+        let (value, end) = reader.field()?;
+        let is_blank_line = column == 0 && value.is_empty() && end != End::Comma;
+        if !is_blank_line {
+            on_value(column, &value, end);
+        }
+        column = match end {
+            End::Comma => column + 1,
+            End::Line => 0,
+            End::Text => return Ok(()),
+        };
+    }
+}
+
+/// ```text
+/// csv    = record end (record end)* record?     end = LF | CR LF | CR
+/// record = field ("," field)*                   a record of one empty field is no record
+/// field  = '"' (any but '"' | '""')* '"' | (any but '"', ',', LF and CR)*
+/// ```
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn field(&mut self) -> Result<(Cow<'a, str>, End), String> {
+        let field = match self.rest.strip_prefix('"') {
+            Some(quoted) => self.quoted(quoted)?,
+            None => {
+                let bytes = self.rest.bytes();
+                let plain = bytes.take_while(|byte| !matches!(byte, b'"' | b',' | b'\n' | b'\r'));
+                Cow::Borrowed(self.take(plain.count()))
+            }
+        };
+        Ok((field, self.end()?))
+    }
+
+    /// What is in quotes, without them.
+    ///
+    /// Parity: PostgREST takes a field without a closing quote, and loses its last byte. Here it
+    /// is an error, with PostgREST's words for a text that ends behind the opening quote.
+    fn quoted(&mut self, quoted: &'a str) -> Result<Cow<'a, str>, String> {
+        self.rest = quoted;
+        let mut end = 0;
+        let mut has_doubled = false;
+        loop {
+            let Some(length) = quoted[end..].find('"') else {
+                return Err(parse_error("Failed reading: trailing double quote", b""));
+            };
+            end += length;
+            if !quoted[end + 1..].starts_with('"') {
+                break;
+            }
+            has_doubled = true;
+            end += 2;
+        }
+        let text = self.take(end);
+        self.take(1);
+        Ok(match has_doubled {
+            true => Cow::Owned(text.replace("\"\"", "\"")),
+            false => Cow::Borrowed(text),
+        })
+    }
+
+    fn end(&mut self) -> Result<End, String> {
+        let (length, end) = match self.rest.as_bytes() {
+            [] => (0, End::Text),
+            [b',', ..] => (1, End::Comma),
+            [b'\r', b'\n', ..] => (2, End::Line),
+            [b'\n' | b'\r', ..] => (1, End::Line),
+            other => return Err(parse_error("Failed reading: satisfy", other)),
+        };
+        self.take(length);
+        Ok(end)
+    }
+
+    fn take(&mut self, length: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        taken
+    }
+}
+
+/// Parity: PostgREST answers 500, unless the byte is in the header.
+fn invalid_utf8(rest: &[u8]) -> String {
+    let byte = rest.first().copied().unwrap_or_default();
+    let reason = format!(
+        "Failed reading: conversion error: Cannot decode byte '\\x{byte:x}': \
+         Data.Text.Encoding: Invalid UTF-8 stream"
+    );
+    parse_error(&reason, rest)
+}
+
+/// The message of PostgREST's CSV parser, with what it had before it.
+fn parse_error(reason: &str, rest: &[u8]) -> String {
+    const SHOWN_BYTES_MAX: usize = 100;
+    if rest.len() <= SHOWN_BYTES_MAX {
+        return format!("parse error ({reason}) at {}", show(rest));
+    }
+    let shown = String::from_utf8_lossy(&rest[..SHOWN_BYTES_MAX]);
+    format!("parse error ({reason}) at {shown} (truncated)")
+}
+
+/// Bytes as Haskell's `show` writes a string of them; only control characters that are neither tab
+/// nor line end, which have names there, are numbers here.
+fn show(bytes: &[u8]) -> String {
+    let mut shown = String::from("\"");
+    let mut is_number_open = false;
+    for &byte in bytes {
+        if is_number_open && byte.is_ascii_digit() {
+            shown.push_str("\\&");
+        }
+        is_number_open = false;
+        match byte {
+            b'"' | b'\\' => shown.extend(['\\', char::from(byte)]),
+            b'\n' => shown.push_str("\\n"),
+            b'\r' => shown.push_str("\\r"),
+            b'\t' => shown.push_str("\\t"),
+            b' '..=b'~' => shown.push(char::from(byte)),
+            _ => {
+                is_number_open = true;
+                write!(shown, "\\{byte}").expect("a string takes all");
+            }
+        }
+    }
+    shown.push('"');
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The body of a request, looked at as far as that goes without the database.
+//!
+//! The text of a JSON body goes to PostgreSQL as it came: `json_to_recordset` reads it there, so
+//! no number is rounded and no tree is built here. What is needed before is whether it is JSON,
+//! whether it is one object or many, and which keys all objects have; with `columns=` not even
+//! that. CSV and forms become JSON while the parameter is written, not before.
+//!
+//! Memory: the body is borrowed, never copied; what is kept beside it are the keys of one object
+//! ([`keys`]) and the pairs of a form. The parameter is the only second copy.
+
+mod csv;
+mod form;
+mod json;
+mod keys;
+
+use super::media_type::MediaType;
+use super::{Action, Invocation, Mutation};
+use crate::error::Error;
+use corerest_sql::Ident;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+pub use csv::Csv;
+
+/// A body, and the columns or arguments it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload<'a> {
+    /// What the main statement gets.
+    pub content: Content<'a>,
+    /// The keys all objects have, or those of `columns=`: the columns to write, or the arguments
+    /// that are given. In their order the columns stand in SQL.
+    ///
+    /// There are never more than 2,048, the first ones: more than PostgreSQL has columns or
+    /// arguments, so that what is missing here cannot change what is found there.
+    pub columns: BTreeSet<Ident>,
+}
+
+/// What the main statement gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// JSON as it came. Checked, unless `columns=` made that PostgreSQL's task.
+    Json {
+        /// The text.
+        text: &'a [u8],
+        /// Whether it is one object.
+        shape: Shape,
+    },
+    /// CSV, which PostgreSQL gets as an array of objects.
+    Csv(Csv<'a>),
+    /// A form. For a table each key is there once, with its last value; for a function all pairs
+    /// are there, for a repeated one may be variadic.
+    Form(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    /// The only argument of a function, as it came.
+    Raw(&'a [u8]),
+}
+
+/// What JSON looks like from outside: whether it is for `json_to_record` or `json_to_recordset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One object.
+    Object,
+    /// An array of objects, or something PostgreSQL will refuse.
+    Array,
+}
+
+impl<'a> Payload<'a> {
+    /// Looks at the body of a request. Reads, deletions and OPTIONS have none, whatever came.
+    ///
+    /// Parity: `columns=` counts for POST and PATCH with JSON. PUT, CSV and forms ignore it.
+    ///
+    /// # Errors
+    /// `PGRST102`
+    pub fn parse(
+        action: &Action,
+        content_type: &MediaType,
+        columns: Option<&BTreeSet<Ident>>,
+        body: &'a [u8],
+    ) -> Result<Option<Payload<'a>>, Error> {
+        let Some((target, columns)) = target(action, columns) else {
+            return Ok(None);
+        };
+        let parsed = match (content_type, target) {
+            (MediaType::ApplicationJson, _) => match columns {
+                Some(columns) => Ok(unchecked_json(body, columns)),
+                None => json(target, body),
+            },
+            (MediaType::TextCsv, _) => csv(body),
+            (MediaType::UrlEncoded, _) => form(target, body),
+            (
+                MediaType::TextPlain | MediaType::TextXml | MediaType::OctetStream,
+                Target::Routine,
+            ) => Ok(Payload {
+                content: Content::Raw(body),
+                columns: BTreeSet::new(),
+            }),
+            (other, _) => Err(format!("Content-Type not acceptable: {other}")),
+        };
+        parsed
+            .map(Some)
+            .map_err(|message| Error::InvalidBody { message })
+    }
+}
+
+impl Content<'_> {
+    /// Whether it is one object, or an array of them.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Content::Json { shape, .. } => *shape,
+            Content::Form(_) => Shape::Object,
+            Content::Csv(_) | Content::Raw(_) => Shape::Array,
+        }
+    }
+
+    /// Appends the parameter: JSON, or the bytes as they came.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Content::Json { text, .. } | Content::Raw(text) => out.extend_from_slice(text),
+            Content::Csv(csv) => csv.write_json(out),
+            Content::Form(pairs) => form::write_json(out, pairs),
+        }
+    }
+}
+
+/// Whom a body is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Table,
+    Routine,
+}
+
+/// Whom the body is for, if one is expected, and `columns=` if that counts.
+fn target<'c>(
+    action: &Action,
+    columns: Option<&'c BTreeSet<Ident>>,
+) -> Option<(Target, Option<&'c BTreeSet<Ident>>)> {
+    match action {
+        Action::MutateRelation { mutation, .. } => match mutation {
+            Mutation::Create | Mutation::Update => Some((Target::Table, columns)),
+            Mutation::SingleUpsert => Some((Target::Table, None)),
+            Mutation::Delete => None,
+        },
+        Action::CallRoutine { invocation, .. } => match invocation {
+            Invocation::Post => Some((Target::Routine, columns)),
+            Invocation::Read { .. } => None,
+        },
+        Action::ReadRelation { .. }
+        | Action::ReadSchema { .. }
+        | Action::RelationInfo { .. }
+        | Action::RoutineInfo { .. }
+        | Action::SchemaInfo => None,
+    }
+}
+
+/// Parity: with `columns=` a body that is not JSON is PostgreSQL's to refuse (22P02), and objects
+/// may have any keys.
+fn unchecked_json<'a>(body: &'a [u8], columns: &BTreeSet<Ident>) -> Payload<'a> {
+    let begins = body.iter().find(|byte| !json::is_blank(**byte));
+    let shape = match begins {
+        Some(b'{') => Shape::Object,
+        _ => Shape::Array,
+    };
+    Payload {
+        content: Content::Json { text: body, shape },
+        columns: columns.clone(),
+    }
+}
+
+fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
+    // A call without a body is one without arguments.
+    let body = match (target, body) {
+        (Target::Routine, b"") => b"{}",
+        _ => body,
+    };
+    let (text, shape, columns) = match json::check(body)? {
+        json::Document::Object(columns) => (body, Shape::Object, columns),
+        json::Document::Objects(columns) => (body, Shape::Array, columns),
+        // Parity: what is neither an object nor an array is nothing to write.
+        json::Document::Nothing => (b"[]".as_slice(), Shape::Array, BTreeSet::new()),
+    };
+    let content = Content::Json { text, shape };
+    Ok(Payload { content, columns })
+}
+
+fn csv(body: &[u8]) -> Result<Payload<'_>, String> {
+    let (csv, columns) = Csv::parse(body)?;
+    let content = Content::Csv(csv);
+    Ok(Payload { content, columns })
+}
+
+fn form(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
+    let pairs = form::parse(body)?;
+    let pairs = match target {
+        Target::Table => form::last_of_each(pairs),
+        Target::Routine => pairs,
+    };
+    let columns = keys::first_columns(pairs.iter().map(|(key, _)| key.as_ref()));
+    let content = Content::Form(pairs);
+    Ok(Payload { content, columns })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The response of a call.
+
+use super::read::{add_vary, content_type, out_of_bounds};
+use super::{Body, Header, Response, ResultSet, overrides};
+use crate::catalog::Routine;
+use crate::error::Error;
+use crate::request::ApiRequest;
+use crate::request::media_type::MediaType;
+use crate::request::range::Range;
+use corerest_config::{Config, ErrorVerbosity};
+
+/// What is remembered of a call until PostgreSQL has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallPending {
+    returns_void: bool,
+    headers_only: bool,
+    range: Range,
+    media_type: MediaType,
+    preference_applied: Option<String>,
+    content_profile: Option<String>,
+    verbosity: ErrorVerbosity,
+}
+
+impl CallPending {
+    /// Takes from the request what its response needs.
+    pub(crate) fn new(
+        config: &Config,
+        request: &ApiRequest<'_>,
+        routine: &Routine,
+        headers_only: bool,
+        media_type: MediaType,
+    ) -> CallPending {
+        CallPending {
+            returns_void: routine.returns_void(),
+            headers_only,
+            range: request.range,
+            media_type,
+            preference_applied: request.preferences.applied_to_call(),
+            content_profile: request.content_profile(),
+            verbosity: config.client_error_verbosity,
+        }
+    }
+
+    /// The response, from the main row.
+    ///
+    /// # Errors
+    /// `PGRST111` and `PGRST112` if SQL set headers or a status that are none.
+    pub(crate) fn respond(&self, result: &ResultSet<'_>) -> Result<Response, Error> {
+        let (status, content_range) = self
+            .range
+            .status_and_content_range(result.page, result.total);
+        let mut headers = vec![Header::new("Content-Range", content_range)];
+        let applied = self.preference_applied.iter();
+        headers.extend(applied.map(|p| Header::new("Preference-Applied", p.as_bytes())));
+        if !self.returns_void {
+            headers.push(content_type(&self.media_type));
+            let profile = self.content_profile.iter();
+            headers.extend(profile.map(|p| Header::new("Content-Profile", p.as_bytes())));
+        }
+        let body = match status {
+            _ if self.returns_void || self.headers_only => Body::Absent,
+            416 => Body::Bytes(out_of_bounds(&self.range, result.total, self.verbosity)),
+            _ => Body::LastColumn,
+        };
+        let mut response = Response {
+            status: if self.returns_void { 204 } else { status },
+            reason: None,
+            headers,
+            body,
+        };
+        overrides::apply(&mut response, result.status, result.headers)?;
+        add_vary(&mut response.headers);
+        Ok(response)
+    }
+}

@@ -1,0 +1,321 @@
+//! Cross-origin resource sharing: what browsers let pages of other origins do.
+//!
+//! ```text
+//! no Origin, or one that is not allowed ──▶ nothing is added
+//! OPTIONS + Access-Control-Request-Method ──▶ preflight: answered here, without the API
+//! OPTIONS without it ──▶ nothing is added; the API says what there is
+//! any other method ──▶ two or three headers more, on errors, too
+//! ```
+//! Without an Origin header it costs one look for it.
+//!
+//! Source: <https://fetch.spec.whatwg.org/#http-cors-protocol>; PostgREST's documentation,
+//! `references/api/cors`. Parity: the lists below, and that a preflight which is none (an unknown
+//! method, header names that are none) is an OPTIONS like any other.
+
+use super::{Body, Header, Response};
+use crate::error::HeaderValue;
+use crate::request::HttpRequest;
+use corerest_config::Config;
+
+const METHODS: &str = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
+const ALLOWED_METHODS: HeaderValue = HeaderValue::of_constant(METHODS);
+const MAX_AGE_SECONDS: HeaderValue = HeaderValue::of_constant("86400");
+
+/// Which headers of a response pages may read.
+const EXPOSED: &str = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, \
+                       Location, Server, Transfer-Encoding, Range-Unit";
+
+/// Headers that any page may send, so that nobody has to ask for them.
+const SAFE: [&str; 3] = ["Accept", "Accept-Language", "Content-Language"];
+
+/// What the responses to a request from another origin say about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CorsHeaders<'a> {
+    origin: Option<AllowedOrigin<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AllowedOrigin<'a> {
+    /// Every origin is.
+    Any,
+    /// The one that asks is, and may send its cookies and tokens.
+    This(&'a [u8]),
+}
+
+impl<'a> CorsHeaders<'a> {
+    /// What the response to a request has to say; `header` looks for a header of the request.
+    pub fn of(
+        config: &Config,
+        method: &str,
+        header: impl Fn(&str) -> Option<&'a [u8]>,
+    ) -> CorsHeaders<'a> {
+        let origin = AllowedOrigin::of(config, header);
+        CorsHeaders {
+            origin: origin.filter(|_| method != "OPTIONS"),
+        }
+    }
+
+    /// The headers that this adds to a response, but for those that SQL has set: a browser takes
+    /// two for a refusal.
+    pub fn added_to(self, response: &'a Response) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let exposed = ("Access-Control-Expose-Headers", EXPOSED.as_bytes());
+        let exposed = self.origin.map(|_| exposed);
+        let headers = self.origin.into_iter().flat_map(AllowedOrigin::headers);
+        let all = headers
+            .chain(exposed)
+            .map(|(name, value): (&'a str, _)| (name, value));
+        all.filter(|(name, _)| {
+            let mut set = response.headers.iter();
+            !set.any(|header| header.name.eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// The answer to a preflight, if the request is one. Whoever asks need not say who he is.
+pub fn preflight(config: &Config, http: &HttpRequest<'_>) -> Option<Response> {
+    if http.method != "OPTIONS" {
+        return None;
+    }
+    let origin = AllowedOrigin::of(config, |name| http.header(name))?;
+    let method = http.header("access-control-request-method")?;
+    METHODS
+        .split(", ")
+        .find(|known| known.as_bytes() == method)?;
+    let origin_headers = origin.headers();
+    let mut headers: Vec<Header> = origin_headers
+        .map(|(name, value)| Header::new(name, value))
+        .collect();
+    headers.push(Header::constant(
+        "Access-Control-Allow-Methods",
+        ALLOWED_METHODS,
+    ));
+    if let Some(wanted) = http.header("access-control-request-headers") {
+        let allowed = allowed_headers(wanted)?;
+        headers.push(Header::new("Access-Control-Allow-Headers", allowed));
+    }
+    headers.push(Header::constant("Access-Control-Max-Age", MAX_AGE_SECONDS));
+    Some(Response {
+        status: 200,
+        reason: None,
+        headers,
+        body: Body::Bytes(Vec::new()),
+    })
+}
+
+impl<'a> AllowedOrigin<'a> {
+    /// The origin of the request, if it has one that is allowed.
+    ///
+    /// Parity: a request to change to WebSocket is not subject to this.
+    fn of(config: &Config, header: impl Fn(&str) -> Option<&'a [u8]>) -> Option<AllowedOrigin<'a>> {
+        let origin = header("origin")?;
+        let upgrade = header("upgrade");
+        if upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
+            return None;
+        }
+        let allowed = &config.server_cors_allowed_origins;
+        if allowed.is_empty() {
+            return Some(AllowedOrigin::Any);
+        }
+        let mut allowed = allowed.iter();
+        allowed
+            .any(|allowed| allowed.as_bytes() == origin)
+            .then_some(AllowedOrigin::This(origin))
+    }
+
+    fn headers(self) -> impl Iterator<Item = (&'static str, &'a [u8])> {
+        let (origin, credentials) = match self {
+            AllowedOrigin::Any => (&b"*"[..], None),
+            AllowedOrigin::This(origin) => (origin, Some(&b"true"[..])),
+        };
+        let credentials = credentials.map(|v| ("Access-Control-Allow-Credentials", v));
+        [("Access-Control-Allow-Origin", origin)]
+            .into_iter()
+            .chain(credentials)
+    }
+}
+
+/// All that are wanted are allowed, and those that need not be asked for. `None` if the list has
+/// something else in it than names of headers.
+fn allowed_headers(wanted: &[u8]) -> Option<String> {
+    let wanted = std::str::from_utf8(wanted).ok()?;
+    let wanted: Vec<&str> = match wanted {
+        "" => Vec::new(),
+        list => list.split(',').map(str::trim_ascii).collect(),
+    };
+    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !wanted.iter().all(|name| name.bytes().all(is_name_byte)) {
+        return None;
+    }
+    let is_wanted = |safe: &str| wanted.iter().any(|name| name.eq_ignore_ascii_case(safe));
+    let safe = SAFE.into_iter().filter(|safe| !is_wanted(safe));
+    let all: Vec<&str> = ["Authorization"]
+        .into_iter()
+        .chain(wanted.iter().copied())
+        .chain(safe)
+        .collect();
+    Some(all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: (&str, &[u8]) = ("Origin", b"http://example.com");
+    const POST: (&str, &[u8]) = ("Access-Control-Request-Method", b"POST");
+
+    fn config(origins: &[&str]) -> Config {
+        Config {
+            server_cors_allowed_origins: origins.iter().map(|&o| o.to_owned()).collect(),
+            ..Config::default()
+        }
+    }
+
+    fn request<'a>(method: &'a str, headers: &'a [(&'a str, &'a [u8])]) -> HttpRequest<'a> {
+        HttpRequest {
+            method,
+            path: "/items",
+            headers,
+            ..HttpRequest::default()
+        }
+    }
+
+    fn response(headers: Vec<Header>) -> Response {
+        Response {
+            status: 404,
+            reason: None,
+            headers,
+            body: Body::Absent,
+        }
+    }
+
+    /// The headers that are added, as lines.
+    fn added(origins: &[&str], http: &HttpRequest<'_>, response: &Response) -> Vec<String> {
+        let config = config(origins);
+        let cors = CorsHeaders::of(&config, http.method, |name| http.header(name));
+        let added = cors.added_to(response);
+        let line = |(name, value)| format!("{name}: {}", String::from_utf8_lossy(value));
+        added.map(line).collect()
+    }
+
+    #[track_caller]
+    fn check_headers(origins: &[&str], method: &str, headers: &[(&str, &[u8])], expected: &[&str]) {
+        let added = added(origins, &request(method, headers), &response(Vec::new()));
+        let short = added
+            .iter()
+            .map(|line| line.trim_start_matches("Access-Control-"));
+        assert_eq!(short.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn responses_tell_other_origins_what_they_may_read() {
+        let any = "Allow-Origin: *";
+        let this = "Allow-Origin: http://example.com";
+        let credentials = "Allow-Credentials: true";
+        let exposed = format!("Expose-Headers: {EXPOSED}");
+        let two = ["http://a.test", "http://example.com"];
+        for method in ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "PURGE"] {
+            check_headers(&[], method, &[ORIGIN], &[any, &exposed]);
+            check_headers(&two, method, &[ORIGIN], &[this, credentials, &exposed]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_to_others() {
+        check_headers(&[], "GET", &[], &[]);
+        check_headers(&[], "OPTIONS", &[ORIGIN], &[]);
+        check_headers(&["http://example.com:80"], "GET", &[ORIGIN], &[]);
+        check_headers(&["http://example.com"], "GET", &[("Origin", b"null")], &[]);
+        check_headers(
+            &["http://example.com"],
+            "GET",
+            &[("Origin", b"HTTP://EXAMPLE.COM")],
+            &[],
+        );
+        check_headers(&[], "GET", &[ORIGIN, ("Upgrade", b"WebSocket")], &[]);
+    }
+
+    #[test]
+    fn a_header_of_sql_stands_alone() {
+        let theirs = Header::new("access-control-allow-origin", "http://b.test");
+        let added = added(&[], &request("GET", &[ORIGIN]), &response(vec![theirs]));
+        assert_eq!(added, [format!("Access-Control-Expose-Headers: {EXPOSED}")]);
+    }
+
+    /// The headers of the answer, or `-`.
+    fn answer(origins: &[&str], method: &str, headers: &[(&str, &[u8])]) -> String {
+        let Some(response) = preflight(&config(origins), &request(method, headers)) else {
+            return "-".to_owned();
+        };
+        assert_eq!(
+            (response.status, response.body),
+            (200, Body::Bytes(Vec::new()))
+        );
+        let lines = response.headers.iter().map(|header| {
+            let name = header.name.strip_prefix("Access-Control-").unwrap();
+            format!(
+                "{name}: {}",
+                String::from_utf8_lossy(header.value.as_bytes())
+            )
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn preflights_are_answered() {
+        let headers = ("Access-Control-Request-Headers", &b"Foo,Bar"[..]);
+        let methods = "Allow-Methods: GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
+        assert_eq!(
+            answer(&[], "OPTIONS", &[ORIGIN, POST, headers]),
+            format!(
+                "Allow-Origin: *\n{methods}\nAllow-Headers: Authorization, Foo, Bar, Accept, \
+                 Accept-Language, Content-Language\nMax-Age: 86400"
+            )
+        );
+        assert_eq!(
+            answer(&["http://example.com"], "OPTIONS", &[ORIGIN, POST]),
+            format!(
+                "Allow-Origin: http://example.com\nAllow-Credentials: true\n{methods}\n\
+                 Max-Age: 86400"
+            )
+        );
+    }
+
+    #[test]
+    fn other_requests_are_no_preflights() {
+        assert_eq!(answer(&[], "GET", &[ORIGIN, POST]), "-");
+        assert_eq!(answer(&[], "OPTIONS", &[POST]), "-");
+        assert_eq!(answer(&[], "OPTIONS", &[ORIGIN]), "-");
+        assert_eq!(answer(&["http://a.test"], "OPTIONS", &[ORIGIN, POST]), "-");
+        for method in [&b"PURGE"[..], b"post", b"", b"GET, POST"] {
+            let method = ("Access-Control-Request-Method", method);
+            assert_eq!(answer(&[], "OPTIONS", &[ORIGIN, method]), "-");
+        }
+        let headers = ("Access-Control-Request-Headers", &b"a\r\nb"[..]);
+        assert_eq!(answer(&[], "OPTIONS", &[ORIGIN, POST, headers]), "-");
+    }
+
+    #[track_caller]
+    fn check_allowed(wanted: &str, expected: Option<&str>) {
+        let allowed = allowed_headers(wanted.as_bytes());
+        assert_eq!(allowed.as_deref(), expected, "{wanted}");
+    }
+
+    #[test]
+    fn wanted_headers_are_allowed_beside_the_safe_ones() {
+        check_allowed(
+            "",
+            Some("Authorization, Accept, Accept-Language, Content-Language"),
+        );
+        check_allowed(
+            "content-type, x-a",
+            Some("Authorization, content-type, x-a, Accept, Accept-Language, Content-Language"),
+        );
+        check_allowed(
+            "accept,Content-Language",
+            Some("Authorization, accept, Content-Language, Accept-Language"),
+        );
+        check_allowed("a b", None);
+        check_allowed("a:b", None);
+        check_allowed("é", None);
+    }
+}

@@ -8,22 +8,26 @@
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
 //! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
 //!
-//! Cost of a batch of known statements: one write, one read, no allocation.
+//! Cost of a batch of known statements: one write, one read, no allocation. A large body of the
+//! request is written from where it is, so an upload needs no memory but its own.
 
 use crate::connect::Session;
 use crate::error::{Answered, Error};
 use crate::input::{Input, read_some};
 use crate::prepared::{self, Lookup, PreparedStatements};
-use corerest_sql::Statement;
+use corerest_sql::{Param, Statement};
 use corerest_wire::pg::{
-    self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
-    Step, TransactionStatus, frontend,
+    self, Columns, Expected, ExpectedReplies, LastColumn, Message, Parameter, ServerError,
+    StatementIndex, Step, TransactionStatus, frontend,
 };
 use std::io::{self, Write};
 use std::time::Instant;
 
 /// A body of which more than this is missing is read straight into the caller's buffer.
 const DIRECT_READ_BYTES_MIN: usize = 8 << 10;
+
+/// A request's body of at least this length is not copied: two more system calls cost less.
+const SENT_APART_BYTES_MIN: usize = 64 << 10;
 
 /// Whether statements are prepared under a name and kept (`db-prepared-statements`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,12 @@ impl Connection {
         }
     }
 
+    /// The process id of its server; 0 if a pooler did not tell it.
+    pub fn server_process(&self) -> i32 {
+        let key = self.session.key.as_ref();
+        key.map_or(0, |key| key.process_id)
+    }
+
     /// Whether the connection can never be used again.
     pub fn is_broken(&self) -> bool {
         self.state == State::Broken
@@ -131,52 +141,75 @@ impl Connection {
         self.state != State::Idle || self.input.len() > 0 || self.session.stream.is_stale()
     }
 
-    /// Sends the statements of one batch in one write.
+    /// Sends the statements of one batch in one write, or in three if `request_body` is a large
+    /// parameter of one of them: it is sent from where it is.
     ///
     /// # Errors
     /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
-    pub fn send(&mut self, statements: &[Statement]) -> Result<(), Error> {
+    pub fn send(&mut self, statements: &[Statement], request_body: &[u8]) -> Result<(), Error> {
         assert!(
             self.state == State::Idle,
             "the last batch was read to its end"
         );
         self.output.clear();
-        if let Err(error) = self.encode(statements) {
-            self.prepared.forget_unparsed();
-            self.expected.clear();
-            return Err(error.into());
-        }
+        let gap = match self.encode(statements, request_body) {
+            Ok(gap) => gap,
+            Err(error) => {
+                self.prepared.forget_unparsed();
+                self.expected.clear();
+                return Err(error.into());
+            }
+        };
         self.state = State::Answering(Answered::NotAtAll);
         self.begun = Begun::No;
-        let written = self.session.stream.write_all(&self.output);
+        let written = self.write_output(gap, request_body);
         shrink(&mut self.output);
         written.map_err(|error| self.lost(error))
     }
 
-    fn encode(&mut self, statements: &[Statement]) -> Result<(), pg::EncodeError> {
+    fn write_output(&mut self, gap: Option<usize>, request_body: &[u8]) -> io::Result<()> {
+        let stream = &mut self.session.stream;
+        match gap {
+            None => stream.write_all(&self.output),
+            Some(at) => {
+                stream.write_all(&self.output[..at])?;
+                stream.write_all(request_body)?;
+                stream.write_all(&self.output[at..])
+            }
+        }
+    }
+
+    /// Writes the batch, and returns where in it the request's body is missing.
+    fn encode(
+        &mut self,
+        statements: &[Statement],
+        request_body: &[u8],
+    ) -> Result<Option<usize>, pg::EncodeError> {
+        let mut gap = None;
         for (index, statement) in statements.iter().enumerate() {
             let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
             match self.preparation {
                 Preparation::Named if prepared::is_kept(&statement.text) => {
-                    self.encode_named(statement, index)?;
+                    gap = gap.or(self.encode_named(statement, index, request_body)?);
                 }
                 Preparation::Named | Preparation::Unnamed => {
                     frontend::parse(&mut self.output, "", statement.text.as_str())?;
                     self.expected.push(index, Expected::ParseComplete);
-                    self.encode_execution("", statement, index)?;
+                    gap = gap.or(self.encode_execution("", statement, index, request_body)?);
                 }
             }
         }
         frontend::sync(&mut self.output);
         self.expected.push_sync();
-        Ok(())
+        Ok(gap)
     }
 
     fn encode_named(
         &mut self,
         statement: &Statement,
         index: StatementIndex,
-    ) -> Result<(), pg::EncodeError> {
+        request_body: &[u8],
+    ) -> Result<Option<usize>, pg::EncodeError> {
         let name = match self.prepared.look_up(&statement.text) {
             Lookup::Prepared(name) => name,
             Lookup::Parse { name, close } => {
@@ -189,7 +222,7 @@ impl Connection {
                 name
             }
         };
-        self.encode_execution(name.as_str(), statement, index)
+        self.encode_execution(name.as_str(), statement, index, request_body)
     }
 
     fn encode_execution(
@@ -197,12 +230,21 @@ impl Connection {
         name: &str,
         statement: &Statement,
         index: StatementIndex,
-    ) -> Result<(), pg::EncodeError> {
-        frontend::bind(&mut self.output, name, statement.params.iter())?;
+        request_body: &[u8],
+    ) -> Result<Option<usize>, pg::EncodeError> {
+        let parameters = statement.params.iter().map(|param| match param {
+            Param::Null => Parameter::Null,
+            Param::Value(value) => Parameter::Value(value),
+            Param::RequestBody if request_body.len() < SENT_APART_BYTES_MIN => {
+                Parameter::Value(request_body)
+            }
+            Param::RequestBody => Parameter::Elsewhere(request_body.len()),
+        });
+        let gap = frontend::bind(&mut self.output, name, parameters)?;
         self.expected.push(index, Expected::BindComplete);
         frontend::execute(&mut self.output);
         self.expected.push(index, Expected::Rows);
-        Ok(())
+        Ok(gap)
     }
 
     /// Blocks until the server has said something that matters. A body that was not taken is

@@ -89,6 +89,12 @@ impl SqlBuf {
         self.write_parameter_number(number);
     }
 
+    /// Appends `$n` for the body of the request as it came, which is not copied.
+    pub fn param_request_body(&mut self) {
+        let number = self.params.push_request_body();
+        self.write_parameter_number(number);
+    }
+
     /// Calls `write` for each item, with `separator` between.
     pub fn separated<T>(
         &mut self,

@@ -49,4 +49,4 @@ pub use constant::{ConstSql, ConstText, is_clean_constant};
 pub use name::{
     CatalogSql, Ident, InvalidIdent, InvalidTypeName, Literal, QualifiedName, TypeName,
 };
-pub use params::Params;
+pub use params::{Param, Params};

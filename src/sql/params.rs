@@ -1,19 +1,32 @@
 //! The values of a statement, in order.
 //!
 //! All of them share one buffer, so that a request with twelve parameters costs two allocations.
+//! One may be left out: the body of the request, which can be large and is where it is already.
 
-/// Values in PostgreSQL's text format; `None` is NULL.
+/// Values in PostgreSQL's text format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     bytes: Vec<u8>,
-    /// Where each value ends in `bytes`, and whether it is NULL; it starts where the last ended.
-    ends: Vec<(usize, IsNull)>,
+    /// Where each value ends in `bytes`, and what it is; it starts where the last ended.
+    ends: Vec<(usize, Kind)>,
+}
+
+/// One value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Param<'a> {
+    /// NULL.
+    Null,
+    /// These bytes.
+    Value(&'a [u8]),
+    /// The body of the request, as it came; whoever sends the statement has it.
+    RequestBody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IsNull {
-    Yes,
-    No,
+enum Kind {
+    Null,
+    Value,
+    RequestBody,
 }
 
 impl Params {
@@ -26,23 +39,21 @@ impl Params {
         }
     }
 
-    /// Appends a value and returns its number, from 1.
+    /// Appends a value, or NULL, and returns its number, from 1.
     pub fn push(&mut self, value: Option<&[u8]>) -> usize {
-        let is_null = if value.is_none() {
-            IsNull::Yes
-        } else {
-            IsNull::No
-        };
         self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.ends.push((self.bytes.len(), is_null));
-        self.ends.len()
+        self.end(value.map_or(Kind::Null, |_| Kind::Value))
     }
 
     /// Appends a value that is written piece by piece, and returns its number, from 1.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         write(&mut self.bytes);
-        self.ends.push((self.bytes.len(), IsNull::No));
-        self.ends.len()
+        self.end(Kind::Value)
+    }
+
+    /// Appends the body of the request, and returns its number, from 1.
+    pub fn push_request_body(&mut self) -> usize {
+        self.end(Kind::RequestBody)
     }
 
     /// How many values there are.
@@ -56,13 +67,22 @@ impl Params {
     }
 
     /// The values in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Param<'_>> {
         let mut start = 0;
-        self.ends.iter().map(move |&(end, is_null)| {
+        self.ends.iter().map(move |&(end, kind)| {
             let value = &self.bytes[start..end];
             start = end;
-            (is_null == IsNull::No).then_some(value)
+            match kind {
+                Kind::Null => Param::Null,
+                Kind::Value => Param::Value(value),
+                Kind::RequestBody => Param::RequestBody,
+            }
         })
+    }
+
+    fn end(&mut self, kind: Kind) -> usize {
+        self.ends.push((self.bytes.len(), kind));
+        self.ends.len()
     }
 }
 
@@ -77,8 +97,17 @@ mod tests {
         assert_eq!(params.push(None), 2);
         assert_eq!(params.push(Some(b"")), 3);
         assert_eq!(params.push_with(|out| out.extend_from_slice(b"{4}")), 4);
+        assert_eq!(params.push_request_body(), 5);
         let values: Vec<_> = params.iter().collect();
-        assert_eq!(values, [Some(&b"one"[..]), None, Some(b""), Some(b"{4}")]);
-        assert_eq!(params.len(), 4);
+        let value = |bytes| Param::Value(bytes);
+        let expected = [
+            value(b"one"),
+            Param::Null,
+            value(b""),
+            value(b"{4}"),
+            Param::RequestBody,
+        ];
+        assert_eq!(values, expected);
+        assert_eq!(params.len(), 5);
     }
 }

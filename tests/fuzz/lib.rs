@@ -5,7 +5,9 @@
 //! that broke, takes seconds, and needs only the stable compiler.
 
 mod http;
+mod payload;
 mod smoke;
 
 pub use http::{HTTP_SEEDS, http_request};
+pub use payload::{PAYLOAD_SEEDS, payload};
 pub use smoke::smoke;

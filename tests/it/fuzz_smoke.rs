@@ -8,3 +8,8 @@ fn a_stream_of_requests_has_one_reading() {
         5_000,
     );
 }
+
+#[test]
+fn a_body_is_refused_or_is_json() {
+    corerest_fuzz::smoke(corerest_fuzz::payload, corerest_fuzz::PAYLOAD_SEEDS, 5_000);
+}

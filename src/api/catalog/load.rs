@@ -92,6 +92,7 @@ fn write_empty_search_path(out: &mut SqlBuf) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use corerest_sql::Param;
 
     #[test]
     fn schemas_are_values_and_never_text() {
@@ -108,6 +109,7 @@ mod tests {
         let search_path: &[u8] = br#"{"\"public\""}"#;
         assert!(!statement.params.is_empty());
         let mut values = statement.params.iter();
-        assert!(values.all(|value| value == Some(exposed) || value == Some(search_path)));
+        let expected = [Param::Value(exposed), Param::Value(search_path)];
+        assert!(values.all(|value| expected.contains(&value)));
     }
 }

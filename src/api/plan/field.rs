@@ -81,7 +81,7 @@ impl<'a> Columns<'a> {
 
     /// A field that is selected, and so written as JSON.
     pub(super) fn selected(&self, field: &'a Field) -> PlannedField<'a> {
-        let transform = self.column(&field.name).and_then(|c| self.to_json(c));
+        let transform = self.column(&field.name).and_then(|c| self.json_writer(c));
         PlannedField {
             transform,
             ..self.plain(field)
@@ -95,7 +95,7 @@ impl<'a> Columns<'a> {
             json_path: &[],
             to_json: ToJson::AsIs,
             to_tsvector: None,
-            transform: self.to_json(column),
+            transform: self.json_writer(column),
             row: RowOrField::Field,
         }
     }
@@ -123,10 +123,10 @@ impl<'a> Columns<'a> {
     /// Whether a column of the table is written by a function of its domain.
     pub(super) fn any_is_transformed(&self) -> bool {
         let columns = self.table.map_or(&[][..], |table| &table.columns);
-        self.catalog.has_representations() && columns.iter().any(|c| self.to_json(c).is_some())
+        self.catalog.has_representations() && columns.iter().any(|c| self.json_writer(c).is_some())
     }
 
-    fn to_json(&self, column: &Column) -> Option<&'a CatalogSql> {
+    fn json_writer(&self, column: &Column) -> Option<&'a CatalogSql> {
         self.catalog
             .representation(column.nominal_type.as_str(), "json")
     }

@@ -7,6 +7,7 @@
 use super::rows::write_number;
 use crate::plan::{Negotiated, Representation, RowsCheck, WRONG_ROWS};
 use crate::request::media_type::{Nulls, PlanFormat, PlanMediaType, PlanOption};
+use crate::request::payload::Content;
 use corerest_sql::{ConstSql, SqlBuf, sql, sql_text};
 
 /// For a statement without columns of its own.
@@ -150,6 +151,15 @@ pub(super) fn write_named_rows(
         sql!(out, "_rows AS (");
         write(out);
         sql!(out, ") ");
+    }
+}
+
+/// Appends what the body of the request became as a parameter.
+pub(super) fn write_content(out: &mut SqlBuf, content: &Content<'_>) {
+    if content.is_request_body() {
+        out.param_request_body();
+    } else {
+        out.param_with(|value| content.write(value));
     }
 }
 

@@ -8,8 +8,8 @@
 //! calling it, and filters reach the tables inside.
 
 use super::body::{
-    NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,
-    write_settings_and_body,
+    NOTHING_MORE, RowKind, write_content, write_explain, write_from_rows, write_named_rows,
+    write_page, write_settings_and_body,
 };
 use super::condition::write_array_literal;
 use super::field::write_column;
@@ -134,11 +134,12 @@ fn write_parameter(out: &mut SqlBuf, parameter: &RoutineParameter) {
 }
 
 fn write_body_argument(out: &mut SqlBuf, parameter: &RoutineParameter, content: &Content<'_>) {
-    let is_bytes = parameter.data_type.as_str() == "bytea";
-    out.param_with(|value| match content {
-        Content::Raw(bytes) if is_bytes => write_hex(value, bytes),
-        other => other.write(value),
-    });
+    match content {
+        Content::Raw(bytes) if parameter.data_type.as_str() == "bytea" => {
+            out.param_with(|value| write_hex(value, bytes));
+        }
+        other => write_content(out, other),
+    }
     sql!(out, "::");
     out.catalog(&parameter.data_type);
 }
@@ -161,7 +162,7 @@ fn write_members(out: &mut SqlBuf, parameters: &[&RoutineParameter], content: &C
         Shape::Object => sql_text!("json_to_record("),
         Shape::Array => sql_text!("json_to_recordset("),
     });
-    out.param_with(|value| content.write(value));
+    write_content(out, content);
     sql!(out, "::json) AS _(");
     out.separated(sql_text!(", "), parameters, |out, parameter| {
         out.ident(&parameter.name);

@@ -13,6 +13,7 @@ mod condition;
 mod embed;
 mod field;
 mod mutate;
+mod openapi;
 mod read;
 mod rows;
 mod settings;
@@ -20,6 +21,7 @@ mod transaction;
 
 pub(crate) use call::write_call;
 pub(crate) use mutate::{Location, write_mutation};
+pub use openapi::write_openapi;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
 pub(crate) use settings::{DatabaseSettings, write_settings};

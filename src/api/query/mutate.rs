@@ -7,7 +7,8 @@
 //! The values are one parameter, whatever their number, so equal shapes give equal texts.
 
 use super::body::{
-    RowKind, write_explain, write_from_rows, write_named_rows, write_page, write_settings_and_body,
+    RowKind, write_content, write_explain, write_from_rows, write_named_rows, write_page,
+    write_settings_and_body,
 };
 use super::condition::Conditions;
 use super::field::{write_column, write_transformed};
@@ -224,7 +225,7 @@ fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
             Shape::Object => sql!(out, "FROM (VALUES (1)) AS _"),
             Shape::Array => {
                 sql!(out, "FROM json_array_elements(");
-                out.param_with(|value| values.content.write(value));
+                write_content(out, values.content);
                 sql!(out, "::json) AS _");
             }
         }
@@ -251,7 +252,7 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
                 Shape::Object => sql_text!("json_to_record("),
                 Shape::Array => sql_text!("json_to_recordset("),
             });
-            out.param_with(|value| values.content.write(value));
+            write_content(out, values.content);
             sql!(out, "::json)");
         }
         MissingPreference::Default => out.constant(match shape {
@@ -274,7 +275,7 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
 /// Appends the body with the defaults of what is missing in it.
 fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
     let write_body = |out: &mut SqlBuf| {
-        out.param_with(|value| values.content.write(value));
+        write_content(out, values.content);
         sql!(out, "::jsonb");
     };
     match shape {

@@ -100,3 +100,36 @@ fn write_parameters(out: &mut SqlBuf) {
          WHERE coalesce(part.mode, 'i') IN ('i', 'b', 'v')) AS argument"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(mode: OpenApiMode, schema: &str) -> Statement {
+        write_openapi(mode, &Ident::before_nul(schema))
+    }
+
+    #[test]
+    fn the_schema_is_a_value() {
+        let statement = statement(OpenApiMode::FollowPrivileges, r#"it's "API""#);
+        assert!(!statement.text.as_str().contains("API"));
+        assert_eq!(statement.params.len(), 1);
+        let other = self::statement(OpenApiMode::FollowPrivileges, "other");
+        assert_eq!(statement.text, other.text);
+    }
+
+    #[test]
+    fn privileges_are_asked_for_where_they_matter() {
+        let follows = statement(OpenApiMode::FollowPrivileges, "api");
+        let ignores = statement(OpenApiMode::IgnorePrivileges, "api");
+        for word in [
+            "has_table_privilege",
+            "has_function_privilege",
+            "is_callable",
+        ] {
+            assert!(follows.text.as_str().contains(word), "{word}");
+            assert!(!ignores.text.as_str().contains(word), "{word}");
+        }
+        assert!(ignores.text.as_str().contains("obj_description"));
+    }
+}

@@ -50,23 +50,53 @@ pub fn parse(out: &mut Vec<u8>, name: &str, sql: &str) -> Result<(), EncodeError
     })
 }
 
-/// Binds parameters in text format to the unnamed portal; all result columns come back as binary.
+/// A parameter in text format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter<'p> {
+    /// NULL.
+    Null,
+    /// These bytes.
+    Value(&'p [u8]),
+    /// So many bytes, which the caller sends when the message has come to that place. At most one
+    /// in a message.
+    Elsewhere(usize),
+}
+
+/// Binds parameters to the unnamed portal; all result columns come back as binary. Returns where
+/// in `out` the bytes of a parameter that is elsewhere belong.
 ///
 /// Binary results cost nothing for `text`, `json` and `bytea`, whose two formats are the same bytes
 /// (or better: `bytea` is not escaped), and spare the server's formatting of numbers.
-pub fn bind<'p, P>(out: &mut Vec<u8>, statement: &str, parameters: P) -> Result<(), EncodeError>
+pub fn bind<'p, P>(
+    out: &mut Vec<u8>,
+    statement: &str,
+    parameters: P,
+) -> Result<Option<usize>, EncodeError>
 where
-    P: IntoIterator<Item = Option<&'p [u8]>>,
+    P: IntoIterator<Item = Parameter<'p>>,
 {
-    message(out, b'B', |out| {
+    let mut gap = Gap::default();
+    let end = &mut gap;
+    out.push(b'B');
+    let start = out.len();
+    untagged_with_gap(out, |out| {
         put_string(out, b"")?;
         put_string(out, statement.as_bytes())?;
         out.extend_from_slice(&0_i16.to_be_bytes()); // no formats: all parameters are text
-        put_parameters(out, parameters.into_iter())?;
+        put_parameters(out, parameters.into_iter(), end)?;
         out.extend_from_slice(&1_i16.to_be_bytes()); // one format for all columns:
         out.extend_from_slice(&1_i16.to_be_bytes()); // binary
-        Ok(())
+        Ok(end.bytes)
     })
+    .inspect_err(|_| out.truncate(start - 1))?;
+    Ok(gap.at)
+}
+
+/// What a message leaves out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gap {
+    at: Option<usize>,
+    bytes: usize,
 }
 
 /// Asks what the rows of the unnamed portal look like.
@@ -183,9 +213,18 @@ fn untagged(
     out: &mut Vec<u8>,
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
+    untagged_with_gap(out, |out| body(out).map(|()| 0))
+}
+
+/// The same for a body of which so many bytes as it returns are left out.
+fn untagged_with_gap(
+    out: &mut Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<usize, EncodeError>,
+) -> Result<(), EncodeError> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    let written = body(out).and_then(|()| wire_length(out.len() - start, SENT_MESSAGE_BYTES_MAX));
+    let written = body(out)
+        .and_then(|left_out| wire_length(out.len() - start + left_out, SENT_MESSAGE_BYTES_MAX));
     match written {
         Ok(length) => {
             out[start..start + 4].copy_from_slice(&length.to_be_bytes());
@@ -217,7 +256,8 @@ fn put_string(out: &mut Vec<u8>, text: &[u8]) -> Result<(), EncodeError> {
 
 fn put_parameters<'p>(
     out: &mut Vec<u8>,
-    parameters: impl Iterator<Item = Option<&'p [u8]>>,
+    parameters: impl Iterator<Item = Parameter<'p>>,
+    gap: &mut Gap,
 ) -> Result<(), EncodeError> {
     let count_at = out.len();
     out.extend_from_slice(&[0; 2]);
@@ -227,7 +267,18 @@ fn put_parameters<'p>(
         if count > PARAMETERS_MAX {
             return Err(EncodeError::TooManyParameters);
         }
-        put_value(out, parameter)?;
+        match parameter {
+            Parameter::Null => put_value(out, None)?,
+            Parameter::Value(value) => put_value(out, Some(value))?,
+            Parameter::Elsewhere(bytes) => {
+                assert!(gap.at.is_none(), "one parameter at most is elsewhere");
+                put_value_length(out, bytes)?;
+                *gap = Gap {
+                    at: Some(out.len()),
+                    bytes,
+                };
+            }
+        }
         // Stop at the first byte too many rather than after copying all of them.
         if out.len() - count_at > SENT_MESSAGE_BYTES_MAX {
             return Err(EncodeError::MessageTooLong);
@@ -243,10 +294,15 @@ fn put_value(out: &mut Vec<u8>, value: Option<&[u8]>) -> Result<(), EncodeError>
         out.extend_from_slice(&(-1_i32).to_be_bytes());
         return Ok(());
     };
-    let length =
-        wire_length(value.len(), PARAMETER_BYTES_MAX).map_err(|_| EncodeError::ParameterTooLong)?;
-    out.extend_from_slice(&length.to_be_bytes());
+    put_value_length(out, value.len())?;
     out.extend_from_slice(value);
+    Ok(())
+}
+
+fn put_value_length(out: &mut Vec<u8>, bytes: usize) -> Result<(), EncodeError> {
+    let length =
+        wire_length(bytes, PARAMETER_BYTES_MAX).map_err(|_| EncodeError::ParameterTooLong)?;
+    out.extend_from_slice(&length.to_be_bytes());
     Ok(())
 }
 
@@ -325,11 +381,45 @@ mod tests {
         );
     }
 
+    fn parameter(value: Option<&[u8]>) -> Parameter<'_> {
+        value.map_or(Parameter::Null, Parameter::Value)
+    }
+
+    #[test]
+    fn bytes_that_are_elsewhere_are_counted_and_their_place_is_told() {
+        let value = [b'x'; 300];
+        let mut whole = Vec::new();
+        let given = [Parameter::Value(&value), Parameter::Null];
+        assert_eq!(bind(&mut whole, "s1", given), Ok(None));
+        let mut parts = Vec::new();
+        let left_out = [Parameter::Elsewhere(value.len()), Parameter::Null];
+        let at = bind(&mut parts, "s1", left_out).unwrap().unwrap();
+        let rest = parts.split_off(at);
+        assert_eq!([&parts[..], &value, &rest].concat(), whole);
+        let mut out = b"before".to_vec();
+        let too_long = [Parameter::Elsewhere(PARAMETER_BYTES_MAX + 1)];
+        assert_eq!(
+            bind(&mut out, "", too_long),
+            Err(EncodeError::ParameterTooLong)
+        );
+        let with_others = [
+            Parameter::Value(&value),
+            Parameter::Elsewhere(PARAMETER_BYTES_MAX),
+        ];
+        assert_eq!(
+            bind(&mut out, "", with_others),
+            Err(EncodeError::MessageTooLong)
+        );
+        assert_eq!(out, b"before");
+    }
+
     #[test]
     fn bind_matches_the_reference() {
         let values: [Option<&[u8]>; 3] = [Some(b"one"), None, Some(b"")];
         check(
-            |out| bind(out, "s1", values).unwrap(),
+            |out| {
+                bind(out, "s1", values.map(parameter)).unwrap();
+            },
             |out| {
                 let put = |value: Option<&[u8]>, out: &mut bytes::BytesMut| {
                     Ok(match value {
@@ -364,17 +454,26 @@ mod tests {
     #[test]
     fn a_zero_byte_in_a_parameter_is_content() {
         let mut out = Vec::new();
-        bind(&mut out, "", [Some(&b"\0"[..])]).unwrap();
+        bind(&mut out, "", [parameter(Some(b"\0"))]).unwrap();
         assert_eq!(&out[11..16], b"\0\0\0\x01\0");
     }
 
     #[test]
     fn exactly_65535_parameters_fit() {
         let mut out = Vec::new();
-        bind(&mut out, "", std::iter::repeat_n(None, PARAMETERS_MAX)).unwrap();
+        bind(
+            &mut out,
+            "",
+            std::iter::repeat_n(Parameter::Null, PARAMETERS_MAX),
+        )
+        .unwrap();
         assert_eq!(&out[9..11], [0xff, 0xff]);
         let before = out.clone();
-        let refused = bind(&mut out, "", std::iter::repeat_n(None, PARAMETERS_MAX + 1));
+        let refused = bind(
+            &mut out,
+            "",
+            std::iter::repeat_n(Parameter::Null, PARAMETERS_MAX + 1),
+        );
         assert_eq!(refused, Err(EncodeError::TooManyParameters));
         assert_eq!(out, before);
     }
@@ -397,7 +496,7 @@ mod tests {
         // The kernel maps zeroed pages lazily and the refusal reads none of them.
         let huge = vec![0_u8; PARAMETER_BYTES_MAX + 1];
         let mut out = Vec::new();
-        let refused = bind(&mut out, "", [Some(&huge[..])]);
+        let refused = bind(&mut out, "", [parameter(Some(&huge))]);
         assert_eq!(refused, Err(EncodeError::ParameterTooLong));
         assert!(out.is_empty() && out.capacity() < 1024);
     }
@@ -415,7 +514,7 @@ mod tests {
     fn what_we_write_can_be_read_back_by_length() {
         let mut out = Vec::new();
         parse(&mut out, "a", "SELECT 1").unwrap();
-        bind(&mut out, "a", [Some(&b"x"[..]), None]).unwrap();
+        bind(&mut out, "a", [parameter(Some(b"x")), Parameter::Null]).unwrap();
         execute(&mut out);
         sync(&mut out);
         let mut tags = Vec::new();

@@ -23,6 +23,6 @@ pub use backend::{
 };
 pub use expected::{Expected, ExpectedReplies, ProtocolViolation, StatementIndex, Step};
 pub use fields::{ErrorFields, ServerError};
-pub use frontend::EncodeError;
+pub use frontend::{EncodeError, Parameter};
 pub use row::{Columns, DataRow, FieldDescription, LastColumn, RowDescription, RowPrefix};
 pub use row::{FieldDescriptions, decode_row_prefix};

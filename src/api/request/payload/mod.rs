@@ -38,6 +38,8 @@ pub struct Payload<'a> {
 /// What the main statement gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
+    /// JSON that stands for a body that is none.
+    Empty(Shape),
     /// JSON as it came. Checked, unless `columns=` made that PostgreSQL's task.
     Json {
         /// The text.
@@ -64,6 +66,13 @@ pub enum Shape {
 }
 
 impl<'a> Payload<'a> {
+    fn empty(shape: Shape) -> Payload<'a> {
+        Payload {
+            content: Content::Empty(shape),
+            columns: BTreeSet::new(),
+        }
+    }
+
     /// Looks at the body of a request. Reads, deletions and OPTIONS have none, whatever came.
     ///
     /// Parity: `columns=` counts for POST and PATCH with JSON. PUT, CSV and forms ignore it.
@@ -105,15 +114,25 @@ impl Content<'_> {
     /// Whether it is one object, or an array of them.
     pub fn shape(&self) -> Shape {
         match self {
-            Content::Json { shape, .. } => *shape,
+            Content::Json { shape, .. } | Content::Empty(shape) => *shape,
             Content::Form(_) => Shape::Object,
             Content::Csv(_) | Content::Raw(_) => Shape::Array,
+        }
+    }
+
+    /// Whether the parameter is the body of the request, byte for byte.
+    pub fn is_request_body(&self) -> bool {
+        match self {
+            Content::Json { .. } | Content::Raw(_) => true,
+            Content::Empty(_) | Content::Csv(_) | Content::Form(_) => false,
         }
     }
 
     /// Appends the parameter: JSON, or the bytes as they came.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
+            Content::Empty(Shape::Object) => out.extend_from_slice(b"{}"),
+            Content::Empty(Shape::Array) => out.extend_from_slice(b"[]"),
             Content::Json { text, .. } | Content::Raw(text) => out.extend_from_slice(text),
             Content::Csv(csv) => csv.write_json(out),
             Content::Form(pairs) => form::write_json(out, pairs),
@@ -166,18 +185,17 @@ fn unchecked_json<'a>(body: &'a [u8], columns: &BTreeSet<Ident>) -> Payload<'a> 
 }
 
 fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
-    // A call without a body is one without arguments.
-    let body = match (target, body) {
-        (Target::Routine, b"") => b"{}",
-        _ => body,
-    };
-    let (text, shape, columns) = match json::check(body)? {
-        json::Document::Object(columns) => (body, Shape::Object, columns),
-        json::Document::Objects(columns) => (body, Shape::Array, columns),
+    if target == Target::Routine && body.is_empty() {
+        // A call without a body is one without arguments.
+        return Ok(Payload::empty(Shape::Object));
+    }
+    let (shape, columns) = match json::check(body)? {
+        json::Document::Object(columns) => (Shape::Object, columns),
+        json::Document::Objects(columns) => (Shape::Array, columns),
         // Parity: what is neither an object nor an array is nothing to write.
-        json::Document::Nothing => (b"[]".as_slice(), Shape::Array, BTreeSet::new()),
+        json::Document::Nothing => return Ok(Payload::empty(Shape::Array)),
     };
-    let content = Content::Json { text, shape };
+    let content = Content::Json { text: body, shape };
     Ok(Payload { content, columns })
 }
 

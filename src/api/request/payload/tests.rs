@@ -23,7 +23,7 @@ const POST: Invocation = Invocation::Post;
 /// Shows a payload as its kind, its columns, and what PostgreSQL gets.
 fn shown(payload: &Payload<'_>) -> String {
     let kind = match &payload.content {
-        Content::Json { .. } => "json",
+        Content::Json { .. } | Content::Empty(_) => "json",
         Content::Csv(_) => "csv",
         Content::Form(_) => "form",
         Content::Raw(_) => "raw",

@@ -3,8 +3,9 @@
 //! Contestants take turns within each round, so that a machine that becomes slower or faster
 //! meanwhile does so for all. `scripts/bench` starts PostgreSQL and then this program.
 //!
-//! - `point`: a row by its key; pgbench's ceiling, the server, the baseline.
-//! - `stall`: the same beside clients whose queries take a second, and without them.
+//! - the scenarios of `scenario.rs`: pgbench's ceiling, the server, and for one of them the
+//!   baseline;
+//! - `stall`: a row by its key, beside clients whose queries take a second, and without them;
 //! - `idle`: the same beside thousands of connections that do nothing, and without them.
 #![allow(
     clippy::print_stdout,
@@ -14,14 +15,22 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use argh::FromArgs;
-use corerest_perf::contestant::{self, Ceiling, Database, Running};
+use corerest_api::catalog::{self, Catalog};
+use corerest_perf::ceiling;
+use corerest_perf::contestant::{self, Database, Running};
 use corerest_perf::generator::{self, Options};
+use corerest_perf::pgbench::{self, Duty};
+use corerest_perf::recorded;
 use corerest_perf::report::{self, Numbers};
+use corerest_perf::request::Request;
+use corerest_perf::response;
+use corerest_perf::scenario::{Opponents, SCENARIOS, Scenario};
+use corerest_perf::tables;
 
 /// Compare the server with PostgreSQL's ceiling and with the baseline.
 #[derive(FromArgs)]
@@ -35,19 +44,19 @@ struct Arguments {
     /// the folder perf of the sources (perf)
     #[argh(option, default = "\"perf\".into()")]
     perf: PathBuf,
-    /// which of point,stall,idle (all)
-    #[argh(option, default = "\"point,stall,idle\".into()")]
-    scenarios: String,
-    /// which of ceiling,server,baseline,tuned take part in point (all)
+    /// names of scenarios, stall and idle among them, with commas between (all)
+    #[argh(option, default = "\"all\".into()")]
+    scenario: String,
+    /// which of ceiling,server,baseline,tuned take part (all)
     #[argh(option, default = "\"ceiling,server,baseline,tuned\".into()")]
     contestants: String,
-    /// rounds (3)
-    #[argh(option, default = "3")]
+    /// rounds (2)
+    #[argh(option, default = "2")]
     rounds: usize,
     /// seconds of each measurement (5)
     #[argh(option, default = "5")]
     seconds: u64,
-    /// keep-alive connections in point and idle (32)
+    /// keep-alive connections, except in stall (32)
     #[argh(option, default = "32")]
     connections: usize,
     /// connections to PostgreSQL (10)
@@ -56,6 +65,12 @@ struct Arguments {
     /// idle connections in idle (10000)
     #[argh(option, default = "10_000")]
     idle: usize,
+    /// folder of the results (results in the folder perf)
+    #[argh(option)]
+    results: Option<PathBuf>,
+    /// only record the catalog and write the ceiling's scripts
+    #[argh(switch)]
+    record: bool,
 }
 
 /// In `stall`: so many measured clients …
@@ -63,19 +78,31 @@ const STALL_CONNECTIONS: usize = 64;
 /// … beside so many whose queries take a second.
 const SLOW_CONNECTIONS: usize = 4;
 const WARM_UP: Duration = Duration::from_secs(1);
+/// As much of an unexpected answer as is told.
+const TOLD_BYTES_MAX: usize = 300;
 
-fn main() -> io::Result<()> {
+fn main() -> io::Result<ExitCode> {
     let bench = Bench::new(argh::from_env())?;
-    for scenario in bench.arguments.scenarios.split(',') {
-        let columns = match scenario {
-            "point" => bench.point()?,
-            "stall" => bench.stall()?,
-            "idle" => bench.idle()?,
-            other => return Err(io::Error::other(format!("no scenario is called {other}"))),
-        };
-        bench.publish(scenario, &columns)?;
+    bench.record_scripts()?;
+    if bench.arguments.record {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(())
+    let mut failures = Vec::new();
+    for name in bench.names() {
+        // One scenario that fails should not cost an hour of the others.
+        if let Err(error) = bench.run(name) {
+            eprintln!("{name}: {error}");
+            failures.push(name);
+        }
+    }
+    let table = tables::markdown(&bench.results)?;
+    fs::write(bench.results.join("scenarios.md"), &table)?;
+    println!("{table}");
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("failed: {}", failures.join(", "));
+    Ok(ExitCode::FAILURE)
 }
 
 /// A contestant or variant: its name, and its numbers round by round.
@@ -84,7 +111,9 @@ type Column = (String, Vec<Numbers>);
 struct Bench {
     arguments: Arguments,
     baseline: PathBuf,
+    results: PathBuf,
     database: Database,
+    catalog: Catalog,
 }
 
 impl Bench {
@@ -105,35 +134,91 @@ impl Bench {
             Some(path) => path.clone(),
             None => std::env::current_exe()?.with_file_name("baseline"),
         };
+        let default_results = arguments.perf.join("results");
+        let results = arguments.results.clone().unwrap_or(default_results);
+        fs::create_dir_all(&results)?;
+        let catalog = record_catalog(&arguments.perf, &database)?;
         Ok(Self {
             arguments,
             baseline,
+            results,
             database,
+            catalog,
         })
     }
 
-    fn point(&self) -> io::Result<Vec<Column>> {
-        let names: Vec<&str> = self.arguments.contestants.split(',').collect();
-        let ceiling = Ceiling {
-            script: self.arguments.perf.join("ceiling/point_lookup.sql"),
+    fn names(&self) -> Vec<&str> {
+        if self.arguments.scenario != "all" {
+            return self.arguments.scenario.split(',').collect();
+        }
+        let compared = SCENARIOS.iter().map(|scenario| scenario.name);
+        compared.chain(["stall", "idle"]).collect()
+    }
+
+    fn run(&self, name: &str) -> io::Result<()> {
+        let columns = match (name, Scenario::find(name)) {
+            (_, Some(scenario)) => self.compare(scenario)?,
+            ("stall", None) => self.stall()?,
+            ("idle", None) => self.idle()?,
+            (_, None) => return Err(io::Error::other("there is no such scenario")),
         };
-        let measured = Duration::from_secs(self.arguments.seconds);
-        self.rounds(&names, |name| match name {
-            "ceiling" => ceiling.run(&self.database, measured),
-            "server" => self.load(&self.server()?, |options| options),
-            "baseline" => self.load(&self.baseline(None)?, |options| options),
-            "tuned" => self.load(&self.baseline(Some(self.arguments.pool))?, |options| {
-                options
-            }),
-            other => Err(io::Error::other(format!("no contestant is called {other}"))),
+        self.publish(name, &columns)
+    }
+
+    fn script_path(&self, scenario: &Scenario) -> PathBuf {
+        let folder = self.arguments.perf.join("ceiling");
+        folder.join(scenario.name).with_extension("sql")
+    }
+
+    /// Writes the scripts of all scenarios, so that the files are always of one version.
+    fn record_scripts(&self) -> io::Result<()> {
+        for scenario in &SCENARIOS {
+            if let Some(script) = ceiling::script(scenario, &self.catalog)? {
+                fs::write(self.script_path(scenario), script.text)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&self, scenario: &Scenario) -> io::Result<Vec<Column>> {
+        let script = ceiling::script(scenario, &self.catalog)?;
+        let takes_part = |name: &&str| match *name {
+            "ceiling" => script.is_some(),
+            "baseline" | "tuned" => scenario.opponents == Opponents::Baseline,
+            _ => true,
+        };
+        let names = self.arguments.contestants.split(',');
+        let names: Vec<&str> = names.filter(takes_part).collect();
+        self.rounds(&names, |name| {
+            reset(scenario)?;
+            let running = match (name, &script) {
+                ("ceiling", Some(script)) => {
+                    let file = self.script_path(scenario);
+                    return pgbench::run(&file, script, &self.database, self.duty());
+                }
+                ("server", _) => self.server()?,
+                ("baseline", _) => self.baseline(None)?,
+                ("tuned", _) => self.baseline(Some(self.arguments.pool))?,
+                (other, _) => {
+                    return Err(io::Error::other(format!("no contestant is called {other}")));
+                }
+            };
+            self.load(&running, scenario, |options| options)
         })
+    }
+
+    fn duty(&self) -> Duty {
+        Duty {
+            warm_up: WARM_UP,
+            measured: Duration::from_secs(self.arguments.seconds.max(1)),
+        }
     }
 
     fn stall(&self) -> io::Result<Vec<Column>> {
         let together = format!("beside {SLOW_CONNECTIONS} slow");
         self.rounds(&["alone", &together], |name| {
             let slow_connections = if name == "alone" { 0 } else { SLOW_CONNECTIONS };
-            self.load(&self.server()?, |options| Options {
+            self.load(&self.server()?, &SCENARIOS[0], |options| Options {
                 connections: STALL_CONNECTIONS,
                 slow_connections,
                 ..options
@@ -149,7 +234,7 @@ impl Bench {
             } else {
                 self.arguments.idle
             };
-            self.load(&self.server()?, |options| Options {
+            self.load(&self.server()?, &SCENARIOS[0], |options| Options {
                 idle_connections,
                 ..options
             })
@@ -185,23 +270,27 @@ impl Bench {
     fn load(
         &self,
         running: &Running,
+        scenario: &Scenario,
         adapt: impl FnOnce(Options) -> Options,
     ) -> io::Result<Numbers> {
+        let Duty { warm_up, measured } = self.duty();
         let options = Options {
             target: running.target.clone(),
             connections: self.arguments.connections,
-            path: "/items?id=eq.{id}".into(),
-            id_max: 100_000,
-            body_contains: "\"id\":{id},".into(),
+            request: scenario.request(),
+            id_max: scenario.id_max,
+            status: scenario.status,
+            body_contains: scenario.body_contains.to_owned(),
             slow_connections: 0,
-            slow_path: "/slow".into(),
+            slow_request: Request::get("/slow"),
             idle_connections: 0,
             threads: 1,
-            warm_up: WARM_UP,
-            measured: Duration::from_secs(self.arguments.seconds),
+            warm_up,
+            measured,
             server_pid: Some(running.pid()),
             postgres_pid: Some(self.database.pid),
         };
+        check_answer(&options)?;
         Ok(report::numbers_of(&generator::run(&adapt(options))?))
     }
 
@@ -215,10 +304,9 @@ impl Bench {
         let text = format!("{}\n{}", self.heading(scenario), report::table(&medians));
         println!("{text}");
 
-        let results = self.arguments.perf.join("results");
-        fs::create_dir_all(&results)?;
-        fs::write(results.join(format!("{scenario}.txt")), text)?;
-        fs::write(results.join(format!("{scenario}.json")), raw_json(columns))
+        fs::write(self.results.join(format!("{scenario}.txt")), text)?;
+        let raw = self.results.join(format!("{scenario}.json"));
+        fs::write(raw, raw_json(columns))
     }
 
     fn heading(&self, scenario: &str) -> String {
@@ -242,6 +330,43 @@ impl Bench {
             postgres_version(),
         )
     }
+}
+
+/// Reads the catalog of the database and keeps it beside the scripts that are made from it.
+fn record_catalog(perf: &Path, database: &Database) -> io::Result<Catalog> {
+    let mut document = recorded::load_document(database)?;
+    let folder = perf.join("ceiling");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("catalog.json"), &document)?;
+    catalog::decode(&mut document).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Before a measurement: undoes what the one before has written.
+fn reset(scenario: &Scenario) -> io::Result<()> {
+    if scenario.reset.is_empty() {
+        return Ok(());
+    }
+    let status = Command::new("psql")
+        .args(["-Xqc", scenario.reset])
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("psql: {status}")));
+    }
+    Ok(())
+}
+
+/// An answer that is wrong from the start is told before it is measured.
+fn check_answer(options: &Options) -> io::Result<()> {
+    let (status, body) = response::fetch(&options.target, &options.request)?;
+    if status != options.status {
+        let told = &body[..body.len().min(TOLD_BYTES_MAX)];
+        let expected = options.status;
+        let told = String::from_utf8_lossy(told);
+        return Err(io::Error::other(format!(
+            "{status} instead of {expected}: {told}"
+        )));
+    }
+    Ok(())
 }
 
 /// Beneath the rate: how much of the ceiling, of the baseline, or of the first variant it is.

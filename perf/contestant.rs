@@ -5,18 +5,31 @@
 //! one profits from a cache that another one has filled, except for PostgreSQL's, which all share.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::processes::Work;
-use crate::report::{self, Numbers};
+use crate::request::Request;
 use crate::response;
 use crate::target::{self, Target};
 
 const START_WAIT_MAX: Duration = Duration::from_secs(15);
 const START_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The schema that the server exposes.
+pub const SCHEMA: &str = "bench";
+/// The server's settings, without those that differ from run to run. The secret is that of the
+/// scenarios' token.
+pub const SETTINGS: [(&str, &str); 4] = [
+    ("PGRST_DB_SCHEMAS", SCHEMA),
+    ("PGRST_DB_ANON_ROLE", "web_anon"),
+    ("PGRST_LOG_LEVEL", "crit"),
+    (
+        "PGRST_JWT_SECRET",
+        "the benchmark has no secrets worth keeping",
+    ),
+];
 
 /// PostgreSQL, as all contestants see it.
 #[derive(Clone, Debug)]
@@ -34,7 +47,9 @@ pub struct Database {
 }
 
 impl Database {
-    fn connection_string(&self) -> String {
+    /// How a server logs in.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
         let Self {
             host, port, name, ..
         } = self;
@@ -60,7 +75,8 @@ impl Running {
     /// Waits until the server answers 200 to `path` at `target`.
     fn wait_until_ready(mut self, target: &Target, path: &str) -> io::Result<Self> {
         let deadline = Instant::now() + START_WAIT_MAX;
-        while !matches!(response::fetch(target, path), Ok((200, _))) {
+        let request = Request::get(path);
+        while !matches!(response::fetch(target, &request), Ok((200, _))) {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!(
                     "the server ended at once: {status}"
@@ -88,14 +104,12 @@ pub fn start_server(binary: &Path, database: &Database) -> io::Result<Running> {
     let port = target::free_port()?;
     let admin_port = target::free_port()?;
     let child = Command::new(binary)
+        .envs(SETTINGS)
         .env("PGRST_DB_URI", database.connection_string())
-        .env("PGRST_DB_SCHEMAS", "bench")
-        .env("PGRST_DB_ANON_ROLE", "web_anon")
         .env("PGRST_DB_POOL", database.pool.to_string())
         .env("PGRST_SERVER_HOST", "127.0.0.1")
         .env("PGRST_SERVER_PORT", port.to_string())
         .env("PGRST_ADMIN_SERVER_PORT", admin_port.to_string())
-        .env("PGRST_LOG_LEVEL", "crit")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -141,73 +155,4 @@ pub fn start_baseline(
     };
     let target = running.target.clone();
     running.wait_until_ready(&target, "/items?id=eq.1")
-}
-
-/// What PostgreSQL can do when its client only repeats the statements of one request: pgbench
-/// with as many connections as a contestant has.
-#[derive(Clone, Debug)]
-pub struct Ceiling {
-    /// The pgbench script.
-    pub script: PathBuf,
-}
-
-impl Ceiling {
-    /// Runs pgbench and reads its output.
-    pub fn run(&self, database: &Database, measured: Duration) -> io::Result<Numbers> {
-        let before = Work::of_tree(database.pid)?;
-        let output = Command::new("pgbench")
-            .env("PGOPTIONS", "-c role=web_anon")
-            .args(["--no-vacuum", "--protocol=prepared"])
-            .arg(format!("--file={}", self.script.display()))
-            .arg(format!("--client={}", database.pool))
-            .arg("--jobs=2")
-            .arg(format!("--time={}", measured.as_secs().max(1)))
-            .args(SETTINGS.map(|(name, value)| format!("--define={name}={value}")))
-            .args(["--host", &database.host, "--port", &database.port])
-            .args(["--username", "authenticator", &database.name])
-            .output()
-            .map_err(|error| io::Error::other(format!("pgbench: {error}")))?;
-        let work = Work::of_tree(database.pid)?.since(before);
-        let text = String::from_utf8_lossy(&output.stdout);
-        let tps = number_after(&text, "tps = ");
-        let count = number_after(&text, "number of transactions actually processed: ");
-        let (Some(tps), Some(count)) = (tps, count) else {
-            let error = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(format!("pgbench failed: {error}")));
-        };
-        // Its backends are gone by now, and with them the count of their context switches.
-        let cpu_us = report::per_request(work.cpu, count as u64);
-        Ok(vec![
-            ("requests_per_second", tps),
-            ("postgres_cpu_us", cpu_us),
-        ])
-    }
-}
-
-/// The settings of each request, as the generator's requests would give them.
-const SETTINGS: [(&str, &str); 7] = [
-    ("search_path", "\"bench\", \"public\""),
-    ("role", "web_anon"),
-    ("claims", "{\"role\":\"web_anon\"}"),
-    ("method", "GET"),
-    ("path", "/items"),
-    ("headers", "{\"host\":\"localhost\"}"),
-    ("cookies", "{}"),
-];
-
-fn number_after(text: &str, label: &str) -> Option<f64> {
-    let rest = text.lines().find_map(|line| line.strip_prefix(label))?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_from_pgbench() {
-        let text = "latency average = 0.2 ms\ntps = 41234.5 (without initial connection time)\n";
-        assert_eq!(number_after(text, "tps = "), Some(41234.5));
-        assert_eq!(number_after(text, "number of transactions"), None);
-    }
 }

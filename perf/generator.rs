@@ -9,6 +9,7 @@
 //! p99 together with the requests per second, and compare at equal numbers of connections.
 
 use std::io::{self, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rustix::fd::OwnedFd;
 
 use crate::histogram::Histogram;
 use crate::processes::{Memory, Work};
+use crate::request::{Pieces, Request};
 use crate::response::{self, Response};
 use crate::target::{Stream, Target};
 
@@ -25,6 +27,11 @@ use crate::target::{Stream, Target};
 const BODIES_CHECKED_ONE_IN: u64 = 64;
 /// As many events as one call can report; more wait for the next call.
 const EVENTS_MAX: usize = 256;
+/// The time that was measured, as a part of that between the looks at its ends. Beyond, the work
+/// that was seen says nothing about the time that was measured, and is not reported.
+const LATENESS: RangeInclusive<f64> = 0.7..=1.4;
+/// How much is read at once: most of a large answer, and little enough for a stack.
+const READ_BYTES: usize = 64 << 10;
 /// A server that answers an idle client's only request later than this is not idle.
 const IDLE_ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -35,16 +42,18 @@ pub struct Options {
     pub target: Target,
     /// How many clients are measured.
     pub connections: usize,
-    /// Their request target; `{id}` becomes a random number.
-    pub path: String,
+    /// What they ask; its number is a random one.
+    pub request: Request,
     /// The highest random number; the lowest is 1.
     pub id_max: u32,
+    /// The status of a good response.
+    pub status: u16,
     /// What the body must contain; `{id}` becomes the number that was asked for.
     pub body_contains: String,
     /// How many clients of the slow class run beside them.
     pub slow_connections: usize,
-    /// The request target of the slow class.
-    pub slow_path: String,
+    /// What the slow class asks.
+    pub slow_request: Request,
     /// How many connections are opened first, used once, and left alone.
     pub idle_connections: usize,
     /// Threads of the generator.
@@ -64,7 +73,7 @@ pub struct Options {
 pub struct Tally {
     /// The latencies of the good responses.
     pub latencies: Histogram,
-    /// Responses with another status than 200 or without the expected body.
+    /// Responses with another status or body than the expected one.
     pub wrong: u64,
     /// Connections that the server has closed; each is opened again.
     pub disconnects: u64,
@@ -96,7 +105,7 @@ pub struct Outcome {
     /// PostgreSQL's work while counting.
     pub postgres: Option<Work>,
     /// The generator's own work.
-    pub generator: Work,
+    pub generator: Option<Work>,
 }
 
 /// Runs the load and measures.
@@ -117,13 +126,11 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
 
     sleep_until(window.begin);
     let before = Watched::look(options)?;
-    let counting_since = Instant::now();
     sleep_until(window.end);
-    let elapsed = counting_since.elapsed();
     let after = Watched::look(options)?;
 
     let mut outcome = Outcome {
-        elapsed,
+        elapsed: options.measured,
         ..Outcome::default()
     };
     for thread in threads {
@@ -133,15 +140,11 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
         outcome.fast.merge(&fast);
         outcome.slow.merge(&slow);
     }
-    outcome.server = after
-        .server
-        .zip(before.server)
-        .map(|(now, then)| now.since(then));
-    outcome.postgres = after
-        .postgres
-        .zip(before.postgres)
-        .map(|(now, then)| now.since(then));
-    outcome.generator = after.generator.since(before.generator);
+    if let Some(watched) = after.since(&before, options.measured) {
+        outcome.server = watched.server;
+        outcome.postgres = watched.postgres;
+        outcome.generator = Some(watched.generator);
+    }
     outcome.server_memory = options.server_pid.map(Memory::of_process).transpose()?;
     outcome.idle_closed = count_closed(idle)?;
     Ok(outcome)
@@ -154,7 +157,9 @@ struct Window {
     end: Instant,
 }
 
+/// The work of all that are watched, at a moment.
 struct Watched {
+    at: Instant,
     server: Option<Work>,
     postgres: Option<Work>,
     generator: Work,
@@ -163,9 +168,25 @@ struct Watched {
 impl Watched {
     fn look(options: &Options) -> io::Result<Self> {
         Ok(Self {
+            at: Instant::now(),
             server: options.server_pid.map(Work::of_process).transpose()?,
             postgres: options.postgres_pid.map(Work::of_tree).transpose()?,
             generator: Work::of_process(std::process::id())?,
+        })
+    }
+
+    /// The work of the time that was measured. Looks come late on a busy machine; what they have
+    /// seen in a little more or less than that time is turned into what they would have seen.
+    fn since(&self, before: &Self, measured: Duration) -> Option<Self> {
+        let looked = self.at - before.at;
+        let factor = measured.as_secs_f64() / looked.as_secs_f64();
+        let work = |now: Work, then: Work| now.since(then).scaled(factor);
+        let of = |(now, then): (Work, Work)| work(now, then);
+        LATENESS.contains(&factor).then(|| Self {
+            at: self.at,
+            server: self.server.zip(before.server).map(of),
+            postgres: self.postgres.zip(before.postgres).map(of),
+            generator: work(self.generator, before.generator),
         })
     }
 }
@@ -177,12 +198,12 @@ fn sleep_until(instant: Instant) {
 /// One request each, so that the server has done for them all that it does for a client.
 fn open_idle(options: &Options) -> io::Result<Vec<Stream>> {
     raise_file_limit()?;
-    let path = options.path.replace("{id}", "1");
+    let request = options.request.with_id(1);
     (0..options.idle_connections)
         .map(|_| {
             let mut stream = options.target.connect()?;
             stream.set_read_timeout(IDLE_ANSWER_WAIT_MAX)?;
-            response::fetch_on(&mut stream, &path)?;
+            response::fetch_on(&mut stream, &request)?;
             Ok(stream)
         })
         .collect()
@@ -229,12 +250,31 @@ struct Client {
     stream: Stream,
     id: u32,
     sent_at: Instant,
+    /// The request, and how much of it the socket has taken.
+    request: Vec<u8>,
+    sent_bytes: usize,
     received: Vec<u8>,
+}
+
+impl Client {
+    /// Writes what the socket takes, and says whether that was all that was left.
+    fn write(&mut self) -> io::Result<bool> {
+        while self.sent_bytes < self.request.len() {
+            let written = self.stream.write(&self.request[self.sent_bytes..]);
+            if would_block(&written) {
+                return Ok(false);
+            }
+            self.sent_bytes += written?;
+        }
+        Ok(true)
+    }
 }
 
 /// One thread of the generator.
 struct Driver<'a> {
     options: &'a Options,
+    request: Pieces,
+    slow_request: Pieces,
     window: Window,
     epoll: OwnedFd,
     clients: Vec<Client>,
@@ -248,6 +288,8 @@ impl<'a> Driver<'a> {
     fn new(options: &'a Options, window: Window, index: usize) -> io::Result<Self> {
         let mut driver = Self {
             options,
+            request: Pieces::of(&options.request),
+            slow_request: Pieces::of(&options.slow_request),
             window,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
@@ -270,6 +312,8 @@ impl<'a> Driver<'a> {
                 stream,
                 id: 0,
                 sent_at: Instant::now(),
+                request: Vec::new(),
+                sent_bytes: 0,
                 received: Vec::new(),
             };
             driver.clients.push(client);
@@ -292,7 +336,13 @@ impl<'a> Driver<'a> {
                 Err(error) => return Err(error.into()),
             }
             for event in events.drain(..) {
-                self.on_readable(event.data.u64() as usize)?;
+                let (position, flags) = (event.data.u64() as usize, event.flags);
+                if flags.contains(epoll::EventFlags::OUT) {
+                    self.on_writable(position)?;
+                }
+                if flags != epoll::EventFlags::OUT {
+                    self.on_readable(position)?;
+                }
             }
         }
     }
@@ -305,23 +355,41 @@ impl<'a> Driver<'a> {
         Ok(stream)
     }
 
-    /// A request is far smaller than an empty socket's buffer: a write that is cut short means
-    /// that something is wrong, not that we have to wait.
     fn send(&mut self, position: usize) -> io::Result<()> {
         let client = &mut self.clients[position];
         client.id = self.random.next_up_to(self.options.id_max);
-        let path = match client.class {
-            Class::Fast => &self.options.path,
-            Class::Slow => &self.options.slow_path,
+        let pieces = match client.class {
+            Class::Fast => &self.request,
+            Class::Slow => &self.slow_request,
         };
-        let request = response::request(&path.replace("{id}", &client.id.to_string()));
+        client.request.clear();
+        client.sent_bytes = 0;
+        pieces.write(client.id, &mut client.request);
         client.sent_at = Instant::now();
-        client.stream.write_all(request.as_bytes())
+        if !client.write()? {
+            self.watch(position, epoll::EventFlags::IN | epoll::EventFlags::OUT)?;
+        }
+        Ok(())
+    }
+
+    /// Only large requests come here: a small one fits into an empty socket's buffer.
+    fn on_writable(&mut self, position: usize) -> io::Result<()> {
+        match self.clients[position].write() {
+            Ok(true) => self.watch(position, epoll::EventFlags::IN),
+            Ok(false) => Ok(()),
+            Err(_) => self.on_disconnect(position),
+        }
+    }
+
+    fn watch(&self, position: usize, flags: epoll::EventFlags) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(position as u64);
+        let stream = &self.clients[position].stream;
+        Ok(epoll::modify(&self.epoll, stream, data, flags)?)
     }
 
     fn on_readable(&mut self, position: usize) -> io::Result<()> {
         let client = &mut self.clients[position];
-        let mut piece = [0; 16 * 1024];
+        let mut piece = [0; READ_BYTES];
         let count = match client.stream.read(&mut piece) {
             Ok(0) => return self.on_disconnect(position),
             Ok(count) => count,
@@ -354,11 +422,11 @@ impl<'a> Driver<'a> {
         let looks_right = client.class == Class::Slow
             || !self.responses.is_multiple_of(BODIES_CHECKED_ONE_IN)
             || contains(response.body, &self.options.body_contains, client.id);
-        let tally = match client.class {
-            Class::Fast => &mut self.fast,
-            Class::Slow => &mut self.slow,
+        let (tally, expected_status) = match client.class {
+            Class::Fast => (&mut self.fast, self.options.status),
+            Class::Slow => (&mut self.slow, 200),
         };
-        if response.status == 200 && looks_right {
+        if response.status == expected_status && looks_right {
             tally.latencies.record(now - client.sent_at);
         } else {
             tally.wrong += 1;
@@ -412,11 +480,12 @@ mod tests {
         Options {
             target,
             connections: 3,
-            path: "/items?id=eq.{id}".into(),
+            request: Request::get("/items?id=eq.{id}"),
             id_max: 9,
+            status: 200,
             body_contains: "\"id\":{id}".into(),
             slow_connections: 1,
-            slow_path: "/items?id=eq.0".into(),
+            slow_request: Request::get("/items?id=eq.0"),
             idle_connections: 2,
             threads: 2,
             warm_up: Duration::ZERO,
@@ -459,6 +528,65 @@ mod tests {
         assert!(outcome.fast.latencies.total() > 0 && outcome.slow.latencies.total() > 0);
         assert_eq!((outcome.fast.wrong, outcome.fast.disconnects), (0, 0));
         assert_eq!(outcome.idle_closed, 0);
+    }
+
+    /// A server that answers whatever comes, once it has read so many bytes.
+    fn serve_after(bytes: usize) -> io::Result<Target> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Target::Tcp(listener.local_addr()?);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                thread::spawn(move || -> io::Result<()> {
+                    let mut request = vec![0; bytes];
+                    loop {
+                        stream.read_exact(&mut request)?;
+                        assert_eq!(request.last(), Some(&b'!'));
+                        stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")?;
+                    }
+                });
+            }
+        });
+        Ok(target)
+    }
+
+    #[test]
+    fn a_request_that_fills_the_socket_is_sent_whole() {
+        let request = Request {
+            method: "POST".to_owned(),
+            body: "x".repeat(8 << 20) + "!",
+            ..Request::get("/entries")
+        };
+        let mut text = Vec::new();
+        Pieces::of(&request).write(1, &mut text);
+        let target = serve_after(text.len()).expect("local socket");
+        let outcome = run(&Options {
+            request,
+            status: 201,
+            body_contains: String::new(),
+            slow_connections: 0,
+            idle_connections: 0,
+            // As long as it takes to send some of them on a busy machine.
+            measured: Duration::from_secs(1),
+            ..options(target)
+        })
+        .expect("runs");
+        assert!(outcome.fast.latencies.total() > 0);
+        assert_eq!((outcome.fast.wrong, outcome.fast.disconnects), (0, 0));
+    }
+
+    #[test]
+    fn looks_that_come_far_too_late_are_not_reported() {
+        let look = |at| Watched {
+            at,
+            server: None,
+            postgres: None,
+            generator: Work::default(),
+        };
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let late = |by: f64| look(start + second.mul_f64(by)).since(&look(start), second);
+        assert!(late(0.9).is_some() && late(1.2).is_some());
+        assert!(late(0.001).is_none() && late(2.0).is_none());
     }
 
     #[test]

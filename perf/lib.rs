@@ -4,10 +4,16 @@
 //! built to need little: few threads, one epoll each, no allocation per request. What a number
 //! means, and which comparison is unfair, is written in `benchmark.md`.
 
+pub mod ceiling;
 pub mod contestant;
 pub mod generator;
 pub mod histogram;
+pub mod pgbench;
 pub mod processes;
+pub mod recorded;
 pub mod report;
+pub mod request;
 pub mod response;
+pub mod scenario;
+pub mod tables;
 pub mod target;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use corerest_perf::generator::{self, Options};
 use corerest_perf::report;
+use corerest_perf::request::Request;
 use corerest_perf::target::Target;
 
 /// Send requests over keep-alive connections as fast as they are answered, and measure.
@@ -64,11 +65,12 @@ fn main() -> io::Result<ExitCode> {
     let outcome = generator::run(&Options {
         target: arguments.target,
         connections: arguments.connections,
-        path: arguments.path,
+        request: Request::get(&arguments.path),
         id_max: arguments.id_max,
+        status: 200,
         body_contains: arguments.body_contains,
         slow_connections: arguments.slow,
-        slow_path: arguments.slow_path,
+        slow_request: Request::get(&arguments.slow_path),
         idle_connections: arguments.idle,
         threads: arguments.threads.max(1),
         warm_up: Duration::from_secs_f64(arguments.warm_up_seconds),

@@ -1,8 +1,9 @@
 //! What other processes cost: CPU time, context switches and memory, as the kernel counts them.
 //!
-//! Times come from `/proc/PID/stat` in ticks of usually 10 ms, which is precise enough over
-//! seconds. PostgreSQL is a tree: its backends are children of the postmaster, and what a
-//! finished child has used is in the postmaster's own `cutime` and `cstime`.
+//! Times come from `/proc/PID/stat` in ticks of usually 10 ms, which is precise enough for one
+//! process over seconds. PostgreSQL is a tree: its backends are children of the postmaster, and
+//! what a finished child has used is in the postmaster's own `cutime` and `cstime`. Of so many
+//! processes the ticks would add up; the scheduler counts a single thread in nanoseconds.
 
 use std::fs;
 use std::io;
@@ -30,7 +31,7 @@ impl Work {
     /// The work of a process and of its children, dead ones included.
     pub fn of_tree(parent: u32) -> io::Result<Self> {
         let stat = Stat::load(parent)?;
-        let mut used = stat.own + stat.dead_children;
+        let mut used = cpu_of_thread(parent, &stat) + ticks(stat.dead_children);
         let mut switches = context_switches(parent)?;
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
@@ -40,12 +41,12 @@ impl Work {
             // A process may end while we look at it; then its parent has its time.
             let Ok(stat) = Stat::load(pid) else { continue };
             if stat.parent == parent {
-                used += stat.own;
+                used += cpu_of_thread(pid, &stat);
                 switches += context_switches(pid).unwrap_or(0);
             }
         }
         Ok(Self {
-            cpu: ticks(used),
+            cpu: used,
             context_switches: switches,
         })
     }
@@ -58,6 +59,15 @@ impl Work {
             context_switches: self
                 .context_switches
                 .saturating_sub(earlier.context_switches),
+        }
+    }
+
+    /// So many times this work.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self {
+            cpu: self.cpu.mul_f64(factor),
+            context_switches: (self.context_switches as f64 * factor) as u64,
         }
     }
 }
@@ -106,6 +116,18 @@ impl Stat {
             dead_children: number(16)? + number(17)?,
         })
     }
+}
+
+/// The time of a process that has one thread, as all of PostgreSQL's have (`schedstat`: the first
+/// number is the time on a CPU, in nanoseconds); by ticks where the kernel does not count it.
+fn cpu_of_thread(pid: u32, stat: &Stat) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let nanos = text.split_ascii_whitespace().next();
+    let nanos = nanos.and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
+    if nanos == 0 {
+        return ticks(stat.own);
+    }
+    Duration::from_nanos(nanos)
 }
 
 fn ticks(count: u64) -> Duration {

@@ -39,10 +39,9 @@ pub fn numbers_of(outcome: &Outcome) -> Numbers {
             work.context_switches as f64 / requests.max(1) as f64,
         ));
     }
-    numbers.push((
-        "generator_cpu_us",
-        per_request(outcome.generator.cpu, requests),
-    ));
+    if let Some(work) = outcome.generator {
+        numbers.push(("generator_cpu_us", per_request(work.cpu, requests)));
+    }
     if let Some(memory) = outcome.server_memory {
         numbers.push(("server_resident_mib", memory.resident_kib as f64 / 1024.0));
         numbers.push(("server_peak_mib", memory.peak_kib as f64 / 1024.0));
@@ -73,19 +72,23 @@ pub fn number(numbers: &Numbers, name: &str) -> Option<f64> {
 /// For each name the median over all rounds; with an even number of rounds the lower one.
 #[must_use]
 pub fn medians(rounds: &[Numbers]) -> Numbers {
-    let names = rounds.first().into_iter().flatten().map(|(name, _)| *name);
+    // A round may lack what could not be measured.
+    let most = rounds.iter().max_by_key(|numbers| numbers.len());
+    let names = most.into_iter().flatten().map(|(name, _)| *name);
     names
         .filter_map(|name| {
-            let mut values: Vec<f64> = rounds
-                .iter()
-                .filter_map(|numbers| number(numbers, name))
-                .collect();
-            values.sort_by(f64::total_cmp);
-            values
-                .get(values.len().checked_sub(1)? / 2)
-                .map(|median| (name, *median))
+            let values = rounds.iter().filter_map(|numbers| number(numbers, name));
+            Some((name, lower_median(values.collect())?))
         })
         .collect()
+}
+
+/// The value in the middle; of the two in the middle the lower one.
+#[must_use]
+pub fn lower_median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len().checked_sub(1)? / 2;
+    values.get(middle).copied()
 }
 
 /// A JSON object; our names and numbers need no escaping.
@@ -125,7 +128,8 @@ pub fn table(columns: &[(String, Numbers)]) -> String {
 }
 
 /// Three digits are more than these measurements can carry, as long as they are small.
-fn rounded(value: f64) -> String {
+#[must_use]
+pub fn rounded(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 | 100.0.. => 0,
         10.0.. => 1,

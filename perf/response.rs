@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 
+use crate::request::{Pieces, Request};
 use crate::target::{Stream, Target};
 
 const HEADERS_MAX: usize = 64;
@@ -57,14 +58,16 @@ pub fn decode(buffer: &[u8]) -> Result<Option<Response<'_>>, DecodeError> {
     }))
 }
 
-/// One GET on a connection that blocks: status and body.
-pub fn fetch(target: &Target, path: &str) -> io::Result<(u16, Vec<u8>)> {
-    fetch_on(&mut target.connect()?, path)
+/// One request on a connection of its own, which blocks: status and body.
+pub fn fetch(target: &Target, request: &Request) -> io::Result<(u16, Vec<u8>)> {
+    fetch_on(&mut target.connect()?, request)
 }
 
-/// One GET on a connection that is open already, which stays open.
-pub fn fetch_on(stream: &mut Stream, path: &str) -> io::Result<(u16, Vec<u8>)> {
-    stream.write_all(request(path).as_bytes())?;
+/// One request on a connection that is open already, which stays open.
+pub fn fetch_on(stream: &mut Stream, request: &Request) -> io::Result<(u16, Vec<u8>)> {
+    let mut text = Vec::new();
+    Pieces::of(request).write(1, &mut text);
+    stream.write_all(&text)?;
     let mut received = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -78,12 +81,6 @@ pub fn fetch_on(stream: &mut Stream, path: &str) -> io::Result<(u16, Vec<u8>)> {
             return Ok((response.status, response.body.to_vec()));
         }
     }
-}
-
-/// The text of the request that all our clients send.
-#[must_use]
-pub fn request(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {

@@ -10,15 +10,20 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, catalog → auth, request → plan → query → response`.
+//! `error, catalog → auth, openapi, request → plan → query → response`; what the database says about the
+//! server itself ([`database_config`], [`role_settings`], [`channel`]) stands beside the catalog.
 
 pub mod auth;
 pub mod catalog;
+pub mod channel;
+pub mod database_config;
 pub mod error;
 mod exchange;
+pub mod openapi;
 pub mod plan;
 pub mod query;
 pub mod request;
 pub mod response;
+pub mod role_settings;
 
 pub use exchange::{Context, Pending, Prepared, finish, finish_lines, prepare, prepare_in_steps};

@@ -5,21 +5,28 @@
 //!                      │ any error but the server's own
 //!                      └──▶ broken: is_broken(), never used again
 //! ```
+//! One error leaves it idle: [`Error::Outdated`], after which the same batch may be sent again.
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
 //! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
 //!
 //! Cost of a batch of known statements: one write, one read, no allocation. A large body of the
 //! request is written from where it is, so an upload needs no memory but its own.
 
+mod notifications;
+mod outdated;
+
+pub use notifications::Notification;
+
 use crate::connect::Session;
 use crate::error::{Answered, Error};
 use crate::input::{Input, read_some};
-use crate::prepared::{self, Lookup, PreparedStatements};
+use crate::prepared::{self, Lookup, PreparedStatements, StatementName};
 use corerest_sql::{Param, Statement};
 use corerest_wire::pg::{
     self, Columns, Expected, ExpectedReplies, LastColumn, Message, Parameter, ServerError,
     StatementIndex, Step, TransactionStatus, frontend,
 };
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -50,6 +57,10 @@ pub struct Connection {
     /// Whether the server has done anything of the current batch.
     begun: Begun,
     last_used: Instant,
+    /// The statements of the batch that earlier batches have prepared.
+    reused: Vec<(StatementIndex, StatementName)>,
+    /// What was heard, if anybody listens.
+    notifications: Option<VecDeque<Notification>>,
 }
 
 /// Whether the server has done anything of a batch.
@@ -107,6 +118,8 @@ impl Connection {
             state: State::Idle,
             begun: Begun::No,
             last_used: Instant::now(),
+            reused: Vec::new(),
+            notifications: None,
         }
     }
 
@@ -152,6 +165,7 @@ impl Connection {
             "the last batch was read to its end"
         );
         self.output.clear();
+        self.reused.clear();
         let gap = match self.encode(statements, request_body) {
             Ok(gap) => gap,
             Err(error) => {
@@ -185,6 +199,7 @@ impl Connection {
         statements: &[Statement],
         request_body: &[u8],
     ) -> Result<Option<usize>, pg::EncodeError> {
+        self.encode_closing()?;
         let mut gap = None;
         for (index, statement) in statements.iter().enumerate() {
             let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
@@ -211,7 +226,10 @@ impl Connection {
         request_body: &[u8],
     ) -> Result<Option<usize>, pg::EncodeError> {
         let name = match self.prepared.look_up(&statement.text) {
-            Lookup::Prepared(name) => name,
+            Lookup::Prepared(name) => {
+                self.reused.push((index, name.clone()));
+                name
+            }
             Lookup::Parse { name, close } => {
                 if let Some(close) = close {
                     frontend::close_statement(&mut self.output, close.as_str())?;
@@ -251,7 +269,8 @@ impl Connection {
     /// skipped.
     ///
     /// # Errors
-    /// Any error breaks the connection; what PostgreSQL itself reports is a [`Reply::Failed`].
+    /// Any error but [`Error::Outdated`] breaks the connection; what PostgreSQL itself reports is a
+    /// [`Reply::Failed`].
     ///
     /// # Panics
     /// If no batch is being answered: nothing would ever come.
@@ -264,6 +283,7 @@ impl Connection {
                 Advance::Row(head) => return self.lend_row(head).map(Reply::Row),
                 Advance::Failed(error) if error.ends_session() => return self.ended(error),
                 Advance::Failed(error) => return Ok(Reply::Failed(error)),
+                Advance::Outdated(error) => return Err(self.on_outdated(error)),
                 Advance::Done => return Ok(Reply::Done),
             }
         }
@@ -349,19 +369,25 @@ impl Connection {
             Ok(None) => return Ok(None),
             Err(error) => return Err(self.broken(error.into())),
         };
+        let due = self.expected.front();
         let step = self.expected.on(&message);
         let error = match message {
             Message::ErrorResponse(fields) => Some(fields.to_server_error()),
             _ => None,
         };
+        let notification = self.notification_of(&message);
         if matches!(message, Message::ParseComplete) {
             self.prepared.on_parsed();
         }
         self.input.consume(length);
+        if let Some(notification) = notification {
+            self.keep(notification)?;
+        }
         match step.map_err(|violation| self.broken(violation.into()))? {
-            Step::Failed(_) => Ok(Some(Advance::Failed(
-                error.expect("only an error fails a batch"),
-            ))),
+            Step::Failed(_) => {
+                let error = error.expect("only an error fails a batch");
+                Ok(Some(self.judge(error, due)))
+            }
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
@@ -469,6 +495,8 @@ enum Advance {
     More,
     Row(RowHead),
     Failed(ServerError),
+    /// A statement that was prepared earlier has failed before it was executed.
+    Outdated(ServerError),
     Done,
 }
 

@@ -24,6 +24,9 @@ pub enum Error {
     },
     /// The server sent what the protocol does not allow.
     Protocol(ProtocolError),
+    /// The batch was rolled back because a prepared statement of it no longer fits the database,
+    /// or is not there any more. The connection prepares it anew when the batch is sent again.
+    Outdated(Box<ServerError>),
     /// The batch cannot be written: a parameter is too long, or a name holds a NUL.
     Encode(EncodeError),
 }
@@ -46,23 +49,26 @@ pub enum ProtocolError {
     Violation(ProtocolViolation),
 }
 
-/// Whether the same batch may be sent again on another connection.
+/// Whether the same batch may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// If it only reads: the server did not begin to answer.
+    /// On the same connection, also if it writes: nothing of it has happened.
+    SameConnection,
+    /// On another connection, if it only reads: the server did not begin to answer.
     IfReadOnly,
     /// Never.
     Never,
 }
 
 impl Error {
-    /// Whether the same batch may be sent again on another connection.
+    /// Whether the same batch may be sent again.
     pub fn retry(&self) -> Retry {
         match self {
             Error::Lost {
                 answered: Answered::NotAtAll,
                 ..
             } => Retry::IfReadOnly,
+            Error::Outdated(_) => Retry::SameConnection,
             _ => Retry::Never,
         }
     }
@@ -73,6 +79,7 @@ impl fmt::Display for Error {
         match self {
             Error::Connect(error) => write!(f, "{error}"),
             Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
+            Error::Outdated(error) => write!(f, "{}: {}", error.severity, error.message),
             Error::Lost { source, .. } => {
                 write!(f, "the connection to the server was lost: {source}")
             }

@@ -13,6 +13,6 @@ mod input;
 mod pool;
 mod prepared;
 
-pub use connection::{Connection, Preparation, Reply, Row};
+pub use connection::{Connection, Notification, Preparation, Reply, Row};
 pub use error::{Error, Retry};
-pub use pool::{Lease, Pool, PoolSettings, is_out_of_connections};
+pub use pool::{Closing, ConnectionEvent, Lease, Pool, PoolSettings, is_out_of_connections};

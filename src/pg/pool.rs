@@ -6,6 +6,9 @@
 //! ([`Pool::take`] never waits for another request), and what r2d2 holds are slots: opening a slot
 //! is instant, and whoever gets an empty one connects for himself and sees his own error.
 //!
+//! A flush starts a new edition: connections of older ones are closed, the idle ones at once and
+//! those in use when they come back. A new session knows nothing of how the database was before.
+//!
 //! Invariant: there are never more leases, and so never more connections, than `size`.
 
 use crate::connect::{self, ConnectError, OpenOptions, Target};
@@ -14,7 +17,7 @@ use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// An idle connection is looked at before it is used if it has been idle for so long: a server
@@ -40,10 +43,34 @@ pub struct PoolSettings {
     pub lifetime_max: Duration,
     /// How long connecting may take.
     pub options: OpenOptions,
-    /// Whether statements are kept.
+    /// Whether statements are kept. [`Pool::set_preparation`] changes it.
     pub preparation: Preparation,
     /// The thread that opens slots and closes idle connections, shared by all pools.
     pub janitor: Arc<ScheduledThreadPool>,
+    /// Who is told what becomes of connections.
+    pub watch: fn(ConnectionEvent),
+}
+
+/// What becomes of a connection, which is named as by [`Lease::id`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// It was opened.
+    Opened(i32),
+    /// It was closed.
+    Closed(i32, Closing),
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It lived for too long.
+    Lifetime,
+    /// It was idle for too long.
+    Idle,
+    /// It broke.
+    Broken,
+    /// The pool has no more use for it.
+    Release,
 }
 
 /// The connections of one core.
@@ -57,6 +84,10 @@ pub struct Pool {
     /// Sequentially consistent: whoever frees a place looks for parked requests after it, and who
     /// parks a request looks for free places after it; one of the two must see the other.
     leased: AtomicUsize,
+    /// Counts the flushes; a connection belongs to the edition that it was opened in.
+    edition: AtomicU64,
+    /// Whether connections opened from now on prepare their statements under a name.
+    names_statements: AtomicBool,
 }
 
 /// A connection of the pool, lent to one request at a time.
@@ -68,10 +99,17 @@ pub struct Lease {
 /// What r2d2 keeps: a place for a connection.
 struct Slot {
     connection: Option<Connection>,
+    edition: u64,
+    opened: Instant,
+    slots: Slots,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slots;
+struct Slots {
+    idle_max: Duration,
+    lifetime_max: Duration,
+    watch: fn(ConnectionEvent),
+}
 
 /// Opening a slot cannot fail.
 #[derive(Debug)]
@@ -82,7 +120,12 @@ impl ManageConnection for Slots {
     type Error = Never;
 
     fn connect(&self) -> Result<Slot, Never> {
-        Ok(Slot { connection: None })
+        Ok(Slot {
+            connection: None,
+            edition: 0,
+            opened: Instant::now(),
+            slots: *self,
+        })
     }
 
     fn is_valid(&self, _slot: &mut Slot) -> Result<(), Never> {
@@ -113,13 +156,46 @@ impl Pool {
             .max_lifetime(Some(settings.lifetime_max))
             .connection_timeout(SLOT_WAIT_MAX)
             .thread_pool(settings.janitor.clone())
-            .build_unchecked(Slots);
+            .build_unchecked(Slots {
+                idle_max: settings.idle_max,
+                lifetime_max: settings.lifetime_max,
+                watch: settings.watch,
+            });
         Pool {
             slots,
+            names_statements: AtomicBool::new(settings.preparation == Preparation::Named),
             settings,
             held_back_until: AtomicU64::new(0),
             made: Instant::now(),
             leased: AtomicUsize::new(0),
+            edition: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether connections opened from now on keep their statements (`db-prepared-statements`);
+    /// a [`flush`](Pool::flush) makes it hold for all.
+    pub fn set_preparation(&self, preparation: Preparation) {
+        let named = preparation == Preparation::Named;
+        self.names_statements.store(named, Ordering::Relaxed);
+    }
+
+    /// Replaces all connections by new ones: idle ones are closed now, those in use after their
+    /// request.
+    pub fn flush(&self) {
+        self.edition.fetch_add(1, Ordering::SeqCst);
+        // All of them are held until the end, for r2d2 would give out the same one again.
+        let mut idle = Vec::new();
+        while idle.len() < self.settings.size
+            && let Some(mut slot) = self.slots.try_get()
+        {
+            self.forget_if_old(&mut slot);
+            idle.push(slot);
+        }
+    }
+
+    fn forget_if_old(&self, slot: &mut Slot) {
+        if slot.edition != self.edition.load(Ordering::SeqCst) {
+            slot.close(Closing::Release);
         }
     }
 
@@ -164,6 +240,11 @@ impl Pool {
         self.slots.state().connections as usize
     }
 
+    /// How many connections are in use.
+    pub fn leased(&self) -> usize {
+        self.leased.load(Ordering::SeqCst)
+    }
+
     fn connect(&self) -> Result<Connection, ConnectError> {
         let session = connect::open(&self.settings.target, &self.settings.options);
         let session = session.inspect_err(|error| {
@@ -173,7 +254,11 @@ impl Pool {
                 self.held_back_until.store(until, Ordering::SeqCst);
             }
         })?;
-        Ok(Connection::new(session, self.settings.preparation))
+        let preparation = match self.names_statements.load(Ordering::Relaxed) {
+            true => Preparation::Named,
+            false => Preparation::Unnamed,
+        };
+        Ok(Connection::new(session, preparation))
     }
 
     fn is_held_back(&self) -> bool {
@@ -192,6 +277,19 @@ pub fn is_out_of_connections(error: &ConnectError) -> bool {
 }
 
 impl Lease {
+    /// What names the connection in the log: the process id of its server (`pg_stat_activity.pid`),
+    /// or 0 if a pooler did not tell it, or if there is no connection.
+    pub fn id(&self) -> i32 {
+        let connection = self.slot.connection.as_ref();
+        connection.map_or(0, Connection::server_process)
+    }
+
+    /// Whether nothing is under way on the connection, and it can be used again.
+    pub fn is_idle(&self) -> bool {
+        let connection = self.slot.connection.as_ref();
+        connection.is_some_and(Connection::is_idle)
+    }
+
     /// The connection.
     ///
     /// # Panics
@@ -215,18 +313,53 @@ impl Lease {
     /// Drops the connection, which is in an unknown state. The lease is of no more use then,
     /// except to [`reconnect`](Lease::reconnect).
     pub fn reset(&mut self) {
-        self.slot.connection = None;
+        self.slot.close(Closing::Broken);
     }
 
     /// Connects if there is no connection, or a dead one.
     fn make_ready(&mut self) -> Result<(), ConnectError> {
+        self.pool.forget_if_old(&mut self.slot);
         if self.slot.connection.as_mut().is_some_and(is_dead) {
             self.reset();
         }
         if self.slot.connection.is_none() {
+            // Read before it connects: a flush in between counts it as old.
+            self.slot.edition = self.pool.edition.load(Ordering::SeqCst);
             self.slot.connection = Some(self.pool.connect()?);
+            self.slot.opened = Instant::now();
+            (self.slot.slots.watch)(ConnectionEvent::Opened(self.id()));
         }
         Ok(())
+    }
+}
+
+impl Slot {
+    fn close(&mut self, why: Closing) {
+        if let Some(connection) = self.connection.take() {
+            (self.slots.watch)(ConnectionEvent::Closed(connection.server_process(), why));
+        }
+    }
+
+    /// Why r2d2, which does not say, has dropped it.
+    fn reason(&self, connection: &Connection) -> Closing {
+        if !connection.is_idle() {
+            Closing::Broken
+        } else if self.opened.elapsed() >= self.slots.lifetime_max {
+            Closing::Lifetime
+        } else if connection.last_used().elapsed() >= self.slots.idle_max {
+            Closing::Idle
+        } else {
+            Closing::Release
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let connection = self.connection.as_ref();
+        if let Some(why) = connection.map(|connection| self.reason(connection)) {
+            self.close(why);
+        }
     }
 }
 
@@ -240,6 +373,7 @@ impl Drop for Lease {
         if let Some(connection) = &mut self.slot.connection {
             connection.touch(Instant::now());
         }
+        self.pool.forget_if_old(&mut self.slot);
         // r2d2 takes the slot back when the fields are dropped, which is after this; a request
         // that takes the place in between waits in `get` for that moment.
         self.pool.leased.fetch_sub(1, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 //! ```text
 //! unknown ──name()──▶ parsing ──on_parsed()──▶ prepared ──(least recently used)──▶ closed
 //!                        └──forget_unparsed(): the batch failed before it──▶ unknown
+//! prepared ──forget(): it no longer fits──▶ closed before it is parsed again
 //! ```
 //! Invariant: a text is believed to be prepared only after the server has said so, or within the
 //! batch that prepares it. Names are never used twice on a connection.
@@ -31,6 +32,8 @@ pub(crate) fn is_kept(text: &SqlText) -> bool {
 pub(crate) struct PreparedStatements {
     names: LruCache<SqlText, StatementName>,
     parsing: VecDeque<SqlText>,
+    /// What is forgotten here, but perhaps not by the server.
+    closing: Vec<StatementName>,
     next: u64,
 }
 
@@ -69,6 +72,7 @@ impl PreparedStatements {
         PreparedStatements {
             names,
             parsing: VecDeque::new(),
+            closing: Vec::new(),
             next: 0,
         }
     }
@@ -91,6 +95,27 @@ impl PreparedStatements {
     /// The server has confirmed the oldest Parse.
     pub(crate) fn on_parsed(&mut self) {
         self.parsing.pop_front();
+    }
+
+    /// A statement no longer fits the database: it is parsed anew when it is needed.
+    pub(crate) fn forget(&mut self, name: &StatementName) {
+        let mut known = self.names.iter();
+        let text = known.find(|(_, known)| *known == name);
+        if let Some(text) = text.map(|(text, _)| text.clone()) {
+            self.closing.extend(self.names.pop(&text));
+        }
+    }
+
+    /// The server knows none of them any more, or other ones under their names.
+    pub(crate) fn forget_all(&mut self) {
+        while let Some((_, name)) = self.names.pop_lru() {
+            self.closing.push(name);
+        }
+    }
+
+    /// The names to be closed before the next batch.
+    pub(crate) fn take_closing(&mut self) -> Vec<StatementName> {
+        std::mem::take(&mut self.closing)
     }
 
     /// The batch is over: what was not confirmed by now was skipped.
@@ -145,6 +170,23 @@ mod tests {
             Lookup::Prepared(StatementName::numbered(0))
         );
         assert_eq!(prepared.look_up(&text(2)), parse("s2", None));
+    }
+
+    #[test]
+    fn what_no_longer_fits_is_closed_and_parsed_again_under_a_new_name() {
+        let mut prepared = PreparedStatements::new();
+        for number in 0..3 {
+            prepared.look_up(&text(number));
+            prepared.on_parsed();
+        }
+        prepared.forget(&StatementName::numbered(1));
+        assert_eq!(prepared.take_closing(), [StatementName::numbered(1)]);
+        assert_eq!(prepared.take_closing(), []);
+        assert_eq!(prepared.look_up(&text(1)), parse("s3", None));
+        prepared.on_parsed();
+        prepared.forget_all();
+        assert_eq!(prepared.take_closing().len(), 3);
+        assert_eq!(prepared.look_up(&text(0)), parse("s4", None));
     }
 
     #[test]

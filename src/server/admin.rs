@@ -1,26 +1,42 @@
-//! The admin server: `/live` and `/ready`, for orchestrators and load balancers.
+//! The admin server: `/live` and `/ready` for orchestrators and load balancers, `/metrics` for
+//! Prometheus, `/schema_cache` for whoever wonders what is known of the database.
 //!
-//! It has its own thread and its own socket, so that it answers when all cores are busy. Requests
-//! are rare and tiny, so they are served one after the other, each within a short deadline.
+//! ```text
+//! listener ──▶ one thread accepts ──▶ a thread for each client, CLIENTS_MAX at most
+//!                  └─ no more file descriptors: the reserved one is given up for the next client
+//! ```
+//! It shares nothing with the cores but what it reads, so that it answers when all of them are
+//! busy; and a client that connects and says nothing keeps no probe waiting.
 //!
 //! Source: PostgREST's documentation, `references/admin_server`.
 
 use crate::cores::Cores;
 use crate::health::Health;
 use crate::log;
+use crate::metrics;
 use crate::net::Listener;
 use crate::reply::{Clock, SERVER, write_refusal};
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 use rustix::event::{PollFd, PollFlags, poll};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// How long a client may take for its request, and for our response.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many clients are served at a time. One more is served by the thread that accepts, and the
+/// next ones wait for that.
+const CLIENTS_MAX: usize = 16;
+
+/// How long to wait before trying to accept again when it failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The admin server.
 pub(crate) struct Admin {
@@ -29,28 +45,79 @@ pub(crate) struct Admin {
     pub(crate) health: Arc<Health>,
 }
 
+/// What a request is answered with.
+struct Answer {
+    status: u16,
+    content_type: Option<&'static str>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn of_status(status: u16) -> Answer {
+        Answer {
+            status,
+            content_type: None,
+            body: Vec::new(),
+        }
+    }
+}
+
 impl Admin {
     /// The life of the thread.
     pub(crate) fn run(self) {
+        let admin = Arc::new(self);
+        let served = Arc::new(AtomicUsize::new(0));
+        let mut reserve = reserved_descriptor();
         loop {
-            let mut waiting = [PollFd::new(&self.listener, PollFlags::IN)];
+            let mut waiting = [PollFd::new(&admin.listener, PollFlags::IN)];
             let _ = poll(&mut waiting, None);
-            match self.listener.accept() {
-                Ok(Some(client)) => {
-                    // A client that goes away is no concern of ours.
-                    let _ = self.serve(client);
-                }
+            let accepted = admin.listener.accept().or_else(|error| {
+                // Most likely there are no more file descriptors. Whoever wants to know how the
+                // server is wants it most now.
+                reserve.take().ok_or(error)?;
+                admin.listener.accept()
+            });
+            match accepted {
+                Ok(Some(client)) => admin.serve_beside(&served, client.fd),
                 Ok(None) => {}
                 Err(error) => {
                     log::error(&format!("The admin server cannot accept a client: {error}"));
-                    // Out of descriptors: the waiting client would wake us at once again.
-                    std::thread::park_timeout(Duration::from_millis(100));
+                    thread::park_timeout(ACCEPT_PAUSE);
                 }
             }
+            reserve = reserve.or_else(reserved_descriptor);
         }
     }
 
-    fn serve(&self, client: OwnedFd) -> io::Result<()> {
+    /// Serves a client on a thread of its own, or, if there cannot be one, on this thread.
+    fn serve_beside(self: &Arc<Admin>, served: &Arc<AtomicUsize>, client: OwnedFd) {
+        if served.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX {
+            // The thread gets its own handle on the client only when it is certain to run.
+            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+            let (admin, count) = (Arc::clone(self), Arc::clone(served));
+            let work = move || {
+                if let Ok(client) = receiver.recv() {
+                    admin.serve(client);
+                }
+                count.fetch_sub(1, Ordering::Relaxed);
+            };
+            let builder = thread::Builder::new().name("admin-client".to_owned());
+            if builder.spawn(work).is_ok() {
+                // Its receiver is waiting, and the channel has room for one.
+                let _ = sender.send(client);
+                return;
+            }
+        }
+        self.serve(client);
+        served.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A client that goes away is no concern of ours.
+    fn serve(&self, client: OwnedFd) {
+        let _ = self.try_serve(client);
+    }
+
+    fn try_serve(&self, client: OwnedFd) -> io::Result<()> {
         rustix::io::ioctl_fionbio(&client, false)?;
         // Only read, write and timeouts are used, which are the same for all stream sockets.
         let mut client = TcpStream::from(client);
@@ -70,16 +137,8 @@ impl Admin {
             match requests.next(&limits) {
                 Ok(Progress::Request) => {
                     let request = requests.request();
-                    let status = self.status(request.method, request.target.path);
-                    let head = ResponseHead {
-                        status,
-                        reason: None,
-                        date: clock.refreshed().date(),
-                        server: SERVER,
-                        connection: ConnectionHeader::Close,
-                        body: BodyFraming::of(status, request.head_only, 0),
-                    };
-                    write_head(&mut out, &head, []);
+                    let answer = self.answer(request.target.path);
+                    write_answer(&mut out, &answer, request.head_only, clock.refreshed());
                     return Ok(out);
                 }
                 Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {
@@ -96,15 +155,63 @@ impl Admin {
         }
     }
 
-    fn status(&self, method: &str, path: &str) -> u16 {
-        let live = self.cores.is_reachable();
-        match (method, path) {
-            ("GET" | "HEAD", "/live") if live => 200,
-            ("GET" | "HEAD", "/live") => 500,
-            ("GET" | "HEAD", "/ready") if !live => 500,
-            ("GET" | "HEAD", "/ready") if self.health.is_ready() => 200,
-            ("GET" | "HEAD", "/ready") => 503,
-            _ => 404,
+    /// Parity: PostgREST looks at the path only, so every method does.
+    fn answer(&self, path: &str) -> Answer {
+        match path {
+            "/live" => Answer::of_status(if self.cores.is_reachable() { 200 } else { 500 }),
+            "/ready" => Answer::of_status(self.readiness()),
+            "/metrics" => Answer {
+                status: 200,
+                content_type: Some("text/plain; charset=utf-8"),
+                body: metrics::render(&self.cores, &self.health).into_bytes(),
+            },
+            "/schema_cache" => Answer {
+                status: 200,
+                content_type: None,
+                body: self.schema_cache(),
+            },
+            _ => Answer::of_status(404),
         }
     }
+
+    /// Parity: a database that is away comes first (Admin.hs).
+    fn readiness(&self) -> u16 {
+        if !self.health.is_ready() {
+            503
+        } else if self.cores.is_reachable() {
+            200
+        } else {
+            500
+        }
+    }
+
+    /// The catalog as JSON; empty until it has been loaded.
+    fn schema_cache(&self) -> Vec<u8> {
+        let snapshot = self.cores.snapshot();
+        let hoisted = &snapshot.config.db_hoisted_tx_settings;
+        let catalog = snapshot.catalog.as_ref();
+        catalog.map_or_else(Vec::new, |catalog| catalog.dump(hoisted).into_bytes())
+    }
+}
+
+fn write_answer(out: &mut Vec<u8>, answer: &Answer, head_only: bool, clock: &Clock) {
+    let body_bytes = answer.body.len() as u64;
+    let head = ResponseHead {
+        status: answer.status,
+        reason: None,
+        date: clock.date(),
+        server: SERVER,
+        connection: ConnectionHeader::Close,
+        body: BodyFraming::of(answer.status, head_only, body_bytes),
+    };
+    let content_type = answer.content_type;
+    let headers = content_type.map(|value| ("Content-Type", value.as_bytes()));
+    write_head(out, &head, headers);
+    if !head_only {
+        out.extend_from_slice(&answer.body);
+    }
+}
+
+fn reserved_descriptor() -> Option<OwnedFd> {
+    File::open("/dev/null").ok().map(OwnedFd::from)
 }

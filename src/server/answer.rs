@@ -8,16 +8,20 @@
 use crate::handle::{BODY_CHUNK_BYTES, Desk};
 use crate::log;
 use crate::reply::{Facts, write_head, write_response};
+use crate::timing::Phase;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Batch};
 use corerest_api::response::{Body, ResultSet};
-use corerest_api::{Pending, finish};
+use corerest_api::{Context, Pending, finish, finish_lines};
 use corerest_pg::{Connection, Error, Lease, Reply, Retry, Row};
 use corerest_wire::pg::ServerError;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
 const PASSED_ON_BYTES_MIN: usize = 256 << 10;
+
+/// What the client of a write is told when its connection to PostgreSQL is lost.
+const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
 
 /// How much of the response is in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,32 +32,47 @@ pub(crate) enum Asked {
     BodyFollows,
 }
 
+/// What PostgreSQL is asked, and what for.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// What it was prepared with.
+    pub(crate) context: Context<'a>,
+    /// The statements.
+    pub(crate) batch: &'a Batch,
+    /// What becomes of the answer.
+    pub(crate) pending: &'a Pending,
+    /// The body of the request, which may be a parameter.
+    pub(crate) request_body: &'a [u8],
+}
+
 /// Sends the batch and appends the response to `out`, be it a success or an error.
 pub(crate) fn ask(
     desk: &Desk<'_>,
     lease: &mut Lease,
-    batch: &Batch,
-    pending: &Pending,
+    question: &Question<'_>,
     facts: &Facts<'_>,
     out: &mut Vec<u8>,
 ) -> Asked {
+    let Question { batch, pending, .. } = *question;
     let start = out.len();
-    let asked = converse(lease, batch, pending, facts, out).or_else(|error| {
-        // A connection that died while it was idle is found out only by using it.
-        if error.retry() == Retry::IfReadOnly && batch.access == AccessMode::ReadOnly {
-            lease.reconnect()?;
-            out.truncate(start);
-            converse(lease, batch, pending, facts, out)
-        } else {
-            Err(error)
+    let asked = converse(lease, question, facts, out).or_else(|error| {
+        match error.retry() {
+            // A statement was prepared for a table that has changed since.
+            Retry::SameConnection => {}
+            // A connection that died while it was idle is found out only by using it.
+            Retry::IfReadOnly if batch.access == AccessMode::ReadOnly => lease.reconnect()?,
+            Retry::IfReadOnly | Retry::Never => return Err(error),
         }
+        out.truncate(start);
+        converse(lease, question, facts, out)
     });
     asked.unwrap_or_else(|error| {
         lease.reset();
         out.truncate(start);
         desk.cores.health.suspect();
-        log::error(&format!("A request failed: {error}"));
-        write_response(out, &pending.error(&api_error(&error)), facts);
+        let error = api_error(&error, batch.access);
+        log::api_error(&error);
+        write_response(out, &pending.error(&error), facts);
         Asked::Completely
     })
 }
@@ -70,17 +89,23 @@ pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> 
 
 fn converse(
     lease: &mut Lease,
-    batch: &Batch,
-    pending: &Pending,
+    question: &Question<'_>,
     facts: &Facts<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Asked, Error> {
+    let Question { batch, pending, .. } = *question;
     let start = out.len();
     let connection = lease.connection();
-    connection.send(&batch.statements)?;
+    connection.send(&batch.statements, question.request_body)?;
     let mut estimate = None;
+    let mut lines = batch.answers_in_lines.then(Vec::new);
     loop {
         match connection.next_reply()? {
+            Reply::Row(row) if row.statement == batch.main && batch.answers_in_lines => {
+                let lines = lines.get_or_insert_default();
+                connection.take_body(lines, usize::MAX)?;
+                lines.push(b'\n');
+            }
             Reply::Row(row) if row.statement == batch.main => {
                 let written = write_main_row(row, batch, pending, estimate.as_deref(), facts, out);
                 if written.take(connection, out)? > 0 {
@@ -95,14 +120,45 @@ fn converse(
             Reply::Row(_) => {}
             Reply::Failed(error) => {
                 out.truncate(start);
-                write_response(out, &pending.database_error(database_error(error)), facts);
-                if connection.is_broken() {
+                lines = None;
+                let is_over = connection.is_broken();
+                write_failure(database_error(error), is_over, pending, facts, out);
+                if is_over {
                     return Ok(Asked::Completely);
                 }
             }
-            Reply::Done => return Ok(Asked::Completely),
+            Reply::Done => {
+                if let Some(lines) = lines {
+                    write_response(out, &finish_lines(&question.context, pending, lines), facts);
+                }
+                return Ok(Asked::Completely);
+            }
         }
     }
+}
+
+/// Writes the response to what PostgreSQL has refused, perhaps with its last words.
+///
+/// Parity: of a session that was ended, the client learns no more than that (libpq's words; hasql
+/// asks for a rollback, and reports how that went). The log has the reason, too.
+fn write_failure(
+    error: DatabaseError,
+    is_over: bool,
+    pending: &Pending,
+    facts: &Facts<'_>,
+    out: &mut Vec<u8>,
+) {
+    let mut response = pending.database_error(error.clone());
+    if response.status >= 500 {
+        log::api_error(&ApiError::Database(error));
+    }
+    if is_over {
+        let details = Some("no connection to the server\n".to_owned());
+        let error = ApiError::DatabaseClient { details };
+        log::api_error(&error);
+        response = pending.error(&error);
+    }
+    write_response(out, &response, facts);
 }
 
 /// What is to be done with the last column of the main row.
@@ -142,7 +198,9 @@ fn write_main_row(
         *column = value;
     }
     let body_bytes = row.body_bytes.unwrap_or(0);
+    facts.lap(Phase::Transaction);
     let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
+    facts.lap(Phase::Response);
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
         write_response(out, &response, facts);
         return BodyUse::Skip;
@@ -165,14 +223,23 @@ fn database_error(error: ServerError) -> DatabaseError {
     }
 }
 
-fn api_error(error: &Error) -> ApiError {
+/// A connection that is lost tells nothing about a write that was on its way: the client must know
+/// that it may have happened.
+fn api_error(error: &Error, access: AccessMode) -> ApiError {
     match error {
         Error::Connect(error) => ApiError::DatabaseConnection {
             details: Some(error.to_string()),
         },
-        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) => ApiError::DatabaseClient {
-            details: Some(error.to_string()),
-        },
+        Error::Lost { .. } | Error::Protocol(_) if access == AccessMode::ReadWrite => {
+            ApiError::DatabaseClient {
+                details: Some(format!("{error}; {UNKNOWN_OUTCOME}")),
+            }
+        }
+        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated(_) => {
+            ApiError::DatabaseClient {
+                details: Some(error.to_string()),
+            }
+        }
         Error::Encode(error) => ApiError::Internal {
             details: error.to_string(),
         },

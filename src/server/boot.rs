@@ -5,18 +5,27 @@
 //! `server-reuseport`, when it has succeeded, for then another process serves until that moment).
 
 use crate::admin::Admin;
-use crate::auth::Authenticator;
 use crate::cli::Cli;
-use crate::control::{Command, Control, Progress};
+use crate::control::{Control, Progress, preparation};
 use crate::cores::placement::{Share, divide};
-use crate::cores::{Cores, CoresSettings, Patience};
+use crate::cores::{Cores, CoresSettings, CrewSize, Patience};
 use crate::health::Health;
+use crate::listener::{self, Wanted};
+use crate::loading::{self, LoadError};
 use crate::log;
 use crate::net::{Listener, ReusePort, available_cpus, bind_tcp, bind_unix};
+use crate::observe::on_connection_event;
+use crate::orders::{Order, Orders};
+use crate::ready;
+use crate::reload::{Configuration, log_database_unreadable};
 use crate::snapshot::Snapshot;
-use corerest_config::{Config, File, Loaded, Port, Sources, dump, example};
-use corerest_pg::connect::{Environment, OpenOptions, Target};
-use corerest_pg::{Pool, PoolSettings, Preparation};
+use crate::sources::ConfigSources;
+use crate::systemd::{self, Inherited};
+use corerest_config::{Config, Port, dump, example};
+use corerest_pg::connect::{
+    ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
+};
+use corerest_pg::{Pool, PoolSettings};
 use corerest_wire::http::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -24,16 +33,21 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The version, as shown by `--version`.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How our sessions are called in `pg_stat_activity`, unless the user chose a name.
 const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
+
+/// How long the control plane and its listener may take to end, once all clients are gone.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Does what the command line asks for.
 ///
@@ -46,22 +60,29 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     if cli.example {
         return print(&example());
     }
-    let Loaded { config, warnings } = load_config(cli.file.as_deref())?;
-    if cli.dump_config {
-        return print(&dump(&config));
-    }
     log::start();
+    let configuration = Configuration::load(ConfigSources::of_process(cli.file.as_deref()))?;
+    let config = &configuration.config;
     log::set_level(config.log_level);
+    if cli.ready {
+        return print(&ready::ask(config)?);
+    }
+    if cli.dump_config {
+        return print(&dump(&with_database(configuration)?.config));
+    }
+    if cli.dump_schema {
+        return dump_schema(&with_database(configuration)?.config);
+    }
+    let target = target(config).map_err(text)?;
     log::notice(&format!("Starting CoreREST {VERSION}..."));
-    warnings.iter().for_each(|warning| log::warn(warning));
-    serve(Arc::new(config))
+    configuration.warn();
+    serve(configuration, target)
 }
 
 /// Ends the process because of something that only the operator can mend.
 pub(crate) fn exit_with(reason: &str) -> ! {
-    if !reason.is_empty() {
-        log::error(reason);
-    }
+    log::notice(reason);
+    log::flush();
     std::process::exit(1)
 }
 
@@ -71,66 +92,118 @@ fn print(text: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-fn load_config(file: Option<&str>) -> Result<Loaded, String> {
-    let text = file.map(|path| {
-        let read = std::fs::read_to_string(path);
-        read.map_err(|error| format!("Cannot read the configuration file {path}: {error}"))
-    });
-    let text = text.transpose()?;
-    let environment: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let read_file = |path: &str| std::fs::read(path).map_err(|error| error.to_string());
-    let file = match (file, &text) {
-        (Some(path), Some(text)) => Some(File { path, text }),
-        _ => None,
-    };
-    let sources = Sources {
-        file,
-        environment: &environment,
-        database: &[],
-        db_uri: None,
-        read_file: &read_file,
-    };
-    Config::load(sources).map_err(|error| error.to_string())
+/// The configuration with what the database says.
+///
+/// Parity: a database that is away is told of on standard error, and the rest is shown.
+fn with_database(mut configuration: Configuration) -> Result<Configuration, String> {
+    if configuration.config.db_config {
+        let target = target(&configuration.config).map_err(LoadError::Connect);
+        match target.and_then(|target| loading::connect(&target)) {
+            Ok((mut connection, version)) => configuration.read_database(&mut connection, &version),
+            Err(error) => log_database_unreadable(&error),
+        }
+        configuration.reload()?;
+    }
+    Ok(configuration)
+}
+
+fn dump_schema(config: &Config) -> Result<(), String> {
+    let failed = |error: LoadError| error.json();
+    let target = target(config).map_err(text)?;
+    let (mut connection, _) = loading::connect(&target).map_err(failed)?;
+    let loaded = loading::load_catalog(&mut connection, config).map_err(failed)?;
+    print(&loaded.catalog.dump(&config.db_hoisted_tx_settings))?;
+    print("\n")
 }
 
 /// Serves until it is told to stop.
-fn serve(config: Arc<Config>) -> Result<(), String> {
+fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String> {
     raise_descriptor_limit();
-    let target = target(&config)?;
-    let (commands, received) = mpsc::channel();
-    let health = Arc::new(Health::new(commands.clone()));
-    let authenticator = Arc::new(Authenticator::new(&config)?);
-    let cores = make_cores(&config, &authenticator, &target, &health)?;
-    start_admin(&config, &cores, &health)?;
-    watch_signals(&cores, commands)?;
+    let mut inherited = Inherited::take().map_err(text)?;
+    let config = Arc::clone(&configuration.config);
+    let orders = Arc::new(Orders::default());
+    let wanted = Arc::new(Wanted::new(&config).map_err(text)?);
+    let health = Arc::new(Health::new(Arc::clone(&orders)));
+    let cores = make_cores(&configuration, &target, &health)?;
+    start_admin(&config, inherited.admin.take(), &cores, &health)?;
+    watch_signals(&cores, &orders, &wanted)?;
     // Pinned beside PostgreSQL's processes, which are not, one core was left without CPU time for
     // up to a second, and its clients with it: p99 320 ms instead of 5 ms, and no more throughput.
     let pin = config.server_pin_cores && !target.is_local();
-    let mut threads = cores.start(pin).map_err(text)?;
+    let threads = cores.start(pin).map_err(text)?;
+    start_listener(&target, &wanted, &health, &orders)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {
-        config: config.clone(),
-        authenticator,
+        configuration,
         target,
         cores: cores.clone(),
         health,
-        commands: received,
+        orders,
+        wanted,
         progress,
+        catalog: None,
+        watched: None,
+        loaded_since: None,
     };
-    threads.push(spawn("control", move || control.run())?);
+    spawn_vital("control", move || control.run())?;
     if wait_for_catalog(&config, &loading) {
-        let listener = bind_api(&config).map_err(text)?;
+        let listener = match inherited.api.take() {
+            Some(listener) => listener,
+            None => bind_api(&config)?,
+        };
         log::notice(&format!("API server listening on {listener}"));
         cores.listen(listener).map_err(text)?;
+        systemd::ready();
     }
+    join(threads)?;
+    await_control(&loading);
+    log::flush();
+    Ok(())
+}
+
+/// Waits for the threads of the cores, and tells the service manager meanwhile that they live.
+fn join(threads: Vec<thread::JoinHandle<()>>) -> Result<(), String> {
+    let interval = systemd::watchdog_interval();
     for thread in threads {
+        while let Some(interval) = interval
+            && !thread.is_finished()
+        {
+            systemd::alive();
+            thread::park_timeout(interval);
+        }
         thread
             .join()
             .map_err(|_| "A thread of the server has panicked.")?;
     }
     Ok(())
+}
+
+/// The control plane drops its end of the channel when it ends. A query that does not end keeps
+/// it, but not the server.
+fn await_control(progress: &Receiver<Progress>) {
+    let deadline = Instant::now() + LAST_WORDS_MAX;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if progress.recv_timeout(left).is_err() {
+            return;
+        }
+    }
+}
+
+fn start_listener(
+    target: &Target,
+    wanted: &Arc<Wanted>,
+    health: &Arc<Health>,
+    orders: &Arc<Orders>,
+) -> Result<(), String> {
+    let attributes = TargetSessionAttributes::ReadWrite;
+    let listener = listener::Listener {
+        target: target.clone().with_session_attributes(attributes),
+        wanted: Arc::clone(wanted),
+        health: Arc::clone(health),
+        orders: Arc::clone(orders),
+    };
+    spawn_vital("listener", move || listener.run())
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -147,6 +220,17 @@ fn spawn(
         .map_err(text)
 }
 
+/// Starts a thread that the server is of no use without. Should it panic, which is a bug of ours,
+/// the process ends, for a service manager can start it again and nobody can mend it.
+fn spawn_vital(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            exit_with(&format!("The thread \"{name}\" has panicked, exiting."));
+        }
+    };
+    spawn(name, guarded).map(drop)
+}
+
 /// Each client is a file descriptor, and the usual soft limit of 1,024 is for programs that use
 /// `select`.
 fn raise_descriptor_limit() {
@@ -160,25 +244,30 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn target(config: &Config) -> Result<Arc<Target>, String> {
-    let target = Target::parse(config.db_uri.expose(), &Environment::of_process());
+fn target(config: &Config) -> Result<Arc<Target>, ConnectError> {
+    let target = Target::parse(config.db_uri.expose(), &Environment::of_process())?;
     Ok(Arc::new(
-        target
-            .map_err(text)?
-            .with_fallback_application_name(APPLICATION_NAME),
+        target.with_fallback_application_name(APPLICATION_NAME),
     ))
 }
 
 fn make_cores(
-    config: &Arc<Config>,
-    authenticator: &Arc<Authenticator>,
+    configuration: &Configuration,
     target: &Arc<Target>,
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
+    let config = &configuration.config;
+    let crew_size = if target.is_local() {
+        CrewSize::Few
+    } else {
+        CrewSize::All
+    };
     let settings = CoresSettings {
+        crew_size,
         snapshot: Snapshot {
-            config: config.clone(),
-            authenticator: authenticator.clone(),
+            config: Arc::clone(config),
+            authenticator: Arc::clone(&configuration.authenticator),
+            role_settings: Arc::clone(&configuration.role_settings),
             catalog: None,
         },
         health: health.clone(),
@@ -201,10 +290,6 @@ fn make_cores(
     let janitor = Arc::new(ScheduledThreadPool::new(1));
     let pool = |share: &Share| Pool::new(pool_settings(config, target, share, &janitor));
     let cores = Cores::new(settings, &division.cores, pool).map_err(text)?;
-    log::notice(&format!(
-        "Connection Pool initialized with a maximum size of {} connections",
-        config.db_pool
-    ));
     Ok(Arc::new(cores))
 }
 
@@ -232,21 +317,24 @@ fn pool_settings(
         size: share.connections,
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,
-        preparation: match config.db_prepared_statements {
-            true => Preparation::Named,
-            false => Preparation::Unnamed,
-        },
+        preparation: preparation(config),
         janitor: janitor.clone(),
+        watch: on_connection_event,
     }
 }
 
-fn start_admin(config: &Config, cores: &Arc<Cores>, health: &Arc<Health>) -> Result<(), String> {
-    let listener = match (&config.admin_server_unix_socket, config.admin_server_port) {
-        (Some(path), _) => {
-            bind_unix(Path::new(path), config.admin_server_unix_socket_mode.bits()).map_err(text)?
-        }
-        (None, Some(port)) => bind_host(&config.admin_server_host, port, ReusePort::No)?,
-        (None, None) => return Ok(()),
+fn start_admin(
+    config: &Config,
+    inherited: Option<Listener>,
+    cores: &Arc<Cores>,
+    health: &Arc<Health>,
+) -> Result<(), String> {
+    let listener = match inherited {
+        Some(listener) => listener,
+        None => match bind_admin(config)? {
+            Some(listener) => listener,
+            None => return Ok(()),
+        },
     };
     log::notice(&format!("Admin server listening on {listener}"));
     let admin = Admin {
@@ -255,6 +343,17 @@ fn start_admin(config: &Config, cores: &Arc<Cores>, health: &Arc<Health>) -> Res
         health: health.clone(),
     };
     spawn("admin", move || admin.run()).map(drop)
+}
+
+fn bind_admin(config: &Config) -> Result<Option<Listener>, String> {
+    let listener = match (&config.admin_server_unix_socket, config.admin_server_port) {
+        (Some(path), _) => {
+            bind_unix(Path::new(path), config.admin_server_unix_socket_mode.bits()).map_err(text)?
+        }
+        (None, Some(port)) => bind_host(&config.admin_server_host, port, ReusePort::No)?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(listener))
 }
 
 fn bind_api(config: &Config) -> Result<Listener, String> {
@@ -277,31 +376,39 @@ fn bind_host(host: &str, port: Port, reuse: ReusePort) -> Result<Listener, Strin
 }
 
 /// Signals come to a thread of their own, for what they ask for is more than a handler may do.
-fn watch_signals(cores: &Arc<Cores>, commands: Sender<Command>) -> Result<(), String> {
+fn watch_signals(
+    cores: &Arc<Cores>,
+    orders: &Arc<Orders>,
+    wanted: &Arc<Wanted>,
+) -> Result<(), String> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(text)?;
-    let cores = cores.clone();
+    let (cores, orders, wanted) = (cores.clone(), orders.clone(), wanted.clone());
     let watch = move || {
         for signal in signals.forever() {
             match signal {
-                SIGUSR1 => {
-                    let _ = commands.send(Command::ReloadCatalog);
-                }
-                SIGUSR2 => log::error("Reloading the configuration is not part of this version."),
-                _ => {
-                    let name = if signal == SIGTERM {
-                        "SIGTERM"
-                    } else {
-                        "SIGINT"
-                    };
-                    log::notice(&format!("Received termination unix signal {name}"));
-                    cores.stop();
-                    let _ = commands.send(Command::Stop);
-                    return;
-                }
+                SIGUSR1 => orders.give(Order::ReloadCatalog),
+                SIGUSR2 => orders.give(Order::ReloadConfig),
+                _ => stop(signal, &cores, &orders, &wanted),
             }
         }
     };
     spawn("signals", watch).map(drop)
+}
+
+/// Whoever asks a second time does not want to wait for requests that are under way.
+fn stop(signal: i32, cores: &Cores, orders: &Orders, wanted: &Wanted) {
+    let name = match signal {
+        SIGTERM => "SIGTERM",
+        _ => "SIGINT",
+    };
+    log::notice(&format!("Received termination unix signal {name}"));
+    if cores.is_stopping() {
+        exit_with("Ending before the requests that are under way.");
+    }
+    systemd::stopping();
+    wanted.end();
+    orders.give(Order::Stop);
+    cores.stop();
 }
 
 /// Whether to open the doors: not when the server was stopped before there was a catalog.

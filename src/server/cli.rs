@@ -24,6 +24,14 @@ pub(crate) struct Cli {
     #[argh(switch)]
     pub(crate) dump_config: bool,
 
+    /// show the schema cache as JSON, and exit (its structure may change)
+    #[argh(switch)]
+    pub(crate) dump_schema: bool,
+
+    /// ask the admin server of a running server whether it is ready, and exit
+    #[argh(switch)]
+    pub(crate) ready: bool,
+
     /// the configuration file
     #[argh(positional, arg_name = "FILENAME")]
     pub(crate) file: Option<String>,
@@ -79,6 +87,8 @@ mod tests {
             version: false,
             example: false,
             dump_config: false,
+            dump_schema: false,
+            ready: false,
             file: None,
         }
     }
@@ -113,6 +123,17 @@ mod tests {
             ..cli()
         };
         check("--dump-config my.conf", Some(dump));
+        let dump = Cli {
+            dump_schema: true,
+            ..cli()
+        };
+        check("--dump-schema", Some(dump));
+        let ready = Cli {
+            ready: true,
+            file: Some("my.conf".into()),
+            ..cli()
+        };
+        check("my.conf --ready", Some(ready));
         check("--no-such-option", None);
         check("a b", None);
     }

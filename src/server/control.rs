@@ -1,4 +1,4 @@
-//! The control plane: one thread that connects, loads the catalog, and keeps an eye on PostgreSQL.
+//! The control plane: one thread that connects, loads, publishes, and keeps an eye on PostgreSQL.
 //!
 //! ```text
 //!            ┌──────────────── loading ◀─────────────────────────────┐
@@ -8,25 +8,28 @@
 //!             ▼  │
 //!           waiting
 //! ```
-//! It works beside the cores, with a connection of its own, and publishes what it has loaded as a
-//! new snapshot. A reload that fails leaves the old catalog serving.
+//! It works beside the cores and publishes what it has loaded as a new snapshot. A reload that
+//! fails leaves the old catalog serving, and a configuration that is wrong changes nothing. While
+//! the listener is connected, its connection tells that PostgreSQL is there; without a listener
+//! this thread keeps one open for that.
 
-use crate::auth::Authenticator;
 use crate::boot::exit_with;
 use crate::cores::Cores;
-use crate::health::Health;
+use crate::health::{Health, Listening};
+use crate::listener::Wanted;
+use crate::loading::{self, LoadError, LoadedCatalog};
 use crate::log;
+use crate::orders::{Order, Orders};
+use crate::reload::{Configuration, log_database_unreadable};
 use crate::snapshot::Snapshot;
-use corerest_api::catalog::{self, Catalog, Scope};
-use corerest_api::error::{DatabaseError, Error as ApiError};
-use corerest_config::{Config, ErrorVerbosity};
-use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
-use corerest_pg::{Connection, Error, Preparation, Reply};
-use corerest_sql::Ident;
-use corerest_wire::pg::ServerError;
+use crate::systemd;
+use corerest_api::catalog::{Catalog, PgVersion};
+use corerest_config::Config;
+use corerest_pg::connect::Target;
+use corerest_pg::{Connection, Preparation, is_out_of_connections};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
@@ -35,22 +38,18 @@ const WATCH: Duration = Duration::from_millis(500);
 /// The waits between attempts to connect double from one second up to this.
 const RETRY_SECONDS_MAX: u64 = 32;
 
-/// How long connecting may take.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long after a reload the next one of the same kind begins at the earliest.
+const RELOAD_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long after a look at a database that was suspected the next one is taken.
+const SUSPECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the first load waits for the listener to be ready, so that nothing is missed between
+/// the two.
+const LISTENER_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The oldest PostgreSQL that works, as `server_version_num` counts.
 const PG_VERSION_MIN: i32 = 140_000;
-
-/// What the control plane can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// Load the catalog again.
-    ReloadCatalog,
-    /// A core could not reach PostgreSQL: see whether it is gone.
-    Suspect,
-    /// The server ends.
-    Stop,
-}
 
 /// How the first attempts to load the catalog went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,21 +62,18 @@ pub(crate) enum Progress {
 
 /// The control plane.
 pub(crate) struct Control {
-    pub(crate) config: Arc<Config>,
-    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) configuration: Configuration,
     pub(crate) target: Arc<Target>,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
-    pub(crate) commands: Receiver<Command>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) wanted: Arc<Wanted>,
     pub(crate) progress: SyncSender<Progress>,
-}
-
-/// Why there is no catalog.
-enum LoadError {
-    Connect(ConnectError),
-    Query(Error),
-    Server(ServerError),
-    Decode(String),
+    pub(crate) catalog: Option<Arc<Catalog>>,
+    /// The idle connection that tells that PostgreSQL is there.
+    pub(crate) watched: Option<Connection>,
+    /// When the last load began that succeeded.
+    pub(crate) loaded_since: Option<Instant>,
 }
 
 /// Whether the control plane goes on.
@@ -89,203 +85,279 @@ enum Going {
 
 impl Control {
     /// The life of the thread.
-    pub(crate) fn run(self) {
-        let Some(mut connection) = self.load_until_loaded() else {
+    pub(crate) fn run(mut self) {
+        if self.await_listener() == Going::Stopping || self.load_catalog() == Going::Stopping {
             return;
-        };
+        }
         loop {
-            let lost = match self.commands.recv_timeout(WATCH) {
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Command::ReloadCatalog) => true,
-                Ok(Command::Suspect) | Err(RecvTimeoutError::Timeout) => {
-                    self.health.clear_suspicion();
-                    connection.is_stale()
-                }
+            let going = match self.orders.next(Instant::now() + WATCH) {
+                Some(Order::Stop) => Going::Stopping,
+                Some(Order::ReloadCatalog) => self.load_catalog(),
+                Some(Order::ReloadConfig) => self.reload_config(),
+                Some(Order::Listener) if self.has_missed_notifications() => self.load_catalog(),
+                Some(Order::Listener) => Going::On,
+                Some(Order::Suspect) => self.look(),
+                None if self.is_watching_lost() => self.load_catalog(),
+                None => Going::On,
             };
-            if lost {
-                match self.load_until_loaded() {
-                    Some(fresh) => connection = fresh,
-                    None => return,
-                }
+            if going == Going::Stopping {
+                return;
             }
         }
     }
 
-    /// Tries until it succeeds, and returns the connection to watch; `None` when stopping.
-    fn load_until_loaded(&self) -> Option<Connection> {
+    /// Waits for the first attempt of the listener. What it hears before the first load is no
+    /// reason for a second one.
+    fn await_listener(&self) -> Going {
+        if !self.config().db_channel_enabled {
+            return Going::On;
+        }
+        let deadline = Instant::now() + LISTENER_WAIT_MAX;
+        loop {
+            match self.orders.next(deadline) {
+                Some(Order::Stop) => return Going::Stopping,
+                Some(Order::Listener) | None => return Going::On,
+                Some(Order::ReloadConfig | Order::ReloadCatalog | Order::Suspect) => {}
+            }
+        }
+    }
+
+    fn config(&self) -> &Config {
+        &self.configuration.config
+    }
+
+    /// Whether something may have been told after the last load had begun, and before anybody
+    /// listened.
+    fn has_missed_notifications(&self) -> bool {
+        match (self.health.listening(), self.loaded_since) {
+            (Listening::Since(listening), Some(loaded)) => loaded < listening,
+            (Listening::Off | Listening::Down | Listening::Since(_), _) => false,
+        }
+    }
+
+    /// Whether the connection that is watched is gone. Without a listener there has to be one.
+    fn is_watching_lost(&mut self) -> bool {
+        if self.config().db_channel_enabled {
+            self.watched = None;
+            return false;
+        }
+        self.loaded_since.is_some() && self.watched.as_mut().is_none_or(Connection::is_stale)
+    }
+
+    /// Sees whether PostgreSQL is gone.
+    fn look(&mut self) -> Going {
+        self.health.clear_suspicion();
+        self.orders.rest(Order::Suspect, SUSPECT_PAUSE);
+        let is_lost = match &mut self.watched {
+            Some(watched) => watched.is_stale(),
+            None => match loading::connect(&self.target) {
+                Ok(_) => false,
+                // It is there, and those who are connected are served.
+                Err(LoadError::Connect(error)) => !is_out_of_connections(&error),
+                Err(_) => true,
+            },
+        };
+        if is_lost {
+            return self.load_catalog();
+        }
+        Going::On
+    }
+
+    /// Tries until the catalog is loaded, or until trying again is of no use.
+    fn load_catalog(&mut self) -> Going {
+        self.orders.withdraw(Order::ReloadCatalog);
         let mut retry_seconds = 1;
         loop {
-            match self.load() {
-                Ok(connection) => {
-                    self.health.on_loaded();
-                    let _ = self.progress.try_send(Progress::Loaded);
-                    return Some(connection);
-                }
-                Err(error) => self.on_load_failed(&error, retry_seconds),
+            self.watched = None;
+            let is_reload = self.loaded_since.is_some();
+            if is_reload {
+                systemd::reloading();
             }
+            let loaded = self.try_load();
+            if is_reload {
+                // Also when it has failed: requests are answered from the old catalog.
+                systemd::ready();
+            }
+            let error = match loaded {
+                Ok(()) => {
+                    let _ = self.progress.try_send(Progress::Loaded);
+                    self.orders.rest(Order::ReloadCatalog, RELOAD_PAUSE);
+                    return Going::On;
+                }
+                Err(error) => error,
+            };
+            self.on_load_failed(&error);
+            if !self.config().db_pool_automatic_recovery {
+                // PostgREST does not try a failed query again either.
+                let _ = self.progress.try_send(Progress::Attempted);
+                return Going::On;
+            }
+            self.health.on_retry_in(retry_seconds);
             let _ = self.progress.try_send(Progress::Attempted);
+            log::notice(&format!(
+                "Attempting to reconnect to the database in {retry_seconds} seconds..."
+            ));
             if self.wait(Duration::from_secs(retry_seconds)) == Going::Stopping {
-                return None;
+                return Going::Stopping;
             }
             retry_seconds = (retry_seconds * 2).min(RETRY_SECONDS_MAX);
         }
     }
 
-    fn on_load_failed(&self, error: &LoadError, retry_seconds: u64) {
-        log::error(&error.log_line(&self.config));
-        if matches!(error, LoadError::Connect(error) if error.is_permanent()) {
-            exit_with("");
+    fn on_load_failed(&self, error: &LoadError) {
+        self.health.on_failed();
+        let json = error.json();
+        if error.is_permanent() {
+            exit_with(&format!("Failed to establish a connection. {json}"));
         }
-        self.health.on_failed(retry_seconds);
-        let seconds =
-            format!("Attempting to reconnect to the database in {retry_seconds} seconds...");
-        log::error(&seconds);
+        if error.is_answer() {
+            let config = self.config();
+            return log::notice(&format!(
+                "Failed to load the schema cache using db-schemas={} and \
+                 db-extra-search-path={}. {json}",
+                config.db_schemas.join(","),
+                config.db_extra_search_path.join(","),
+            ));
+        }
+        log::notice(&format!("Failed to query the PostgreSQL version. {json}"));
+        if !self.config().db_pool_automatic_recovery {
+            exit_with("Automatic recovery disabled, exiting.");
+        }
     }
 
-    fn wait(&self, duration: Duration) -> Going {
-        let end = Instant::now() + duration;
+    /// Waits for the next attempt. What asks for a load makes it come at once.
+    fn wait(&mut self, duration: Duration) -> Going {
+        let deadline = Instant::now() + duration;
         loop {
-            let rest = end.saturating_duration_since(Instant::now());
-            match self.commands.recv_timeout(rest) {
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return Going::Stopping,
-                Ok(Command::ReloadCatalog) => return Going::On,
-                Ok(Command::Suspect) => self.health.clear_suspicion(),
-                Err(RecvTimeoutError::Timeout) => return Going::On,
+            match self.orders.next(deadline) {
+                Some(Order::Stop) => return Going::Stopping,
+                Some(Order::ReloadConfig) => _ = self.reload_config(),
+                Some(Order::Suspect) => self.health.clear_suspicion(),
+                Some(Order::Listener) if self.health.listening() == Listening::Down => {}
+                Some(Order::ReloadCatalog | Order::Listener) | None => return Going::On,
             }
         }
     }
 
     /// Connects, loads, publishes.
-    fn load(&self) -> Result<Connection, LoadError> {
-        let options = OpenOptions {
-            attempt_timeout: CONNECT_MAX,
-        };
-        let session = connect::open(&self.target, &options).map_err(LoadError::Connect)?;
-        session
-            .warnings
-            .iter()
-            .for_each(|warning| log::warn(warning));
-        let mut connection = Connection::new(session, Preparation::Unnamed);
-        let catalog = self.load_catalog(&mut connection)?;
-        let catalog = Some(Arc::new(catalog));
-        self.cores.publish(Snapshot {
-            config: Arc::clone(&self.config),
-            authenticator: Arc::clone(&self.authenticator),
-            catalog,
-        });
-        Ok(connection)
+    fn try_load(&mut self) -> Result<(), LoadError> {
+        let (mut connection, version) = loading::connect(&self.target)?;
+        self.check_version(&version);
+        if self.config().db_config {
+            self.reload_config_through(&mut connection, &version);
+        }
+        let began = Instant::now();
+        let loaded = loading::load_catalog(&mut connection, self.config());
+        let loaded = loaded.inspect_err(|_| self.health.schema_loads.on_failure())?;
+        self.on_loaded(loaded);
+        self.loaded_since = Some(began);
+        self.watched = (!self.config().db_channel_enabled).then_some(connection);
+        self.health.on_loaded();
+        Ok(())
     }
 
-    fn load_catalog(&self, connection: &mut Connection) -> Result<Catalog, LoadError> {
-        let started = Instant::now();
-        let mut document = fetch(
-            connection,
-            Scope {
-                schemas: &idents(&self.config.db_schemas),
-                extra_search_path: &idents(&self.config.db_extra_search_path),
-            },
-        )?;
-        let queried = started.elapsed();
-        let catalog = catalog::decode(&mut document);
-        let catalog = catalog.map_err(|error| LoadError::Decode(error.to_string()))?;
-        check_version(&catalog);
+    fn check_version(&self, version: &PgVersion) {
+        if version.number < PG_VERSION_MIN {
+            exit_with(&format!(
+                "Cannot run in this PostgreSQL version ({}), CoreREST needs at least {}",
+                version.text,
+                PG_VERSION_MIN / 10_000,
+            ));
+        }
+        log::notice(&format!("Successfully connected to {}", version.full_text));
         log::notice(&format!(
-            "Successfully connected to {}",
-            catalog.pg_version.full_text
+            "Connection Pool initialized with a maximum size of {} connections",
+            self.config().db_pool
         ));
+    }
+
+    fn on_loaded(&mut self, loaded: LoadedCatalog) {
+        let summary = loaded.catalog.summary();
+        self.catalog = Some(Arc::new(loaded.catalog));
+        self.publish();
+        // Sessions remember what the login role's settings were, and statements what tables were.
+        self.cores.flush_connections();
+        self.health.schema_loads.on_success(loaded.queried);
         log::notice(&format!(
             "Schema cache queried in {:.1} milliseconds",
-            milliseconds(queried)
+            milliseconds(loaded.queried)
         ));
-        log::notice(&format!("Schema cache loaded {}", catalog.summary()));
-        let loaded = started.elapsed() - queried;
+        log::notice(&format!("Schema cache loaded {summary}"));
         log::notice(&format!(
             "Schema cache loaded in {:.1} milliseconds",
-            milliseconds(loaded)
+            milliseconds(loaded.decoded)
         ));
-        Ok(catalog)
     }
-}
 
-fn idents(names: &[String]) -> Vec<Ident> {
-    names.iter().map(|name| Ident::before_nul(name)).collect()
-}
-
-/// The document that describes the database.
-fn fetch(connection: &mut Connection, scope: Scope<'_>) -> Result<Vec<u8>, LoadError> {
-    let statements = catalog::statements(scope);
-    let last = statements.len() - 1;
-    connection.send(&statements).map_err(LoadError::Query)?;
-    let mut document = Vec::new();
-    let mut failed = None;
-    loop {
-        if connection.is_broken() {
-            return failed.map_or(Ok(document), |error| Err(LoadError::Server(error)));
+    /// Reads the configuration again, through a connection of its own if the database has a say.
+    fn reload_config(&mut self) -> Going {
+        let is_serving = self.loaded_since.is_some();
+        if is_serving {
+            systemd::reloading();
         }
-        match connection.next_reply().map_err(LoadError::Query)? {
-            Reply::Row(row) if row.statement == last => {
-                connection
-                    .take_body(&mut document, usize::MAX)
-                    .map_err(LoadError::Query)?;
+        if !self.config().db_config {
+            self.apply_config();
+        } else {
+            match loading::connect(&self.target) {
+                Ok((mut connection, version)) => {
+                    self.reload_config_through(&mut connection, &version);
+                }
+                Err(error) => {
+                    log_database_unreadable(&error);
+                    self.apply_config();
+                }
             }
-            Reply::Row(_) => {}
-            Reply::Failed(error) => failed = Some(error),
-            Reply::Done => return failed.map_or(Ok(document), |e| Err(LoadError::Server(e))),
         }
+        if is_serving {
+            systemd::ready();
+        }
+        self.orders.rest(Order::ReloadConfig, RELOAD_PAUSE);
+        Going::On
+    }
+
+    fn reload_config_through(&mut self, connection: &mut Connection, version: &PgVersion) {
+        self.orders.withdraw(Order::ReloadConfig);
+        self.configuration.read_database(connection, version);
+        self.apply_config();
+    }
+
+    /// Makes the configuration that the sources give now the one in effect.
+    fn apply_config(&mut self) {
+        let named_before = self.config().db_prepared_statements;
+        if let Err(error) = self.configuration.reload() {
+            return log::notice(&format!("Failed reloading config: {error}"));
+        }
+        let config = self.config();
+        log::set_level(config.log_level);
+        self.wanted.update(config);
+        if config.db_prepared_statements != named_before {
+            self.cores.set_preparation(preparation(config));
+            self.cores.flush_connections();
+        }
+        self.publish();
+        log::notice("Config reloaded");
+    }
+
+    fn publish(&self) {
+        self.cores.publish(Snapshot {
+            config: Arc::clone(&self.configuration.config),
+            authenticator: Arc::clone(&self.configuration.authenticator),
+            role_settings: Arc::clone(&self.configuration.role_settings),
+            catalog: self.catalog.clone(),
+        });
     }
 }
 
-fn check_version(catalog: &Catalog) {
-    let version = &catalog.pg_version;
-    if version.number < PG_VERSION_MIN {
-        exit_with(&format!(
-            "Cannot run in this PostgreSQL version ({}), CoreREST needs at least {}",
-            version.text,
-            PG_VERSION_MIN / 10_000,
-        ));
+/// Whether connections for requests keep their statements.
+pub(crate) fn preparation(config: &Config) -> Preparation {
+    match config.db_prepared_statements {
+        true => Preparation::Named,
+        false => Preparation::Unnamed,
     }
 }
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
-}
-
-impl LoadError {
-    fn log_line(&self, config: &Config) -> String {
-        let json =
-            String::from_utf8_lossy(&self.api_error().response(ErrorVerbosity::Verbose).body)
-                .into_owned();
-        match self {
-            LoadError::Connect(_) => format!("Failed to establish a connection. {json}"),
-            _ => format!(
-                "Failed to load the schema cache using db-schemas={} and \
-                 db-extra-search-path={}. {json}",
-                config.db_schemas.join(","),
-                config.db_extra_search_path.join(","),
-            ),
-        }
-    }
-
-    fn api_error(&self) -> ApiError {
-        match self {
-            LoadError::Connect(error) => ApiError::DatabaseConnection {
-                details: Some(error.message()),
-            },
-            LoadError::Query(error) => ApiError::DatabaseClient {
-                details: Some(error.to_string()),
-            },
-            LoadError::Server(error) => ApiError::Database(DatabaseError {
-                code: error.code.clone(),
-                message: error.message.clone(),
-                detail: error.detail.clone(),
-                hint: error.hint.clone(),
-                authenticated: false,
-            }),
-            LoadError::Decode(text) => ApiError::Internal {
-                details: text.clone(),
-            },
-        }
-    }
 }
 
 impl fmt::Debug for Control {

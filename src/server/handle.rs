@@ -8,18 +8,20 @@
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
-use crate::answer::{self, Asked};
+use crate::answer::{self, Asked, Question};
 use crate::auth::Verifier;
 use crate::cores::Cores;
 use crate::cores::client::{After, Client};
 use crate::log;
+use crate::observe::{Exchange, Observer};
 use crate::reply::{Clock, Facts, write_response};
 use crate::snapshot::Snapshot;
+use crate::timing::{Phase, insert_header_line};
 use corerest_api::error::Error;
 use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Response;
-use corerest_api::{Pending, Prepared, prepare};
+use corerest_api::{Pending, Prepared, prepare_in_steps};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +41,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) core: usize,
     /// What time it is.
     pub(crate) clock: &'a Clock,
+    /// Who takes notes.
+    pub(crate) observer: &'a Observer,
 }
 
 /// A request that waits for a connection to PostgreSQL.
@@ -47,6 +51,7 @@ pub(crate) struct Parked {
     pub(crate) snapshot: Arc<Snapshot>,
     batch: Batch,
     pending: Pending,
+    exchange: Exchange,
 }
 
 /// What has become of a request.
@@ -59,23 +64,25 @@ pub(crate) enum Handled {
 
 /// Answers the client's request, or finds that it has to wait.
 pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Client) -> Handled {
+    desk.observer.begins(&desk.snapshot.config);
+    let start = client.output.bytes.len();
     match or_internal_error(|| prepare_request(desk, verifier, client)) {
         Some(Prepared::Reply(response)) => write(desk, client, &response),
-        Some(Prepared::Ask(batch, pending)) => match desk.cores.connection(desk.core) {
-            Some(Ok(lease)) => ask(desk, client, &batch, &pending, lease),
-            Some(Err(error)) => write_unreachable(desk, client, &pending, &error),
-            None => {
-                let snapshot = Arc::clone(desk.snapshot);
+        Some(Prepared::Ask(batch, pending)) => {
+            desk.observer.wants_connection();
+            let Some(connection) = desk.cores.connection(desk.core) else {
                 return Handled::Parked(Box::new(Parked {
-                    snapshot,
+                    snapshot: Arc::clone(desk.snapshot),
                     batch,
                     pending,
+                    exchange: desk.observer.parks(),
                 }));
-            }
-        },
+            };
+            ask_if_connected(desk, client, &batch, &pending, connection);
+        }
         None => write_internal_error(desk, client),
     }
-    finish_request(desk, client);
+    finish_request(desk, client, start);
     Handled::Written
 }
 
@@ -97,7 +104,20 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
     let authorization = http.header("authorization");
     let now = desk.clock.unix_seconds();
     let caller = verifier.identify(config, authenticator, authorization, now);
-    prepare(&desk.snapshot.context(), &http, caller)
+    desk.observer.identified(&caller, verifier);
+    let context = desk.snapshot.context();
+    if context.catalog.is_none() && caller.is_ok() {
+        log::api_error(&Error::NoSchemaCache);
+    }
+    let prepared = prepare_in_steps(&context, &http, caller, &|| desk.observer.lap(Phase::Parse));
+    desk.observer.lap(Phase::Plan);
+    if let Prepared::Ask(_, pending) = &prepared
+        && let Some([what, instead]) = pending.deprecation(request.method, request.target.raw)
+    {
+        log::warn(&format!("WARNING: {what}"));
+        log::warn(&instead);
+    }
+    prepared
 }
 
 /// Answers a parked request with the connection it has got, or with why there is none.
@@ -107,17 +127,20 @@ pub(crate) fn resume(
     parked: &Parked,
     connection: Result<Lease, ConnectError>,
 ) {
-    match connection {
-        Ok(lease) => ask(desk, client, &parked.batch, &parked.pending, lease),
-        Err(error) => write_unreachable(desk, client, &parked.pending, &error),
-    }
-    finish_request(desk, client);
+    desk.observer.resumes(&parked.exchange);
+    let start = client.output.bytes.len();
+    ask_if_connected(desk, client, &parked.batch, &parked.pending, connection);
+    finish_request(desk, client, start);
 }
 
 /// Answers a parked request whose time is over.
 pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
+    desk.observer.resumes(&parked.exchange);
+    desk.observer.gives_up();
+    let start = client.output.bytes.len();
     write(desk, client, &parked.pending.error(&Error::PoolTimeout));
-    finish_request(desk, client);
+    log_query(desk, &parked.batch);
+    finish_request(desk, client, start);
 }
 
 /// Moves the next part of a large body from PostgreSQL to the client's output.
@@ -137,19 +160,41 @@ pub(crate) fn take_more_body(client: &mut Client) -> Result<(), corerest_pg::Err
     answer::read_to_the_end(connection)
 }
 
+fn ask_if_connected(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    batch: &Batch,
+    pending: &Pending,
+    connection: Result<Lease, ConnectError>,
+) {
+    match connection {
+        Ok(lease) => ask(desk, client, batch, pending, lease),
+        Err(error) => write_unreachable(desk, client, pending, &error),
+    }
+    log_query(desk, batch);
+}
+
 fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, mut lease: Lease) {
+    desk.observer.has_connection(&lease);
     let start = client.output.bytes.len();
     let asked = or_internal_error(|| {
-        let facts = Facts::of(desk, &client.requests.request());
+        let request = client.requests.request();
+        let facts = Facts::of(desk, &request);
+        let question = Question {
+            context: desk.snapshot.context(),
+            batch,
+            pending,
+            request_body: request.body,
+        };
         answer::ask(
             desk,
             &mut lease,
-            batch,
-            pending,
+            &question,
             &facts,
             &mut client.output.bytes,
         )
     });
+    desk.observer.database_done(&lease);
     match asked {
         Some(Asked::Completely) => {}
         Some(Asked::BodyFollows) => client.body = Some(lease),
@@ -161,7 +206,19 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
     }
 }
 
-fn finish_request(desk: &Desk<'_>, client: &mut Client) {
+fn log_query(desk: &Desk<'_>, batch: &Batch) {
+    if desk.snapshot.config.log_query {
+        desk.observer.queried(batch);
+    }
+}
+
+/// The response that begins at `start` of the client's output is written, or as much as there is.
+fn finish_request(desk: &Desk<'_>, client: &mut Client, start: usize) {
+    if let Some(line) = desk.observer.timing_line() {
+        insert_header_line(&mut client.output.bytes, start, &line);
+    }
+    desk.observer
+        .finishes(client.peer, client.requests.request());
     if desk.cores.is_stopping() || !client.requests.request().keep_alive {
         client.after = After::Close;
     }
@@ -185,13 +242,10 @@ fn write_unreachable(
     error: &ConnectError,
 ) {
     desk.cores.health.suspect();
-    log::error(&format!("Cannot connect to the database: {error}"));
     let details = Some(error.message());
-    write(
-        desk,
-        client,
-        &pending.error(&Error::DatabaseConnection { details }),
-    );
+    let error = Error::DatabaseConnection { details };
+    log::api_error(&error);
+    write(desk, client, &pending.error(&error));
 }
 
 fn write_internal_error(desk: &Desk<'_>, client: &mut Client) {

@@ -1,42 +1,58 @@
 //! How the database is, as far as the control plane knows.
 //!
-//! Cores read it for `Retry-After`, the admin server for `/ready`; the control plane writes it.
-//! A core that could not reach PostgreSQL raises a suspicion, and the control plane looks.
+//! Cores read it for `Retry-After`, the admin server for `/ready`; the control plane and its
+//! listener write it. A core that could not reach PostgreSQL raises a suspicion, and the control
+//! plane looks.
 
+use crate::metrics::SchemaLoads;
+use crate::orders::{Order, Orders};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use crate::control::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The state of the database.
 #[derive(Debug)]
 pub(crate) struct Health {
     connected: AtomicBool,
     catalog_loaded: AtomicBool,
+    listening: Mutex<Listening>,
     /// When the control plane will try to connect again, in seconds since 1970; 0 if it need not.
     next_attempt: AtomicU64,
     suspected: AtomicBool,
-    commands: Sender<Command>,
+    orders: Arc<Orders>,
+    /// How loading the catalog went.
+    pub(crate) schema_loads: SchemaLoads,
+}
+
+/// Whether notifications are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    /// Nobody wants to hear any (`db-channel-enabled=false`).
+    Off,
+    /// Not at this moment.
+    Down,
+    /// All that were sent since this moment.
+    Since(Instant),
 }
 
 impl Health {
     /// Nothing is known yet.
-    pub(crate) fn new(commands: Sender<Command>) -> Health {
+    pub(crate) fn new(orders: Arc<Orders>) -> Health {
         Health {
             connected: AtomicBool::new(false),
             catalog_loaded: AtomicBool::new(false),
+            listening: Mutex::new(Listening::Off),
             next_attempt: AtomicU64::new(0),
             suspected: AtomicBool::new(false),
-            commands,
+            orders,
+            schema_loads: SchemaLoads::default(),
         }
     }
 
     /// Asks the control plane to look after the database, once for many suspicions.
     pub(crate) fn suspect(&self) {
         if !self.suspected.swap(true, Ordering::Relaxed) {
-            // It fails only when the server is stopping.
-            let _ = self.commands.send(Command::Suspect);
+            self.orders.give(Order::Suspect);
         }
     }
 
@@ -52,11 +68,32 @@ impl Health {
         self.next_attempt.store(0, Ordering::Relaxed);
     }
 
-    /// The control plane has failed, and tries again after so many seconds.
-    pub(crate) fn on_failed(&self, retry_seconds: u64) {
+    /// The control plane could not load the catalog, and has no connection that it could watch.
+    pub(crate) fn on_failed(&self) {
         self.connected.store(false, Ordering::Relaxed);
-        self.next_attempt
-            .store(unix_seconds() + retry_seconds, Ordering::Relaxed);
+        self.catalog_loaded.store(false, Ordering::Relaxed);
+    }
+
+    /// The control plane tries again after so many seconds.
+    pub(crate) fn on_retry_in(&self, seconds: u64) {
+        let next = unix_seconds().saturating_add(seconds);
+        self.next_attempt.store(next, Ordering::Relaxed);
+    }
+
+    /// What has become of listening.
+    pub(crate) fn set_listening(&self, listening: Listening) {
+        *self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = listening;
+    }
+
+    /// Whether notifications are heard.
+    pub(crate) fn listening(&self) -> Listening {
+        *self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds after which a client may try again: when the control plane does, at least one.
@@ -68,8 +105,15 @@ impl Health {
     }
 
     /// Whether requests can be answered.
+    ///
+    /// Parity: who listens and is cut off is not ready, even if the catalog is there (AppState.hs).
     pub(crate) fn is_ready(&self) -> bool {
-        self.connected.load(Ordering::Relaxed) && self.catalog_loaded.load(Ordering::Relaxed)
+        let is_connected = match self.listening() {
+            Listening::Off => self.connected.load(Ordering::Relaxed),
+            Listening::Down => false,
+            Listening::Since(_) => true,
+        };
+        is_connected && self.catalog_loaded.load(Ordering::Relaxed)
     }
 }
 
@@ -77,4 +121,33 @@ fn unix_seconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_who_has_a_catalog_and_hears_what_he_wants_to_hear() {
+        let health = Health::new(Arc::new(Orders::default()));
+        assert!(!health.is_ready());
+        health.on_loaded();
+        assert!(health.is_ready());
+        health.set_listening(Listening::Down);
+        assert!(!health.is_ready());
+        health.set_listening(Listening::Since(Instant::now()));
+        assert!(health.is_ready());
+        health.on_failed();
+        assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn clients_are_told_when_the_next_attempt_is() {
+        let health = Health::new(Arc::new(Orders::default()));
+        assert_eq!(health.retry_after_seconds(), 1);
+        health.on_retry_in(32);
+        assert!((31..=32).contains(&health.retry_after_seconds()));
+        health.on_loaded();
+        assert_eq!(health.retry_after_seconds(), 1);
+    }
 }

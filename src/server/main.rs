@@ -1,7 +1,8 @@
 //! The server: sockets, threads, signals, and the command line.
 //!
 //! ```text
-//! boot ──▶ control (1 thread): connect, load the catalog, publish a snapshot
+//! boot ──▶ control (1 thread): connect, load configuration and catalog, publish a snapshot
+//!     ├──▶ listener (1 thread): hears notifications, and passes them on to control
 //!     ├──▶ admin   (1 thread): /live, /ready
 //!     ├──▶ signals (1 thread)
 //!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
@@ -17,10 +18,21 @@ mod control;
 mod cores;
 mod handle;
 mod health;
+mod listener;
+mod loading;
 mod log;
+mod metrics;
 mod net;
+mod observe;
+mod orders;
+mod ready;
+mod reload;
 mod reply;
 mod snapshot;
+mod sources;
+mod systemd;
+mod tally;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -29,7 +41,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return cli::print_exit(&exit),
     };
-    match boot::run(&cli) {
+    let ended = boot::run(&cli);
+    log::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             log::fatal(&reason);

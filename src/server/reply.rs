@@ -3,7 +3,9 @@
 
 use crate::cores::Cores;
 use crate::handle::Desk;
-use corerest_api::response::{Body, Response};
+use crate::observe::Observer;
+use crate::timing::Phase;
+use corerest_api::response::{Body, CorsHeaders, Response};
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
@@ -17,19 +19,26 @@ pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     cores: &'a Cores,
+    observer: &'a Observer,
     date: &'a str,
     connection: ConnectionHeader,
     head_only: bool,
     /// The header that is echoed (`server-trace-header`), and its value in the request.
     trace: Option<(&'a str, &'a [u8])>,
+    /// What it says to other origins.
+    cors: CorsHeaders<'a>,
 }
 
 impl<'a> Facts<'a> {
     /// The facts about a request.
     pub(crate) fn of(desk: &Desk<'a>, request: &Request<'a>) -> Facts<'a> {
-        let trace = desk.snapshot.config.server_trace_header.as_deref();
+        let config = &desk.snapshot.config;
+        let trace = config.server_trace_header.as_deref();
+        let cors = CorsHeaders::of(config, request.method, |name| request.headers.get(name));
         Facts {
+            cors,
             cores: desk.cores,
+            observer: desk.observer,
             date: desk.clock.date(),
             connection: request.connection_header(),
             head_only: request.head_only,
@@ -46,6 +55,11 @@ impl<'a> Facts<'a> {
         } else {
             self.connection
         }
+    }
+
+    /// What has passed since the last lap belongs to this phase.
+    pub(crate) fn lap(&self, phase: Phase) {
+        self.observer.lap(phase);
     }
 
     /// Whether a response of this status may carry a body.
@@ -79,6 +93,11 @@ pub(crate) fn write_head(
         connection: facts.connection(),
         body: BodyFraming::of(response.status, facts.head_only, body_bytes as u64),
     };
+    let size = match head.body {
+        BodyFraming::Length(bytes) => Some(bytes),
+        BodyFraming::None => None,
+    };
+    facts.observer.responds(response, size);
     let seconds =
         (response.status == 503).then(|| facts.cores.health.retry_after_seconds().to_string());
     let retry = seconds
@@ -89,7 +108,8 @@ pub(crate) fn write_head(
         .headers
         .iter()
         .map(|h| (h.name.as_ref(), h.value.as_bytes()));
-    write_http_head(out, &head, own.chain(headers));
+    let cors = facts.cors.added_to(response);
+    write_http_head(out, &head, own.chain(headers).chain(cors));
 }
 
 /// Appends the response to something that is no request.

@@ -7,6 +7,7 @@
 use crate::auth::Authenticator;
 use corerest_api::Context;
 use corerest_api::catalog::Catalog;
+use corerest_api::role_settings::RoleSettings;
 use corerest_config::Config;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) config: Arc<Config>,
     /// What it says about tokens.
     pub(crate) authenticator: Arc<Authenticator>,
+    /// The settings of the roles that requests run as.
+    pub(crate) role_settings: Arc<RoleSettings>,
     /// The catalog, once it has been loaded.
     pub(crate) catalog: Option<Arc<Catalog>>,
 }
@@ -28,6 +31,7 @@ impl Snapshot {
         Context {
             config: &self.config,
             catalog: self.catalog.as_deref(),
+            role_settings: &self.role_settings,
         }
     }
 }

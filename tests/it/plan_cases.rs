@@ -4,24 +4,36 @@
 //! Expected is `ask` and the statements, each with its parameters, or the status and body of a
 //! reply that needs no database. A `Config: key=value` line above the divider is a setting and no
 //! header. The settings statement, which is the same everywhere, is shown in `settings.case` only.
+//!
+//! The catalog is that of `fixtures/api.sql`; `UPDATE=catalog` records it anew.
 
+use bytes::BytesMut;
 use corerest_api::auth::Identity;
-use corerest_api::catalog::{Catalog, decode};
+use corerest_api::catalog::{self, Catalog, decode};
 use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Body;
+use corerest_api::role_settings::RoleSettings;
 use corerest_api::{Context, Prepared, prepare};
 use corerest_config::{Config, Sources};
-use corerest_sql::Statement;
+use corerest_sql::{Ident, Param, Statement};
 use corerest_tests::case_file::{CaseFile, Section, is_update};
+use corerest_tests::cluster::Cluster;
 use corerest_tests::server::variable;
+use postgres::types::{Format, IsNull, ToSql, Type};
 use std::collections::HashMap;
 use std::path::Path;
+
+/// The catalog of the schema `api`.
+const CATALOG: &str = "catalog.json";
 
 #[test]
 fn every_plan_case_gives_the_sql_it_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/plan");
-    let mut document = std::fs::read(folder.join("catalog.json")).expect("it is there");
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "catalog") {
+        std::fs::write(folder.join(CATALOG), recorded_catalog()).expect("it could be read");
+    }
+    let mut document = std::fs::read(folder.join(CATALOG)).expect("it is there");
     let catalog = decode(&mut document).expect("it is a recorded one");
     let mut failures = Vec::new();
     for mut file in CaseFile::load_all(&folder) {
@@ -49,6 +61,50 @@ fn every_plan_case_gives_the_sql_it_says() {
         failures.join("\n\n"),
         failures.len()
     );
+}
+
+/// What a database with the fixture answers. PostgreSQL writes each row on a line of its own.
+fn recorded_catalog() -> String {
+    let schema = [Ident::before_nul("api")];
+    let mut client = Cluster::shared().database().connect();
+    let mut transaction = client.transaction().expect("the database is there");
+    let mut document = String::new();
+    for statement in catalog::statements(&schema[..]) {
+        let values = statement.params.iter().map(|value| match value {
+            Param::Value(value) => AsText(value.to_vec()),
+            Param::Null | Param::RequestBody => panic!("the catalog is asked for by names only"),
+        });
+        let values: Vec<AsText> = values.collect();
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        let row = transaction.query_one(statement.text.as_str(), &values);
+        document = row.expect("PostgreSQL knows its catalog").get(0);
+    }
+    document + "\n"
+}
+
+/// A value in PostgreSQL's text format, whatever its type is.
+#[derive(Debug)]
+struct AsText(Vec<u8>);
+
+impl ToSql for AsText {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    postgres::types::to_sql_checked!();
 }
 
 fn answer(catalog: &Catalog, question: &Section, with_settings: bool) -> Section {
@@ -106,7 +162,7 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
         path,
         query,
         headers: &headers,
-        body: &[],
+        body: question.body.as_bytes(),
     };
     let caller = Identity {
         role: "anonymous".to_owned(),
@@ -116,6 +172,7 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
         &Context {
             config: &config,
             catalog: Some(catalog),
+            role_settings: &RoleSettings::default(),
         },
         &http,
         Ok(caller),
@@ -131,7 +188,11 @@ fn shown(batch: &Batch, with_settings: bool) -> String {
             text.push_str(statement.text.as_str());
             text.push('\n');
             for (index, value) in statement.params.iter().enumerate() {
-                let value = value.map_or("NULL".into(), |value| value.escape_ascii().to_string());
+                let value = match value {
+                    Param::Null => "NULL".to_owned(),
+                    Param::Value(value) => value.escape_ascii().to_string(),
+                    Param::RequestBody => "the body".to_owned(),
+                };
                 text.push_str(&format!("  -- ${}: {value}\n", index + 1));
             }
         }

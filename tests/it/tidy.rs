@@ -20,10 +20,11 @@ const WALLS: [(&str, &[&str]); 6] = [
 ];
 
 /// The modules of `api` from left to right; one uses only what is to its left.
-const API_MODULES: [&[&str]; 6] = [
+const API_MODULES: [&[&str]; 7] = [
     &["error"],
     &["catalog", "auth"],
-    &["request"],
+    &["channel", "database_config", "role_settings"],
+    &["openapi", "request"],
     &["plan"],
     &["query"],
     &["response"],
@@ -429,11 +430,7 @@ fn every_error_code_has_a_case_or_is_not_built_yet() {
         ("PGRST003", "parking.rs"),
         ("PGRSTX00", "only a bug of the server gives it"),
     ]);
-    let not_built = [
-        "PGRST101", "PGRST102", "PGRST105", "PGRST108", "PGRST114", "PGRST115", "PGRST116",
-        "PGRST118", "PGRST120", "PGRST124", "PGRST128", "PGRST200", "PGRST201", "PGRST202",
-        "PGRST203", "PGRST204", "PGRST300", "PGRST301", "PGRST303",
-    ];
+    let not_built = ["PGRST300", "PGRST301", "PGRST303"];
     let codes = corerest_api::error::codes::TABLE.iter().map(|row| row.text);
     let offenders = codes.filter(|code| {
         !cases.contains(code) && !later.contains_key(code) && !not_built.contains(code)

@@ -23,6 +23,7 @@ struct State {
     /// How many more bytes of replies pass before the wire is cut, if it is to be cut.
     allowed: AtomicU64,
     armed: AtomicBool,
+    frozen: AtomicBool,
     /// How many bytes of replies have passed since the last arming.
     passed: AtomicU64,
     cuts: AtomicU64,
@@ -62,6 +63,17 @@ impl Proxy {
         !self.state.armed.swap(false, Ordering::SeqCst)
     }
 
+    /// From now on, no reply passes on any connection that is open, and none of them ends: as if a
+    /// firewall had forgotten them. Those that are made after [`thaw`](Proxy::thaw) are well.
+    pub fn freeze(&self) {
+        self.state.frozen.store(true, Ordering::SeqCst);
+    }
+
+    /// What was frozen stays so.
+    pub fn thaw(&self) {
+        self.state.frozen.store(false, Ordering::SeqCst);
+    }
+
     /// How many times the wire has been cut.
     pub fn cuts(&self) -> u64 {
         self.state.cuts.load(Ordering::SeqCst)
@@ -91,6 +103,11 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
     let mut started = Startup::default();
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes) {
+        if state.frozen.load(Ordering::SeqCst) {
+            // For ever: reading on tells when PostgreSQL ends it.
+            while matches!(server.read(&mut bytes), Ok(1..)) {}
+            return;
+        }
         let replies_from = started.end_within(&bytes[..count]);
         let (startup, replies) = bytes[..count].split_at(replies_from);
         let Ok(()) = client.write_all(startup) else {

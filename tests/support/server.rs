@@ -41,8 +41,29 @@ impl Server {
 
     /// Starts it with these settings and the usual ones, and waits for nothing.
     pub fn spawn(settings: &[(&str, &str)]) -> Server {
-        let admin = unused_path("admin");
+        Server::spawn_by(command(), settings)
+    }
+
+    /// Starts it for a database with the fixture and a configuration file, and waits until it is
+    /// ready.
+    pub fn start_with_file(database: &Database, file: &Path, settings: &[(&str, &str)]) -> Server {
+        let uri = database.uri();
+        let mut all = vec![("db-uri", uri.as_str())];
+        all.extend_from_slice(settings);
         let mut command = command();
+        command.arg(file);
+        let mut server = Server::spawn_by(command, &all);
+        server.await_listening();
+        server.await_ready();
+        server
+    }
+
+    /// The same, by a command that sets the stage for it: see [`command`].
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn spawn_by(mut command: Command, settings: &[(&str, &str)]) -> Server {
+        let admin = unused_path("admin");
         let usual = [
             ("db-anon-role", "anonymous"),
             ("db-schemas", "api,other"),

@@ -43,6 +43,13 @@ impl MediaHandlers {
         handlers.insert(accepted(domain), handler);
     }
 
+    /// Those that the database defines, each with the media type that a request accepts.
+    pub(super) fn custom(&self) -> impl Iterator<Item = (&str, &MediaHandler)> {
+        let of_one = self.by_target.values().flatten();
+        let all = of_one.chain(&self.of_any);
+        all.map(|(accepted, handler)| (accepted.as_str(), handler))
+    }
+
     /// How many there are, with PostgREST's own that are not overridden.
     pub(super) fn len_with_built_in(&self) -> usize {
         let built_in = BUILT_IN.iter();

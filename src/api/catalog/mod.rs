@@ -6,6 +6,7 @@
 
 mod decode;
 mod detect;
+mod dump;
 mod fuzzy;
 mod hint;
 mod lineage;
@@ -17,6 +18,7 @@ mod relationship;
 mod representation;
 mod routine;
 mod section;
+mod version;
 
 pub use decode::{DecodeError, decode};
 pub use fuzzy::{FuzzyMatch, FuzzySet};
@@ -28,6 +30,7 @@ pub use relationship::{
 pub use routine::{
     IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };
+pub use version::{decode_version, pause_statement, version_statement};
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use hint::{RelationshipHints, RoutineHints, TableHints};

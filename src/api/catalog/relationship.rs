@@ -219,6 +219,14 @@ impl Relationships {
         }
     }
 
+    /// All lists: the table, the schema of the foreign tables, and the list.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (&QualifiedName, &Ident, &[Relationship])> {
+        self.by_table.iter().flat_map(|(table, by_schema)| {
+            let lists = by_schema.iter();
+            lists.map(move |(schema, list)| (table, schema, list.as_slice()))
+        })
+    }
+
     /// How many lists there are.
     pub(super) fn len(&self) -> usize {
         self.by_table.values().map(HashMap::len).sum()

@@ -19,6 +19,14 @@ impl Representations {
         targets.insert(target.to_owned(), function);
     }
 
+    /// All of them: source, target, and function.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, &CatalogSql)> {
+        self.by_source.iter().flat_map(|(source, targets)| {
+            let functions = targets.iter();
+            functions.map(|(target, function)| (source.as_str(), target.as_str(), function))
+        })
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.by_source.values().map(HashMap::len).sum()

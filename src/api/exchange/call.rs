@@ -66,7 +66,7 @@ impl Asked<'_, '_> {
             statement: write_call(&plan, &read, &negotiated, &check, self.call_count()),
             estimate: None,
             access: access_mode(invocation, routine.volatility),
-            is_explained,
+            answers_in_lines: is_explained,
             routine: Some(routine),
         });
         let media_type = negotiated.media_type;

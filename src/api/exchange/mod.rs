@@ -5,8 +5,10 @@
 //! kind of request needs is put together in a file of its own.
 
 mod call;
+mod info;
 mod mutate;
 mod read;
+mod schema;
 
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
@@ -18,8 +20,10 @@ use crate::query::{
 use crate::request::preferences::{HandlingPreference, TransactionPreference};
 use crate::request::{Action, ApiRequest, HttpRequest};
 use crate::response::{
-    CallPending, ExplainPending, Header, MutatePending, ReadPending, Response, ResultSet,
+    CallPending, ExplainPending, Header, MutatePending, OpenApiPending, ReadPending, Response,
+    ResultSet, preflight, schema_info,
 };
+use crate::role_settings::RoleSettings;
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::{Ident, Statement};
 
@@ -30,6 +34,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// The catalog; `None` until it has been loaded for the first time.
     pub catalog: Option<&'a Catalog>,
+    /// The settings of the roles that requests run as.
+    pub role_settings: &'a RoleSettings,
 }
 
 /// What is to be done for a request.
@@ -61,6 +67,8 @@ enum Expected {
     Call(Box<CallPending>),
     /// An execution plan.
     Plan(ExplainPending),
+    /// What a schema has to offer.
+    Schema(OpenApiPending),
 }
 
 /// What the shape of an error depends on.
@@ -82,6 +90,7 @@ struct Deprecation {
 struct Asked<'a, 'r> {
     config: &'a Config,
     catalog: &'a Catalog,
+    role_settings: &'a RoleSettings,
     request: &'a ApiRequest<'r>,
     identity: &'a Identity,
 }
@@ -103,6 +112,9 @@ pub fn prepare_in_steps(
     caller: Result<Identity, Error>,
     on_parsed: &dyn Fn(),
 ) -> Prepared {
+    if let Some(response) = preflight(context.config, http) {
+        return Prepared::Reply(response);
+    }
     try_prepare(context, http, caller, on_parsed).unwrap_or_else(|error| {
         Prepared::Reply(error.response(context.config.client_error_verbosity).into())
     })
@@ -118,17 +130,22 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
         Expected::Read(read) => read.respond(&result, estimate.and_then(plan_rows)),
         Expected::Write(write) => write.respond(&result),
         Expected::Call(call) => call.respond(&result),
-        Expected::Plan(_) => Err(Error::Internal {
-            details: "An execution plan came as a row.".to_owned(),
+        Expected::Plan(_) | Expected::Schema(_) => Err(Error::Internal {
+            details: "Lines came as a row.".to_owned(),
         }),
     });
     pending.finished(response)
 }
 
 /// Turns an answer that is lines of text, as [`Batch::answers_in_lines`] says, into the response.
-pub fn finish_lines(pending: &Pending, lines: Vec<u8>) -> Response {
+/// The context is that of [`prepare`].
+pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>) -> Response {
     let response = match &pending.expected {
         Expected::Plan(plan) => Ok(plan.respond(lines)),
+        Expected::Schema(schema) => context
+            .catalog
+            .ok_or(Error::NoSchemaCache)
+            .and_then(|catalog| schema.respond(context.config, catalog, &mut lines)),
         Expected::Read(_) | Expected::Write(_) | Expected::Call(_) => Err(Error::Internal {
             details: "A row came as lines.".to_owned(),
         }),
@@ -213,19 +230,22 @@ struct Main<'a> {
     statement: Statement,
     estimate: Option<Statement>,
     access: AccessMode,
-    /// Whether the execution plan is asked for.
-    is_explained: bool,
+    /// Whether it answers with lines of text.
+    answers_in_lines: bool,
     /// The function that is called.
     routine: Option<&'a Routine>,
 }
 
 impl Asked<'_, '_> {
     fn batch(&self, main: Main<'_>) -> Batch {
+        let role = &self.identity.role;
         let database = DatabaseSettings {
-            role: &[],
+            role: self.role_settings.settings(role),
             routine: main.routine,
         };
+        // What a function asks for counts more than what its caller does.
         let isolation = main.routine.and_then(|routine| routine.isolation_level);
+        let isolation = isolation.or_else(|| self.role_settings.isolation_level(role));
         Batch::assemble(Parts {
             settings: write_settings(
                 self.config,
@@ -237,7 +257,7 @@ impl Asked<'_, '_> {
             pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
             estimate: main.estimate,
             main: main.statement,
-            answers_in_lines: main.is_explained,
+            answers_in_lines: main.answers_in_lines,
             access: main.access,
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
@@ -286,6 +306,7 @@ fn try_prepare(
     let asked = Asked {
         config: context.config,
         catalog,
+        role_settings: context.role_settings,
         request: &request,
         identity: &identity,
     };
@@ -293,21 +314,13 @@ fn try_prepare(
         Action::ReadRelation { name, headers_only } => asked.prepare_read(name, *headers_only),
         Action::MutateRelation { name, mutation } => asked.prepare_mutate(name, *mutation),
         Action::CallRoutine { name, invocation } => asked.prepare_call(name, *invocation),
-        action => Err(Error::NotImplemented {
-            details: not_built(action).into(),
-        }),
-    }
-}
-
-fn not_built(action: &Action) -> &'static str {
-    match action {
-        Action::ReadRelation { .. }
-        | Action::MutateRelation { .. }
-        | Action::CallRoutine { .. } => "",
-        Action::ReadSchema { .. } => "The OpenAPI description is not part of this version.",
-        Action::RelationInfo { .. } | Action::RoutineInfo { .. } | Action::SchemaInfo => {
-            "Answering OPTIONS is not part of this version."
-        }
+        Action::ReadSchema {
+            schema,
+            headers_only,
+        } => asked.prepare_schema(schema, *headers_only),
+        Action::RelationInfo { name } => asked.prepare_relation_info(name),
+        Action::RoutineInfo { name } => asked.prepare_routine_info(name),
+        Action::SchemaInfo => Ok(Prepared::Reply(schema_info())),
     }
 }
 

@@ -66,7 +66,7 @@ impl Asked<'_, '_> {
             statement: write_mutation(&plan, &read, &negotiated, &check, location),
             estimate: None,
             access: AccessMode::ReadWrite,
-            is_explained,
+            answers_in_lines: is_explained,
             routine: None,
         });
         let media_type = negotiated.media_type;

@@ -57,7 +57,7 @@ impl Asked<'_, '_> {
             estimate: (is_estimated && negotiated.plan.is_none())
                 .then(|| write_count_estimate(&plan)),
             access: AccessMode::ReadOnly,
-            is_explained: negotiated.plan.is_some(),
+            answers_in_lines: negotiated.plan.is_some(),
             routine: None,
         });
         let expected = match negotiated.plan {

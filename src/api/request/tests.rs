@@ -26,7 +26,7 @@ fn parse<'a>(
             path,
             query,
             headers,
-            body: b"",
+            body: b"{}",
         },
     )
 }

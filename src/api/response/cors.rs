@@ -17,6 +17,13 @@ use crate::error::HeaderValue;
 use crate::request::HttpRequest;
 use corerest_config::Config;
 
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+const ALLOW_CREDENTIALS: &str = "Access-Control-Allow-Credentials";
+const ALLOW_METHODS: &str = "Access-Control-Allow-Methods";
+const ALLOW_HEADERS: &str = "Access-Control-Allow-Headers";
+const EXPOSE_HEADERS: &str = "Access-Control-Expose-Headers";
+const MAX_AGE: &str = "Access-Control-Max-Age";
+
 const METHODS: &str = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
 const ALLOWED_METHODS: HeaderValue = HeaderValue::of_constant(METHODS);
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::of_constant("86400");
@@ -58,12 +65,18 @@ impl<'a> CorsHeaders<'a> {
     /// The headers that this adds to a response, but for those that SQL has set: a browser takes
     /// two for a refusal.
     pub fn added_to(self, response: &'a Response) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let exposed = ("Access-Control-Expose-Headers", EXPOSED.as_bytes());
-        let exposed = self.origin.map(|_| exposed);
-        let headers = self.origin.into_iter().flat_map(AllowedOrigin::headers);
-        let all = headers
-            .chain(exposed)
-            .map(|(name, value): (&'a str, _)| (name, value));
+        let origin = self.origin;
+        let all: [(&str, Option<&[u8]>); 3] = [
+            (ALLOW_ORIGIN, origin.map(AllowedOrigin::value)),
+            (
+                ALLOW_CREDENTIALS,
+                origin.and_then(AllowedOrigin::credentials),
+            ),
+            (EXPOSE_HEADERS, origin.map(|_| EXPOSED.as_bytes())),
+        ];
+        let all = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
         all.filter(|(name, _)| {
             let mut set = response.headers.iter();
             !set.any(|header| header.name.eq_ignore_ascii_case(name))
@@ -81,19 +94,18 @@ pub fn preflight(config: &Config, http: &HttpRequest<'_>) -> Option<Response> {
     METHODS
         .split(", ")
         .find(|known| known.as_bytes() == method)?;
-    let origin_headers = origin.headers();
-    let mut headers: Vec<Header> = origin_headers
-        .map(|(name, value)| Header::new(name, value))
-        .collect();
-    headers.push(Header::constant(
-        "Access-Control-Allow-Methods",
-        ALLOWED_METHODS,
-    ));
+    let mut headers = vec![Header::new(ALLOW_ORIGIN, origin.value())];
+    headers.extend(
+        origin
+            .credentials()
+            .map(|value| Header::new(ALLOW_CREDENTIALS, value)),
+    );
+    headers.push(Header::constant(ALLOW_METHODS, ALLOWED_METHODS));
     if let Some(wanted) = http.header("access-control-request-headers") {
         let allowed = allowed_headers(wanted)?;
-        headers.push(Header::new("Access-Control-Allow-Headers", allowed));
+        headers.push(Header::new(ALLOW_HEADERS, allowed));
     }
-    headers.push(Header::constant("Access-Control-Max-Age", MAX_AGE_SECONDS));
+    headers.push(Header::constant(MAX_AGE, MAX_AGE_SECONDS));
     Some(Response {
         status: 200,
         reason: None,
@@ -122,15 +134,18 @@ impl<'a> AllowedOrigin<'a> {
             .then_some(AllowedOrigin::This(origin))
     }
 
-    fn headers(self) -> impl Iterator<Item = (&'static str, &'a [u8])> {
-        let (origin, credentials) = match self {
-            AllowedOrigin::Any => (&b"*"[..], None),
-            AllowedOrigin::This(origin) => (origin, Some(&b"true"[..])),
-        };
-        let credentials = credentials.map(|v| ("Access-Control-Allow-Credentials", v));
-        [("Access-Control-Allow-Origin", origin)]
-            .into_iter()
-            .chain(credentials)
+    fn value(self) -> &'a [u8] {
+        match self {
+            AllowedOrigin::Any => b"*",
+            AllowedOrigin::This(origin) => origin,
+        }
+    }
+
+    fn credentials(self) -> Option<&'a [u8]> {
+        match self {
+            AllowedOrigin::Any => None,
+            AllowedOrigin::This(_) => Some(b"true"),
+        }
     }
 }
 

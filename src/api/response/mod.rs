@@ -4,15 +4,21 @@
 //! arrived; so the body is described here, and the shell passes the bytes on.
 
 mod call;
+mod cors;
 mod explain;
+mod info;
 mod mutate;
+mod openapi;
 mod overrides;
 mod read;
 mod result_set;
 
 pub(crate) use call::CallPending;
+pub use cors::{CorsHeaders, preflight};
 pub(crate) use explain::ExplainPending;
+pub use info::{relation_info, routine_info, schema_info};
 pub(crate) use mutate::MutatePending;
+pub use openapi::OpenApiPending;
 pub(crate) use read::ReadPending;
 pub use result_set::{InvalidResultSet, ResultSet};
 

@@ -85,3 +85,98 @@ impl OpenApiPending {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::PgVersion;
+    use crate::request::HttpRequest;
+
+    const ANSWER: &[u8] = br#"{"comment": "A title", "tables": [], "routines": []}"#;
+
+    /// The response to a request with that header, of a server with those schemas.
+    fn respond(
+        schemas: &[&str],
+        header: (&str, &str),
+        headers_only: bool,
+        answer: &[u8],
+    ) -> Result<Response, Error> {
+        let config = Config {
+            db_schemas: schemas.iter().map(|&schema| schema.to_owned()).collect(),
+            ..Config::default()
+        };
+        let headers = [(header.0, header.1.as_bytes())];
+        let http = HttpRequest {
+            method: "GET",
+            path: "/",
+            headers: &headers,
+            ..HttpRequest::default()
+        };
+        let request = ApiRequest::parse(&config, &http)?;
+        let catalog = Catalog::new(PgVersion::default(), []);
+        let pending = OpenApiPending::new(&request, &request.schema, headers_only)?;
+        pending.respond(&config, &catalog, &mut answer.to_vec())
+    }
+
+    fn lines(response: &Response) -> Vec<String> {
+        let headers = response.headers.iter();
+        let line = |h: &Header| {
+            format!(
+                "{}: {}",
+                h.name,
+                String::from_utf8_lossy(h.value.as_bytes())
+            )
+        };
+        headers.map(line).collect()
+    }
+
+    const TYPE: &str = "Content-Type: application/openapi+json; charset=utf-8";
+    const VARY: &str = "Vary: Accept, Prefer, Range";
+
+    #[test]
+    fn the_document_is_the_body() {
+        let response = respond(&["api"], ("Accept", "*/*"), false, ANSWER).unwrap();
+        assert_eq!(response.status, 200);
+        assert_eq!(lines(&response), [TYPE, VARY]);
+        let Body::Bytes(body) = response.body else {
+            panic!("no body");
+        };
+        let body = String::from_utf8(body).unwrap();
+        assert!(body.contains(r#""title":"A title""#), "{body}");
+    }
+
+    #[test]
+    fn a_head_has_no_body() {
+        let response = respond(&["api"], ("Accept", "*/*"), true, b"").unwrap();
+        assert_eq!((response.status, &response.body), (200, &Body::Absent));
+        assert_eq!(lines(&response), [TYPE, VARY]);
+    }
+
+    #[test]
+    fn the_schema_is_told_if_there_are_several() {
+        let several = ["api", "other"];
+        let response = respond(&several, ("Accept-Profile", "other"), false, ANSWER).unwrap();
+        assert_eq!(lines(&response), [TYPE, "Content-Profile: other", VARY]);
+    }
+
+    #[test]
+    fn openapi_and_json_are_accepted_and_nothing_else() {
+        for accept in [
+            "application/openapi+json",
+            "application/json",
+            "text/csv, */*;q=0.1",
+        ] {
+            let response = respond(&["api"], ("Accept", accept), false, ANSWER).unwrap();
+            assert_eq!(lines(&response), [TYPE, VARY], "{accept}");
+        }
+        let error = respond(&["api"], ("Accept", "text/csv"), false, ANSWER).unwrap_err();
+        let accepted = vec!["text/csv".to_owned()];
+        assert_eq!(error, Error::MediaTypeNotAvailable { accepted });
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error_of_ours() {
+        let error = respond(&["api"], ("Accept", "*/*"), false, b"[]").unwrap_err();
+        assert!(matches!(error, Error::Internal { .. }), "{error:?}");
+    }
+}

@@ -107,19 +107,22 @@ pub const KEYS: &[Key] = &[
         db_channel,
         "The channel whose notifications reload the schema cache and the configuration."
     )
-    .reloadable(),
+    .reloadable()
+    .built(),
     boolean!(
         "db-channel-enabled",
         db_channel_enabled,
         "Listen on db-channel. Switch it off behind a pooler that works by transaction."
     )
-    .reloadable(),
+    .reloadable()
+    .built(),
     boolean!(
         "db-config",
         db_config,
         "Read configuration from the database, too."
     )
-    .reloadable(),
+    .reloadable()
+    .built(),
     Key {
         apply: Apply::TextOrEmpty(|c, text| {
             c.db_extra_search_path = match text.as_str() {
@@ -185,7 +188,8 @@ pub const KEYS: &[Key] = &[
         db_pool_automatic_recovery,
         "Connect again after the database was lost. If false, the server ends instead."
     )
-    .reloadable(),
+    .reloadable()
+    .built(),
     // Parity: the alias wins over the key (Config.hs).
     seconds!(
         "db-pool-max-idletime",
@@ -209,7 +213,8 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"private.pre_config\"")
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     function!(
         "db-pre-request",
         db_pre_request,
@@ -271,12 +276,14 @@ pub const KEYS: &[Key] = &[
         "internal-schema-cache-query-sleep",
         internal_schema_cache_query_sleep,
         "Milliseconds to sleep in the queries that load the schema cache."
-    ),
+    )
+    .built(),
     milliseconds!(
         "internal-schema-cache-query-sleep-before-queries",
         internal_schema_cache_query_sleep_before_queries,
         "Milliseconds to sleep before the queries that load the schema cache."
-    ),
+    )
+    .built(),
     parsed(
         "jwt-aud",
         Kind::Text,
@@ -345,7 +352,8 @@ pub const KEYS: &[Key] = &[
         log_query,
         "Log the SQL of the requests that log-level logs."
     )
-    .reloadable(),
+    .reloadable()
+    .built(),
     choice!(
         "openapi-mode",
         openapi_mode,
@@ -490,7 +498,8 @@ pub const KEYS: &[Key] = &[
         "Tell in the header Server-Timing how long the parts of a request took."
     )
     .reloadable()
-    .in_database(),
+    .in_database()
+    .built(),
     text!(
         "server-trace-header",
         server_trace_header,

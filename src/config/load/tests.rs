@@ -492,15 +492,15 @@ fn keys_without_effect_are_warned_about_unless_at_their_defaults() {
         ("PGRST_JWT_SECRET", SECRET),
         ("PGRST_DB_PLAN_ENABLED", "false"),
         ("PGRST_LOG_QUERY", "true"),
-        ("PGRST_DB_CHANNEL_ENABLED", "0"),
+        ("PGRST_OPENAPI_MODE", "disabled"),
         ("PGRST_DB_POOL", "3"),
     ]);
     let unsupported = "is accepted, but this version does not support it yet";
     assert_eq!(
         loaded.warnings,
         [
-            format!("The config key db-channel-enabled {unsupported}"),
             format!("The config key log-query {unsupported}"),
+            format!("The config key openapi-mode {unsupported}"),
         ]
     );
 }

@@ -36,6 +36,13 @@ struct Slot<V> {
     older: Option<usize>,
 }
 
+/// Whether a token made room for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evicted {
+    None,
+    One,
+}
+
 impl<V> Cache<V> {
     /// An empty cache; it remembers nothing if its capacity is 0.
     pub(super) fn new(capacity: usize) -> Cache<V> {
@@ -63,9 +70,9 @@ impl<V> Cache<V> {
     }
 
     /// Remembers a token that is not there yet.
-    pub(super) fn insert(&mut self, token: &[u8], value: V) {
+    pub(super) fn insert(&mut self, token: &[u8], value: V) -> Evicted {
         if self.capacity == 0 || token.len() > TOKEN_BYTES_MAX || self.places.contains_key(token) {
-            return;
+            return Evicted::None;
         }
         let token: Arc<[u8]> = token.into();
         let slot = Slot {
@@ -75,7 +82,8 @@ impl<V> Cache<V> {
             newer: None,
             older: self.newest,
         };
-        let place = if self.slots.len() < self.capacity {
+        let is_full = self.slots.len() >= self.capacity;
+        let place = if !is_full {
             self.slots.push(slot);
             self.slots.len() - 1
         } else {
@@ -93,6 +101,7 @@ impl<V> Cache<V> {
             None => self.oldest = Some(place),
         }
         self.invariants();
+        if is_full { Evicted::One } else { Evicted::None }
     }
 
     /// Takes an entry out of map and list, and gives its slot. There is one: the cache is full.
@@ -198,7 +207,9 @@ mod tests {
             for token in tokens.bytes() {
                 match cache.find(&[token]) {
                     Some(value) => assert_eq!(*value, token),
-                    None => cache.insert(&[token], token),
+                    None => {
+                        cache.insert(&[token], token);
+                    }
                 }
                 assert!(cache.find(&[token]).is_some());
             }

@@ -18,7 +18,7 @@ use corerest_api::auth::{ClaimRules, Claims, Identity, bearer_token};
 use corerest_api::error::Error;
 use corerest_config::Config;
 
-use cache::Cache;
+use cache::{Cache, Evicted};
 use keys::Keys;
 
 /// What a configuration says about tokens, made ready once.
@@ -52,6 +52,18 @@ pub(crate) struct Verifier {
     /// The keys that they were verified with.
     keys: Option<Arc<Keys>>,
     verified: Cache<Claims>,
+    lookups: Lookups,
+}
+
+/// How often the cache was asked, since the thread began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lookups {
+    /// How often a token was looked for.
+    pub(crate) requests: u64,
+    /// How often it was there.
+    pub(crate) hits: u64,
+    /// How often a token made room for another one.
+    pub(crate) evictions: u64,
 }
 
 impl Verifier {
@@ -60,7 +72,13 @@ impl Verifier {
         Verifier {
             keys: None,
             verified: Cache::new(0),
+            lookups: Lookups::default(),
         }
+    }
+
+    /// How often the cache was asked.
+    pub(crate) fn lookups(&self) -> Lookups {
+        self.lookups
     }
 
     /// Finds out whom a request is from, by the value of its Authorization header if it has one.
@@ -81,13 +99,17 @@ impl Verifier {
         };
         let keys = authenticator.keys.as_ref().ok_or(Error::JwtSecretMissing)?;
         self.forget_if_changed(keys, config.jwt_cache_max_entries);
+        self.lookups.requests += u64::from(self.verified.capacity() > 0);
         if let Some(claims) = self.verified.find(token) {
+            self.lookups.hits += 1;
             return rules.identify(config, claims, now_unix_seconds);
         }
         let claims = Claims::parse(&keys.verify(token)?)?;
         let identity = rules.identify(config, &claims, now_unix_seconds);
         // Also if they do not hold now: an expired token is sent again and again.
-        self.verified.insert(token, claims);
+        if self.verified.insert(token, claims) == Evicted::One {
+            self.lookups.evictions += 1;
+        }
         identity
     }
 

@@ -11,8 +11,10 @@
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
 use crate::net::{Sent, Socket};
+use crate::tally::Count;
 use corerest_pg::Lease;
 use corerest_wire::http;
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// Names a client towards epoll: its place in the table of its core, and how often that place was
@@ -51,6 +53,8 @@ pub(crate) struct Client {
     pub(crate) home: usize,
     /// Its socket.
     pub(crate) socket: Socket,
+    /// Its address; `None` behind a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
     /// The requests it sends.
     pub(crate) requests: http::Connection,
     /// When its patience, or ours, ends.
@@ -106,10 +110,13 @@ impl Output {
     }
 
     /// Writes until everything is written or the client takes no more.
-    pub(crate) fn flush(&mut self, socket: &Socket) -> Flushed {
+    pub(crate) fn flush(&mut self, socket: &Socket, sent: &Count) -> Flushed {
         while self.written < self.bytes.len() {
             match socket.send(&self.bytes[self.written..]) {
-                Sent::Bytes(count) => self.written += count,
+                Sent::Bytes(count) => {
+                    self.written += count;
+                    sent.add(count as u64);
+                }
                 Sent::WouldBlock => return Flushed::Partly,
                 Sent::Closed => return Flushed::Failed,
             }
@@ -125,6 +132,7 @@ impl Client {
             token,
             home,
             socket,
+            peer: None,
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,

@@ -10,21 +10,26 @@
 
 pub(crate) mod client;
 mod clients;
+mod crew;
 mod parking;
 pub(crate) mod placement;
 mod worker;
 
 use crate::handle;
 use crate::health::Health;
-use crate::net::{Alarm, Bell, Interest, Listener, Poll, Socket};
+use crate::log;
+use crate::net::{Accepted, Alarm, Bell, Interest, Listener, Poll, Socket};
 use crate::snapshot::{Publication, Snapshot};
+use crate::tally::Tally;
 use client::{Client, Token};
 use clients::Clients;
 use corerest_pg::connect::ConnectError;
-use corerest_pg::{Lease, Pool, is_out_of_connections};
+use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
+use crew::Crew;
 use parking::Parking;
 use placement::{Share, emptiest};
+use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,11 +38,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use crew::CrewSize;
 pub(crate) use worker::Worker;
 
 /// How often deadlines of clients are looked at. They are whole seconds, and nobody can tell
 /// whether an idle connection was closed after 75 or after 76 of them.
 const TICK: Duration = Duration::from_secs(1);
+
+/// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
+/// signals, listeners, the control plane's connections, and the admin server with its clients.
+const OTHER_DESCRIPTORS: usize = 48;
 
 /// Tokens of what is not a client. Clients' tokens would need a table of 2^32 places to reach them.
 const LISTENER: u64 = u64::MAX;
@@ -115,9 +125,27 @@ pub(crate) struct Core {
     idle_threads: AtomicUsize,
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
+    crew: Crew,
     /// How many requests were answered, or parked. Only whether it changes matters.
     answered: AtomicU64,
     pool: Arc<Pool>,
+    /// What each of its threads counts.
+    tallies: Vec<Arc<Tally>>,
+}
+
+/// What a core is and does at a moment, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauges<'a> {
+    /// What each of its threads has counted.
+    pub(crate) tallies: &'a [Arc<Tally>],
+    /// Its clients.
+    pub(crate) clients: usize,
+    /// Its connections to PostgreSQL that are open.
+    pub(crate) connections: usize,
+    /// Those of them that are in use.
+    pub(crate) connections_used: usize,
+    /// How many there may be.
+    pub(crate) connections_max: usize,
 }
 
 /// A client whose request waits for a connection.
@@ -138,6 +166,8 @@ pub(crate) struct CoresSettings {
     pub(crate) limits: http::Limits,
     /// How many clients may be connected.
     pub(crate) clients_max: usize,
+    /// How many threads are needed at work.
+    pub(crate) crew_size: CrewSize,
 }
 
 impl Cores {
@@ -147,7 +177,8 @@ impl Cores {
         shares: &[Share],
         pool: impl Fn(&Share) -> Pool,
     ) -> io::Result<Cores> {
-        let cores = shares.iter().map(|share| Core::new(*share, pool(share)));
+        let cores = shares.iter();
+        let cores = cores.map(|share| Core::new(*share, pool(share), settings.crew_size));
         Ok(Cores {
             cores: cores.collect::<io::Result<_>>()?,
             parking: Parking::new(),
@@ -156,7 +187,7 @@ impl Cores {
             health: settings.health,
             patience: settings.patience,
             limits: settings.limits,
-            clients_max: settings.clients_max,
+            clients_max: settings.clients_max.min(clients_possible(shares)),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             spare: Mutex::new(spare_descriptor()),
@@ -172,7 +203,8 @@ impl Cores {
                 let cores = Arc::clone(self);
                 let cpu = pin.then_some(core.share.cpu);
                 let builder = thread::Builder::new().name(format!("core{index}-{number}"));
-                threads.push(builder.spawn(move || Worker::new(cores, index).run(cpu))?);
+                let worker = move || Worker::new(cores, index, number).run(cpu);
+                threads.push(builder.spawn(worker)?);
             }
         }
         Ok(threads)
@@ -202,17 +234,53 @@ impl Cores {
                 let _ = core.poll.remove(&*listener);
             }
             // Whom the kernel has connected already would be cut off without a word.
-            while let Ok(Some(fd)) = listener.accept() {
-                self.place(fd);
+            while let Ok(Some(accepted)) = listener.accept() {
+                self.place(accepted);
             }
         }
         self.stopping.store(true, Ordering::SeqCst);
-        self.cores.iter().for_each(|core| core.bell.ring());
+        for core in &self.cores {
+            core.crew.close_bench();
+            core.bell.ring();
+        }
+    }
+
+    /// What each core is and does at this moment.
+    pub(crate) fn gauges(&self) -> impl Iterator<Item = Gauges<'_>> {
+        self.cores.iter().map(|core| Gauges {
+            tallies: &core.tallies,
+            clients: core.client_count.load(Ordering::Relaxed),
+            connections: core.pool.connections(),
+            connections_used: core.pool.leased(),
+            connections_max: core.share.connections,
+        })
+    }
+
+    /// How many requests wait for a connection.
+    pub(crate) fn parked(&self) -> usize {
+        self.parking.len()
+    }
+
+    /// What requests are answered from at this moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.publication.current()
     }
 
     /// Replaces what requests are answered from.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         self.publication.publish(snapshot);
+    }
+
+    /// Replaces the connections to PostgreSQL; those in use are replaced after their request.
+    pub(crate) fn flush_connections(&self) {
+        self.cores.iter().for_each(|core| core.pool.flush());
+        log::debug(|| "Database connection pool flushed".to_owned());
+    }
+
+    /// Whether connections opened from now on keep their statements.
+    pub(crate) fn set_preparation(&self, preparation: Preparation) {
+        let pools = self.cores.iter().map(|core| &core.pool);
+        pools.for_each(|pool| pool.set_preparation(preparation));
     }
 
     /// Whether no further requests are taken.
@@ -259,15 +327,17 @@ impl Cores {
     }
 
     /// Brings a new client to the core with the fewest.
-    fn place(&self, fd: OwnedFd) {
+    fn place(&self, accepted: Accepted) {
         let home = emptiest(self.client_counts());
         let core = &self.cores[home];
-        let socket = Socket::new(fd);
+        let socket = Socket::new(accepted.fd);
         core.client_count.fetch_add(1, Ordering::SeqCst);
         let mut clients = lock(&core.clients);
         let token = clients.reserve();
         let deadline = Instant::now() + self.patience.idle;
-        clients.rest(Box::new(Client::new(token, home, socket.clone(), deadline)));
+        let mut client = Client::new(token, home, socket.clone(), deadline);
+        client.peer = accepted.peer;
+        clients.rest(Box::new(client));
         drop(clients);
         // Out of memory for epoll: the client is dropped like any other that cannot be kept.
         if core
@@ -344,7 +414,7 @@ impl Cores {
 }
 
 impl Core {
-    fn new(share: Share, pool: Pool) -> io::Result<Core> {
+    fn new(share: Share, pool: Pool, crew_size: CrewSize) -> io::Result<Core> {
         let poll = Poll::new()?;
         let bell = Bell::new()?;
         let alarm = Alarm::new()?;
@@ -359,8 +429,10 @@ impl Core {
             idle_threads: AtomicUsize::new(0),
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
+            crew: Crew::new(crew_size, share.threads),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
+            tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
     }
 
@@ -416,6 +488,16 @@ impl Core {
 /// whose operations do not leave it half done, so the others go on.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many clients there are file descriptors for. Connections to PostgreSQL, the admin server and
+/// the control plane need some, too: to know how the server is matters most when it is full.
+fn clients_possible(shares: &[Share]) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let connections: usize = shares.iter().map(|share| share.connections).sum();
+    let others = connections + 3 * shares.len() + OTHER_DESCRIPTORS;
+    limit.saturating_sub(others).max(1)
 }
 
 fn spare_descriptor() -> Option<OwnedFd> {

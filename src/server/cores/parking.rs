@@ -44,7 +44,12 @@ impl<R> Parking<R> {
 
     /// Whether nothing is parked.
     pub(crate) fn is_empty(&self) -> bool {
-        self.length.load(Ordering::SeqCst) == 0
+        self.len() == 0
+    }
+
+    /// How many requests are parked.
+    pub(crate) fn len(&self) -> usize {
+        self.length.load(Ordering::SeqCst)
     }
 
     /// Takes the request that has waited longest.

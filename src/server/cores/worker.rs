@@ -10,8 +10,10 @@ use crate::auth::Verifier;
 use crate::handle::{self, Desk, Handled};
 use crate::log;
 use crate::net::{Interest, Listener, Received, pin_to};
+use crate::observe::Observer;
 use crate::reply::{Clock, write_refusal};
 use crate::snapshot::Subscription;
+use crate::tally::Count;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,12 +44,14 @@ const DRAINING: Duration = Duration::from_secs(2);
 pub(crate) struct Worker {
     cores: Arc<Cores>,
     index: usize,
+    number: usize,
     subscription: Subscription,
     clock: Clock,
     input: http::Buffer,
     output: Vec<u8>,
     answered_seen: u64,
     verifier: Verifier,
+    observer: Observer,
 }
 
 /// What becomes of a client after it was served.
@@ -76,23 +80,27 @@ enum Readable {
 
 impl Worker {
     /// A thread of the core with this number.
-    pub(crate) fn new(cores: Arc<Cores>, index: usize) -> Worker {
+    pub(crate) fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
+        let observer = Observer::new(Arc::clone(&cores.cores[index].tallies[number]));
         let subscription = cores.publication.subscribe();
         let input = http::Buffer::new();
         Worker {
             cores,
             index,
+            number,
             subscription,
             clock: Clock::new(),
             input,
             output: Vec::new(),
             answered_seen: 0,
             verifier: Verifier::new(),
+            observer,
         }
     }
 
     /// The life of the thread.
     pub(crate) fn run(mut self, cpu: Option<usize>) {
+        log::adopt_this_thread();
         if let Some(Err(error)) = cpu.map(pin_to) {
             log::warn(&format!("Cannot pin a thread to its CPU: {error}"));
         }
@@ -104,7 +112,9 @@ impl Worker {
                 Parked::None => stopping_tick,
                 Parked::Served => Some(Duration::ZERO),
             };
-            match self.core().next_event(at_most) {
+            let event = self.core().next_event(at_most);
+            self.core().crew.begin(self.number);
+            match event {
                 Event::Client(token) => {
                     if let Some(client) = self.core().take(token) {
                         self.serve(client, Readable::Maybe);
@@ -116,6 +126,9 @@ impl Worker {
                 Event::Nothing => {}
             }
             parked = self.serve_parked();
+            if parked == Parked::None {
+                self.core().crew.end(self.number);
+            }
             if self.cores.is_stopping() {
                 if stopping_tick.replace(STOPPING_TICK).is_none() {
                     self.core().bell.ring(); // for the next thread of this core
@@ -163,7 +176,7 @@ impl Worker {
     /// waited for.
     fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
         for _ in 0..STEPS_AT_ONCE {
-            match flush(client) {
+            match flush(client, &self.observer.tally().sent) {
                 Flushed::Completely if client.after == After::Close => return Next::Close,
                 Flushed::Completely => {}
                 Flushed::Partly => return Next::Rest(Interest::Write),
@@ -206,6 +219,7 @@ impl Worker {
             cores,
             core: self.index,
             clock: self.clock.refreshed(),
+            observer: &self.observer,
         };
         let handled = handle::handle(&desk, &mut self.verifier, client);
         self.core().answered.fetch_add(1, Ordering::Relaxed);
@@ -222,6 +236,7 @@ impl Worker {
         match client.socket.receive(space) {
             Received::Bytes(count) => {
                 client.requests.received(count);
+                self.observer.tally().received.add(count as u64);
                 Some(if count < size {
                     Readable::No
                 } else {
@@ -239,6 +254,7 @@ impl Worker {
             refusal,
             self.clock.refreshed().date(),
         );
+        self.observer.tally().refused.add(1);
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;
     }
@@ -276,6 +292,7 @@ impl Worker {
             cores: &self.cores,
             core: self.index,
             clock: self.clock.refreshed(),
+            observer: &self.observer,
         };
         answer(&desk, &mut client, &parked);
         self.serve(client, Readable::No);
@@ -384,7 +401,7 @@ impl Worker {
                 return self.cores.pause_accepting();
             }
             match listener.accept() {
-                Ok(Some(fd)) => self.cores.place(fd),
+                Ok(Some(accepted)) => self.cores.place(accepted),
                 Ok(None) => return,
                 Err(error) => return self.on_accept_failed(&listener, &error),
             }
@@ -419,9 +436,9 @@ impl Worker {
 }
 
 /// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.
-fn flush(client: &mut Client) -> Flushed {
+fn flush(client: &mut Client, sent: &Count) -> Flushed {
     loop {
-        match client.output.flush(&client.socket) {
+        match client.output.flush(&client.socket, sent) {
             Flushed::Completely if client.body.is_some() => {
                 match handle::or_internal_error(|| handle::take_more_body(client)) {
                     Some(Ok(())) => {}

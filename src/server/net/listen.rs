@@ -6,13 +6,13 @@
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, getsockname, listen,
-    socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
+    listen, socket_with, sockopt,
 };
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -42,22 +42,53 @@ pub(crate) struct Listener {
     address: Address,
 }
 
+/// A client that has just connected.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Its socket, which never blocks.
+    pub(crate) fd: OwnedFd,
+    /// Where it is; `None` behind a Unix socket.
+    pub(crate) peer: Option<IpAddr>,
+}
+
 #[derive(Debug)]
 enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
+    /// A Unix socket whose file is somebody else's.
+    InheritedUnix(PathBuf),
 }
 
 impl Listener {
+    /// A socket that somebody else has bound, and listens on.
+    ///
+    /// # Errors
+    /// If it is neither TCP nor Unix.
+    pub(crate) fn inherited(fd: OwnedFd) -> io::Result<Listener> {
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        let name = getsockname(&fd)?;
+        let address = match SocketAddr::try_from(name.clone()) {
+            Ok(address) => Address::Tcp(address),
+            Err(_) => {
+                let path = SocketAddrUnix::try_from(name)?;
+                let path = path.path().map(|path| path.to_string_lossy().into_owned());
+                Address::InheritedUnix(path.unwrap_or_default().into())
+            }
+        };
+        Ok(Listener { fd, address })
+    }
+
     /// The next client, if one waits.
-    pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        match accept_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(client) => {
+    pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
+        match acceptfrom_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+            Ok((fd, address)) => {
                 if let Address::Tcp(_) = self.address {
                     // Responses are written whole; waiting for more would only delay them.
-                    let _ = sockopt::set_tcp_nodelay(&client, true);
+                    let _ = sockopt::set_tcp_nodelay(&fd, true);
                 }
-                Ok(Some(client))
+                let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+                let peer = address.map(|address| address.ip());
+                Ok(Some(Accepted { fd, peer }))
             }
             // The client may have gone again before it was accepted.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => Ok(None),
@@ -70,7 +101,7 @@ impl Listener {
     pub(crate) fn port(&self) -> Option<u16> {
         match &self.address {
             Address::Tcp(address) => Some(address.port()),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::InheritedUnix(_) => None,
         }
     }
 
@@ -78,7 +109,7 @@ impl Listener {
     pub(crate) fn is_reachable(&self) -> bool {
         match &self.address {
             Address::Tcp(_) => true,
-            Address::Unix(path) => path.exists(),
+            Address::Unix(path) | Address::InheritedUnix(path) => path.exists(),
         }
     }
 }
@@ -88,7 +119,9 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
+            Address::Unix(path) | Address::InheritedUnix(path) => {
+                write!(f, "{}", path.display())
+            }
         }
     }
 }

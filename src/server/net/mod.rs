@@ -9,6 +9,6 @@ mod poll;
 mod socket;
 
 pub(crate) use affinity::{available_cpus, pin_to};
-pub(crate) use listen::{Listener, ReusePort, bind_tcp, bind_unix};
+pub(crate) use listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
 pub(crate) use poll::{Alarm, Bell, Interest, Poll};
 pub(crate) use socket::{Received, Sent, Socket};

@@ -1,0 +1,15 @@
+-- POST /entries, with
+--   v1: "bench", "public"
+--   v2: web_anon
+--   v3: {"role":"web_anon"}
+--   v4: POST
+--   v5: /entries
+--   v6: {"host":"localhost","content-type":"application/json","content-length" … (79 bytes)
+--   v7: {}
+--   v8: [{"label":"one of a thousand","amount":12345},{"label":"one of a thous … (45001 bytes)
+-- Written by the benchmark from what the server would send; see perf/ceiling.rs.
+\set id random(1, 100000)
+\startpipeline
+SELECT set_config('search_path', :v1, true), set_config('role', :v2, true), set_config('request.jwt.claims', :v3, true), set_config('request.method', :v4, true), set_config('request.path', :v5, true), set_config('request.headers', :v6, true), set_config('request.cookies', :v7, true);
+WITH pgrst_source AS (INSERT INTO "bench"."entries"("amount", "label") SELECT "pgrst_body"."amount", "pgrst_body"."label" FROM (SELECT "amount", "label" FROM json_to_recordset(:v8::json) AS _("amount" integer, "label" text)) AS "pgrst_body" RETURNING 1) SELECT null::bigint AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, null::json AS location, ''::text AS body FROM (SELECT * FROM pgrst_source) _row;
+\endpipeline

@@ -1,0 +1,16 @@
+-- GET /orders?select=id,placed_on,customer:customers(id,name)&id=gt.{id}&order=id&limit=25, with
+--   v1: "bench", "public"
+--   v2: web_anon
+--   v3: {"role":"web_anon"}
+--   v4: GET
+--   v5: /orders
+--   v6: {"host":"localhost"}
+--   v7: {}
+--   v8: 25
+--   v9: 0
+-- Written by the benchmark from what the server would send; see perf/ceiling.rs.
+\set id random(1, 29900)
+\startpipeline
+SELECT set_config('transaction_read_only', 'on', true), set_config('search_path', :v1, true), set_config('role', :v2, true), set_config('request.jwt.claims', :v3, true), set_config('request.method', :v4, true), set_config('request.path', :v5, true), set_config('request.headers', :v6, true), set_config('request.cookies', :v7, true);
+SELECT null::bigint AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, coalesce(json_agg(_row), '[]') AS body FROM (SELECT "orders"."id", "orders"."placed_on", row_to_json("orders_customer_1".*)::jsonb AS "customer" FROM "bench"."orders" LEFT JOIN LATERAL (SELECT "customers_1"."id", "customers_1"."name" FROM "bench"."customers" AS "customers_1" WHERE "customers_1"."id" = "orders"."customer_id") AS "orders_customer_1" ON TRUE WHERE "orders"."id" > :id ORDER BY "orders"."id" LIMIT :v8 OFFSET :v9) _row;
+\endpipeline

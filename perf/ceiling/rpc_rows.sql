@@ -1,0 +1,14 @@
+-- GET /rpc/items_after?after={id}, with
+--   v1: "bench", "public"
+--   v2: web_anon
+--   v3: {"role":"web_anon"}
+--   v4: GET
+--   v5: /rpc/items_after
+--   v6: {"host":"localhost"}
+--   v7: {}
+-- Written by the benchmark from what the server would send; see perf/ceiling.rs.
+\set id random(1, 99900)
+\startpipeline
+SELECT set_config('transaction_read_only', 'on', true), set_config('search_path', :v1, true), set_config('role', :v2, true), set_config('request.jwt.claims', :v3, true), set_config('request.method', :v4, true), set_config('request.path', :v5, true), set_config('request.headers', :v6, true), set_config('request.cookies', :v7, true);
+WITH pgrst_source AS (SELECT pgrst_call.* FROM "bench"."items_after"("after" := :id::integer) pgrst_call) SELECT null::bigint AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, coalesce(json_agg(_row), '[]') AS body FROM (SELECT "items".* FROM pgrst_source AS "items") _row;
+\endpipeline

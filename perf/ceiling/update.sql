@@ -1,0 +1,15 @@
+-- PATCH /accounts?id=eq.{id}, with
+--   v1: "bench", "public"
+--   v2: web_anon
+--   v3: {"role":"web_anon"}
+--   v4: PATCH
+--   v5: /accounts
+--   v6: {"host":"localhost","content-type":"application/json","content-length" … (76 bytes)
+--   v7: {}
+--   v8: {"balance":12345}
+-- Written by the benchmark from what the server would send; see perf/ceiling.rs.
+\set id random(1, 100000)
+\startpipeline
+SELECT set_config('search_path', :v1, true), set_config('role', :v2, true), set_config('request.jwt.claims', :v3, true), set_config('request.method', :v4, true), set_config('request.path', :v5, true), set_config('request.headers', :v6, true), set_config('request.cookies', :v7, true);
+WITH pgrst_source AS (UPDATE "bench"."accounts" SET "balance" = "pgrst_body"."balance" FROM (SELECT "balance" FROM json_to_record(:v8::json) AS _("balance" integer)) AS "pgrst_body" WHERE "accounts"."id" = :id RETURNING 1) SELECT null::bigint AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, null::json AS location, ''::text AS body FROM (SELECT * FROM pgrst_source) _row;
+\endpipeline

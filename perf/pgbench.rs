@@ -1,0 +1,136 @@
+//! pgbench, run and measured like a server: a time to warm up, then a time that counts.
+//!
+//! It reports its progress every second. The first report after the warm-up begins the
+//! measurement and a later one ends it, so that connecting and preparing do not count, and the
+//! work of PostgreSQL is read at the moments between which transactions are counted.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use crate::ceiling::Script;
+use crate::contestant::Database;
+use crate::processes::Work;
+use crate::report::{self, Numbers};
+
+/// pgbench ends itself this much after it is stopped, should nobody stop it.
+const SPARE: Duration = Duration::from_secs(2);
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Duty {
+    /// Time before counting begins.
+    pub warm_up: Duration,
+    /// Time of counting, in whole seconds.
+    pub measured: Duration,
+}
+
+/// Runs a script with as many connections as a contestant has.
+pub fn run(file: &Path, script: &Script, database: &Database, duty: Duty) -> io::Result<Numbers> {
+    let time = duty.warm_up + duty.measured + SPARE;
+    let mut command = Command::new("pgbench");
+    command
+        .env("PGOPTIONS", format!("-c role={}", script.role))
+        .args(["--no-vacuum", "--protocol=prepared", "--progress=1"])
+        .arg(format!("--file={}", file.display()))
+        .arg(format!("--client={}", database.pool))
+        .arg("--jobs=2")
+        .arg(format!("--time={}", time.as_secs()))
+        .args(["--host", &database.host, "--port", &database.port])
+        .args(["--username", "authenticator"]);
+    for definition in &script.definitions {
+        command.arg("--define").arg(definition);
+    }
+    let mut pgbench = command
+        .arg(&database.name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| io::Error::other(format!("pgbench: {error}")))?;
+    let stderr = pgbench.stderr.take().expect("it is piped");
+    let numbers = measure(stderr, database, duty);
+    stop(&mut pgbench)?;
+    numbers
+}
+
+fn stop(pgbench: &mut Child) -> io::Result<()> {
+    pgbench.kill()?;
+    pgbench.wait().map(|_| ())
+}
+
+fn measure(stderr: ChildStderr, database: &Database, duty: Duty) -> io::Result<Numbers> {
+    let mut complaints = String::new();
+    let mut begun: Option<(f64, Work)> = None;
+    let mut last = 0.0;
+    let mut count = 0.0;
+    for line in BufReader::new(stderr).lines() {
+        let line = line?;
+        let Some(progress) = Progress::parse(&line) else {
+            complaints.push_str(&line);
+            complaints.push('\n');
+            continue;
+        };
+        let passed = progress.at - last;
+        last = progress.at;
+        let Some((begin, before)) = begun else {
+            if progress.at >= duty.warm_up.as_secs_f64() {
+                begun = Some((progress.at, Work::of_tree(database.pid)?));
+            }
+            continue;
+        };
+        count += progress.per_second * passed;
+        // A report can be a few milliseconds late.
+        if progress.at - begin > duty.measured.as_secs_f64() - 0.5 {
+            let work = Work::of_tree(database.pid)?.since(before);
+            if !complaints.is_empty() {
+                break;
+            }
+            return Ok(vec![
+                ("requests_per_second", count / (progress.at - begin)),
+                (
+                    "postgres_cpu_us",
+                    report::per_request(work.cpu, count as u64),
+                ),
+            ]);
+        }
+    }
+    Err(io::Error::other(format!("pgbench failed: {complaints}")))
+}
+
+/// One report: `progress: 2.0 s, 19653.0 tps, lat 0.509 ms stddev 0.211, 0 failed`.
+#[derive(Debug, PartialEq)]
+struct Progress {
+    /// Seconds since the beginning.
+    at: f64,
+    /// Transactions per second since the report before.
+    per_second: f64,
+}
+
+impl Progress {
+    fn parse(line: &str) -> Option<Self> {
+        let (at, rest) = line.strip_prefix("progress: ")?.split_once(" s, ")?;
+        let (per_second, _) = rest.split_once(" tps")?;
+        Some(Self {
+            at: at.parse().ok()?,
+            per_second: per_second.parse().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read() {
+        let line = "progress: 2.0 s, 19653.5 tps, lat 0.509 ms stddev 0.211, 0 failed";
+        let expected = Progress {
+            at: 2.0,
+            per_second: 19653.5,
+        };
+        assert_eq!(Progress::parse(line), Some(expected));
+        assert_eq!(Progress::parse("pgbench: error: client 3 aborted"), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The table of all scenarios, from the raw results that are kept beside it.
+//!
+//! It is made of the files, not of the run: a scenario that is measured again replaces its row.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use simd_json::OwnedValue;
+use simd_json::prelude::{ValueAsArray, ValueAsScalar, ValueObjectAccess};
+
+use crate::report::{lower_median, rounded};
+use crate::scenario::{Goal, SCENARIOS, Scenario};
+
+const HEAD: &str = "\
+| scenario | requests/s | of the ceiling | p50, ms | p99, ms | CPU of the server, µs | goal \
+| CPU of PostgreSQL, µs | of that in the ceiling (goal: ≤ 1.1) |
+|---|---|---|---|---|---|---|---|---|
+";
+
+/// The table as Markdown: of each scenario that has a file in `folder`, the medians.
+pub fn markdown(folder: &Path) -> io::Result<String> {
+    let mut table = String::from(HEAD);
+    for scenario in &SCENARIOS {
+        if let Some(results) = Results::load(folder, scenario.name)? {
+            table.push_str(&row(scenario, &results));
+        }
+    }
+    let cpu = |name: &str| -> io::Result<Option<f64>> {
+        let results = Results::load(folder, name)?;
+        Ok(results.and_then(|results| results.median("server", "server_cpu_us")))
+    };
+    if let (Some(token), Some(open)) = (cpu("read_token")?, cpu("read_open")?) {
+        let _ = writeln!(
+            table,
+            "\nA token costs the server {} µs per request (goal: at most 5).",
+            rounded(token - open)
+        );
+    }
+    Ok(table)
+}
+
+fn row(scenario: &Scenario, results: &Results) -> String {
+    let server = |number: &str| results.median("server", number);
+    let ceiling = |number: &str| results.median("ceiling", number);
+    let of_ceiling = |number: &str| Some(server(number)? / ceiling(number)?);
+    let milliseconds = |number: &str| server(number).map(|micros| micros / 1e3);
+    let cells = [
+        shown(server("requests_per_second")),
+        shown(of_ceiling("requests_per_second")),
+        shown(milliseconds("p50_us")),
+        shown(milliseconds("p99_us")),
+        shown(server("server_cpu_us")),
+        verdict(scenario.goal, results),
+        // Where the database is not asked, what it does is its own business.
+        shown(server("postgres_cpu_us").filter(|_| ceiling("postgres_cpu_us").is_some())),
+        shown(of_ceiling("postgres_cpu_us")),
+    ];
+    format!("| {} | {} |\n", scenario.title, cells.join(" | "))
+}
+
+fn verdict(goal: Option<Goal>, results: &Results) -> String {
+    let (text, reached) = match goal {
+        None => return String::new(),
+        Some(Goal::ServerCpuUs(most)) => {
+            let found = results.median("server", "server_cpu_us");
+            (
+                format!("≤ {most} µs"),
+                found.is_some_and(|found| found <= most),
+            )
+        }
+        Some(Goal::RequestsPerSecond(least)) => {
+            let found = results.median("server", "requests_per_second");
+            (
+                format!("≥ {least}/s"),
+                found.is_some_and(|found| found >= least),
+            )
+        }
+    };
+    let verdict = if reached { "met" } else { "not met" };
+    format!("{text}: {verdict}")
+}
+
+fn shown(number: Option<f64>) -> String {
+    number.map(rounded).unwrap_or_default()
+}
+
+/// The rounds of each contestant.
+struct Results(OwnedValue);
+
+impl Results {
+    fn load(folder: &Path, scenario: &str) -> io::Result<Option<Self>> {
+        let path = folder.join(scenario).with_extension("json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        Self::parse(fs::read(&path)?).map(Some)
+    }
+
+    fn parse(mut bytes: Vec<u8>) -> io::Result<Self> {
+        let value = simd_json::to_owned_value(&mut bytes);
+        value.map(Self).map_err(io::Error::other)
+    }
+
+    fn median(&self, contestant: &str, number: &str) -> Option<f64> {
+        let rounds = self.0.get(contestant)?.as_array()?.iter();
+        lower_median(
+            rounds
+                .filter_map(|round| round.get(number)?.cast_f64())
+                .collect(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results() -> Results {
+        let text = r#"{
+            "ceiling": [{"requests_per_second": 20000, "postgres_cpu_us": 50.0}],
+            "server": [
+                {"requests_per_second": 10000, "p50_us": 3000, "p99_us": 9000,
+                 "server_cpu_us": 20.5, "postgres_cpu_us": 55.0},
+                {"requests_per_second": 99999, "p50_us": 3000, "p99_us": 9000,
+                 "server_cpu_us": 25.5, "postgres_cpu_us": 65.0}]
+        }"#;
+        Results::parse(text.into()).expect("valid")
+    }
+
+    #[test]
+    fn a_row_compares_medians_with_the_ceiling() {
+        let scenario = Scenario::find("point").expect("it is there");
+        assert_eq!(
+            row(scenario, &results()),
+            "| a row by its key | 10000 | 0.500 | 3.000 | 9.000 | 20.5 | ≤ 25 µs: met | 55.0 \
+             | 1.100 |\n"
+        );
+    }
+
+    #[test]
+    fn a_goal_that_is_not_reached_says_so() {
+        let goal = Some(Goal::RequestsPerSecond(60_000.0));
+        assert_eq!(verdict(goal, &results()), "≥ 60000/s: not met");
+    }
+
+    #[test]
+    fn without_results_there_is_no_row() {
+        let nowhere = Path::new("nowhere");
+        assert_eq!(markdown(nowhere).expect("nothing to read"), HEAD);
+    }
+}

@@ -1,0 +1,39 @@
+//! GET and HEAD of the root: the description of a schema.
+
+use super::{Asked, Expected, Main, Pending, Prepared};
+use crate::error::Error;
+use crate::plan::RowsCheck;
+use crate::query::{AccessMode, write_openapi};
+use crate::response::OpenApiPending;
+use corerest_config::OpenApiMode;
+use corerest_sql::Ident;
+
+impl Asked<'_, '_> {
+    pub(super) fn prepare_schema(
+        &self,
+        schema: &Ident,
+        headers_only: bool,
+    ) -> Result<Prepared, Error> {
+        let expected = OpenApiPending::new(self.request, schema, headers_only)?;
+        // A HEAD says nothing of what is in the schema, and need not look for it.
+        let mode = if headers_only {
+            OpenApiMode::IgnorePrivileges
+        } else {
+            self.config.openapi_mode
+        };
+        let batch = self.batch(Main {
+            statement: write_openapi(mode, schema),
+            estimate: None,
+            access: AccessMode::ReadOnly,
+            answers_in_lines: true,
+            routine: None,
+        });
+        let pending = Pending {
+            expected: Expected::Schema(expected),
+            check: RowsCheck::default(),
+            error: self.error_style(),
+            deprecation: None,
+        };
+        Ok(Prepared::Ask(batch, pending))
+    }
+}

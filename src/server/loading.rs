@@ -1,0 +1,196 @@
+//! What is loaded from the database, apart from what requests ask for: the version of the server,
+//! the configuration and the settings of roles that are kept in it, and the catalog.
+//!
+//! Each load has a connection of its own, so that it sees the settings that the login role has
+//! now. The statements and the meaning of their answers are `corerest-api`'s.
+
+use crate::log;
+use corerest_api::catalog::{self, Catalog, PgVersion, Scope};
+use corerest_api::error::{DatabaseError, Error as ApiError};
+use corerest_api::{
+    database_config,
+    role_settings::{self, RoleSettings},
+};
+use corerest_config::{Config, ErrorVerbosity, FunctionName};
+use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
+use corerest_pg::{Connection, Error, Preparation, Reply};
+use corerest_sql::{Ident, Statement};
+use corerest_wire::pg::ServerError;
+use std::time::{Duration, Instant};
+
+/// How long connecting may take.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+
+/// What is said of a connection that had broken before.
+pub(crate) const GONE: &str = "no connection to the server";
+
+/// Why something could not be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// PostgreSQL could not be reached.
+    Connect(ConnectError),
+    /// The connection broke.
+    Query(Box<Error>),
+    /// The connection had broken before.
+    Gone,
+    /// PostgreSQL refused the query.
+    Server(ServerError),
+    /// PostgreSQL answered with something else.
+    Decode(String),
+}
+
+/// A catalog, and how long it took.
+#[derive(Debug)]
+pub(crate) struct LoadedCatalog {
+    pub(crate) catalog: Catalog,
+    /// To ask PostgreSQL.
+    pub(crate) queried: Duration,
+    /// To make the catalog of its answer.
+    pub(crate) decoded: Duration,
+}
+
+/// Connects, and finds out to what.
+pub(crate) fn connect(target: &Target) -> Result<(Connection, PgVersion), LoadError> {
+    let options = OpenOptions {
+        attempt_timeout: CONNECT_MAX,
+    };
+    let session = connect::open(target, &options).map_err(LoadError::Connect)?;
+    session
+        .warnings
+        .iter()
+        .for_each(|warning| log::warn(warning));
+    let mut connection = Connection::new(session, Preparation::Unnamed);
+    let mut document = ask(&mut connection, &[catalog::version_statement()], 0)?;
+    let version = catalog::decode_version(&mut document).map_err(not_decoded)?;
+    Ok((connection, version))
+}
+
+/// The configuration in the database.
+pub(crate) fn load_database_config(
+    connection: &mut Connection,
+    pre_config: Option<&FunctionName>,
+) -> Result<Vec<(String, String)>, LoadError> {
+    let statements = database_config::statements(pre_config);
+    let mut document = ask(connection, &statements, statements.len() - 1)?;
+    database_config::decode(&mut document).map_err(not_decoded)
+}
+
+/// The settings of the roles that requests may run as.
+pub(crate) fn load_role_settings(
+    connection: &mut Connection,
+    version: &PgVersion,
+) -> Result<RoleSettings, LoadError> {
+    let statement = role_settings::statement(version.number);
+    let mut document = ask(connection, &[statement], 0)?;
+    role_settings::decode(&mut document).map_err(not_decoded)
+}
+
+/// The catalog.
+pub(crate) fn load_catalog(
+    connection: &mut Connection,
+    config: &Config,
+) -> Result<LoadedCatalog, LoadError> {
+    let started = Instant::now();
+    let pause = |milliseconds: Option<i64>| milliseconds.map(catalog::pause_statement);
+    let mut statements = Vec::new();
+    statements.extend(pause(
+        config.internal_schema_cache_query_sleep_before_queries,
+    ));
+    statements.extend(catalog::statements(Scope {
+        schemas: &idents(&config.db_schemas),
+        extra_search_path: &idents(&config.db_extra_search_path),
+    }));
+    let main = statements.len() - 1;
+    statements.extend(pause(config.internal_schema_cache_query_sleep));
+    let mut document = ask(connection, &statements, main)?;
+    let queried = started.elapsed();
+    let catalog = catalog::decode(&mut document).map_err(not_decoded)?;
+    Ok(LoadedCatalog {
+        catalog,
+        queried,
+        decoded: started.elapsed() - queried,
+    })
+}
+
+/// The one column of the one row of a statement of a batch.
+pub(crate) fn ask(
+    connection: &mut Connection,
+    statements: &[Statement],
+    main: usize,
+) -> Result<Vec<u8>, LoadError> {
+    if connection.is_broken() {
+        return Err(LoadError::Gone);
+    }
+    connection.send(statements, &[])?;
+    let mut document = Vec::new();
+    let mut failed = None;
+    loop {
+        if connection.is_broken() {
+            return failed.map_or(Ok(document), |error| Err(LoadError::Server(error)));
+        }
+        match connection.next_reply()? {
+            Reply::Row(row) if row.statement == main => {
+                connection.take_body(&mut document, usize::MAX)?;
+            }
+            Reply::Row(_) => {}
+            Reply::Failed(error) => failed = Some(error),
+            Reply::Done => return failed.map_or(Ok(document), |e| Err(LoadError::Server(e))),
+        }
+    }
+}
+
+fn idents(names: &[String]) -> Vec<Ident> {
+    names.iter().map(|name| Ident::before_nul(name)).collect()
+}
+
+fn not_decoded(error: catalog::DecodeError) -> LoadError {
+    LoadError::Decode(error.to_string())
+}
+
+impl From<Error> for LoadError {
+    fn from(error: Error) -> LoadError {
+        LoadError::Query(Box::new(error))
+    }
+}
+
+impl LoadError {
+    /// Whether only a change of the configuration can help.
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(self, LoadError::Connect(error) if error.is_permanent())
+    }
+
+    /// Whether PostgreSQL was there.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, LoadError::Server(_) | LoadError::Decode(_))
+    }
+
+    /// What clients would be told, as the log shows it.
+    pub(crate) fn json(&self) -> String {
+        let response = self.api_error().response(ErrorVerbosity::Verbose);
+        String::from_utf8_lossy(&response.body).into_owned()
+    }
+
+    fn api_error(&self) -> ApiError {
+        match self {
+            LoadError::Connect(error) => ApiError::DatabaseConnection {
+                details: Some(error.message()),
+            },
+            LoadError::Query(error) => ApiError::DatabaseClient {
+                details: Some(error.to_string()),
+            },
+            LoadError::Gone => ApiError::DatabaseClient {
+                details: Some(GONE.to_owned()),
+            },
+            LoadError::Server(error) => ApiError::Database(DatabaseError {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                detail: error.detail.clone(),
+                hint: error.hint.clone(),
+                authenticated: false,
+            }),
+            LoadError::Decode(text) => ApiError::Internal {
+                details: text.clone(),
+            },
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What the server says: diagnostics on standard error, the access log on standard output.
+//!
+//! Each line of diagnostics has the local time before it. What concerns the server as a whole is
+//! said at every level; what concerns single requests is subject to `log-level`. The threads of
+//! the cores never write themselves ([`spool`]), so that nobody who reads slowly holds them up.
+//!
+//! Invariant: what is logged of a request is its target, three headers and the texts of its
+//! statements. Tokens, secrets, passwords and the values of parameters are never at hand here.
+//!
+//! Source: PostgREST's documentation, `references/observability` ("Logs").
+
+mod access;
+mod spool;
+mod zone;
+
+use corerest_api::error::Error as ApiError;
+use corerest_config::{ErrorVerbosity, LogLevel};
+use spool::Stream;
+use std::cell::RefCell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+use zone::Zone;
+
+pub(crate) use access::Access;
+pub(crate) use spool::{adopt_this_thread, flush, lines_lost, on_pool_timeout};
+
+const TIME: &[BorrowedFormatItem<'_>] = format_description!(
+    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] \
+     [offset_hour sign:mandatory][offset_minute]"
+);
+
+static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Error as u8);
+static ZONE: OnceLock<Zone> = OnceLock::new();
+
+/// Notes the local time zone. Call it before there are threads: the operating system can only be
+/// asked safely then.
+pub(crate) fn start() {
+    let _ = ZONE.set(Zone::of_process(unix_seconds()));
+}
+
+/// Sets the level (`log-level`).
+pub(crate) fn set_level(level: LogLevel) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Something that every operator wants to know, such as the address listened on.
+///
+/// Parity: PostgREST says what concerns the server as a whole at every level (Logger.hs).
+pub(crate) fn notice(text: &str) {
+    write_line(text);
+}
+
+/// The server ends because of this, whatever the level.
+pub(crate) fn fatal(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+}
+
+/// Something is wrong.
+pub(crate) fn error(text: &str) {
+    if is_at(LogLevel::Error) {
+        write_line(text);
+    }
+}
+
+/// A request has failed with this, which is not the client's fault: the body of the response, but
+/// with all details, whatever `client-error-verbosity` says.
+pub(crate) fn api_error(error: &ApiError) {
+    if is_at(LogLevel::Error) {
+        let body = error.response(ErrorVerbosity::Verbose).body;
+        write_line(&String::from_utf8_lossy(&body));
+    }
+}
+
+/// Something may be wrong. The default level is `error`, and an operator who has not changed it
+/// wants to know, too.
+pub(crate) fn warn(text: &str) {
+    write_line(text);
+}
+
+/// Something that only matters to whoever looks for a fault. The text is made only if it is read.
+pub(crate) fn debug(text: impl FnOnce() -> String) {
+    if is_at(LogLevel::Debug) {
+        write_line(&text());
+    }
+}
+
+/// A statement that was sent for a request that was answered with this status (`log-query`).
+pub(crate) fn query(status: u16, sql: &str) {
+    if is_request_logged(status) {
+        write_line(&on_one_line(sql));
+    }
+}
+
+/// Whether a request that was answered with this status is logged.
+pub(crate) fn is_request_logged(status: u16) -> bool {
+    match status {
+        500.. => is_at(LogLevel::Error),
+        400..500 => is_at(LogLevel::Warn),
+        0..400 => is_at(LogLevel::Info),
+    }
+}
+
+/// The line of a request in the access log.
+pub(crate) fn access(access: &Access<'_>) {
+    with_stamp(|stamp| spool::put(Stream::Access, |out| access.write_line(out, stamp)));
+}
+
+fn is_at(level: LogLevel) -> bool {
+    LEVEL.load(Ordering::Relaxed) >= level as u8
+}
+
+fn write_line(text: &str) {
+    with_stamp(|stamp| {
+        spool::put(Stream::Diagnostics, |out| {
+            out.extend_from_slice(stamp.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+        });
+    });
+}
+
+/// Parity: PostgREST joins the lines of its SQL by spaces (Logger.hs).
+fn on_one_line(sql: &str) -> String {
+    sql.replace(['\n', '\r'], " ")
+}
+
+/// The time as it stands in the log. Each thread formats it once per second.
+fn with_stamp<T>(use_it: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static STAMP: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    STAMP.with_borrow_mut(|(second, text)| {
+        let now = unix_seconds();
+        if *second != now {
+            *second = now;
+            *text = format_time(
+                now,
+                ZONE.get()
+                    .map_or(UtcOffset::UTC, |zone| zone.offset_at(now)),
+            );
+        }
+        use_it(text)
+    })
+}
+
+fn format_time(unix_seconds: i64, offset: UtcOffset) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(unix_seconds);
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset);
+    time.format(TIME).unwrap_or_default()
+}
+
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_written_as_in_an_apache_log() {
+        let offset = UtcOffset::from_hms(-5, -30, 0).unwrap();
+        assert_eq!(
+            format_time(1_627_282_598, UtcOffset::UTC),
+            "26/Jul/2021:06:56:38 +0000"
+        );
+        assert_eq!(
+            format_time(1_627_282_598, offset),
+            "26/Jul/2021:01:26:38 -0530"
+        );
+    }
+
+    #[test]
+    fn the_level_decides_by_the_status() {
+        let logged = |level| {
+            set_level(level);
+            [200, 304, 404, 500, 503].map(is_request_logged)
+        };
+        assert_eq!(logged(LogLevel::Crit), [false; 5]);
+        assert_eq!(logged(LogLevel::Error), [false, false, false, true, true]);
+        assert_eq!(logged(LogLevel::Warn), [false, false, true, true, true]);
+        assert_eq!(logged(LogLevel::Info), [true; 5]);
+        assert_eq!(logged(LogLevel::Debug), [true; 5]);
+        set_level(LogLevel::Error);
+    }
+
+    #[test]
+    fn a_statement_is_one_line() {
+        assert_eq!(on_one_line("SELECT\n  1\r\n"), "SELECT   1  ");
+    }
+}

@@ -1,0 +1,399 @@
+//! The metrics, in Prometheus' text format.
+//!
+//! Whatever is expensive happens here, when somebody asks: the tallies of all threads are summed,
+//! and the kernel is asked what the threads have used. PostgREST's metrics keep their names and
+//! their help texts; those that it does not have begin with `corerest_`, or have the names that
+//! all programs use (`process_…`).
+//!
+//! Source: PostgREST's documentation, `references/observability` ("Metrics").
+
+use crate::cores::Cores;
+use crate::health::Health;
+use crate::log;
+use crate::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
+use std::fmt::{Display, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How loading the catalog went, since the server began.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaLoads {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    query_nanoseconds: AtomicU64,
+}
+
+impl SchemaLoads {
+    /// It was loaded; asking PostgreSQL took so long.
+    pub(crate) fn on_success(&self, query: Duration) {
+        let nanoseconds = u64::try_from(query.as_nanos()).unwrap_or(u64::MAX);
+        self.query_nanoseconds.store(nanoseconds, Ordering::Relaxed);
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was not.
+    pub(crate) fn on_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Type {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// The text in the making.
+struct Exposition {
+    text: String,
+}
+
+/// All metrics at this moment.
+pub(crate) fn render(cores: &Cores, health: &Health) -> String {
+    let mut out = Exposition {
+        text: String::with_capacity(16 << 10),
+    };
+    write_schema_cache(&mut out, &health.schema_loads);
+    write_pool(&mut out, cores);
+    write_jwt_cache(&mut out, cores);
+    write_requests(&mut out, cores);
+    write_clients(&mut out, cores);
+    write_process(&mut out, cores);
+    out.text
+}
+
+fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
+    // Parity: PostgREST's help says seconds, and its number is milliseconds; these are seconds.
+    let query = Duration::from_nanos(loads.query_nanoseconds.load(Ordering::Relaxed));
+    out.single(
+        "pgrst_schema_cache_query_time_seconds",
+        "The query time in seconds of the last schema cache load",
+        Type::Gauge,
+        query.as_secs_f64(),
+    );
+    let name = "pgrst_schema_cache_loads_total";
+    let help = "The total number of times the schema cache was loaded";
+    out.family(name, help, Type::Counter);
+    for (status, count) in [("SUCCESS", &loads.succeeded), ("FAIL", &loads.failed)] {
+        let labels = format!("{{status=\"{status}\"}}");
+        out.sample(name, &labels, count.load(Ordering::Relaxed));
+    }
+}
+
+fn write_pool(out: &mut Exposition, cores: &Cores) {
+    // Places that are being connected count as open for a moment, but never less than in use.
+    let available = |open: usize, used: usize| open.saturating_sub(used);
+    let name = "pgrst_db_pool_timeouts_total";
+    let help = "The total number of pool connection timeouts";
+    out.sum(name, help, cores, |tally| &tally.pool_timeouts);
+    out.single(
+        "pgrst_db_pool_available",
+        "Available connections in the pool",
+        Type::Gauge,
+        cores
+            .gauges()
+            .map(|core| available(core.connections, core.connections_used))
+            .sum::<usize>(),
+    );
+    out.single(
+        "pgrst_db_pool_waiting",
+        "Requests waiting to acquire a pool connection",
+        Type::Gauge,
+        cores.parked(),
+    );
+    out.single(
+        "pgrst_db_pool_max",
+        "Max pool connections",
+        Type::Gauge,
+        cores
+            .gauges()
+            .map(|core| core.connections_max)
+            .sum::<usize>(),
+    );
+    out.per_core(
+        "corerest_db_connections",
+        "Open connections to PostgreSQL",
+        Type::Gauge,
+        cores.gauges().map(|core| core.connections),
+    );
+    out.per_core(
+        "corerest_db_connections_in_use",
+        "Connections to PostgreSQL that requests are using",
+        Type::Gauge,
+        cores.gauges().map(|core| core.connections_used),
+    );
+}
+
+fn write_jwt_cache(out: &mut Exposition, cores: &Cores) {
+    let name = "pgrst_jwt_cache_requests_total";
+    let help = "The total number of JWT cache lookups";
+    out.sum(name, help, cores, |tally| &tally.jwt_requests);
+    let name = "pgrst_jwt_cache_hits_total";
+    let help = "The total number of JWT cache hits";
+    out.sum(name, help, cores, |tally| &tally.jwt_hits);
+    let name = "pgrst_jwt_cache_evictions_total";
+    let help = "The total number of JWT cache evictions";
+    out.sum(name, help, cores, |tally| &tally.jwt_evictions);
+}
+
+fn write_requests(out: &mut Exposition, cores: &Cores) {
+    let mut counts = [[0; CLASSES.len()]; METHODS.len()];
+    let mut answered = 0;
+    for (method, class, count) in tallies(cores).flat_map(Tally::requests) {
+        counts[method][class] += count;
+        answered += count;
+    }
+    // Read after those that were answered: a request must not seem to end before it began.
+    let begun = total(cores, |tally| &tally.begun);
+    let name = "corerest_http_requests_total";
+    out.family(name, "Requests answered", Type::Counter);
+    for (method, classes) in METHODS.iter().zip(counts) {
+        for (class, count) in CLASSES.iter().zip(classes) {
+            // Of the forty combinations a few occur, and an absent one counts as 0.
+            if count > 0 || (*method, *class) == ("GET", "2xx") {
+                let labels = format!("{{method=\"{method}\",status=\"{class}\"}}");
+                out.sample(name, &labels, count);
+            }
+        }
+    }
+    out.single(
+        "corerest_http_requests_in_flight",
+        "Requests begun and not yet answered, waiting ones among them",
+        Type::Gauge,
+        begun.saturating_sub(answered),
+    );
+    let name = "corerest_http_refused_total";
+    let help = "Clients refused because what they sent was no acceptable request";
+    out.sum(name, help, cores, |tally| &tally.refused);
+    write_durations(out, cores);
+}
+
+fn write_durations(out: &mut Exposition, cores: &Cores) {
+    let name = "corerest_http_request_duration_seconds";
+    let help = "From the last byte of a request until its response was written";
+    out.histogram(name, help, tallies(cores).map(|tally| &tally.total));
+    let name = "corerest_db_wait_duration_seconds";
+    let help = "How long requests waited for a connection to PostgreSQL";
+    out.histogram(name, help, tallies(cores).map(|tally| &tally.waiting));
+    let name = "corerest_db_duration_seconds";
+    let help = "How long PostgreSQL took, with its connection in hand";
+    out.histogram(name, help, tallies(cores).map(|tally| &tally.database));
+}
+
+fn write_clients(out: &mut Exposition, cores: &Cores) {
+    let name = "corerest_clients";
+    let clients = cores.gauges().map(|core| core.clients);
+    out.per_core(name, "Clients that are connected", Type::Gauge, clients);
+    let name = "corerest_http_received_bytes_total";
+    let help = "Bytes received from clients";
+    out.sum(name, help, cores, |tally| &tally.received);
+    let name = "corerest_http_sent_bytes_total";
+    let help = "Bytes sent to clients";
+    out.sum(name, help, cores, |tally| &tally.sent);
+}
+
+fn write_process(out: &mut Exposition, cores: &Cores) {
+    let count = cores.gauges().count();
+    let name = "corerest_core_cpu_seconds_total";
+    out.per_core(
+        name,
+        "CPU time that the threads of a core have used",
+        Type::Counter,
+        usage::cpu_seconds_of_cores(count).into_iter(),
+    );
+    out.single(
+        "process_cpu_seconds_total",
+        "CPU time that the process has used",
+        Type::Counter,
+        usage::cpu_seconds(),
+    );
+    if let Some(bytes) = usage::resident_bytes() {
+        let help = "Resident memory";
+        out.single("process_resident_memory_bytes", help, Type::Gauge, bytes);
+    }
+    out.single(
+        "corerest_log_lines_lost_total",
+        "Lines of the log that were lost because they were not read in time",
+        Type::Counter,
+        log::lines_lost(),
+    );
+    let name = "corerest_build_info";
+    out.family(name, "The version that is running", Type::Gauge);
+    let labels = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    out.sample(name, &labels, 1);
+}
+
+fn tallies(cores: &Cores) -> impl Iterator<Item = &Tally> {
+    let tallies = cores.gauges().flat_map(|core| core.tallies);
+    tallies.map(|tally| &**tally)
+}
+
+fn total(cores: &Cores, pick: fn(&Tally) -> &Count) -> u64 {
+    tallies(cores).map(|tally| pick(tally).read()).sum()
+}
+
+impl Exposition {
+    fn family(&mut self, name: &str, help: &str, kind: Type) {
+        let kind = match kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
+        };
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        self.line(format_args!("{name}{labels} {value}"));
+    }
+
+    fn single(&mut self, name: &str, help: &str, kind: Type, value: impl Display) {
+        self.family(name, help, kind);
+        self.sample(name, "", value);
+    }
+
+    /// A counter that all threads have a part of.
+    fn sum(&mut self, name: &str, help: &str, cores: &Cores, pick: fn(&Tally) -> &Count) {
+        self.single(name, help, Type::Counter, total(cores, pick));
+    }
+
+    fn per_core<V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: Type,
+        values: impl Iterator<Item = V>,
+    ) {
+        self.family(name, help, kind);
+        for (core, value) in values.enumerate() {
+            self.sample(name, &format!("{{core=\"{core}\"}}"), value);
+        }
+    }
+
+    fn histogram<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        parts: impl Iterator<Item = &'a Histogram>,
+    ) {
+        let mut buckets = [0; BOUNDS_MICROSECONDS.len() + 1];
+        let mut seconds = 0.0;
+        for part in parts {
+            seconds += part.seconds();
+            for (bucket, count) in buckets.iter_mut().zip(part.buckets()) {
+                *bucket += count;
+            }
+        }
+        self.family(name, help, Type::Histogram);
+        let mut count: u64 = 0;
+        for (index, bucket) in buckets.iter().enumerate() {
+            count += bucket;
+            let bound = match BOUNDS_MICROSECONDS.get(index) {
+                Some(microseconds) => (*microseconds as f64 / 1e6).to_string(),
+                None => "+Inf".to_owned(),
+            };
+            let labels = format!("{{le=\"{bound}\"}}");
+            self.sample(&format!("{name}_bucket"), &labels, count);
+        }
+        self.sample(&format!("{name}_sum"), "", seconds);
+        self.sample(&format!("{name}_count"), "", count);
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(line);
+        self.text.push('\n');
+    }
+}
+
+/// What the kernel knows about this process. Where it cannot be asked, since there is no file
+/// descriptor left, it is as if nothing had been used.
+mod usage {
+    use rustix::time::{ClockId, clock_gettime};
+    use std::fs;
+
+    /// CPU time of the process.
+    pub(super) fn cpu_seconds() -> f64 {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    }
+
+    /// Resident memory.
+    pub(super) fn resident_bytes() -> Option<u64> {
+        let pages = fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    }
+
+    /// CPU time of each core's threads, which are named `core<index>-<number>`.
+    pub(super) fn cpu_seconds_of_cores(count: usize) -> Vec<f64> {
+        let mut seconds = vec![0.0; count];
+        for thread in fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let path = thread.path();
+            let read = |file| fs::read_to_string(path.join(file)).ok();
+            let core = read("comm").and_then(|name| core_of_thread(&name));
+            if let Some(total) = core.and_then(|core| seconds.get_mut(core)) {
+                *total += read("schedstat").map_or(0.0, |line| seconds_of(&line));
+            }
+        }
+        seconds
+    }
+
+    fn core_of_thread(name: &str) -> Option<usize> {
+        let (core, _) = name.strip_prefix("core")?.split_once('-')?;
+        core.parse().ok()
+    }
+
+    /// The first number of `schedstat` is nanoseconds on a CPU.
+    fn seconds_of(schedstat: &str) -> f64 {
+        let nanoseconds = schedstat.split(' ').next();
+        let nanoseconds = nanoseconds.and_then(|number| number.parse::<f64>().ok());
+        nanoseconds.unwrap_or(0.0) / 1e9
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn threads_belong_to_cores_by_their_names() {
+            assert_eq!(core_of_thread("core12-3\n"), Some(12));
+            assert_eq!(core_of_thread("control\n"), None);
+            assert!((seconds_of("1500000000 7 3\n") - 1.5).abs() < 1e-9);
+            assert!(cpu_seconds() > 0.0);
+            assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_cumulative_and_in_seconds() {
+        let (one, other) = (Histogram::default(), Histogram::default());
+        one.record(Duration::from_micros(50));
+        one.record(Duration::from_millis(3));
+        other.record(Duration::from_secs(20));
+        let mut out = Exposition {
+            text: String::new(),
+        };
+        out.histogram("x", "What it is", [&one, &other].into_iter());
+        let lines: Vec<&str> = out.text.lines().collect();
+        assert_eq!(lines[0], "# HELP x What it is");
+        assert_eq!(lines[1], "# TYPE x histogram");
+        assert_eq!(lines[2], "x_bucket{le=\"0.0001\"} 1");
+        assert_eq!(lines[6], "x_bucket{le=\"0.0025\"} 1");
+        assert_eq!(lines[7], "x_bucket{le=\"0.005\"} 2");
+        assert_eq!(lines[17], "x_bucket{le=\"10\"} 2");
+        assert_eq!(lines[18], "x_bucket{le=\"+Inf\"} 3");
+        assert_eq!(lines[19], "x_sum 20.00305");
+        assert_eq!(lines[20], "x_count 3");
+    }
+}

@@ -1,0 +1,80 @@
+//! What a service manager gives and gets: sockets that are open already, and messages about how
+//! the service is doing.
+//!
+//! Without systemd, whose variables are then not there, all of it does nothing. Sockets come in
+//! the order of the unit's `ListenStream=` lines: the first one is the API's, the second one the
+//! admin server's.
+//!
+//! Source: systemd's manuals, `sd_notify(3)`, `sd_listen_fds(3)`, `systemd.service(5)`.
+
+use crate::net::Listener;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use std::io;
+use std::time::Duration;
+
+/// The sockets that were open when the process began.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    /// For the API.
+    pub(crate) api: Option<Listener>,
+    /// For the admin server.
+    pub(crate) admin: Option<Listener>,
+}
+
+impl Inherited {
+    /// Takes them. Call it once, before there are threads: the variables that tell of them are
+    /// removed, so that no child believes that it has them.
+    ///
+    /// # Errors
+    /// If there is something else than a listening socket.
+    pub(crate) fn take() -> io::Result<Inherited> {
+        let mut given = ListenFd::from_env();
+        Ok(Inherited {
+            api: take(&mut given, 0)?,
+            admin: take(&mut given, 1)?,
+        })
+    }
+}
+
+fn take(given: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
+    if let Ok(Some(socket)) = given.take_tcp_listener(index) {
+        return Listener::inherited(socket.into()).map(Some);
+    }
+    match given.take_unix_listener(index)? {
+        Some(socket) => Listener::inherited(socket.into()).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Clients can connect.
+pub(crate) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// The configuration or the catalog is being loaded again; [`ready`] ends it.
+pub(crate) fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// The server ends, after the requests that are under way.
+pub(crate) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// The server is alive.
+pub(crate) fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// How often the service manager wants to hear that, with time to spare; `None` if it does not.
+pub(crate) fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|deadline| deadline / 3)
+}
+
+/// A service manager that does not listen is no reason to stop.
+fn tell(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}

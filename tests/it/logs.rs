@@ -1,0 +1,294 @@
+//! What the server says of requests, and what it never says.
+
+use corerest_tests::client::request;
+use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::log::Log;
+use corerest_tests::server::{Server, command, variable};
+use corerest_tests::waiting::until;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+const LEVELS: [&str; 5] = ["crit", "error", "warn", "info", "debug"];
+pub(crate) const SECRET: &str = "a secret that only these tests know.";
+/// `{"role":"anonymous"}`, signed with the secret.
+pub(crate) const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiYW5vbnltb3VzIn0\
+     .suohch8ZPkU5a6jCYKsfbnke8zKBOAUaJ6h9w9ntUB8";
+/// The same with another claim.
+pub(crate) const OTHER_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9\
+     .eyJyb2xlIjoiYW5vbnltb3VzIiwibiI6Mn0\
+     .hUtLo_9ofBqZuHwzQv3DYITf9-SWAwQ_d1aRffkRQ0s";
+/// One that expired in 2020.
+pub(crate) const OLD_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9\
+     .eyJyb2xlIjoiYW5vbnltb3VzIiwiZXhwIjoxNjAwMDAwMDAwfQ\
+     .wsRbwpu19S5mVcLKdXRwRgUmJhaV1FbtgVOisFL4-HY";
+
+/// The lines of a log once the server has ended.
+#[track_caller]
+fn all_lines(server: Server, pick: impl Fn(&Server) -> Log) -> Vec<String> {
+    let log = pick(&server);
+    server.stop();
+    log.whole().lines().map(str::to_owned).collect()
+}
+
+/// Without the time, which stands between brackets.
+fn timeless(line: &str) -> String {
+    let (before, rest) = line.split_once('[').expect("it has a time");
+    let (time, after) = rest.split_once(']').expect("the time ends");
+    assert_eq!(time.len(), "26/Jul/2021:01:56:38 -0500".len(), "{line}");
+    format!("{before}[]{after}")
+}
+
+#[test]
+fn the_level_decides_which_requests_are_logged() {
+    let database = Cluster::shared().database();
+    let all = [
+        r#"127.0.0.1 - - [] "GET /plants HTTP/1.1" 500 "#,
+        r#"127.0.0.1 - anonymous [] "GET /plant HTTP/1.1" 404 "#,
+        r#"127.0.0.1 - anonymous [] "GET /plants?id=eq.1 HTTP/1.1" 200 "#,
+    ];
+    for (level, count) in LEVELS.into_iter().zip([0, 1, 2, 3, 3]) {
+        let server = Server::start(&database, &[("log-level", level)]);
+        let mut client = server.client();
+        let token = format!("Bearer {TOKEN}");
+        let headers = [("Authorization", &*token)];
+        assert_eq!(client.exchange("GET", "/plants", &headers).status, 500);
+        assert_eq!(client.get("/plant").status, 404);
+        assert_eq!(client.get("/plants?id=eq.1").status, 200);
+        let lines = all_lines(server, |server| server.stdout.clone());
+        assert_eq!(lines.len(), count, "{level}: {lines:?}");
+        for (line, expected) in lines.iter().zip(all) {
+            assert!(timeless(line).starts_with(expected), "{level}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_line_has_role_target_size_referer_and_agent() {
+    let database = Cluster::shared().database();
+    let settings = [("log-level", "info"), ("jwt-secret", SECRET)];
+    let server = Server::start(&database, &settings);
+    let mut client = server.client();
+    let as_whom = |token: &str| format!("Bearer {token}");
+    let (good, old) = (as_whom(TOKEN), as_whom(OLD_TOKEN));
+    let target = "/plants?select=id&id=eq.1";
+    let agent = r#"a "browser""#;
+    let headers = [
+        ("Authorization", &*good),
+        ("Referer", "http://a.example/"),
+        ("User-Agent", agent),
+    ];
+    assert_eq!(client.exchange("GET", target, &headers).text().len(), 10);
+    assert_eq!(client.exchange("HEAD", target, &[]).status, 200);
+    let headers = [("Authorization", &*old)];
+    let refused = client.exchange("GET", target, &headers);
+    assert_eq!(refused.status, 401);
+    let lines = all_lines(server, |server| server.stdout.clone());
+    let lines: Vec<String> = lines.iter().map(|line| timeless(line)).collect();
+    let size = refused.body.len();
+    let get = format!(r#""GET {target} HTTP/1.1""#);
+    let expected = [
+        format!(r#"127.0.0.1 - anonymous [] {get} 200 10 "http://a.example/" "a \"browser\"""#),
+        format!(r#"127.0.0.1 - anonymous [] "HEAD {target} HTTP/1.1" 200 - "" """#),
+        format!(r#"127.0.0.1 - - [] {get} 401 {size} "" """#),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn statements_are_logged_as_the_level_says_if_that_is_wanted() {
+    let database = Cluster::shared().database();
+    for (level, reads, failures) in [
+        ("crit", 0, 0),
+        ("error", 0, 0),
+        ("warn", 0, 1),
+        ("info", 1, 1),
+    ] {
+        let settings = [("log-level", level), ("log-query", "true")];
+        let server = Server::start(&database, &settings);
+        let mut client = server.client();
+        assert_eq!(client.get("/plants?id=eq.7001").status, 200);
+        assert_eq!(client.get("/failures?name=eq.division").status, 400);
+        let lines = all_lines(server, |server| server.stderr.clone());
+        let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(count(r#"FROM "api"."plants""#), reads, "{level}: {lines:?}");
+        assert_eq!(count(r#"FROM "api"."failures""#), failures, "{level}");
+        assert_eq!(count("set_config("), reads + failures, "{level}");
+        assert_eq!(count("7001"), 0, "a value is in the log: {lines:?}");
+    }
+}
+
+#[test]
+fn statements_are_not_logged_unless_that_is_wanted() {
+    let database = Cluster::shared().database();
+    let server = Server::start(&database, &[("log-level", "debug")]);
+    assert_eq!(server.client().get("/plants?id=eq.1").status, 200);
+    let lines = all_lines(server, |server| server.stderr.clone());
+    assert!(
+        !lines.iter().any(|line| line.contains("set_config(")),
+        "{lines:?}"
+    );
+    for said in [
+        "Trying to borrow a connection from pool",
+        " is being established",
+        " is available due to connection establishment",
+        " is used",
+        " is available due to session success",
+        "Borrowed a connection from the pool",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.ends_with(said)),
+            "{said}: {lines:?}"
+        );
+    }
+}
+
+#[test]
+fn what_fails_on_our_side_is_logged_as_json() {
+    let database = Cluster::shared().database();
+    let settings = [
+        ("log-level", "error"),
+        ("client-error-verbosity", "minimal"),
+    ];
+    let server = Server::start(&database, &settings);
+    let mut client = server.client();
+    let answer = client.get("/failures?name=eq.internal");
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    assert_eq!(client.get("/failures?name=eq.division").status, 400);
+    let line = server.stderr.wait_for(r#"{"code":"#);
+    assert!(line.contains(r#""details":"#), "all details: {line}");
+    let lines = all_lines(server, |server| server.stderr.clone());
+    let errors = lines.iter().filter(|line| line.contains(r#"{"code":"#));
+    assert_eq!(errors.count(), 1, "{lines:?}");
+}
+
+#[test]
+fn requests_that_got_no_connection_are_mentioned_once_in_a_while() {
+    let database = Cluster::shared().database();
+    let settings = [("db-pool", "1"), ("db-pool-acquisition-timeout", "1")];
+    let server = Server::start(&database, &settings);
+    let mut napping = server.client();
+    napping.send(request("GET", "/naps?milliseconds=eq.5000", &[]));
+    await_nap(&database);
+    let mut waiting: Vec<_> = (0..6).map(|_| server.client()).collect();
+    for client in &mut waiting {
+        client.send(request("GET", "/plants", &[]));
+    }
+    for client in &mut waiting {
+        assert_eq!(client.read("GET").status, 504);
+    }
+    server.stderr.wait_for("PGRST003");
+    assert_eq!(napping.read("GET").status, 200);
+    let (access, diagnostics) = (server.stdout.clone(), server.stderr.clone());
+    server.stop();
+    assert_eq!(access.whole().matches("\" 504 ").count(), 6);
+    let mentioned = diagnostics.whole().matches("PGRST003").count();
+    assert!((1..=2).contains(&mentioned), "{}", diagnostics.text());
+}
+
+fn await_nap(database: &Database) {
+    let sql = format!(
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE datname = '{}' AND wait_event = 'PgSleep'",
+        database.name
+    );
+    until("the nap to begin", || database.one(&sql) == "1");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let database = Cluster::shared().database();
+    let mut command = command();
+    command
+        .env(variable("db-uri"), database.uri())
+        .env(variable("db-anon-role"), "anonymous")
+        .env(variable("db-schemas"), "api")
+        .env(variable("server-host"), "127.0.0.1")
+        .env(variable("server-port"), "0")
+        .env(variable("log-level"), "info");
+    let mut child = command.spawn().expect("the server can be started");
+    let stderr = Log::collect(child.stderr.take().expect("its output is a pipe"));
+    let line = stderr.wait_for("API server listening on ");
+    let place = line.rsplit(' ').next().expect("it has words");
+    let address = corerest_tests::client::Address::parse(place);
+    let mut client = corerest_tests::client::Client::connect(&address);
+    let target = format!("/nowhere?{}", "x".repeat(20_000));
+    for _ in 0..1_000 {
+        assert_eq!(client.get(&target).status, 404);
+    }
+    // Twenty megabytes; each of the threads may keep one. The rest is counted, and then forgotten.
+    let mut stdout = child.stdout.take().expect("its output is a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut read = Vec::new();
+        stdout.read_to_end(&mut read).map(|_| read)
+    });
+    stderr.wait_for("lines of the log were lost");
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("it is positive");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is our child");
+    assert!(child.wait().expect("it is our child").success());
+    let read = reader.join().expect("it only reads").expect("it is a pipe");
+    let read = String::from_utf8(read).expect("we sent ASCII");
+    assert!(
+        read.lines().all(|line| line.ends_with(r#" "" """#)),
+        "only whole lines"
+    );
+    assert!((1..1_000).contains(&read.lines().count()));
+}
+
+#[test]
+fn nothing_secret_is_ever_printed() {
+    let database = Cluster::shared().database();
+    let password = "swordfish";
+    let uri = format!("{} password={password}", database.uri());
+    let settings = [
+        ("db-uri", &*uri),
+        ("jwt-secret", SECRET),
+        ("log-level", "debug"),
+        ("log-query", "true"),
+    ];
+    let mut server = Server::start(&database, &settings);
+    let mut client = server.client();
+    let wrong = format!("{TOKEN}x");
+    for token in [TOKEN, OLD_TOKEN, &wrong] {
+        let header = format!("Bearer {token}");
+        let headers = [("Authorization", &*header), ("Cookie", "session=tuna")];
+        client.exchange("GET", "/plants", &headers);
+        client.exchange("GET", "/failures?name=eq.internal", &headers);
+    }
+    let mut said = String::new();
+    for path in ["/metrics", "/schema_cache", "/live", "/config"] {
+        said += server.admin().get(path).text();
+    }
+    server.signal(rustix::process::Signal::TERM);
+    assert!(server.await_exit().success());
+    said += &server.stdout.whole();
+    said += &server.stderr.whole();
+    // Where the password is of use, and does not work.
+    let unreachable = format!("postgres://someone:{password}@127.0.0.1:1/nowhere");
+    let settings = [
+        ("db-uri", &*unreachable),
+        ("jwt-secret", SECRET),
+        ("log-level", "debug"),
+    ];
+    let server = Server::spawn(&settings);
+    server.stderr.wait_for("Attempting to reconnect");
+    said += &server.stderr.text();
+    let signatures = [TOKEN, OLD_TOKEN].map(|token| token.rsplit('.').next().unwrap_or(token));
+    for secret in [SECRET, password, "tuna", signatures[0], signatures[1]] {
+        assert!(!said.contains(secret), "{secret} is in:\n{said}");
+    }
+}
+
+#[test]
+fn the_time_is_local() {
+    let program = command().get_program().to_owned();
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("TZ", "XYZ-5:30")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Server::spawn_by(command, &[("db-uri", "postgres://127.0.0.1:1/nowhere")]);
+    let line = server.stderr.wait_for("Starting CoreREST");
+    assert!(line.contains(" +0530: Starting CoreREST"), "{line}");
+}

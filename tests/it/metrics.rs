@@ -1,0 +1,363 @@
+//! The admin server, and the numbers it tells.
+
+use crate::logs::{OLD_TOKEN, OTHER_TOKEN, SECRET, TOKEN};
+use corerest_tests::client::{Client, request};
+use corerest_tests::cluster::Cluster;
+use corerest_tests::server::{Server, command};
+use corerest_tests::waiting::until;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The samples by their names with labels. Checks the format by the way.
+#[track_caller]
+fn scrape(server: &Server) -> BTreeMap<String, f64> {
+    let answer = server.admin().get("/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("Content-Type"),
+        Some("text/plain; charset=utf-8")
+    );
+    let text = answer.text();
+    assert!(text.ends_with('\n'));
+    let mut samples = BTreeMap::new();
+    let mut family = "";
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.split(' ');
+            assert!(
+                ["HELP", "TYPE"].contains(&words.next().unwrap_or_default()),
+                "{line}"
+            );
+            family = words.next().unwrap_or_default();
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+        assert!(name.starts_with(family), "{line} is not of {family}");
+        let value = value.parse().expect("the value is a number");
+        assert_eq!(
+            samples.insert(name.to_owned(), value),
+            None,
+            "{name} is there twice"
+        );
+    }
+    samples
+}
+
+#[track_caller]
+fn check(samples: &BTreeMap<String, f64>, name: &str, expected: f64) {
+    assert_eq!(samples.get(name), Some(&expected), "{name} in {samples:#?}");
+}
+
+fn count_of(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
+    let parts = samples
+        .iter()
+        .filter(|(known, _)| known.split('{').next() == Some(name));
+    parts.map(|(_, value)| value).sum()
+}
+
+#[test]
+fn metrics_have_the_names_that_dashboards_know() {
+    let server = Server::start(&Cluster::shared().database(), &[("db-pool", "7")]);
+    let samples = scrape(&server);
+    check(&samples, "pgrst_db_pool_max", 7.0);
+    check(&samples, "pgrst_db_pool_waiting", 0.0);
+    check(&samples, "pgrst_db_pool_available", 0.0);
+    check(&samples, "pgrst_db_pool_timeouts_total", 0.0);
+    check(
+        &samples,
+        r#"pgrst_schema_cache_loads_total{status="SUCCESS"}"#,
+        1.0,
+    );
+    check(
+        &samples,
+        r#"pgrst_schema_cache_loads_total{status="FAIL"}"#,
+        0.0,
+    );
+    for cache in ["requests", "hits", "evictions"] {
+        check(&samples, &format!("pgrst_jwt_cache_{cache}_total"), 0.0);
+    }
+    let seconds = samples["pgrst_schema_cache_query_time_seconds"];
+    assert!(seconds > 0.0 && seconds < 20.0, "{seconds} s");
+    server.stop();
+}
+
+#[test]
+fn requests_are_counted_and_measured() {
+    let server = Server::start(&Cluster::shared().database(), &[]);
+    let mut client = server.client();
+    for _ in 0..3 {
+        assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    }
+    assert_eq!(client.exchange("HEAD", "/plants", &[]).status, 200);
+    assert_eq!(client.get("/naps?milliseconds=eq.300").status, 200);
+    assert_eq!(client.get("/plant").status, 404);
+    assert_eq!(client.exchange("BREW", "/plants", &[]).status, 405);
+    client.send("nonsense\r\n\r\n");
+    assert_eq!(client.read("GET").status, 400);
+    let samples = scrape(&server);
+    let requests = |method: &str, class: &str| {
+        format!("corerest_http_requests_total{{method=\"{method}\",status=\"{class}\"}}")
+    };
+    check(&samples, &requests("GET", "2xx"), 4.0);
+    check(&samples, &requests("HEAD", "2xx"), 1.0);
+    check(&samples, &requests("GET", "4xx"), 1.0);
+    check(&samples, &requests("other", "4xx"), 1.0);
+    check(&samples, "corerest_http_refused_total", 1.0);
+    check(&samples, "corerest_http_requests_in_flight", 0.0);
+    check(
+        &samples,
+        "corerest_http_request_duration_seconds_count",
+        7.0,
+    );
+    check(
+        &samples,
+        r#"corerest_http_request_duration_seconds_bucket{le="+Inf"}"#,
+        7.0,
+    );
+    check(&samples, "corerest_db_duration_seconds_count", 5.0);
+    check(&samples, "corerest_db_wait_duration_seconds_count", 5.0);
+    let slept = samples["corerest_db_duration_seconds_sum"];
+    assert!((0.3..10.0).contains(&slept), "{slept} s");
+    assert!(samples["corerest_http_sent_bytes_total"] > 500.0);
+    assert!(samples["corerest_http_received_bytes_total"] > 200.0);
+    assert_eq!(count_of(&samples, "corerest_clients"), 1.0);
+    assert!(count_of(&samples, "corerest_db_connections") >= 1.0);
+    assert_eq!(
+        samples["pgrst_db_pool_available"],
+        count_of(&samples, "corerest_db_connections")
+    );
+    assert!(count_of(&samples, "corerest_core_cpu_seconds_total") > 0.0);
+    assert!(samples["process_cpu_seconds_total"] > 0.0);
+    assert!(samples["process_resident_memory_bytes"] > 1e6);
+    server.stop();
+}
+
+#[test]
+fn those_who_wait_for_a_connection_are_seen() {
+    let settings = [("db-pool", "1"), ("db-pool-acquisition-timeout", "1")];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let mut napping = server.client();
+    napping.send(request("GET", "/naps?milliseconds=eq.2000", &[]));
+    until("the connection to be used", || {
+        count_of(&scrape(&server), "corerest_db_connections_in_use") == 1.0
+    });
+    let mut waiting = server.client();
+    waiting.send(request("GET", "/plants", &[]));
+    until("a request to wait", || {
+        scrape(&server)["pgrst_db_pool_waiting"] == 1.0
+    });
+    check(&scrape(&server), "corerest_http_requests_in_flight", 2.0);
+    assert_eq!(waiting.read("GET").status, 504);
+    let samples = scrape(&server);
+    check(&samples, "pgrst_db_pool_timeouts_total", 1.0);
+    check(&samples, "pgrst_db_pool_waiting", 0.0);
+    assert!(samples["corerest_db_wait_duration_seconds_sum"] > 0.9);
+    assert_eq!(napping.read("GET").status, 200);
+    server.stop();
+}
+
+#[test]
+fn the_cache_of_tokens_is_counted() {
+    const TIMES: usize = 30;
+    let settings = [
+        ("db-pool", "1"),
+        ("jwt-secret", SECRET),
+        ("jwt-cache-max-entries", "1"),
+    ];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let mut client = server.client();
+    for (token, status) in [(TOKEN, 200), (OTHER_TOKEN, 200), (OLD_TOKEN, 401)] {
+        let header = format!("Bearer {token}");
+        for _ in 0..TIMES {
+            let headers = [("Authorization", &*header)];
+            let answer = client.exchange("GET", "/plants?id=eq.1", &headers);
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
+    }
+    assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    let samples = scrape(&server);
+    let requests = 3.0 * TIMES as f64;
+    check(&samples, "pgrst_jwt_cache_requests_total", requests);
+    // Two threads with a cache each verify each token at most once, and one of them saw two.
+    let hits = samples["pgrst_jwt_cache_hits_total"];
+    assert!((requests - 6.0..requests - 2.0).contains(&hits), "{hits}");
+    let evictions = samples["pgrst_jwt_cache_evictions_total"];
+    assert!((1.0..=4.0).contains(&evictions), "{evictions}");
+    server.stop();
+}
+
+#[test]
+fn a_catalog_that_cannot_be_loaded_is_counted() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    let server = Server::start(&database, &[]);
+    database.run("ALTER ROLE authenticator SET statement_timeout = '1ms'");
+    server.signal(rustix::process::Signal::USR1);
+    until("the failure to be counted", || {
+        scrape(&server)[r#"pgrst_schema_cache_loads_total{status="FAIL"}"#] >= 1.0
+    });
+    database.run("ALTER ROLE authenticator RESET statement_timeout");
+    until("it to be loaded again", || {
+        scrape(&server)[r#"pgrst_schema_cache_loads_total{status="SUCCESS"}"#] == 2.0
+    });
+    server.stop();
+}
+
+#[test]
+fn the_admin_server_answers_four_paths_by_any_method() {
+    let server = Server::start(&Cluster::shared().database(), &[]);
+    for path in ["/live", "/ready", "/metrics", "/schema_cache"] {
+        for method in ["GET", "HEAD", "POST"] {
+            let answer = server.admin().exchange(method, path, &[]);
+            assert_eq!(answer.status, 200, "{method} {path}");
+            assert!(answer.closes());
+        }
+    }
+    for path in ["/", "/config", "/live/", "/plants", "/metrics/x"] {
+        let answer = server.admin().get(path);
+        assert_eq!((answer.status, answer.text()), (404, ""), "{path}");
+    }
+    for path in ["/live", "/ready"] {
+        assert_eq!(server.admin().get(path).text(), "");
+    }
+    let mut catalog = server.admin().get("/schema_cache").body;
+    let text = String::from_utf8_lossy(&catalog).into_owned();
+    assert!(text.contains(r#""dbTables":[[{"qiName":"#), "{text}");
+    simd_json::to_owned_value(&mut catalog).expect("it is JSON");
+    server.stop();
+}
+
+#[test]
+fn it_is_not_ready_without_a_database() {
+    let server = Server::spawn(&[("db-uri", "postgres://127.0.0.1:1/nowhere")]);
+    until("the admin server", || server.try_admin("/ready").is_some());
+    assert_eq!(server.try_admin("/ready"), Some(503));
+    assert_eq!(server.try_admin("/metrics"), Some(200));
+}
+
+#[test]
+fn clients_of_the_admin_server_who_say_nothing_keep_nobody_waiting() {
+    let server = Server::start(&Cluster::shared().database(), &[]);
+    let silent: Vec<Client> = (0..10).map(|_| server.admin()).collect();
+    let begin = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(server.try_admin("/live"), Some(200));
+    }
+    let took = begin.elapsed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    drop(silent);
+    server.stop();
+}
+
+#[test]
+fn with_all_file_descriptors_taken_the_admin_server_answers() {
+    let database = Cluster::shared().database();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 120; exec \"$0\""])
+        .arg(command().get_program())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let uri = database.uri();
+    let mut server = Server::spawn_by(shell, &[("db-uri", &uri), ("db-pool", "4")]);
+    server.await_listening();
+    server.await_ready();
+    let mut clients: Vec<Client> = (0..150).map(|_| server.client()).collect();
+    until("the clients to be counted", || {
+        count_of(&scrape(&server), "corerest_clients") >= 50.0
+    });
+    for path in ["/live", "/ready", "/metrics"] {
+        assert_eq!(server.try_admin(path), Some(200), "{path}");
+    }
+    // Those who came first are served, and those behind them when the first have gone.
+    for mut client in clients.drain(..) {
+        assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    }
+    assert_eq!(server.try_admin("/live"), Some(200));
+    server.stop();
+}
+
+#[test]
+fn the_admin_server_keeps_a_descriptor_for_hard_times() {
+    let database = Cluster::shared().database();
+    let server = Server::start(&database, &[("db-pool", "2")]);
+    let pid = Pid::from_raw(server.id().cast_signed()).expect("it is positive");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.id()))
+        .expect("it runs")
+        .count();
+    let few = Rlimit {
+        current: Some(open as u64 + 5),
+        maximum: Some(open as u64 + 5),
+    };
+    prlimit(Some(pid), Resource::Nofile, few).expect("it is our child");
+    let _clients: Vec<Client> = (0..30).map(|_| server.client()).collect();
+    server.stderr.wait_for("Cannot accept a client");
+    for path in ["/live", "/ready", "/metrics"] {
+        until("an answer", || server.try_admin(path) == Some(200));
+    }
+}
+
+#[test]
+fn the_phases_of_a_request_are_told_in_milliseconds() {
+    let settings = [("server-timing-enabled", "true"), ("db-pool", "1")];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let answer = server.client().get("/naps?milliseconds=eq.300");
+    let header = answer
+        .header("Server-Timing")
+        .expect("it is enabled")
+        .to_owned();
+    let phases = header.split(", ").map(|phase| {
+        let (name, duration) = phase.split_once(";dur=").expect("each has a duration");
+        let duration: f64 = duration.parse().expect("it is a number");
+        (name, duration)
+    });
+    let (names, durations): (Vec<_>, Vec<_>) = phases.unzip();
+    assert_eq!(names, ["jwt", "parse", "plan", "transaction", "response"]);
+    assert!((300.0..10_000.0).contains(&durations[3]), "{header}");
+    // What a request waits for a connection belongs to its transaction.
+    let mut napping = server.client();
+    napping.send(request("GET", "/naps?milliseconds=eq.500", &[]));
+    until("the connection to be used", || {
+        count_of(&scrape(&server), "corerest_db_connections_in_use") == 1.0
+    });
+    let answer = server.client().get("/plants?id=eq.1");
+    let header = answer.header("Server-Timing").expect("it is enabled");
+    let (_, transaction) = header.split_once("transaction;dur=").expect("it is there");
+    let (duration, _) = transaction.split_once(',').expect("one more follows");
+    let duration: f64 = duration.parse().expect("it is a number");
+    assert!(duration > 50.0, "{header}");
+    assert_eq!(napping.read("GET").status, 200);
+    server.stop();
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scripts/grafana-dashboard.json"
+    );
+    let mut dashboard = std::fs::read(path).expect("it is in the repository");
+    let text = String::from_utf8(dashboard.clone()).expect("it is JSON");
+    simd_json::to_owned_value(&mut dashboard).expect("it is JSON");
+    let server = Server::start(&Cluster::shared().database(), &[]);
+    let samples = scrape(&server);
+    let is_part = |part: char| part.is_ascii_alphanumeric() || part == '_';
+    let words = text.split(|part| !is_part(part));
+    let names = words.filter(|word| {
+        ["pgrst_", "corerest_", "process_"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+    });
+    let mut count = 0;
+    for name in names {
+        let mut known = samples.keys().map(|known| known.split('{').next());
+        assert!(known.any(|known| known == Some(name)), "there is no {name}");
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+    server.stop();
+}

@@ -29,7 +29,7 @@ use corerest_perf::recorded;
 use corerest_perf::report::{self, Numbers};
 use corerest_perf::request::Request;
 use corerest_perf::response;
-use corerest_perf::scenario::{Opponents, SCENARIOS, Scenario};
+use corerest_perf::scenario::{Opponents, POINT, SCENARIOS, Scenario};
 use corerest_perf::tables;
 
 /// Compare the server with PostgreSQL's ceiling and with the baseline.
@@ -187,10 +187,17 @@ impl Bench {
             "baseline" | "tuned" => scenario.opponents == Opponents::Baseline,
             _ => true,
         };
-        let names = self.arguments.contestants.split(',');
-        let names: Vec<&str> = names.filter(takes_part).collect();
+        let twin = match scenario.opponents {
+            Opponents::Scenario(name) => Scenario::find(name),
+            Opponents::None | Opponents::Baseline => None,
+        };
+        let names = self.arguments.contestants.split(',').filter(takes_part);
+        let names: Vec<&str> = names.chain(twin.map(|twin| twin.name)).collect();
         self.rounds(&names, |name| {
             reset(scenario)?;
+            if let Some(twin) = twin.filter(|twin| twin.name == name) {
+                return self.load(&self.server()?, twin, |options| options);
+            }
             let running = match (name, &script) {
                 ("ceiling", Some(script)) => {
                     let file = self.script_path(scenario);
@@ -218,7 +225,7 @@ impl Bench {
         let together = format!("beside {SLOW_CONNECTIONS} slow");
         self.rounds(&["alone", &together], |name| {
             let slow_connections = if name == "alone" { 0 } else { SLOW_CONNECTIONS };
-            self.load(&self.server()?, &SCENARIOS[0], |options| Options {
+            self.load(&self.server()?, &POINT, |options| Options {
                 connections: STALL_CONNECTIONS,
                 slow_connections,
                 ..options
@@ -234,7 +241,7 @@ impl Bench {
             } else {
                 self.arguments.idle
             };
-            self.load(&self.server()?, &SCENARIOS[0], |options| Options {
+            self.load(&self.server()?, &POINT, |options| Options {
                 idle_connections,
                 ..options
             })
@@ -294,7 +301,7 @@ impl Bench {
         Ok(report::numbers_of(&generator::run(&adapt(options))?))
     }
 
-    /// Prints the medians and writes them, and each round, to `perf/results`.
+    /// Writes the medians, and each round, to the folder of results, and prints the medians.
     fn publish(&self, scenario: &str, columns: &[Column]) -> io::Result<()> {
         let mut medians: Vec<(String, Numbers)> = columns
             .iter()
@@ -302,11 +309,11 @@ impl Bench {
             .collect();
         add_ratios(&mut medians);
         let text = format!("{}\n{}", self.heading(scenario), report::table(&medians));
-        println!("{text}");
-
-        fs::write(self.results.join(format!("{scenario}.txt")), text)?;
+        fs::write(self.results.join(format!("{scenario}.txt")), &text)?;
         let raw = self.results.join(format!("{scenario}.json"));
-        fs::write(raw, raw_json(columns))
+        fs::write(raw, raw_json(columns))?;
+        println!("{text}");
+        Ok(())
     }
 
     fn heading(&self, scenario: &str) -> String {

@@ -31,7 +31,7 @@ pub struct Scenario {
     pub reset: &'static str,
     /// What it shall reach.
     pub goal: Option<Goal>,
-    /// Whether the baseline knows this request, too.
+    /// Whom else it is compared with.
     pub opponents: Opponents,
 }
 
@@ -62,6 +62,8 @@ pub enum Opponents {
     None,
     /// The baseline, as it comes and with a worker per connection.
     Baseline,
+    /// The server itself with another scenario, in turn with this one.
+    Scenario(&'static str),
 }
 
 /// Of HS256, made with the secret in [`crate::contestant::SETTINGS`]; the claims are
@@ -102,17 +104,20 @@ const WITHOUT_DATABASE: Scenario = Scenario {
     ..READ
 };
 
+/// A row by its key. Other programs than pgbench are compared by it, and other circumstances.
+pub const POINT: Scenario = Scenario {
+    name: "point",
+    title: "a row by its key",
+    target: "/items?id=eq.{id}",
+    body_contains: "\"id\":{id},",
+    goal: Some(Goal::ServerCpuUs(25.0)),
+    opponents: Opponents::Baseline,
+    ..READ
+};
+
 /// All scenarios that compare the server with its ceiling, in the order of the table.
 pub const SCENARIOS: [Scenario; 16] = [
-    Scenario {
-        name: "point",
-        title: "a row by its key",
-        target: "/items?id=eq.{id}",
-        body_contains: "\"id\":{id},",
-        goal: Some(Goal::ServerCpuUs(25.0)),
-        opponents: Opponents::Baseline,
-        ..READ
-    },
+    POINT,
     Scenario {
         name: "page",
         title: "a page of 25 rows",
@@ -220,6 +225,7 @@ pub const SCENARIOS: [Scenario; 16] = [
         headers: &[TOKEN],
         body_contains: "\"id\":{id},",
         goal: None,
+        opponents: Opponents::Scenario("read_open"),
         ..READ
     },
     Scenario {

@@ -2,7 +2,6 @@
 //!
 //! It is made of the files, not of the run: a scenario that is measured again replaces its row.
 
-use std::fmt::Write;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -27,18 +26,21 @@ pub fn markdown(folder: &Path) -> io::Result<String> {
             table.push_str(&row(scenario, &results));
         }
     }
-    let cpu = |name: &str| -> io::Result<Option<f64>> {
-        let results = Results::load(folder, name)?;
-        Ok(results.and_then(|results| results.median("server", "server_cpu_us")))
-    };
-    if let (Some(token), Some(open)) = (cpu("read_token")?, cpu("read_open")?) {
-        let _ = writeln!(
-            table,
-            "\nA token costs the server {} µs per request (goal: at most 5).",
-            rounded(token - open)
-        );
+    if let Some(token) = Results::load(folder, "read_token")? {
+        table.push_str(&cost_of_token(&token));
     }
     Ok(table)
+}
+
+/// Both were measured in turn.
+fn cost_of_token(results: &Results) -> String {
+    let cpu = |contestant: &str| results.median(contestant, "server_cpu_us");
+    let cost = |(with, without): (f64, f64)| {
+        let cost = rounded(with - without);
+        format!("\nA token costs the server {cost} µs per request (goal: at most 5).\n")
+    };
+    let both = cpu("server").zip(cpu("read_open"));
+    both.map(cost).unwrap_or_default()
 }
 
 fn row(scenario: &Scenario, results: &Results) -> String {
@@ -143,6 +145,15 @@ mod tests {
     fn a_goal_that_is_not_reached_says_so() {
         let goal = Some(Goal::RequestsPerSecond(60_000.0));
         assert_eq!(verdict(goal, &results()), "≥ 60000/s: not met");
+    }
+
+    #[test]
+    fn a_token_is_compared_with_the_same_without() {
+        let text =
+            r#"{"server": [{"server_cpu_us": 24.0}], "read_open": [{"server_cpu_us": 20.5}]}"#;
+        let both = Results::parse(text.into()).expect("valid");
+        assert!(cost_of_token(&both).contains(" 3.500 µs "));
+        assert_eq!(cost_of_token(&results()), "");
     }
 
     #[test]

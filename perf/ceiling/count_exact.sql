@@ -14,5 +14,5 @@
 \set id random(1, 100000)
 \startpipeline
 SELECT set_config('transaction_read_only', 'on', true), set_config('search_path', :v1, true), set_config('role', :v2, true), set_config('request.jwt.claims', :v3, true), set_config('request.method', :v4, true), set_config('request.path', :v5, true), set_config('request.headers', :v6, true), set_config('request.cookies', :v7, true);
-SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM "bench"."items" WHERE "items"."stock" = :v8) _counted) AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, coalesce(json_agg(_row), '[]') AS body FROM (SELECT "items".* FROM "bench"."items" WHERE "items"."stock" = :v9 LIMIT :v10 OFFSET :v11) _row;
+SELECT (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM "bench"."items" WHERE "items"."stock" = :v8) _counted) AS total, pg_catalog.count(_row) AS page, nullif(current_setting('response.headers', true), '') AS headers, nullif(current_setting('response.status', true), '') AS status, coalesce(json_agg(_row), '[]') AS body FROM (SELECT * FROM (SELECT "items".* FROM "bench"."items" WHERE "items"."stock" = :v9 LIMIT 32) _page LIMIT :v10 OFFSET :v11) _row;
 \endpipeline

@@ -77,7 +77,9 @@ fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
     out.family(name, help, Type::Counter);
     for (status, count) in [("SUCCESS", &loads.succeeded), ("FAIL", &loads.failed)] {
         let labels = format!("{{status=\"{status}\"}}");
-        out.sample(name, &labels, count.load(Ordering::Relaxed));
+        // Parity: PostgREST's numbers have a fraction, and its tests want to see it.
+        let count = count.load(Ordering::Relaxed);
+        out.sample(name, &labels, format_args!("{count}.0"));
     }
 }
 

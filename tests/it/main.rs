@@ -16,3 +16,4 @@ mod postgres_away;
 mod reload;
 mod service;
 mod tidy;
+mod write_outcome;

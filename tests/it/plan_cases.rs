@@ -222,8 +222,14 @@ fn requests_of_equal_shape_give_equal_text() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
     let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let texts = |target: &str| {
+        // What follows a vertical line is the body of a POST.
+        let (first, body) = match target.split_once('|') {
+            Some((target, body)) => (format!("POST {target}"), body.to_owned()),
+            None => (format!("GET {target}"), String::new()),
+        };
         let question = Section {
-            first: format!("GET {target}"),
+            first,
+            body,
             ..empty()
         };
         let Prepared::Ask(batch, _) = prepared(&catalog, &question) else {
@@ -238,7 +244,8 @@ fn requests_of_equal_shape_give_equal_text() {
         ("/plants?id=eq.1", "/plants?id=eq.2"),
         ("/plants?id=in.(1)", "/plants?id=in.(1,2,3,4,5)"),
         ("/plants?name=like.a*", "/plants?name=like.*'*\"$1"),
-        ("/plants?limit=1&offset=2", "/plants?limit=10&offset=20"),
+        // Limits are rounded up to powers of two for the planner: these are within four rows.
+        ("/plants?limit=1&offset=2", "/plants?limit=3&offset=1"),
         (
             "/plants?or=(id.eq.1,name.eq.a)",
             "/plants?or=(id.eq.2,name.eq.\"b,c\")",
@@ -250,6 +257,24 @@ fn requests_of_equal_shape_give_equal_text() {
         ("/plants?tags=cs.{a}", "/plants?tags=cs.{a,b}"),
         ("/plants?words=fts.a", "/plants?words=fts.b"),
         ("/plants?id=eq(any).{1}", "/plants?id=eq(any).{1,2}"),
+        (
+            "/plants?select=id,pests(id)&pests.id=eq.1&pests.limit=1",
+            "/plants?select=id,pests(id)&pests.id=eq.2&pests.limit=20",
+        ),
+        ("/rpc/add?a=1&b=2", "/rpc/add?a=3&b='; drop table plants"),
+        ("/rpc/total?numbers=1", "/rpc/total?numbers=1&numbers=2"),
+        (
+            "/rpc/keep_json|{}",
+            r#"/rpc/keep_json|{"a":"'; drop table plants"}"#,
+        ),
+        (
+            r#"/seeds|{"id":1,"name":"a"}"#,
+            r#"/seeds|{"name":"'; drop table plants","id":"\u0031"}"#,
+        ),
+        (
+            r#"/seeds|[{"id":1}]"#,
+            r#"/seeds|[{"id":1},{"id":2},{"id":3}]"#,
+        ),
     ] {
         assert_eq!(texts(one), texts(other), "{one} and {other}");
     }
@@ -273,12 +298,37 @@ fn no_value_of_a_request_is_in_its_sql() {
         let Prepared::Ask(batch, _) = prepared(&catalog, &Section { first, ..empty() }) else {
             panic!("{operator} is not asked");
         };
-        for text in batch.texts() {
-            assert!(
-                !text.as_str().contains("7654321"),
-                "{operator}: {}",
-                text.as_str()
-            );
-        }
+        check_no_value(&batch, operator);
+    }
+    for (first, body) in [
+        ("POST /seeds", r#"{"id": 7654321, "name": "7654321"}"#),
+        ("PATCH /seeds?id=eq.7654321", r#"{"name": "7654321"}"#),
+        ("PUT /seeds?id=eq.7654321", r#"{"id": 7654321}"#),
+        ("DELETE /seeds?id=in.(7654321)", ""),
+        ("POST /rpc/add", r#"{"a": 7654321, "b": 1}"#),
+        ("GET /rpc/add?a=7654321&b=7654321", ""),
+        ("GET /rpc/total?numbers=7654321", ""),
+        (
+            "GET /plants?select=pests(id)&pests.id=eq.7654321&pests.limit=7654321",
+            "",
+        ),
+    ] {
+        let question = Section {
+            first: first.to_owned(),
+            body: body.to_owned(),
+            ..empty()
+        };
+        let Prepared::Ask(batch, _) = prepared(&catalog, &question) else {
+            panic!("{first} is not asked");
+        };
+        check_no_value(&batch, first);
+    }
+}
+
+#[track_caller]
+fn check_no_value(batch: &Batch, what: &str) {
+    for text in batch.texts() {
+        let text = text.as_str();
+        assert!(!text.contains("7654321"), "{what}: {text}");
     }
 }

@@ -1,6 +1,8 @@
 //! The configuration and the schema cache change while the server runs: by signal, by
 //! notification, from file, environment and database; and requests go on meanwhile.
 
+use corerest_api::catalog::IsolationLevel;
+use corerest_api::role_settings::{self, RoleSettings};
 use corerest_tests::client::Client;
 use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::proxy::Proxy;
@@ -41,6 +43,57 @@ fn rows(client: &mut Client) -> usize {
 fn count(server: &Server, text: &str) -> usize {
     let lines = server.stderr.lines();
     lines.iter().filter(|line| line.contains(text)).count()
+}
+
+/// What the settings of roles are, asked as the login role.
+fn role_settings(database: &Database) -> RoleSettings {
+    let mut connection = database.connect();
+    let version: i32 = connection
+        .query_one("SELECT current_setting('server_version_num')::integer", &[])
+        .expect("there is one")
+        .get(0);
+    connection
+        .batch_execute("SET SESSION AUTHORIZATION authenticator")
+        .expect("a superuser may");
+    let statement = role_settings::statement(version);
+    let row = connection.query_one(statement.text.as_str(), &[]);
+    let document: String = row.expect("the query is right").get(0);
+    role_settings::decode(&mut document.into_bytes()).expect("it is the document")
+}
+
+#[test]
+fn roles_have_the_settings_that_the_login_role_may_make() {
+    // Roles belong to the whole cluster.
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    database.run(
+        "ALTER ROLE anonymous SET statement_timeout = '5s'; \
+         ALTER ROLE anonymous SET work_mem = '3MB'; \
+         ALTER ROLE anonymous SET default_transaction_isolation = 'REPEATABLE READ'; \
+         ALTER ROLE anonymous SET app.own = 'x'; \
+         ALTER ROLE gardener SET log_min_messages = 'fatal'; \
+         ALTER ROLE gardener SET datestyle = 'German, DMY'; \
+         CREATE ROLE stranger; ALTER ROLE stranger SET work_mem = '9MB'",
+    );
+    let settings = role_settings(&database);
+    let expected = [("statement_timeout", "5s"), ("work_mem", "3MB")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(settings.settings("anonymous"), expected);
+    let level = settings.isolation_level("anonymous");
+    assert_eq!(level, Some(IsolationLevel::RepeatableRead));
+    let style = ("DateStyle".to_owned(), "German, DMY".to_owned());
+    assert_eq!(settings.settings("gardener"), std::slice::from_ref(&style));
+    assert_eq!(settings.isolation_level("gardener"), None);
+    assert_eq!(settings.settings("stranger"), []);
+    let version = database.one("SHOW server_version_num");
+    if version.parse::<u32>().expect("it is a number") >= 150_000 {
+        database.run("GRANT SET ON PARAMETER log_min_messages TO authenticator");
+        let level = ("log_min_messages".to_owned(), "fatal".to_owned());
+        assert_eq!(
+            role_settings(&database).settings("gardener"),
+            [level, style]
+        );
+    }
 }
 
 /// Does something that reloads the configuration, and waits until it is reloaded.

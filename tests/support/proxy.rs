@@ -20,13 +20,20 @@ pub struct Proxy {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many more bytes of replies pass before the wire is cut, if it is to be cut.
+    replies: Cut,
+    requests: Cut,
+    frozen: AtomicBool,
+    cuts: AtomicU64,
+}
+
+/// When one direction of the wire is cut.
+#[derive(Debug, Default)]
+struct Cut {
+    /// How many bytes pass before the wire is cut, if it is to be cut.
     allowed: AtomicU64,
     armed: AtomicBool,
-    frozen: AtomicBool,
-    /// How many bytes of replies have passed since the last arming.
+    /// How many bytes have passed since the last arming.
     passed: AtomicU64,
-    cuts: AtomicU64,
 }
 
 impl Proxy {
@@ -53,14 +60,19 @@ impl Proxy {
     /// From now on, so many bytes of replies pass; then the connection that carries the next one
     /// is cut, once.
     pub fn cut_after(&self, bytes: u64) {
-        self.state.passed.store(0, Ordering::SeqCst);
-        self.state.allowed.store(bytes, Ordering::SeqCst);
-        self.state.armed.store(true, Ordering::SeqCst);
+        self.state.replies.arm(bytes);
+    }
+
+    /// The same for requests. Those of a start-up count, so there should be a connection already.
+    pub fn cut_requests_after(&self, bytes: u64) {
+        self.state.requests.arm(bytes);
     }
 
     /// Nothing is cut any more. Whether something had been, since it was armed.
     pub fn disarm(&self) -> bool {
-        !self.state.armed.swap(false, Ordering::SeqCst)
+        let replies = self.state.replies.disarm();
+        let requests = self.state.requests.disarm();
+        !(replies || requests)
     }
 
     /// From now on, no reply passes on any connection that is open, and none of them ends: as if a
@@ -88,15 +100,33 @@ fn connect(client: TcpStream, socket: &Path, state: &Arc<State>) {
     let (Ok(mut to_server), Ok(mut from_client)) = (server.try_clone(), client.try_clone()) else {
         return;
     };
+    let of_requests = Arc::clone(state);
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let all = pass_requests(&mut from_client, &mut to_server, &of_requests);
         let _ = to_server.shutdown(Shutdown::Both);
+        if all.is_none() {
+            let _ = from_client.shutdown(Shutdown::Both);
+        }
     });
     let state = Arc::clone(state);
     std::thread::spawn(move || {
         pass_replies(server, &client, &state);
         let _ = client.shutdown(Shutdown::Both);
     });
+}
+
+/// Passes them until the client ends, or until the wire is cut, which is `None`.
+fn pass_requests(client: &mut TcpStream, server: &mut UnixStream, state: &State) -> Option<()> {
+    let mut bytes = [0; 16 * 1024];
+    while let Ok(count @ 1..) = client.read(&mut bytes) {
+        let passing = state.admit(&state.requests, count);
+        let written = server.write_all(&bytes[..passing]);
+        if passing < count {
+            return None;
+        }
+        written.ok()?;
+    }
+    Some(())
 }
 
 fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
@@ -113,7 +143,7 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
         let Ok(()) = client.write_all(startup) else {
             return;
         };
-        let passing = state.admit(replies.len());
+        let passing = state.admit(&state.replies, replies.len());
         let Ok(()) = client.write_all(&replies[..passing]) else {
             return;
         };
@@ -125,6 +155,27 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
 
 impl State {
     /// How many of so many bytes pass.
+    fn admit(&self, cut: &Cut, count: usize) -> usize {
+        let passing = cut.admit(count);
+        if passing < count {
+            self.cuts.fetch_add(1, Ordering::SeqCst);
+        }
+        passing
+    }
+}
+
+impl Cut {
+    fn arm(&self, bytes: u64) {
+        self.passed.store(0, Ordering::SeqCst);
+        self.allowed.store(bytes, Ordering::SeqCst);
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was still armed.
+    fn disarm(&self) -> bool {
+        self.armed.swap(false, Ordering::SeqCst)
+    }
+
     fn admit(&self, count: usize) -> usize {
         if count == 0 || !self.armed.load(Ordering::SeqCst) {
             return count;
@@ -135,10 +186,9 @@ impl State {
             return count;
         }
         // Only one connection is cut for each arming.
-        if !self.armed.swap(false, Ordering::SeqCst) {
+        if !self.disarm() {
             return count;
         }
-        self.cuts.fetch_add(1, Ordering::SeqCst);
         usize::try_from(left).expect("it is less than the count")
     }
 }

@@ -4,7 +4,7 @@ use super::body::{
     NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,
     write_rows_count, write_settings_and_body,
 };
-use super::rows::{write_counted_rows, write_number, write_rows};
+use super::rows::{write_counted_rows, write_number, write_root_rows, write_rows};
 use crate::plan::{Negotiated, ReadPlan, RowsCheck};
 use crate::request::preferences::CountPreference;
 use corerest_sql::{SqlBuf, Statement, sql, sql_text};
@@ -27,15 +27,18 @@ pub(crate) fn write_read(
     let mut out = SqlBuf::new();
     let representation = negotiated.representation;
     write_explain(&mut out, negotiated.plan.as_ref());
-    write_named_rows(&mut out, sql_text!("WITH "), representation, |out| {
-        write_rows(out, plan);
-    });
+    let write_answer = |out: &mut SqlBuf| match &negotiated.plan {
+        // Parity: the plan that is shown is that of the rows as they are asked for.
+        Some(_) => write_rows(out, plan),
+        None => write_root_rows(out, plan),
+    };
+    write_named_rows(&mut out, sql_text!("WITH "), representation, write_answer);
     sql!(out, "SELECT ");
     write_total(&mut out, plan, RowKind::Row, count);
     sql!(out, " AS total, ");
     write_page(&mut out, RowKind::Row, &RowsCheck::default());
     write_settings_and_body(&mut out, RowKind::Row, negotiated, NOTHING_MORE);
-    write_from_rows(&mut out, representation, |out| write_rows(out, plan));
+    write_from_rows(&mut out, representation, write_answer);
     out.finish()
 }
 

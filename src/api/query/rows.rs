@@ -4,7 +4,7 @@
 use super::condition::Conditions;
 use super::embed::{EmbedConditions, EmbedItem, embed_items, write_joins};
 use super::field::{write_column, write_field, write_select_item};
-use crate::plan::{PlannedOrder, ReadPlan, Source};
+use crate::plan::{Embed, EmbedShape, PlannedOrder, ReadPlan, Source};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
 use crate::request::range::Range;
 use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
@@ -16,12 +16,34 @@ pub(super) const WRITTEN: ConstSql = sql_text!("pgrst_source");
 
 /// Appends the rows of a plan.
 pub(super) fn write_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
+    write_all_rows(out, plan);
+    write_range(out, &plan.range);
+}
+
+fn write_all_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     write_select(out, plan);
     write_from(out, plan);
     write_joins(out, plan);
     write_where(out, plan, EmbedConditions::Joined);
     write_group_by(out, plan);
     write_order(out, plan);
+}
+
+/// Appends the rows of the root of an answer.
+///
+/// How many rows a parameter for `LIMIT` lets through PostgreSQL does not know when it plans for
+/// all its values: it guesses a tenth of the table, finds that too expensive, and plans anew for
+/// each request, which takes longer than a page of 25 rows itself. A constant that is at least as
+/// large lets it keep its plan; the parameters around it say which of those rows it is.
+/// (`perf/sql/page-25`: 240 instead of 337 µs.)
+pub(super) fn write_root_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
+    let Some(at_most) = rounded_limit(&plan.range) else {
+        return write_rows(out, plan);
+    };
+    sql!(out, "SELECT * FROM (");
+    write_all_rows(out, plan);
+    out.constant(at_most);
+    sql!(out, ") _page");
     write_range(out, &plan.range);
 }
 
@@ -106,19 +128,47 @@ fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
         sql!(out, " = ");
         write_column(out, &joined.equals.0, joined.equals.1);
     }
-    if style == EmbedConditions::Counted {
-        for embed in plan
-            .embeds
-            .iter()
-            .filter(|embed| embed.join == JoinType::Inner)
-        {
-            out.constant(separator);
-            separator = sql_text!(" AND ");
-            sql!(out, "EXISTS (");
-            write_counted_rows(out, &embed.plan);
-            sql!(out, ")");
-        }
+    let required = plan.embeds.iter().filter(|embed| match style {
+        EmbedConditions::Counted => embed.join == JoinType::Inner,
+        EmbedConditions::Joined => is_better_found_first(embed),
+    });
+    for embed in required {
+        out.constant(separator);
+        separator = sql_text!(" AND ");
+        sql!(out, "EXISTS (");
+        write_counted_rows(out, &embed.plan);
+        sql!(out, ")");
     }
+}
+
+/// Whether an inner join to many rows is said a second time, as a condition. The join itself
+/// aggregates, so PostgreSQL can only try row after row of the relation around; with the condition
+/// it may begin with the rows that are filtered. (`perf/sql/inner-many-rare`: 14 ms for 12 s.)
+///
+/// The condition knows nothing of aggregates and limits, with which there may be rows although it
+/// does not hold, or none although it does.
+fn is_better_found_first(embed: &Embed<'_>) -> bool {
+    let plan = &embed.plan;
+    let is_to_many = matches!(
+        embed.shape,
+        EmbedShape::Array(_) | EmbedShape::SpreadMany(_)
+    );
+    let begins_with_first = plan.range.offset() == 0;
+    let ends_after_first = plan.range.limit().is_none_or(|limit| limit > 0);
+    embed.join == JoinType::Inner
+        && is_to_many
+        && is_filtered(plan)
+        && begins_with_first
+        && ends_after_first
+        && !plan.is_aggregated()
+}
+
+fn is_filtered(plan: &ReadPlan<'_>) -> bool {
+    let mut inside = plan
+        .embeds
+        .iter()
+        .filter(|embed| embed.join == JoinType::Inner);
+    !plan.conditions.is_empty() || inside.any(|embed| is_filtered(&embed.plan))
 }
 
 /// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.
@@ -192,7 +242,64 @@ fn write_range(out: &mut SqlBuf, range: &Range) {
     write_number(out, range.offset());
 }
 
+/// ` LIMIT` with the power of two that lets all rows of a range through; none for ranges without a
+/// limit, and for those that are so large that a table is rarely larger.
+fn rounded_limit(range: &Range) -> Option<ConstSql> {
+    let limit = range
+        .limit()
+        .filter(|limit| *limit > 0 && range.offset() >= 0)?;
+    let rows = u32::try_from(limit.checked_add(range.offset())?).ok()?;
+    let power = rows.checked_next_power_of_two()?.trailing_zeros();
+    LIMITS.get(power as usize).copied()
+}
+
+const LIMITS: [ConstSql; 17] = [
+    sql_text!(" LIMIT 1"),
+    sql_text!(" LIMIT 2"),
+    sql_text!(" LIMIT 4"),
+    sql_text!(" LIMIT 8"),
+    sql_text!(" LIMIT 16"),
+    sql_text!(" LIMIT 32"),
+    sql_text!(" LIMIT 64"),
+    sql_text!(" LIMIT 128"),
+    sql_text!(" LIMIT 256"),
+    sql_text!(" LIMIT 512"),
+    sql_text!(" LIMIT 1024"),
+    sql_text!(" LIMIT 2048"),
+    sql_text!(" LIMIT 4096"),
+    sql_text!(" LIMIT 8192"),
+    sql_text!(" LIMIT 16384"),
+    sql_text!(" LIMIT 32768"),
+    sql_text!(" LIMIT 65536"),
+];
+
 /// Appends a number as a parameter.
 pub(super) fn write_number(out: &mut SqlBuf, number: i128) {
     out.param(Some(number.to_string().as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(limit: Option<i128>, offset: i128, expected: Option<ConstSql>) {
+        let range = Range::of_limit_and_offset(limit, offset);
+        assert_eq!(rounded_limit(&range), expected, "{limit:?} {offset}");
+    }
+
+    #[test]
+    fn limits_are_rounded_up_so_that_no_row_is_lost() {
+        check(Some(1), 0, Some(sql_text!(" LIMIT 1")));
+        check(Some(25), 0, Some(sql_text!(" LIMIT 32")));
+        check(Some(32), 0, Some(sql_text!(" LIMIT 32")));
+        check(Some(32), 1, Some(sql_text!(" LIMIT 64")));
+        check(Some(25), 10_000, Some(sql_text!(" LIMIT 16384")));
+        check(Some(65_536), 0, Some(sql_text!(" LIMIT 65536")));
+        check(Some(65_537), 0, None);
+        check(Some(0), 0, None);
+        check(Some(1), -1, None);
+        check(None, 5, None);
+        check(Some(1 << 90), 1 << 90, None);
+    }
 }

@@ -32,6 +32,15 @@ impl Range {
         last: None,
     };
 
+    /// So many rows after so many, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_limit_and_offset(limit: Option<i128>, offset: i128) -> Range {
+        Range {
+            first: offset,
+            last: limit.map(|limit| offset + limit - 1),
+        }
+    }
+
     /// Whether nothing is cut off.
     pub fn is_all(&self) -> bool {
         *self == Range::ALL

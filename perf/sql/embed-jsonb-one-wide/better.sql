@@ -1,0 +1,6 @@
+SELECT null::bigint AS total, pg_catalog.count(_row) AS page,
+  nullif(current_setting('response.headers', true), '') AS headers,
+  nullif(current_setting('response.status', true), '') AS status,
+  coalesce(json_agg(_row), '[]') AS body
+ FROM (SELECT to_jsonb(x.*) AS client FROM (SELECT "projects".* FROM "projects" WHERE
+  "projects"."id" <= 1000) x) _row;

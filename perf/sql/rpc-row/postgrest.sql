@@ -1,0 +1,8 @@
+\set id random(1, 100000)
+\set p random(0, 999)
+WITH pgrst_source AS (SELECT pgrst_call.* FROM "one_project"("i" := :id::int) pgrst_call) SELECT
+  null::bigint AS total, pg_catalog.count(_r) AS page,
+  nullif(current_setting('response.headers', true), '') AS headers,
+  nullif(current_setting('response.status', true), '') AS status,
+  coalesce(json_agg(_r), '[]') AS body
+ FROM (SELECT "projects".* FROM pgrst_source AS "projects") _r;

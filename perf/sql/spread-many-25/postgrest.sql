@@ -1,0 +1,11 @@
+\set limit 25
+\set offset 0
+WITH pgrst_source AS (SELECT "projects"."id", "t"."task" FROM "projects" LEFT JOIN LATERAL (SELECT
+  json_agg("t")::jsonb AS "t", coalesce(json_agg("t"."task"), '[]')::jsonb AS "task" FROM (SELECT
+  "tasks_1"."name" AS "task" FROM "tasks" AS "tasks_1" WHERE "tasks_1"."project_id" =
+  "projects"."id") AS "t") AS "t" ON TRUE ORDER BY "projects"."id" LIMIT :limit OFFSET :offset)
+SELECT null::bigint AS total, pg_catalog.count(_r) AS page,
+  coalesce(json_agg(_r), '[]') AS body,
+  nullif(current_setting('response.headers', true), '') AS headers,
+  nullif(current_setting('response.status', true), '') AS status, '' AS inserted
+ FROM (SELECT * FROM pgrst_source) _r;

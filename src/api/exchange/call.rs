@@ -1,11 +1,11 @@
 //! GET, HEAD and POST of a function.
 
-use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::catalog::Volatility;
 use crate::error::Error;
 use crate::plan::{
-    PlannedRead, Representation, Root, RootRows, RoutineCall, RowsCheck, Wanted, argument_names,
-    find_routine, negotiate, plan_call, plan_read,
+    PlannedRead, Root, RootRows, RoutineCall, RowsCheck, argument_names, find_routine, plan_call,
+    plan_read,
 };
 use crate::query::{AccessMode, Count, write_call};
 use crate::request::Invocation;
@@ -46,18 +46,12 @@ impl Asked<'_, '_> {
         } = plan_read(config, catalog, request, root)?;
         let plan = plan_call(request, routine, &read);
         let headers_only = matches!(invocation, Invocation::Read { headers_only: true });
-        let mut negotiated = negotiate(
-            catalog,
-            &Wanted {
-                accept: &request.accept,
-                target: root.name,
-                whole_rows: read.selects_whole_rows(),
-                plan_enabled: config.db_plan_enabled,
-            },
-        )?;
-        if headers_only {
-            negotiated.representation = Representation::Nothing;
-        }
+        let body = if headers_only {
+            BodyWanted::No
+        } else {
+            BodyWanted::Yes
+        };
+        let negotiated = self.negotiate(root.name, &read, body)?;
         self.refuse_unknown_preferences()?;
         self.refuse_max_affected(routine.returns_single())?;
         let check = RowsCheck::of_affected(&negotiated.media_type, &request.preferences);
@@ -76,12 +70,7 @@ impl Asked<'_, '_> {
             let call = CallPending::new(config, request, routine, headers_only, media_type);
             Expected::Call(Box::new(call))
         };
-        let pending = Pending {
-            expected,
-            check,
-            error: self.error_style(),
-            deprecation: Deprecation::new(&deprecated_names),
-        };
+        let pending = self.pending(expected, check, &deprecated_names);
         Ok(Prepared::Ask(batch, pending))
     }
 

@@ -13,7 +13,7 @@ mod schema;
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::{DatabaseError, Error, HeaderValue};
-use crate::plan::RowsCheck;
+use crate::plan::{Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
 use crate::query::{
     AccessMode, Batch, DatabaseSettings, Parts, TransactionEnd, write_pre_request, write_settings,
 };
@@ -25,7 +25,7 @@ use crate::response::{
 };
 use crate::role_settings::RoleSettings;
 use corerest_config::{Config, ErrorVerbosity};
-use corerest_sql::{Ident, Statement};
+use corerest_sql::{Ident, QualifiedName, Statement};
 
 /// What a request is answered from: one snapshot of the configuration and the catalog.
 #[derive(Clone, Copy, Debug)]
@@ -225,6 +225,13 @@ impl Deprecation {
     }
 }
 
+/// Whether the response will have a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyWanted {
+    Yes,
+    No,
+}
+
 /// The main statement of a request, and how it is to be run.
 struct Main<'a> {
     statement: Statement,
@@ -262,6 +269,40 @@ impl Asked<'_, '_> {
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
         })
+    }
+
+    /// How the rows that a read gives are represented.
+    fn negotiate(
+        &self,
+        target: &QualifiedName,
+        read: &ReadPlan<'_>,
+        body: BodyWanted,
+    ) -> Result<Negotiated<'_>, Error> {
+        let wanted = Wanted {
+            accept: &self.request.accept,
+            target,
+            whole_rows: read.selects_whole_rows(),
+            plan_enabled: self.config.db_plan_enabled,
+        };
+        let mut negotiated = negotiate(self.catalog, &wanted)?;
+        if body == BodyWanted::No {
+            negotiated.representation = Representation::Nothing;
+        }
+        Ok(negotiated)
+    }
+
+    fn pending(
+        &self,
+        expected: Expected,
+        check: RowsCheck,
+        deprecated_names: &[(&Ident, &Ident)],
+    ) -> Pending {
+        Pending {
+            expected,
+            check,
+            error: self.error_style(),
+            deprecation: Deprecation::new(deprecated_names),
+        }
     }
 
     fn error_style(&self) -> ErrorStyle {

@@ -1,11 +1,8 @@
 //! POST, PUT, PATCH and DELETE of a table or view.
 
-use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::error::Error;
-use crate::plan::{
-    PlannedRead, Representation, Root, RootRows, RowsCheck, Wanted, find_table, negotiate,
-    plan_mutate, plan_read,
-};
+use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_mutate, plan_read};
 use crate::query::{AccessMode, Location, write_mutation};
 use crate::request::Mutation;
 use crate::request::preferences::RepresentationPreference;
@@ -36,24 +33,12 @@ impl Asked<'_, '_> {
         } = plan_read(config, catalog, request, root)?;
         let plan = plan_mutate(catalog, request, table, mutation, &read)?;
         self.refuse_unknown_preferences()?;
-        let mut negotiated = negotiate(
-            catalog,
-            &Wanted {
-                accept: &request.accept,
-                target: root.name,
-                whole_rows: read.selects_whole_rows(),
-                plan_enabled: config.db_plan_enabled,
-            },
-        )?;
-        if preferences.representation != Some(RepresentationPreference::Full) {
-            negotiated.representation = Representation::Nothing;
-        }
-        let media_type = &negotiated.media_type;
-        let check = match mutation {
-            Mutation::Create => RowsCheck::of_singular(media_type),
-            Mutation::SingleUpsert => RowsCheck::of_put(),
-            Mutation::Update | Mutation::Delete => RowsCheck::of_affected(media_type, preferences),
+        let body = match preferences.representation {
+            Some(RepresentationPreference::Full) => BodyWanted::Yes,
+            _ => BodyWanted::No,
         };
+        let negotiated = self.negotiate(root.name, &read, body)?;
+        let check = RowsCheck::of_write(mutation, &negotiated.media_type, preferences);
         let is_located = mutation == Mutation::Create
             && preferences.representation == Some(RepresentationPreference::HeadersOnly);
         let location = if is_located {
@@ -79,12 +64,7 @@ impl Asked<'_, '_> {
                 MutatePending::new(request, &plan, mutation, has_conflict_columns, media_type);
             Expected::Write(Box::new(write))
         };
-        let pending = Pending {
-            expected,
-            check,
-            error: self.error_style(),
-            deprecation: Deprecation::new(&deprecated_names),
-        };
+        let pending = self.pending(expected, check, &deprecated_names);
         Ok(Prepared::Ask(batch, pending))
     }
 }

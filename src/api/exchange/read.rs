@@ -1,11 +1,8 @@
 //! GET and HEAD of a table or view.
 
-use super::{Asked, Deprecation, Expected, Main, Pending, Prepared};
+use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::error::Error;
-use crate::plan::{
-    PlannedRead, Representation, Root, RootRows, RowsCheck, Wanted, find_table, negotiate,
-    plan_read,
-};
+use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_read};
 use crate::query::{AccessMode, Count, write_count_estimate, write_read};
 use crate::request::preferences::CountPreference;
 use crate::response::{ExplainPending, ReadPending};
@@ -31,18 +28,12 @@ impl Asked<'_, '_> {
             plan,
             deprecated_names,
         } = plan_read(config, catalog, request, root)?;
-        let mut negotiated = negotiate(
-            catalog,
-            &Wanted {
-                accept: &request.accept,
-                target: root.name,
-                whole_rows: plan.selects_whole_rows(),
-                plan_enabled: config.db_plan_enabled,
-            },
-        )?;
-        if headers_only {
-            negotiated.representation = Representation::Nothing;
-        }
+        let body = if headers_only {
+            BodyWanted::No
+        } else {
+            BodyWanted::Yes
+        };
+        let negotiated = self.negotiate(root.name, &plan, body)?;
         self.refuse_unknown_preferences()?;
         let count = Count {
             preference: request.preferences.count,
@@ -68,12 +59,7 @@ impl Asked<'_, '_> {
                 Expected::Read(Box::new(read))
             }
         };
-        let pending = Pending {
-            expected,
-            check: RowsCheck::default(),
-            error: self.error_style(),
-            deprecation: Deprecation::new(&deprecated_names),
-        };
+        let pending = self.pending(expected, RowsCheck::default(), &deprecated_names);
         Ok(Prepared::Ask(batch, pending))
     }
 }

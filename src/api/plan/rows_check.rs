@@ -5,6 +5,7 @@
 //! response is never about something that could still be undone.
 
 use crate::error::{DatabaseError, Error};
+use crate::request::Mutation;
 use crate::request::media_type::MediaType;
 use crate::request::preferences::{HandlingPreference, Preferences};
 
@@ -34,7 +35,7 @@ pub(crate) const WRONG_ROWS: &str = "corerest: wrong number of rows: ";
 const CODE: &str = "22P02";
 
 impl RowsCheck {
-    /// For an update, a deletion or a call.
+    /// For a call, which may affect rows like an update or a deletion.
     pub(crate) fn of_affected(media_type: &MediaType, preferences: &Preferences) -> RowsCheck {
         let strict = preferences.handling == Some(HandlingPreference::Strict);
         RowsCheck {
@@ -43,19 +44,26 @@ impl RowsCheck {
         }
     }
 
-    /// For an insert.
-    pub(crate) fn of_singular(media_type: &MediaType) -> RowsCheck {
-        let is_singular = matches!(media_type, MediaType::SingularJson(_));
-        RowsCheck {
-            one: is_singular.then_some(OneBecause::Singular),
-            at_most: None,
+    /// For a write.
+    pub(crate) fn of_write(
+        mutation: Mutation,
+        media_type: &MediaType,
+        preferences: &Preferences,
+    ) -> RowsCheck {
+        match mutation {
+            Mutation::Create => RowsCheck::of_singular(media_type),
+            Mutation::SingleUpsert => RowsCheck {
+                one: Some(OneBecause::Put),
+                at_most: None,
+            },
+            Mutation::Update | Mutation::Delete => RowsCheck::of_affected(media_type, preferences),
         }
     }
 
-    /// For a PUT.
-    pub(crate) fn of_put() -> RowsCheck {
+    fn of_singular(media_type: &MediaType) -> RowsCheck {
+        let is_singular = matches!(media_type, MediaType::SingularJson(_));
         RowsCheck {
-            one: Some(OneBecause::Put),
+            one: is_singular.then_some(OneBecause::Singular),
             at_most: None,
         }
     }
@@ -98,7 +106,10 @@ mod tests {
     #[test]
     fn a_wrong_number_is_told_from_other_errors() {
         let message = r#"ungültig: »corerest: wrong number of rows: 3«"#;
-        let put = RowsCheck::of_put();
+        let put = RowsCheck {
+            one: Some(OneBecause::Put),
+            at_most: None,
+        };
         assert_eq!(explain(put, CODE, message), Some(Error::PutKeyMismatch));
         assert_eq!(explain(put, "23505", message), None);
         assert_eq!(explain(RowsCheck::default(), CODE, message), None);

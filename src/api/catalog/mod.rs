@@ -30,6 +30,7 @@ pub use relationship::{
 pub use routine::{
     IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };
+pub(crate) use section::routines::write_parameters as write_routine_parameters;
 pub use version::{decode_version, pause_statement, version_statement};
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};

@@ -1,4 +1,5 @@
-//! GET, HEAD and POST of a function.
+//! GET, HEAD and POST of a function: it is found by the names of its arguments, called, and what it
+//! returns is read like a table.
 
 use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::catalog::Volatility;

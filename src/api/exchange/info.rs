@@ -1,4 +1,5 @@
-//! OPTIONS: which methods there are. No database is needed.
+//! OPTIONS: which methods there are. The catalog knows, so no database is asked, and privileges are
+//! not looked at.
 
 use super::{Asked, Prepared};
 use crate::error::Error;

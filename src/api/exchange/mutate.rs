@@ -1,4 +1,5 @@
-//! POST, PUT, PATCH and DELETE of a table or view.
+//! POST, PUT, PATCH and DELETE of a table or view: the rows are written, and what the answer shows
+//! of them is read by the same plan as a table's.
 
 use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::error::Error;
@@ -40,6 +41,7 @@ impl Asked<'_, '_> {
         let negotiated = self.negotiate(root.name, &read, body)?;
         let check = RowsCheck::of_write(mutation, &negotiated.media_type, preferences);
         let is_located = mutation == Mutation::Create
+            && !table.primary_key.is_empty()
             && preferences.representation == Some(RepresentationPreference::HeadersOnly);
         let location = if is_located {
             Location::By(&table.primary_key)

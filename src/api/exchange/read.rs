@@ -1,4 +1,5 @@
-//! GET and HEAD of a table or view.
+//! GET and HEAD of a table or view: a read, and, if the client wants it, how many rows there would
+//! be without a limit.
 
 use super::{Asked, BodyWanted, Expected, Main, Prepared};
 use crate::error::Error;

@@ -1,4 +1,5 @@
-//! GET and HEAD of the root: the description of a schema.
+//! GET and HEAD of the root: the description of a schema. PostgreSQL says what the role may use,
+//! and the document is made of that when it has answered.
 
 use super::{Asked, Expected, Main, Pending, Prepared};
 use crate::error::Error;

@@ -1,4 +1,5 @@
-//! Comments in the database, as the two texts that OpenAPI has: a short one and a long one.
+//! Comments in the database, as the two texts that OpenAPI has: a short one, which is the first
+//! line, and a long one.
 
 /// A comment, split after its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

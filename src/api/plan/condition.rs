@@ -1,4 +1,5 @@
-//! Conditions: filters, and the trees that `and` and `or` make of them.
+//! Conditions: filters, and the trees that `and` and `or` make of them. A filter for null on the
+//! name of an embedded relation asks whether that has rows.
 
 use super::embed::Embed;
 use super::field::{Columns, PlannedField};

@@ -1,4 +1,5 @@
-//! The order of rows: by fields of their own, or of a relation that has one row for each.
+//! The order of rows: by fields of their own, or of a relation that has one row for each. The order
+//! of several terms is the request's.
 
 use super::embed::Embed;
 use super::field::{Columns, PlannedField, RowOrField, ToJson};

@@ -16,7 +16,7 @@ use super::field::write_column;
 use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_rows};
 use crate::catalog::{Routine, RoutineParameter};
-use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
+use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, Representation, RowsCheck};
 use crate::request::payload::{Content, Shape};
 use corerest_sql::{Ident, SqlBuf, Statement, sql, sql_text};
 use std::sync::LazyLock;
@@ -39,7 +39,14 @@ pub(crate) fn write_call(
     write_explain(&mut out, negotiated.plan.as_ref());
     sql!(out, "WITH ");
     out.constant(WRITTEN);
-    sql!(out, " AS (SELECT ");
+    // Without an aggregate around it, the function could be called after the settings are read
+    // that it makes.
+    let is_bare = kind == RowKind::OnlyValue && matches!(representation, Representation::Custom(_));
+    out.constant(if is_bare {
+        sql_text!(" AS MATERIALIZED (SELECT ")
+    } else {
+        sql_text!(" AS (SELECT ")
+    });
     write_returned(&mut out, plan);
     write_source(&mut out, plan);
     sql!(out, ")");

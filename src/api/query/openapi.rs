@@ -6,6 +6,7 @@
 //! Parity: types are printed as the search path of the request lets them be, without the schema if
 //! that is in it; in the catalog they have it.
 
+use crate::catalog::write_routine_parameters;
 use corerest_config::OpenApiMode;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
@@ -69,7 +70,7 @@ fn write_routines(out: &mut SqlBuf) {
          AND comment.objoid = function.oid AND comment.objsubid = 0 \
          CROSS JOIN LATERAL ("
     );
-    write_parameters(out);
+    write_routine_parameters(out);
     sql!(
         out,
         ") AS input WHERE CASE WHEN function.pronamespace = namespace.oid \
@@ -77,33 +78,6 @@ fn write_routines(out: &mut SqlBuf) {
          AND function.prokind = 'f' \
          AND function.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
          AND input.is_callable"
-    );
-}
-
-/// Appends the query for the input parameters of the `function`, one row.
-///
-/// A call names its arguments, so a function with nameless parameters is callable only if it has
-/// one alone, of a type that a body can be.
-fn write_parameters(out: &mut SqlBuf) {
-    sql!(
-        out,
-        "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(\
-         'name', coalesce(argument.name, ''), \
-         'data_type', pg_catalog.format_type(argument.type, NULL), \
-         'required', argument.number <= function.pronargs - function.pronargdefaults, \
-         'variadic', coalesce(argument.mode = 'v', false)\
-         ) ORDER BY argument.number), '[]') AS parameters, \
-         pg_catalog.count(argument.name) = pg_catalog.count(*) \
-         OR pg_catalog.count(*) = 1 AND pg_catalog.bool_and(argument.type = ANY (\
-         '{pg_catalog.bytea,pg_catalog.json,pg_catalog.jsonb,pg_catalog.text,pg_catalog.xml}'\
-         ::pg_catalog.regtype[])) AS is_callable \
-         FROM (SELECT part.type, part.name, part.mode, \
-         pg_catalog.row_number() OVER (ORDER BY part.position) AS number \
-         FROM ROWS FROM (pg_catalog.unnest(\
-         coalesce(function.proallargtypes, function.proargtypes::pg_catalog.oid[])), \
-         pg_catalog.unnest(function.proargnames), pg_catalog.unnest(function.proargmodes)) \
-         WITH ORDINALITY AS part (type, name, mode, position) \
-         WHERE coalesce(part.mode, 'i') IN ('i', 'b', 'v')) AS argument"
     );
 }
 

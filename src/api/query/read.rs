@@ -1,4 +1,5 @@
-//! Reads: the statement whose rows are a table's, and the counts beside it.
+//! Reads: the statement whose rows are a table's, and the counts beside it: of the page, of all
+//! rows there would be, or the planner's guess.
 
 use super::body::{
     NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,

@@ -1,4 +1,5 @@
-//! The response of a call.
+//! The response of a call. What a function returns has ranges and counts like a table; `void` is
+//! 204, whatever else is wanted.
 
 use super::read::{add_vary, content_type, out_of_bounds};
 use super::{Body, Header, Response, ResultSet, overrides};

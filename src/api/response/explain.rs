@@ -1,4 +1,5 @@
-//! The response with an execution plan.
+//! The response with an execution plan, which is text or JSON as PostgreSQL writes it, and all that
+//! is told of the request.
 
 use super::read::{add_vary, content_type};
 use super::{Body, Header, Response};

@@ -1,4 +1,5 @@
-//! The response of a write.
+//! The response of a write. What it says, and whether it has a body, depends on what was done and
+//! on `Prefer: return`.
 
 use super::read::{add_vary, content_type};
 use super::{Body, Header, Response, ResultSet, overrides};

@@ -99,7 +99,7 @@ SELECT COALESCE(pg_catalog.json_agg(routines), '[]') FROM (
 /// Appends the query for what goes into a `function`, one row.
 ///
 /// A cast to `bit` or `character` would cut the value to one, so it is to the type that varies.
-fn write_parameters(out: &mut SqlBuf) {
+pub(crate) fn write_parameters(out: &mut SqlBuf) {
     sql!(
         out,
         r#"

@@ -131,3 +131,36 @@ fn what_postgresql_says_besides_the_answer_is_ignored() {
     }
     server.stop();
 }
+
+/// What the database thinks of transactions is for those that do not say what they are.
+#[test]
+fn writes_and_isolation_do_not_depend_on_the_defaults_of_the_database() {
+    let database = Cluster::shared().database();
+    database.run(
+        "do $$ begin
+           execute format('alter database %I set default_transaction_read_only = on',
+                          current_database());
+           execute format('alter database %I set default_transaction_isolation = serializable',
+                          current_database());
+         end $$;
+         set default_transaction_read_only = off;
+         create function api.plain_isolation() returns text language sql stable
+           as $$ select current_setting('transaction_isolation') $$;
+         create table api.scraps (id int);
+         grant select, insert on api.scraps to anonymous;",
+    );
+    // The listener wants a session that may write, as PostgREST's does.
+    let server = Server::start(&database, &[("db-channel-enabled", "false")]);
+    let mut client = server.client();
+    let answer = client.get("/rpc/plain_isolation");
+    assert_eq!((answer.status, answer.text()), (200, r#""read committed""#));
+    let body = r#"{"id":1}"#;
+    client.send(format!(
+        "POST /scraps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert_eq!(client.read("POST").status, 201);
+    assert_eq!(client.get("/scraps").text(), r#"[{"id":1}]"#);
+    server.stop();
+}

@@ -108,6 +108,7 @@ pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         relationships,
         representations: decode_representations(&document.representations),
         media_handlers: decode_media_handlers(&document.media_handlers)?,
+        transaction_defaults: document.server.transaction_defaults(),
         ..Catalog::new(document.server.pg_version(), tables)
     })
 }

@@ -49,6 +49,8 @@ pub struct Catalog {
     pub tables: HashMap<QualifiedName, Table>,
     /// The server that answered.
     pub pg_version: PgVersion,
+    /// How transactions begin there.
+    pub transaction_defaults: TransactionDefaults,
     /// How tables lead to each other.
     relationships: Relationships,
     /// What can be called.
@@ -76,6 +78,26 @@ pub struct PgVersion {
     pub text: String,
     /// `version()`, with platform and compiler, as the log tells it.
     pub full_text: String,
+}
+
+/// How transactions begin that do not say otherwise: settings of the server, of the database or of
+/// the login role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionDefaults {
+    /// `default_transaction_isolation`
+    pub isolation: IsolationLevel,
+    /// `default_transaction_read_only`
+    pub read_only: bool,
+}
+
+impl Default for TransactionDefaults {
+    /// PostgreSQL's own.
+    fn default() -> TransactionDefaults {
+        TransactionDefaults {
+            isolation: IsolationLevel::ReadCommitted,
+            read_only: false,
+        }
+    }
 }
 
 /// How much a catalog holds, printed as the log tells it.

@@ -268,6 +268,7 @@ impl Asked<'_, '_> {
             access: main.access,
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
+            defaults: self.catalog.transaction_defaults,
         })
     }
 

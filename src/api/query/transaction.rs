@@ -2,13 +2,13 @@
 //!
 //! Everything between two `Sync`s is one implicit transaction of PostgreSQL: it commits at the
 //! `Sync` and rolls back at any error, so that a plain request needs no BEGIN and no COMMIT.
-//! Only a transaction that must end in a rollback, or wants another isolation level, says so
-//! itself.
+//! Only a transaction that must end in a rollback, or wants another isolation level or access than
+//! the session's default, says so itself.
 //!
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
 use super::settings::AccessMode;
-use crate::catalog::IsolationLevel;
+use crate::catalog::{IsolationLevel, TransactionDefaults};
 use corerest_config::FunctionName;
 use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
 
@@ -46,6 +46,32 @@ pub(crate) struct Parts {
     pub(crate) access: AccessMode,
     pub(crate) end: TransactionEnd,
     pub(crate) isolation: IsolationLevel,
+    /// How a transaction begins that does not say otherwise.
+    pub(crate) defaults: TransactionDefaults,
+}
+
+impl Parts {
+    /// Whether an implicit transaction is not what is wanted.
+    fn is_explicit(&self) -> bool {
+        let other_access = self.defaults.read_only && self.access == AccessMode::ReadWrite;
+        self.end == TransactionEnd::Rollback
+            || self.isolation != self.defaults.isolation
+            || other_access
+    }
+
+    fn begin(&self) -> Statement {
+        let mut out = SqlBuf::new();
+        out.constant(match self.isolation {
+            IsolationLevel::ReadCommitted => sql_text!("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            IsolationLevel::RepeatableRead => sql_text!("BEGIN ISOLATION LEVEL REPEATABLE READ"),
+            IsolationLevel::Serializable => sql_text!("BEGIN ISOLATION LEVEL SERIALIZABLE"),
+        });
+        // A standby refuses READ WRITE at once, and not with the error that its clients know.
+        if self.defaults.read_only && self.access == AccessMode::ReadWrite {
+            sql!(out, " READ WRITE");
+        }
+        out.finish()
+    }
 }
 
 impl Batch {
@@ -55,10 +81,9 @@ impl Batch {
     /// are known when the body begins to arrive.
     pub(crate) fn assemble(parts: Parts) -> Batch {
         let mut statements = Vec::with_capacity(7);
-        let is_explicit = parts.end == TransactionEnd::Rollback
-            || parts.isolation != IsolationLevel::ReadCommitted;
+        let is_explicit = parts.is_explicit();
         if is_explicit {
-            statements.push(begin(parts.isolation));
+            statements.push(parts.begin());
         }
         statements.push(parts.settings);
         statements.extend(parts.pre_request);
@@ -100,16 +125,6 @@ pub(crate) fn write_pre_request(function: &FunctionName) -> Statement {
     sql!(out, "SELECT ");
     out.name(&QualifiedName { schema, name });
     sql!(out, "()");
-    out.finish()
-}
-
-fn begin(isolation: IsolationLevel) -> Statement {
-    let mut out = SqlBuf::new();
-    out.constant(match isolation {
-        IsolationLevel::ReadCommitted => sql_text!("BEGIN ISOLATION LEVEL READ COMMITTED"),
-        IsolationLevel::RepeatableRead => sql_text!("BEGIN ISOLATION LEVEL REPEATABLE READ"),
-        IsolationLevel::Serializable => sql_text!("BEGIN ISOLATION LEVEL SERIALIZABLE"),
-    });
     out.finish()
 }
 

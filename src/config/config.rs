@@ -62,6 +62,7 @@ pub struct Config {
     pub openapi_security_active: bool,
     pub openapi_server_proxy_uri: Option<String>,
     pub server_body_timeout: Duration,
+    pub server_cancel_on_disconnect: bool,
     /// `None`: one core for each CPU.
     pub server_cores: Option<NonZeroUsize>,
     /// Empty: every origin.
@@ -133,6 +134,7 @@ impl Default for Config {
             openapi_security_active: false,
             openapi_server_proxy_uri: None,
             server_body_timeout: Duration::from_secs(60),
+            server_cancel_on_disconnect: true,
             server_cores: None,
             server_cors_allowed_origins: Vec::new(),
             server_header_timeout: Duration::from_secs(30),

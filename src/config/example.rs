@@ -4,7 +4,7 @@
 //! documentation, commented out, at its default or at a sample; used as it is, the file changes
 //! nothing.
 
-use crate::keys::{KEYS, Key, Kind, Origin, Support};
+use crate::keys::{KEYS, Key, Kind, Origin};
 
 /// Columns of the documentation, with its `## `.
 const WIDTH: usize = 88;
@@ -22,9 +22,6 @@ fn example_of(key: &Key) -> String {
     let mut doc = key.doc.to_owned();
     if let Kind::OneOf(words) = key.kind {
         doc.push_str(&format!(" One of: {}.", words.join(", ")));
-    }
-    if key.support == Support::NotYet {
-        doc.push_str(" (This version accepts the key, but does not support it yet.)");
     }
     let name = key.name.replace('*', "name");
     let value = match key.sample {

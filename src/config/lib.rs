@@ -3,7 +3,7 @@
 //! [`KEYS`] lists every key with its documentation, its type, and how it gets into a [`Config`]
 //! and out again. [`Config::load`] fills a `Config` from the sources (database > environment >
 //! file > default), [`dump()`] prints it in PostgREST's format, [`example()`] prints a commented
-//! file, and the warnings about what this version does not support come from the same entries.
+//! file come from the same entries.
 //!
 //! Invariant: this crate does no I/O and reads no environment. It is given the contents.
 //! Invariant: a loaded `Config` is valid; nobody checks it again.
@@ -26,7 +26,7 @@ pub use config::{
 pub use dump::dump;
 pub use error::ConfigError;
 pub use example::example;
-pub use keys::{Aliases, KEYS, Key, Kind, Origin, Support, in_database_names};
+pub use keys::{Aliases, KEYS, Key, Kind, Origin, in_database_names};
 pub use load::{File, Loaded, Sources};
 pub use role_claim::{
     Argument, Comparable, Comparison, Condition, JsonPath, LegacyPath, LegacyStep, Literal, Reach,

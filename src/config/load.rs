@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::config::Config;
 use crate::error::ConfigError;
 use crate::file;
-use crate::keys::{Apply, KEYS, Key, Support, environment_name};
+use crate::keys::{Apply, KEYS, Key, environment_name};
 use crate::secret::Secret;
 use crate::value::Value;
 
@@ -290,24 +290,11 @@ impl Loading<'_> {
         })
     }
 
-    /// Says what has no effect, and what will stop having one.
+    /// Says what will stop having an effect.
     fn warn(&mut self) {
-        self.warnings.extend(
-            self.config
-                .jwt_role_claim_key
-                .deprecation_warning()
-                .into_iter()
-                .flatten(),
-        );
-        for key in KEYS {
-            let has_effect = key.support == Support::Built;
-            if !has_effect && (key.show)(&self.config) != key.default_value() {
-                self.warnings.push(format!(
-                    "The config key {} is accepted, but this version does not support it yet",
-                    key.name
-                ));
-            }
-        }
+        let role_claim_key = &self.config.jwt_role_claim_key;
+        let deprecated = role_claim_key.deprecation_warning().into_iter().flatten();
+        self.warnings.extend(deprecated);
     }
 }
 

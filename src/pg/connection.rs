@@ -9,32 +9,33 @@
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
 //! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
 //!
-//! Cost of a batch of known statements: one write, one read, no allocation. A large body of the
-//! request is written from where it is, so an upload needs no memory but its own.
+//! Cost of a batch of known statements: one write, one read, no allocation. A large parameter,
+//! such as the body of an upload, is written from where it is.
 
 mod notifications;
 mod outdated;
+mod parameters;
+mod waiting;
 
 pub use notifications::Notification;
 
-use crate::connect::Session;
+use self::parameters::{Gap, Parameters};
+use crate::connect::{CancelToken, Session};
 use crate::error::{Answered, Error};
 use crate::input::{Input, read_some};
-use crate::prepared::{self, Lookup, PreparedStatements, StatementName};
-use corerest_sql::{Param, Statement};
+use crate::prepared::{Lookup, PreparedStatements, StatementName};
+use corerest_sql::Statement;
 use corerest_wire::pg::{
-    self, Columns, Expected, ExpectedReplies, LastColumn, Message, Parameter, ServerError,
-    StatementIndex, Step, TransactionStatus, frontend,
+    self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
+    Step, TransactionStatus, frontend,
 };
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Instant;
+use waiting::{Patient, Silence};
 
 /// A body of which more than this is missing is read straight into the caller's buffer.
 const DIRECT_READ_BYTES_MIN: usize = 8 << 10;
-
-/// A request's body of at least this length is not copied: two more system calls cost less.
-const SENT_APART_BYTES_MIN: usize = 64 << 10;
 
 /// Whether statements are prepared under a name and kept (`db-prepared-statements`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Connection {
     reused: Vec<(StatementIndex, StatementName)>,
     /// What was heard, if anybody listens.
     notifications: Option<VecDeque<Notification>>,
+    /// What it means that the server says nothing.
+    silence: Silence,
 }
 
 /// Whether the server has done anything of a batch.
@@ -120,7 +123,13 @@ impl Connection {
             last_used: Instant::now(),
             reused: Vec::new(),
             notifications: None,
+            silence: Silence::IsLoss,
         }
+    }
+
+    /// What a request to cancel needs; `None` if a pooler did not tell it.
+    pub fn cancel_token(&self) -> Option<CancelToken> {
+        self.session.cancel_token()
     }
 
     /// The process id of its server; 0 if a pooler did not tell it.
@@ -154,8 +163,8 @@ impl Connection {
         self.state != State::Idle || self.input.len() > 0 || self.session.stream.is_stale()
     }
 
-    /// Sends the statements of one batch in one write, or in three if `request_body` is a large
-    /// parameter of one of them: it is sent from where it is.
+    /// Sends the statements of one batch in one write, or in three if one of them has a large
+    /// parameter, which `request_body` may be: it is sent from where it is.
     ///
     /// # Errors
     /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
@@ -176,41 +185,46 @@ impl Connection {
         };
         self.state = State::Answering(Answered::NotAtAll);
         self.begun = Begun::No;
-        let written = self.write_output(gap, request_body);
+        let written = self.write_output(gap);
         shrink(&mut self.output);
         written.map_err(|error| self.lost(error))
     }
 
-    fn write_output(&mut self, gap: Option<usize>, request_body: &[u8]) -> io::Result<()> {
+    fn write_output(&mut self, gap: Option<Gap<'_>>) -> io::Result<()> {
         let stream = &mut self.session.stream;
         match gap {
             None => stream.write_all(&self.output),
-            Some(at) => {
+            Some(Gap { at, value }) => {
                 stream.write_all(&self.output[..at])?;
-                stream.write_all(request_body)?;
+                stream.write_all(value)?;
                 stream.write_all(&self.output[at..])
             }
         }
     }
 
-    /// Writes the batch, and returns where in it the request's body is missing.
-    fn encode(
+    /// Writes the batch, and returns which value is missing in it.
+    fn encode<'p>(
         &mut self,
-        statements: &[Statement],
-        request_body: &[u8],
-    ) -> Result<Option<usize>, pg::EncodeError> {
+        statements: &'p [Statement],
+        request_body: &'p [u8],
+    ) -> Result<Option<Gap<'p>>, pg::EncodeError> {
         self.encode_closing()?;
         let mut gap = None;
         for (index, statement) in statements.iter().enumerate() {
             let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
+            let mut parameters = Parameters {
+                of: statement,
+                request_body,
+                gap: &mut gap,
+            };
             match self.preparation {
-                Preparation::Named if prepared::is_kept(&statement.text) => {
-                    gap = gap.or(self.encode_named(statement, index, request_body)?);
+                Preparation::Named if self.prepared.keeps(&statement.text) => {
+                    self.encode_named(&mut parameters, index)?;
                 }
                 Preparation::Named | Preparation::Unnamed => {
                     frontend::parse(&mut self.output, "", statement.text.as_str())?;
                     self.expected.push(index, Expected::ParseComplete);
-                    gap = gap.or(self.encode_execution("", statement, index, request_body)?);
+                    self.encode_execution("", &mut parameters, index)?;
                 }
             }
         }
@@ -221,48 +235,51 @@ impl Connection {
 
     fn encode_named(
         &mut self,
-        statement: &Statement,
+        parameters: &mut Parameters<'_, '_>,
         index: StatementIndex,
-        request_body: &[u8],
-    ) -> Result<Option<usize>, pg::EncodeError> {
+    ) -> Result<(), pg::EncodeError> {
+        let statement = parameters.of;
         let name = match self.prepared.look_up(&statement.text) {
             Lookup::Prepared(name) => {
                 self.reused.push((index, name.clone()));
                 name
             }
-            Lookup::Parse { name, close } => {
-                if let Some(close) = close {
-                    frontend::close_statement(&mut self.output, close.as_str())?;
-                    self.expected.push(index, Expected::CloseComplete);
-                }
-                frontend::parse(&mut self.output, name.as_str(), statement.text.as_str())?;
-                self.expected.push(index, Expected::ParseComplete);
+            Lookup::Parse(name) => {
+                self.encode_parse(&name, statement, index)?;
+                name
+            }
+            Lookup::Replace(name) => {
+                frontend::close_statement(&mut self.output, name.as_str())?;
+                self.expected.push(index, Expected::CloseComplete);
+                self.encode_parse(&name, statement, index)?;
                 name
             }
         };
-        self.encode_execution(name.as_str(), statement, index, request_body)
+        self.encode_execution(name.as_str(), parameters, index)
+    }
+
+    fn encode_parse(
+        &mut self,
+        name: &StatementName,
+        statement: &Statement,
+        index: StatementIndex,
+    ) -> Result<(), pg::EncodeError> {
+        frontend::parse(&mut self.output, name.as_str(), statement.text.as_str())?;
+        self.expected.push(index, Expected::ParseComplete);
+        Ok(())
     }
 
     fn encode_execution(
         &mut self,
         name: &str,
-        statement: &Statement,
+        parameters: &mut Parameters<'_, '_>,
         index: StatementIndex,
-        request_body: &[u8],
-    ) -> Result<Option<usize>, pg::EncodeError> {
-        let parameters = statement.params.iter().map(|param| match param {
-            Param::Null => Parameter::Null,
-            Param::Value(value) => Parameter::Value(value),
-            Param::RequestBody if request_body.len() < SENT_APART_BYTES_MIN => {
-                Parameter::Value(request_body)
-            }
-            Param::RequestBody => Parameter::Elsewhere(request_body.len()),
-        });
-        let gap = frontend::bind(&mut self.output, name, parameters)?;
+    ) -> Result<(), pg::EncodeError> {
+        parameters.bind(&mut self.output, name)?;
         self.expected.push(index, Expected::BindComplete);
         frontend::execute(&mut self.output);
         self.expected.push(index, Expected::Rows);
-        Ok(gap)
+        Ok(())
     }
 
     /// Blocks until the server has said something that matters. A body that was not taken is
@@ -275,17 +292,34 @@ impl Connection {
     /// # Panics
     /// If no batch is being answered: nothing would ever come.
     pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
+        loop {
+            match self.proceed()? {
+                Advance::Silence => self.await_bytes()?,
+                advance => return self.reply(advance),
+            }
+        }
+    }
+
+    /// Goes on until something matters.
+    fn proceed(&mut self) -> Result<Advance, Error> {
         assert!(self.state != State::Idle, "a batch was sent");
         self.skip_body()?;
         loop {
             match self.advance()? {
                 Advance::More => {}
-                Advance::Row(head) => return self.lend_row(head).map(Reply::Row),
-                Advance::Failed(error) if error.ends_session() => return self.ended(error),
-                Advance::Failed(error) => return Ok(Reply::Failed(error)),
-                Advance::Outdated(error) => return Err(self.on_outdated(error)),
-                Advance::Done => return Ok(Reply::Done),
+                advance => return Ok(advance),
             }
+        }
+    }
+
+    fn reply(&mut self, advance: Advance) -> Result<Reply<'_>, Error> {
+        match advance {
+            Advance::More | Advance::Silence => unreachable!("neither of them matters"),
+            Advance::Row(head) => self.lend_row(head).map(Reply::Row),
+            Advance::Failed(error) if error.ends_session() => self.ended(error),
+            Advance::Failed(error) => Ok(Reply::Failed(error)),
+            Advance::Outdated(error) => Err(self.on_outdated(error)),
+            Advance::Done => Ok(Reply::Done),
         }
     }
 
@@ -323,7 +357,11 @@ impl Connection {
     fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<usize, Error> {
         let start = out.len();
         out.resize(start + wanted, 0);
-        let count = read_some(&mut self.session.stream, &mut out[start..]);
+        let mut stream = Patient {
+            stream: &mut self.session.stream,
+            silence: self.silence,
+        };
+        let count = read_some(&mut stream, &mut out[start..]);
         out.truncate(start + *count.as_ref().unwrap_or(&0));
         count.map_err(|error| self.lost(error))
     }
@@ -349,10 +387,10 @@ impl Connection {
             Some(b'D') => self.row_head()?.map(Advance::Row),
             _ => self.message()?,
         };
-        if arrived.is_none() {
-            self.fill()?;
+        match arrived {
+            Some(advance) => Ok(advance),
+            None => self.fill_if_soon(),
         }
-        Ok(arrived.unwrap_or(Advance::More))
     }
 
     /// The sizes of the row at the front of the input, once all but its last column is there.
@@ -466,14 +504,10 @@ impl Connection {
         })
     }
 
-    fn fill(&mut self) -> Result<(), Error> {
-        self.input
-            .fill(&mut self.session.stream)
-            .map_err(|error| self.lost(error))?;
+    fn on_bytes(&mut self) {
         if self.state == State::Answering(Answered::NotAtAll) {
             self.state = State::Answering(Answered::Partly);
         }
-        Ok(())
     }
 
     fn lost(&mut self, source: io::Error) -> Error {
@@ -493,6 +527,8 @@ impl Connection {
 /// What one step through the input has brought.
 enum Advance {
     More,
+    /// Nothing has come for a while.
+    Silence,
     Row(RowHead),
     Failed(ServerError),
     /// A statement that was prepared earlier has failed before it was executed.

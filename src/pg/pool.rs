@@ -27,6 +27,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long no connections are opened after PostgreSQL had no room for one.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
+/// The edition of a connection that is closed after its request, as if it were an old one.
+const DISTRUSTED: u64 = u64::MAX;
+
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -45,6 +48,9 @@ pub struct PoolSettings {
     pub options: OpenOptions,
     /// Whether statements are kept. [`Pool::set_preparation`] changes it.
     pub preparation: Preparation,
+    /// After how long a silent server is told of, by [`Connection::next_reply_if_soon`]. `None`:
+    /// never.
+    pub silence: Option<Duration>,
     /// The thread that opens slots and closes idle connections, shared by all pools.
     pub janitor: Arc<ScheduledThreadPool>,
     /// Who is told what becomes of connections.
@@ -258,7 +264,12 @@ impl Pool {
             true => Preparation::Named,
             false => Preparation::Unnamed,
         };
-        Ok(Connection::new(session, preparation))
+        let mut connection = Connection::new(session, preparation);
+        if let Some(after) = self.settings.silence {
+            // A socket that is broken already is found out when it is used.
+            let _ = connection.tell_silence(after);
+        }
+        Ok(connection)
     }
 
     fn is_held_back(&self) -> bool {
@@ -308,6 +319,27 @@ impl Lease {
     pub fn reconnect(&mut self) -> Result<(), ConnectError> {
         self.reset();
         self.make_ready()
+    }
+
+    /// Asks the server to cancel what the connection is doing, and returns when the server has
+    /// passed that on: whatever is asked after that is not cancelled. If it is in doubt, the
+    /// connection is not used again.
+    ///
+    /// # Errors
+    /// If the server cannot be reached.
+    pub fn cancel(&mut self) -> Result<(), ConnectError> {
+        let connection = self.slot.connection.as_ref();
+        let Some(token) = connection.and_then(Connection::cancel_token) else {
+            return Ok(());
+        };
+        let PoolSettings {
+            target, options, ..
+        } = &self.pool.settings;
+        let cancelled = connect::cancel(target, &token, options);
+        if cancelled.is_err() {
+            self.slot.edition = DISTRUSTED;
+        }
+        cancelled
     }
 
     /// Drops the connection, which is in an unknown state. The lease is of no more use then,

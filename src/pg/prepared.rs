@@ -1,15 +1,21 @@
 //! Which statements a connection has prepared, by their text.
 //!
 //! ```text
-//! unknown ──name()──▶ parsing ──on_parsed()──▶ prepared ──(least recently used)──▶ closed
-//!                        └──forget_unparsed(): the batch failed before it──▶ unknown
-//! prepared ──forget(): it no longer fits──▶ closed before it is parsed again
+//! unknown ──look_up()──▶ parsing ──on_parsed()──▶ prepared ──(least recently used)──▶ closing
+//!                           └──forget_unparsed(): the batch failed before it──▶ unknown
+//! prepared ──forget(): it no longer fits──▶ closing ──the next batch begins──▶ unknown
+//! all ──distrust(): somebody else prepares on our servers──▶ unknown, later given up
 //! ```
-//! Invariant: a text is believed to be prepared only after the server has said so, or within the
-//! batch that prepares it. Names are never used twice on a connection.
+//! Invariants: a text is believed to be prepared only after the server has said so, or within the
+//! batch that prepares it. A name says which text it is for: a pooler may send a batch to a server
+//! where another connection, or another process, has prepared statements; whatever has the name
+//! there is the same text, so that no statement is ever executed in place of another.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use corerest_sql::SqlText;
 use lru::LruCache;
+use ring::digest::{SHA256, digest};
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,19 +28,22 @@ const PREPARED_MAX: NonZeroUsize = NonZeroUsize::new(200).expect("the number is 
 /// can make long ones, with other aliases each time. Those of everyday requests have under 2 KiB.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 
-/// Whether a statement is prepared under a name, and kept.
-pub(crate) fn is_kept(text: &SqlText) -> bool {
-    text.as_str().len() <= TEXT_BYTES_MAX
-}
+/// How often a connection may find its statements missing, or somebody else's, before it does
+/// without. Each time costs a request a second flight; a pooler would go on with it for ever.
+const MIX_UPS_MAX: u32 = 3;
+
+/// How much of the hash is in a name. Clients choose aliases, so they choose much of the text: it
+/// has to be a hash of which nobody finds two texts, and enough of it. A multiple of 3, for Base64.
+const HASH_BYTES: usize = 24;
 
 /// The prepared statements of one connection.
 #[derive(Debug)]
 pub(crate) struct PreparedStatements {
     names: LruCache<SqlText, StatementName>,
     parsing: VecDeque<SqlText>,
-    /// What is forgotten here, but perhaps not by the server.
+    /// What is forgotten here, but not by the server.
     closing: Vec<StatementName>,
-    next: u64,
+    mix_ups: u32,
 }
 
 /// What has to be sent so that a statement can be bound.
@@ -42,13 +51,10 @@ pub(crate) struct PreparedStatements {
 pub(crate) enum Lookup {
     /// Nothing: it is prepared under this name.
     Prepared(StatementName),
-    /// A Parse with this name, and a Close for the one that had to make room.
-    Parse {
-        /// The new name.
-        name: StatementName,
-        /// The name that must be closed, if there is one.
-        close: Option<StatementName>,
-    },
+    /// A Parse with this name.
+    Parse(StatementName),
+    /// A Close of this name, which the server may or may not know, and then a Parse.
+    Replace(StatementName),
 }
 
 /// The name of a prepared statement. Clones are cheap, and lookups make none.
@@ -56,8 +62,12 @@ pub(crate) enum Lookup {
 pub(crate) struct StatementName(Arc<str>);
 
 impl StatementName {
-    fn numbered(number: u64) -> StatementName {
-        StatementName(format!("s{number}").into())
+    /// The name for a text. PostgreSQL tells names apart by their first 63 bytes.
+    fn of(text: &SqlText) -> StatementName {
+        let hash = digest(&SHA256, text.as_str().as_bytes());
+        let mut name = String::from("corerest_");
+        URL_SAFE_NO_PAD.encode_string(&hash.as_ref()[..HASH_BYTES], &mut name);
+        StatementName(name.into())
     }
 
     /// The name as it is sent.
@@ -68,13 +78,17 @@ impl StatementName {
 
 impl PreparedStatements {
     pub(crate) fn new() -> PreparedStatements {
-        let names = LruCache::new(PREPARED_MAX);
         PreparedStatements {
-            names,
+            names: LruCache::new(PREPARED_MAX),
             parsing: VecDeque::new(),
             closing: Vec::new(),
-            next: 0,
+            mix_ups: 0,
         }
+    }
+
+    /// Whether a statement is prepared under a name, and kept.
+    pub(crate) fn keeps(&self, text: &SqlText) -> bool {
+        text.as_str().len() <= TEXT_BYTES_MAX && self.mix_ups < MIX_UPS_MAX
     }
 
     /// The name under which a statement is, or is about to be, prepared.
@@ -82,13 +96,14 @@ impl PreparedStatements {
         if let Some(name) = self.names.get(text) {
             return Lookup::Prepared(name.clone());
         }
-        let name = StatementName::numbered(self.next);
-        self.next += 1;
-        let evicted = self.names.push(text.clone(), name.clone());
+        let name = StatementName::of(text);
+        if let Some((_, evicted)) = self.names.push(text.clone(), name.clone()) {
+            self.closing.push(evicted);
+        }
         self.parsing.push_back(text.clone());
-        Lookup::Parse {
-            name,
-            close: evicted.map(|(_, name)| name),
+        match self.mix_ups {
+            0 => Lookup::Parse(name),
+            _ => Lookup::Replace(name),
         }
     }
 
@@ -106,14 +121,15 @@ impl PreparedStatements {
         }
     }
 
-    /// The server knows none of them any more, or other ones under their names.
-    pub(crate) fn forget_all(&mut self) {
-        while let Some((_, name)) = self.names.pop_lru() {
-            self.closing.push(name);
-        }
+    /// The server does not know what we have prepared, or knows what we have not. From now on no
+    /// Parse depends on what it knows.
+    pub(crate) fn distrust(&mut self) {
+        self.mix_ups = self.mix_ups.saturating_add(1);
+        self.names.clear();
+        self.closing.clear();
     }
 
-    /// The names to be closed before the next batch.
+    /// The names to be closed at the beginning of the next batch: nothing can fail before them.
     pub(crate) fn take_closing(&mut self) -> Vec<StatementName> {
         std::mem::take(&mut self.closing)
     }
@@ -130,6 +146,7 @@ impl PreparedStatements {
 mod tests {
     use super::*;
     use corerest_sql::SqlBuf;
+    use std::collections::HashSet;
 
     fn text(number: usize) -> SqlText {
         let mut out = SqlBuf::new();
@@ -139,54 +156,67 @@ mod tests {
         out.finish().text
     }
 
-    fn parse(name: &str, close: Option<&str>) -> Lookup {
-        Lookup::Parse {
-            name: StatementName(name.into()),
-            close: close.map(|name| StatementName(name.into())),
-        }
+    fn name(number: usize) -> StatementName {
+        StatementName::of(&text(number))
     }
 
     #[test]
     fn a_statement_is_parsed_once() {
         let mut prepared = PreparedStatements::new();
-        assert_eq!(prepared.look_up(&text(1)), parse("s0", None));
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Parse(name(1)));
         prepared.on_parsed();
         prepared.forget_unparsed();
-        assert_eq!(
-            prepared.look_up(&text(1)),
-            Lookup::Prepared(StatementName::numbered(0))
-        );
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared(name(1)));
     }
 
     #[test]
-    fn a_parse_that_was_skipped_is_sent_again_under_a_new_name() {
+    fn names_are_for_their_texts_alone_and_short_enough_for_postgresql() {
+        let names: HashSet<String> = (0..100).map(|n| name(n).as_str().to_owned()).collect();
+        assert_eq!(names.len(), 100);
+        assert!(names.iter().all(|name| name.len() == 9 + 32));
+        // Another process, perhaps of another version, gives the same text the same name.
+        let known = "corerest_47DEQpj8HBSa-_TImW-5JCeuQeRkm5NM";
+        assert_eq!(name(0).as_str(), known);
+    }
+
+    #[test]
+    fn a_parse_that_was_skipped_is_sent_again() {
         let mut prepared = PreparedStatements::new();
         prepared.look_up(&text(1));
         prepared.look_up(&text(2));
         prepared.on_parsed();
         prepared.forget_unparsed();
-        assert_eq!(
-            prepared.look_up(&text(1)),
-            Lookup::Prepared(StatementName::numbered(0))
-        );
-        assert_eq!(prepared.look_up(&text(2)), parse("s2", None));
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared(name(1)));
+        assert_eq!(prepared.look_up(&text(2)), Lookup::Parse(name(2)));
     }
 
     #[test]
-    fn what_no_longer_fits_is_closed_and_parsed_again_under_a_new_name() {
+    fn what_no_longer_fits_is_closed_and_parsed_again() {
         let mut prepared = PreparedStatements::new();
         for number in 0..3 {
             prepared.look_up(&text(number));
             prepared.on_parsed();
         }
-        prepared.forget(&StatementName::numbered(1));
-        assert_eq!(prepared.take_closing(), [StatementName::numbered(1)]);
+        prepared.forget(&name(1));
+        assert_eq!(prepared.take_closing(), [name(1)]);
         assert_eq!(prepared.take_closing(), []);
-        assert_eq!(prepared.look_up(&text(1)), parse("s3", None));
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Parse(name(1)));
+        assert_eq!(prepared.look_up(&text(2)), Lookup::Prepared(name(2)));
+    }
+
+    #[test]
+    fn a_server_that_is_not_ours_alone_is_told_everything_and_soon_nothing() {
+        let mut prepared = PreparedStatements::new();
+        prepared.look_up(&text(1));
         prepared.on_parsed();
-        prepared.forget_all();
-        assert_eq!(prepared.take_closing().len(), 3);
-        assert_eq!(prepared.look_up(&text(0)), parse("s4", None));
+        prepared.distrust();
+        assert_eq!(prepared.take_closing(), []);
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Replace(name(1)));
+        prepared.on_parsed();
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Prepared(name(1)));
+        assert!(prepared.keeps(&text(1)));
+        (1..MIX_UPS_MAX).for_each(|_| prepared.distrust());
+        assert!(!prepared.keeps(&text(1)));
     }
 
     #[test]
@@ -197,10 +227,9 @@ mod tests {
             prepared.on_parsed();
         }
         prepared.look_up(&text(0));
-        let name = format!("s{PREPARED_MAX}");
-        assert_eq!(
-            prepared.look_up(&text(PREPARED_MAX.get())),
-            parse(&name, Some("s1"))
-        );
+        let last = PREPARED_MAX.get();
+        assert_eq!(prepared.look_up(&text(last)), Lookup::Parse(name(last)));
+        assert_eq!(prepared.take_closing(), [name(1)]);
+        assert_eq!(prepared.look_up(&text(1)), Lookup::Parse(name(1)));
     }
 }

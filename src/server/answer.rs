@@ -7,12 +7,15 @@
 
 use crate::handle::{BODY_CHUNK_BYTES, Desk};
 use crate::log;
+use crate::net::Socket;
 use crate::reply::{Facts, write_head, write_response};
 use crate::timing::Phase;
+use crate::watch::Watch;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Batch};
 use corerest_api::response::{Body, ResultSet};
 use corerest_api::{Context, Pending, finish, finish_lines};
+use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, Retry, Row};
 use corerest_wire::pg::ServerError;
 
@@ -30,6 +33,8 @@ pub(crate) enum Asked {
     Completely,
     /// The head, and the beginning of the body; the rest is still with PostgreSQL.
     BodyFollows,
+    /// Nothing: the client is gone, and PostgreSQL has stopped.
+    Cancelled,
 }
 
 /// What PostgreSQL is asked, and what for.
@@ -43,6 +48,8 @@ pub(crate) struct Question<'a> {
     pub(crate) pending: &'a Pending,
     /// The body of the request, which may be a parameter.
     pub(crate) request_body: &'a [u8],
+    /// Who wants to know.
+    pub(crate) client: &'a Socket,
 }
 
 /// Sends the batch and appends the response to `out`, be it a success or an error.
@@ -55,16 +62,19 @@ pub(crate) fn ask(
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
     let start = out.len();
-    let asked = converse(lease, question, facts, out).or_else(|error| {
+    let mut watch = Watch::of(batch.access, question.client);
+    let asked = converse(lease, question, &mut watch, facts, out).or_else(|error| {
         match error.retry() {
             // A statement was prepared for a table that has changed since.
-            Retry::SameConnection => {}
+            Retry::SameConnection => warn_of_pooler(&error),
             // A connection that died while it was idle is found out only by using it.
-            Retry::IfReadOnly if batch.access == AccessMode::ReadOnly => lease.reconnect()?,
+            Retry::IfReadOnly if batch.access == AccessMode::ReadOnly && !watch.is_over() => {
+                lease.reconnect()?;
+            }
             Retry::IfReadOnly | Retry::Never => return Err(error),
         }
         out.truncate(start);
-        converse(lease, question, facts, out)
+        converse(lease, question, &mut watch, facts, out)
     });
     asked.unwrap_or_else(|error| {
         lease.reset();
@@ -75,6 +85,44 @@ pub(crate) fn ask(
         write_response(out, &pending.error(&error), facts);
         Asked::Completely
     })
+}
+
+/// Statements that are missing, or there already, are a pooler's work, most often. The request is
+/// answered all the same, after a second flight.
+///
+/// Parity: PostgREST says so, too, and ends (Logger.hs, AppState/Pool.hs).
+fn warn_of_pooler(error: &Error) {
+    let Error::Outdated(error) = error else {
+        return;
+    };
+    if matches!(error.code.as_str(), "42P05" | "26000") {
+        log::warn(&format!(
+            "If you are using connection poolers in transaction mode, \
+             try setting db-prepared-statements to false. {}",
+            verbose_json(database_error((**error).clone()))
+        ));
+    }
+}
+
+/// A pooler that lends its servers for single statements has met a transaction of ours: those of
+/// requests look like one statement, unless they fail.
+///
+/// Parity: PostgREST, whose transactions never do, says so and ends.
+fn warn_of_statement_mode(error: &DatabaseError) {
+    const REFUSAL: &str = "transaction blocks not allowed in statement pooling mode";
+    if error.code == "08P01" && error.message == REFUSAL {
+        log::warn(&format!(
+            "Connection poolers in statement mode are not supported.{}",
+            verbose_json(error.clone())
+        ));
+    }
+}
+
+fn verbose_json(error: DatabaseError) -> String {
+    let body = ApiError::Database(error)
+        .response(ErrorVerbosity::Verbose)
+        .body;
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// Reads what is left of a batch whose body has been passed on.
@@ -90,17 +138,29 @@ pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> 
 fn converse(
     lease: &mut Lease,
     question: &Question<'_>,
+    watch: &mut Watch<'_>,
     facts: &Facts<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Asked, Error> {
     let Question { batch, pending, .. } = *question;
     let start = out.len();
-    let connection = lease.connection();
-    connection.send(&batch.statements, question.request_body)?;
+    lease
+        .connection()
+        .send(&batch.statements, question.request_body)?;
     let mut estimate = None;
     let mut lines = batch.answers_in_lines.then(Vec::new);
     loop {
-        match connection.next_reply()? {
+        let connection = lease.connection();
+        let reply = if watch.is_on() {
+            connection.next_reply_if_soon()?
+        } else {
+            Some(connection.next_reply()?)
+        };
+        let Some(reply) = reply else {
+            watch.wait(lease);
+            continue;
+        };
+        match reply {
             Reply::Row(row) if row.statement == batch.main && batch.answers_in_lines => {
                 let lines = lines.get_or_insert_default();
                 connection.take_body(lines, usize::MAX)?;
@@ -118,6 +178,10 @@ fn converse(
                 estimate = Some(answer);
             }
             Reply::Row(_) => {}
+            Reply::Failed(error) if watch.has_caused(&error) => {
+                out.truncate(start);
+                return read_to_the_end(connection).map(|()| Asked::Cancelled);
+            }
             Reply::Failed(error) => {
                 out.truncate(start);
                 lines = None;
@@ -148,6 +212,7 @@ fn write_failure(
     facts: &Facts<'_>,
     out: &mut Vec<u8>,
 ) {
+    warn_of_statement_mode(&error);
     let mut response = pending.database_error(error.clone());
     if response.status >= 500 {
         log::api_error(&ApiError::Database(error));

@@ -21,6 +21,7 @@ use crate::reload::{Configuration, log_database_unreadable};
 use crate::snapshot::Snapshot;
 use crate::sources::ConfigSources;
 use crate::systemd::{self, Inherited};
+use crate::watch::SLOW;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{
     ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
@@ -318,6 +319,7 @@ fn pool_settings(
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,
         preparation: preparation(config),
+        silence: config.server_cancel_on_disconnect.then_some(SLOW),
         janitor: janitor.clone(),
         watch: on_connection_event,
     }

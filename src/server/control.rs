@@ -259,7 +259,7 @@ impl Control {
     fn check_version(&self, version: &PgVersion) {
         if version.number < PG_VERSION_MIN {
             exit_with(&format!(
-                "Cannot run in this PostgreSQL version ({}), CoreREST needs at least {}",
+                "Cannot run in this PostgreSQL version ({}), CoreREST needs at least {}.0",
                 version.text,
                 PG_VERSION_MIN / 10_000,
             ));

@@ -5,6 +5,8 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //! ```
+//! A read whose client goes away meanwhile ends there, without a response ([`crate::watch`]).
+//!
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
@@ -18,7 +20,7 @@ use crate::reply::{Clock, Facts, write_response};
 use crate::snapshot::Snapshot;
 use crate::timing::{Phase, insert_header_line};
 use corerest_api::error::Error;
-use corerest_api::query::Batch;
+use corerest_api::query::{AccessMode, Batch};
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Response;
 use corerest_api::{Pending, Prepared, prepare_in_steps};
@@ -143,6 +145,29 @@ pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
     finish_request(desk, client, start);
 }
 
+/// Whether nobody waits any more for the answer to a parked request. A write is carried out all
+/// the same, as it would have been without a queue.
+pub(crate) fn is_abandoned(client: &Client, parked: &Parked) -> bool {
+    parked.snapshot.config.server_cancel_on_disconnect
+        && parked.batch.access == AccessMode::ReadOnly
+        && client.socket.is_gone()
+}
+
+/// Ends a parked request that nobody waits for.
+pub(crate) fn abandon(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
+    desk.observer.resumes(&parked.exchange);
+    let start = client.output.bytes.len();
+    lose(desk, client);
+    finish_request(desk, client, start);
+}
+
+/// The client is gone. It is left alone by us, too: should it only have finished sending, it must
+/// not wait.
+fn lose(desk: &Desk<'_>, client: &mut Client) {
+    desk.observer.loses_client();
+    client.after = After::Close;
+}
+
 /// Moves the next part of a large body from PostgreSQL to the client's output.
 ///
 /// # Errors
@@ -185,6 +210,7 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
             batch,
             pending,
             request_body: request.body,
+            client: &client.socket,
         };
         answer::ask(
             desk,
@@ -198,6 +224,7 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
     match asked {
         Some(Asked::Completely) => {}
         Some(Asked::BodyFollows) => client.body = Some(lease),
+        Some(Asked::Cancelled) => lose(desk, client),
         None => {
             lease.reset();
             client.output.bytes.truncate(start);

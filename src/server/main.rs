@@ -33,6 +33,7 @@ mod sources;
 mod systemd;
 mod tally;
 mod timing;
+mod watch;
 
 use std::process::ExitCode;
 

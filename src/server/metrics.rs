@@ -168,6 +168,9 @@ fn write_requests(out: &mut Exposition, cores: &Cores) {
     let name = "corerest_http_refused_total";
     let help = "Clients refused because what they sent was no acceptable request";
     out.sum(name, help, cores, |tally| &tally.refused);
+    let name = "corerest_requests_cancelled_total";
+    let help = "Reads given up because their clients had gone away";
+    out.sum(name, help, cores, |tally| &tally.cancelled);
     write_durations(out, cores);
 }
 

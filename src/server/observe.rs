@@ -24,6 +24,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What the log says of a request whose client did not wait for the answer.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
 /// A thread's observer of the requests it serves, one after the other.
 #[derive(Debug)]
 pub(crate) struct Observer {
@@ -147,6 +150,16 @@ impl Observer {
         self.stops_waiting();
         self.tally.pool_timeouts.add(1);
         log::on_pool_timeout();
+    }
+
+    /// The client is gone before there was an answer. The status is nginx's, for the log.
+    pub(crate) fn loses_client(&self) {
+        self.exchange.borrow_mut().answer = Answer {
+            status: CLIENT_CLOSED_REQUEST,
+            size: None,
+            kind: Kind::Error,
+        };
+        self.tally.cancelled.add(1);
     }
 
     fn stops_waiting(&self) {

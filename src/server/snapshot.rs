@@ -1,16 +1,19 @@
 //! What requests are answered from: one configuration and one catalog, swapped whole.
 //!
-//! Each thread keeps the snapshot it last saw and compares one number per request; the lock is
-//! taken only when there is a new one. So a request sees one snapshot from start to end, and
-//! cores share nothing that is written while nothing is reloaded.
+//! Each thread keeps the newest snapshot, under a lock of its own that nobody waits for, and
+//! compares one number per request; the shared lock is taken only when there is a new one. So a
+//! request sees one snapshot from start to end, and cores share nothing that is written while
+//! nothing is reloaded. Whoever publishes renews what idle threads keep: catalogs are large, and
+//! a thread may be idle for days.
 
 use crate::auth::Authenticator;
 use corerest_api::Context;
 use corerest_api::catalog::Catalog;
 use corerest_api::role_settings::RoleSettings;
 use corerest_config::Config;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A configuration with the catalog that was loaded for it.
 #[derive(Debug)]
@@ -41,14 +44,27 @@ impl Snapshot {
 pub(crate) struct Publication {
     current: Mutex<Arc<Snapshot>>,
     edition: AtomicU64,
+    /// What the threads keep.
+    kept: Mutex<Vec<Arc<Mutex<Kept>>>>,
 }
 
-/// A thread's own copy of the newest snapshot.
+/// What a thread keeps: it has the newest snapshot at hand.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    /// Locked while a request is answered from it. Nobody else ever waits for the lock.
+    kept: Arc<Mutex<Kept>>,
+    edition_seen: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
     snapshot: Arc<Snapshot>,
     edition: u64,
 }
+
+/// A snapshot that a request is answered from.
+#[derive(Debug)]
+pub(crate) struct InUse<'a>(MutexGuard<'a, Kept>);
 
 impl Publication {
     /// Publishes the first snapshot.
@@ -56,34 +72,61 @@ impl Publication {
         Publication {
             current: Mutex::new(Arc::new(snapshot)),
             edition: AtomicU64::new(0),
+            kept: Mutex::new(Vec::new()),
         }
     }
 
-    /// Replaces the snapshot. Requests that have begun keep theirs.
+    /// Replaces the snapshot, also that of idle threads: they may stay so for long. Requests that
+    /// have begun keep theirs.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(snapshot);
-        self.edition.fetch_add(1, Ordering::Release);
+        *lock(&self.current) = Arc::new(snapshot);
+        self.edition.fetch_add(1, Ordering::SeqCst);
+        for kept in &*lock(&self.kept) {
+            // A thread that is busy sees to it itself, after its request.
+            if let Ok(mut kept) = kept.try_lock() {
+                kept.renew(self);
+            }
+        }
     }
 
     /// The newest snapshot.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.current))
     }
 
-    /// A copy for a thread.
+    /// For a thread.
     pub(crate) fn subscribe(&self) -> Subscription {
         let edition = self.edition.load(Ordering::Acquire);
+        let snapshot = self.current();
+        let kept = Arc::new(Mutex::new(Kept { snapshot, edition }));
+        lock(&self.kept).push(Arc::clone(&kept));
         Subscription {
-            snapshot: self.current(),
-            edition,
+            kept,
+            edition_seen: edition,
         }
     }
 }
 
 impl Subscription {
-    /// The newest snapshot.
-    pub(crate) fn current(&mut self, publication: &Publication) -> &Arc<Snapshot> {
+    /// The newest snapshot, for a request.
+    pub(crate) fn current(&mut self, publication: &Publication) -> InUse<'_> {
+        let mut kept = lock(&self.kept);
+        self.edition_seen = kept.renew(publication);
+        InUse(kept)
+    }
+
+    /// Gives an old snapshot back: to be called after a request. Should the publisher find the
+    /// thread still busy, and this find nothing new yet, the next request gives it back.
+    pub(crate) fn renew(&mut self, publication: &Publication) {
+        if publication.edition.load(Ordering::SeqCst) != self.edition_seen {
+            self.edition_seen = lock(&self.kept).renew(publication);
+        }
+    }
+}
+
+impl Kept {
+    /// Returns which edition it is.
+    fn renew(&mut self, publication: &Publication) -> u64 {
         // The number is read before the snapshot: a newer snapshot under an older number is only
         // fetched once more.
         let edition = publication.edition.load(Ordering::Acquire);
@@ -91,6 +134,59 @@ impl Subscription {
             self.snapshot = publication.current();
             self.edition = edition;
         }
-        &self.snapshot
+        edition
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Arc<Snapshot>;
+
+    fn deref(&self) -> &Arc<Snapshot> {
+        &self.0.snapshot
+    }
+}
+
+/// A panic while the lock was held leaves one snapshot or the other.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corerest_config::Config;
+
+    fn snapshot() -> Snapshot {
+        let config = Config::default();
+        Snapshot {
+            authenticator: Arc::new(Authenticator::new(&config).expect("it is valid")),
+            config: Arc::new(config),
+            role_settings: Arc::default(),
+            catalog: None,
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_idle_keeps_no_old_snapshot() {
+        let publication = Publication::new(snapshot());
+        let _idle = publication.subscribe();
+        let old = Arc::downgrade(&publication.current());
+        publication.publish(snapshot());
+        assert!(old.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_request_keeps_the_snapshot_that_it_has_begun_with_and_no_longer() {
+        let publication = Publication::new(snapshot());
+        let mut busy = publication.subscribe();
+        let in_use = busy.current(&publication);
+        let old = Arc::downgrade(&in_use);
+        publication.publish(snapshot());
+        assert!(Arc::ptr_eq(&in_use, &old.upgrade().expect("it is in use")));
+        drop(in_use);
+        busy.renew(&publication);
+        assert!(old.upgrade().is_none());
+        let newest = publication.current();
+        assert!(Arc::ptr_eq(&busy.current(&publication), &newest));
     }
 }

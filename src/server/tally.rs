@@ -97,6 +97,8 @@ pub(crate) struct Tally {
     pub(crate) sent: Count,
     /// Requests that waited for a connection in vain.
     pub(crate) pool_timeouts: Count,
+    /// Reads that were given up because their clients were gone.
+    pub(crate) cancelled: Count,
     /// Tokens that were looked for in the cache.
     pub(crate) jwt_requests: Count,
     /// Those that were there.

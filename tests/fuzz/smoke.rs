@@ -33,7 +33,7 @@ fn run(target: fn(&[u8]), input: &[u8]) {
 }
 
 /// Bytes that mean something to the grammars under test.
-const TELLING_BYTES: &[u8] = b"\r\n\0\t :;,=/?#*\"\\%+-0159afF\x7f\x80\xff";
+const TELLING_BYTES: &[u8] = b"\r\n\0\t :;,=/?#*\"'\\%+-0159afF\x7f\x80\xff$.&!|<>@()[]{}";
 
 fn mutate(input: &mut Vec<u8>, seeds: &[&[u8]], random: &mut Random) {
     let at = random.below(input.len() + 1);

@@ -2,7 +2,8 @@
 //!
 //! Each folder is a feature with a server of its own: the folder's file `config` has settings as
 //! `key = value` lines, and a `client` line in it keeps the same connection for all its cases.
-//! How a case is written stands in `support/case_file.rs`.
+//! How a case is written stands in `support/case_file.rs`; `{version}` in an expected body is that
+//! of the server.
 
 use corerest_tests::case_file::{Case, CaseFile, Section, is_update};
 use corerest_tests::client::{Answer, Client};
@@ -146,13 +147,19 @@ fn differences(expected: &Section, answer: &Answer) -> Vec<String> {
         wrong.extend(header_difference(line, answer));
     }
     // A case cannot tell line breaks at the end of a text; its Content-Length can.
-    let same = json::equal(expected.body.as_bytes(), &answer.body)
-        || expected.body.as_bytes() == answer.body.trim_ascii_end();
-    if expected.body != "*" && !same {
+    let wanted = with_version(&expected.body);
+    let same = json::equal(wanted.as_bytes(), &answer.body)
+        || wanted.as_bytes() == answer.body.trim_ascii_end();
+    if wanted != "*" && !same {
         let body = String::from_utf8_lossy(&answer.body);
-        wrong.push(format!("body     {body}\n  expected {}", expected.body));
+        wrong.push(format!("body     {body}\n  expected {wanted}"));
     }
     wrong
+}
+
+/// The whole workspace has one version.
+fn with_version(body: &str) -> String {
+    body.replace("{version}", env!("CARGO_PKG_VERSION"))
 }
 
 fn header_difference(line: &str, answer: &Answer) -> Option<String> {
@@ -198,7 +205,8 @@ fn recorded(case: &Case, answer: &Answer) -> Section {
         let other_type = answer.header("Content-Type").filter(|value| *value != JSON);
         headers.extend(other_type.map(|value| format!("Content-Type: {value}")));
     }
-    let body = match (&*old.body, json::equal(old.body.as_bytes(), &answer.body)) {
+    let is_same = json::equal(with_version(&old.body).as_bytes(), &answer.body);
+    let body = match (&*old.body, is_same) {
         ("*", _) => "*".to_owned(),
         (same, true) if !is_new => same.to_owned(),
         _ => readable(&String::from_utf8_lossy(&answer.body)),

@@ -2,18 +2,24 @@
 //!
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
+mod cancel;
 mod cases;
 mod cli;
 mod cut_wire;
 mod fuzz_smoke;
 mod http_robustness;
+mod install;
 mod isolation;
 mod logs;
 mod metrics;
+mod old_postgres;
 mod parking;
 mod plan_cases;
+mod pooler;
 mod postgres_away;
 mod reload;
+mod replica;
 mod service;
+mod soak;
 mod tidy;
 mod write_outcome;

@@ -98,10 +98,47 @@ impl Cluster {
             String::from_utf8_lossy(&made.stderr)
         );
         write_settings(&folder, settings);
+        let cluster = Cluster::run(&owner, folder, &bin);
+        cluster.load_fixture();
+        cluster
+    }
+
+    /// A new one that follows this one, read-only, and has what is in it now.
+    ///
+    /// # Panics
+    /// If it does not work, with PostgreSQL's words.
+    pub fn start_standby(&self) -> Cluster {
+        let owner = Owner::choose();
+        let folder = owner.make_folder();
+        let bin = programs();
+        let mut copy = owner.command(bin.join("pg_basebackup"), &folder);
+        copy.arg("--pgdata").arg(folder.join("data")).args([
+            "--host",
+            self.socket_folder(),
+            &format!("--port={PORT}"),
+            "--username=postgres",
+            "--checkpoint=fast",
+            "--write-recovery-conf",
+            "--no-sync",
+        ]);
+        let made = copy.output().expect("pg_basebackup can be started");
+        assert!(
+            made.status.success(),
+            "pg_basebackup: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        write_settings(&folder, &[]);
+        let standby = Cluster::run(&owner, folder, &bin);
+        standby.postgres().await_connection();
+        standby
+    }
+
+    /// Starts PostgreSQL on the data that are in a folder.
+    fn run(owner: &Owner, folder: PathBuf, bin: &Path) -> Cluster {
         let mut shell = owner.command("sh".into(), &folder);
         shell
             .args(["-c", SCRIPT])
-            .env("BIN", &bin)
+            .env("BIN", bin)
             .env("FOLDER", &folder)
             .process_group(0);
         let shell = shell
@@ -110,16 +147,14 @@ impl Cluster {
             .stderr(Stdio::null());
         let mut process = shell.spawn().expect("there is a shell");
         let answers = process.stdout.take().expect("its output is a pipe");
-        let cluster = Cluster {
+        Cluster {
             folder,
             watchdog: Mutex::new(Watchdog {
                 commands: process.stdin.take(),
                 answers: BufReader::new(answers),
                 process,
             }),
-        };
-        cluster.load_fixture();
-        cluster
+        }
     }
 
     fn load_fixture(&self) {
@@ -156,10 +191,22 @@ impl Cluster {
 
     /// The database `postgres`, for everything that concerns the cluster.
     pub fn postgres(&self) -> Database {
-        let socket_folder = self.folder.to_str().expect("we chose it").to_owned();
         Database {
-            socket_folder,
+            socket_folder: self.socket_folder().to_owned(),
             name: "postgres".to_owned(),
+        }
+    }
+
+    /// The folder of the socket it listens on: what `host` is for it.
+    pub fn socket_folder(&self) -> &str {
+        self.folder.to_str().expect("we chose it")
+    }
+
+    /// A database of another cluster, as it is in this one, which follows the other.
+    pub fn copy_of(&self, database: &Database) -> Database {
+        Database {
+            name: database.name.clone(),
+            ..self.postgres()
         }
     }
 
@@ -252,6 +299,21 @@ impl Database {
         )
     }
 
+    /// What `db-uri` is for it and its copies in other clusters, which are tried in this order,
+    /// with `target_session_attrs`.
+    pub fn uri_of_many(&self, clusters: &[&Cluster], attributes: &str) -> String {
+        let folders: Vec<&str> = clusters
+            .iter()
+            .map(|cluster| cluster.socket_folder())
+            .collect();
+        format!(
+            "host={} port={PORT} user=authenticator dbname={} \
+             target_session_attrs={attributes}",
+            folders.join(","),
+            self.name
+        )
+    }
+
     /// What `db-uri` is for it behind a proxy on this port of 127.0.0.1.
     pub fn uri_at_port(&self, port: u16) -> String {
         format!(
@@ -261,13 +323,14 @@ impl Database {
     }
 }
 
-/// The user that PostgreSQL runs as: it refuses root.
-struct Owner {
+/// The user that PostgreSQL runs as: it refuses root, and so does PgBouncer.
+#[derive(Debug)]
+pub(crate) struct Owner {
     ids: Option<(u32, u32)>,
 }
 
 impl Owner {
-    fn choose() -> Owner {
+    pub(crate) fn choose() -> Owner {
         if !rustix::process::geteuid().is_root() {
             return Owner { ids: None };
         }
@@ -286,7 +349,7 @@ impl Owner {
     }
 
     /// A short path: a Unix socket's name must fit into 107 bytes.
-    fn make_folder(&self) -> PathBuf {
+    pub(crate) fn make_folder(&self) -> PathBuf {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("corerest-tests-{}-{number}", std::process::id());
@@ -301,7 +364,7 @@ impl Owner {
         folder
     }
 
-    fn command(&self, program: PathBuf, folder: &Path) -> Command {
+    pub(crate) fn command(&self, program: PathBuf, folder: &Path) -> Command {
         let mut command = Command::new(program);
         // The owner may not be allowed to be in our folder.
         command.current_dir(folder).stdin(Stdio::null());

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 pub mod json;
 pub mod log;
+pub mod pooler;
 pub mod proxy;
 pub mod server;
 pub mod waiting;

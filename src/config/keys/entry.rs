@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Aliases, Apply, Key, Kind, Origin, Support};
+use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::Config;
 use crate::role_claim::RoleClaimKey;
 use crate::uri;
@@ -142,7 +142,6 @@ pub(super) const fn parsed(
         reloadable: false,
         in_database: false,
         origin: Origin::PostgRest,
-        support: Support::NotYet,
         doc,
         sample: "",
         apply: Apply::Text(set),
@@ -188,17 +187,9 @@ impl Key {
         }
     }
 
-    pub(super) const fn built(self) -> Key {
-        Key {
-            support: Support::Built,
-            ..self
-        }
-    }
-
     pub(super) const fn own(self) -> Key {
         Key {
             origin: Origin::CoreRest,
-            support: Support::Built,
             ..self
         }
     }

@@ -31,8 +31,6 @@ pub struct Key {
     pub in_database: bool,
     /// Who invented it.
     pub origin: Origin,
-    /// Whether this version does what the key asks for.
-    pub support: Support,
     /// What it is for, in a few sentences.
     pub doc: &'static str,
     /// A value to show where there is no default, as it is written in a file.
@@ -84,15 +82,6 @@ pub enum Origin {
     /// This server: in the dump only if it is not at its default, so that the dumps of the two
     /// servers can be compared.
     CoreRest,
-}
-
-/// Whether a key has an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Support {
-    /// It has.
-    Built,
-    /// It is read and checked, and a value other than the default gives a warning.
-    NotYet,
 }
 
 /// How a value gets into a [`Config`].

@@ -29,8 +29,7 @@ pub const KEYS: &[Key] = &[
         "admin-server-host",
         admin_server_host,
         "The address that the admin server listens on. Unset, it is that of server-host."
-    )
-    .built(),
+    ),
     integer(
         "admin-server-port",
         i64::MIN,
@@ -40,15 +39,13 @@ pub const KEYS: &[Key] = &[
         |c, n| c.admin_server_port = Some(Port(n)),
         |c| bare_or_empty(c.admin_server_port),
     )
-    .sample("3001")
-    .built(),
+    .sample("3001"),
     text!(
         "admin-server-unix-socket",
         admin_server_unix_socket,
         "A Unix socket for the admin server, instead of a port."
     )
-    .sample("\"/run/corerest/admin.sock\"")
-    .built(),
+    .sample("\"/run/corerest/admin.sock\""),
     parsed(
         "admin-server-unix-socket-mode",
         Kind::Octal,
@@ -60,8 +57,7 @@ pub const KEYS: &[Key] = &[
             )
         },
         |c| quoted(c.admin_server_unix_socket_mode),
-    )
-    .built(),
+    ),
     Key {
         apply: Apply::AppSettings,
         ..parsed(
@@ -74,8 +70,7 @@ pub const KEYS: &[Key] = &[
         )
     }
     .sample("\"a value\"")
-    .reloadable()
-    .built(),
+    .reloadable(),
     choice!(
         "client-error-verbosity",
         client_error_verbosity,
@@ -83,16 +78,14 @@ pub const KEYS: &[Key] = &[
         "How much an error tells the client: with minimal, only its code and message."
     )
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     boolean!(
         "db-aggregates-enabled",
         db_aggregates_enabled,
         "Allow aggregate functions in select. They can make requests expensive."
     )
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     text!(
         "db-anon-role",
         db_anon_role,
@@ -100,29 +93,25 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"anon\"")
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     word!(
         "db-channel",
         db_channel,
         "The channel whose notifications reload the schema cache and the configuration."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     boolean!(
         "db-channel-enabled",
         db_channel_enabled,
         "Listen on db-channel. Switch it off behind a pooler that works by transaction."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     boolean!(
         "db-config",
         db_config,
         "Read configuration from the database, too."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     Key {
         apply: Apply::TextOrEmpty(|c, text| {
             c.db_extra_search_path = match text.as_str() {
@@ -138,8 +127,7 @@ pub const KEYS: &[Key] = &[
         )
     }
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     list!(
         "db-hoisted-tx-settings",
         db_hoisted_tx_settings,
@@ -158,8 +146,7 @@ pub const KEYS: &[Key] = &[
     .sample("1000")
     .alias(Aliases::After("max-rows"))
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     boolean!(
         "db-plan-enabled",
         db_plan_enabled,
@@ -174,22 +161,19 @@ pub const KEYS: &[Key] = &[
         "The most connections to the database, for requests of all cores together.",
         |c, n| c.db_pool = NonZeroUsize::new(count(n)).unwrap_or(NonZeroUsize::MIN),
         |c| bare(c.db_pool),
-    )
-    .built(),
+    ),
     seconds!(
         "db-pool-acquisition-timeout",
         db_pool_acquisition_timeout,
         0,
         "Seconds that a request waits for a connection; then it is answered with 504."
-    )
-    .built(),
+    ),
     boolean!(
         "db-pool-automatic-recovery",
         db_pool_automatic_recovery,
         "Connect again after the database was lost. If false, the server ends instead."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     // Parity: the alias wins over the key (Config.hs).
     seconds!(
         "db-pool-max-idletime",
@@ -197,15 +181,13 @@ pub const KEYS: &[Key] = &[
         0,
         "Seconds after which an idle connection to the database is closed."
     )
-    .alias(Aliases::Before("db-pool-timeout"))
-    .built(),
+    .alias(Aliases::Before("db-pool-timeout")),
     seconds!(
         "db-pool-max-lifetime",
         db_pool_max_lifetime,
         0,
         "Seconds after which a connection to the database is replaced by a new one."
-    )
-    .built(),
+    ),
     function!(
         "db-pre-config",
         db_pre_config,
@@ -213,8 +195,7 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"private.pre_config\"")
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     function!(
         "db-pre-request",
         db_pre_request,
@@ -223,8 +204,7 @@ pub const KEYS: &[Key] = &[
     .sample("\"private.check_request\"")
     .alias(Aliases::After("pre-request"))
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     boolean!(
         "db-prepared-statements",
         db_prepared_statements,
@@ -232,8 +212,7 @@ pub const KEYS: &[Key] = &[
          not know prepared statements."
     )
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     function!(
         "db-root-spec",
         db_root_spec,
@@ -252,8 +231,7 @@ pub const KEYS: &[Key] = &[
     )
     .alias(Aliases::After("db-schema"))
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     choice!(
         "db-tx-end",
         db_tx_end,
@@ -261,8 +239,7 @@ pub const KEYS: &[Key] = &[
         "How a transaction ends. With allow-override, the header Prefer: tx=commit or \
          tx=rollback decides."
     )
-    .in_database()
-    .built(),
+    .in_database(),
     parsed(
         "db-uri",
         Kind::Text,
@@ -270,20 +247,17 @@ pub const KEYS: &[Key] = &[
          missing comes from PGHOST, PGUSER and the like. \"@file\" reads it from a file.",
         |c, text| put(&mut c.db_uri, Ok(Secret::new(text))),
         |c| quoted(c.db_uri.expose()),
-    )
-    .built(),
+    ),
     milliseconds!(
         "internal-schema-cache-query-sleep",
         internal_schema_cache_query_sleep,
         "Milliseconds to sleep in the queries that load the schema cache."
-    )
-    .built(),
+    ),
     milliseconds!(
         "internal-schema-cache-query-sleep-before-queries",
         internal_schema_cache_query_sleep_before_queries,
         "Milliseconds to sleep before the queries that load the schema cache."
-    )
-    .built(),
+    ),
     parsed(
         "jwt-aud",
         Kind::Text,
@@ -293,8 +267,7 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"https://api.example.com\"")
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     integer(
         "jwt-cache-max-entries",
         0,
@@ -304,8 +277,7 @@ pub const KEYS: &[Key] = &[
         |c| bare(c.jwt_cache_max_entries),
     )
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     parsed(
         "jwt-role-claim-key",
         Kind::Text,
@@ -315,8 +287,7 @@ pub const KEYS: &[Key] = &[
     )
     .alias(Aliases::After("role-claim-key"))
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     parsed(
         "jwt-secret",
         Kind::Text,
@@ -327,8 +298,7 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"at least 32 characters of a secret\"")
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     boolean!(
         "jwt-secret-is-base64",
         jwt_secret_is_base64,
@@ -336,8 +306,7 @@ pub const KEYS: &[Key] = &[
     )
     .alias(Aliases::After("secret-is-base64"))
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     choice!(
         "log-level",
         log_level,
@@ -345,15 +314,13 @@ pub const KEYS: &[Key] = &[
         "What is logged. crit: start and recovery; error: also requests answered with 5xx; \
          warn: also 4xx; info: all requests; debug: also the inner life of the server."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     boolean!(
         "log-query",
         log_query,
         "Log the SQL of the requests that log-level logs."
     )
-    .reloadable()
-    .built(),
+    .reloadable(),
     choice!(
         "openapi-mode",
         openapi_mode,
@@ -387,6 +354,14 @@ pub const KEYS: &[Key] = &[
          so that a slow but steady upload is not cut off."
     )
     .own(),
+    boolean!(
+        "server-cancel-on-disconnect",
+        server_cancel_on_disconnect,
+        "Cancel the query of a read whose client goes away, so that nothing is computed for \
+         nobody. A client that only says that it has no more to send counts as gone, as with \
+         nginx. Writes are never cancelled."
+    )
+    .own(),
     integer(
         "server-cores",
         0,
@@ -416,8 +391,7 @@ pub const KEYS: &[Key] = &[
         server_host,
         "The address to listen on: a host or an address, or one of * and *4 (any, IPv4 first), \
          *6 (any, IPv6 first), !4 (any IPv4), !6 (any IPv6)."
-    )
-    .built(),
+    ),
     seconds!(
         "server-idle-timeout",
         server_idle_timeout,
@@ -474,14 +448,12 @@ pub const KEYS: &[Key] = &[
         "The port to listen on. With 0 the system chooses one, which is logged.",
         |c, n| c.server_port = Port(n),
         |c| bare(c.server_port),
-    )
-    .built(),
+    ),
     boolean!(
         "server-reuseport",
         server_reuseport,
         "Let other processes listen on the same port (SO_REUSEPORT), to replace this one."
-    )
-    .built(),
+    ),
     integer(
         "server-threads-per-core",
         0,
@@ -498,8 +470,7 @@ pub const KEYS: &[Key] = &[
         "Tell in the header Server-Timing how long the parts of a request took."
     )
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     text!(
         "server-trace-header",
         server_trace_header,
@@ -507,15 +478,13 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"X-Request-Id\"")
     .reloadable()
-    .in_database()
-    .built(),
+    .in_database(),
     text!(
         "server-unix-socket",
         server_unix_socket,
         "A Unix socket to listen on, instead of a port."
     )
-    .sample("\"/run/corerest/corerest.sock\"")
-    .built(),
+    .sample("\"/run/corerest/corerest.sock\""),
     parsed(
         "server-unix-socket-mode",
         Kind::Octal,
@@ -527,8 +496,7 @@ pub const KEYS: &[Key] = &[
             )
         },
         |c| quoted(c.server_unix_socket_mode),
-    )
-    .built(),
+    ),
     seconds!(
         "server-write-timeout",
         server_write_timeout,

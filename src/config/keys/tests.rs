@@ -67,12 +67,13 @@ fn the_table_has_every_key_of_postgrest() {
 }
 
 #[test]
-fn our_own_keys_begin_with_server_and_are_built_and_not_in_the_database() {
+fn our_own_keys_begin_with_server_and_are_not_in_the_database() {
     let ours = names(|key| key.origin == Origin::CoreRest);
     assert_eq!(
         ours,
         [
             "server-body-timeout",
+            "server-cancel-on-disconnect",
             "server-cores",
             "server-header-timeout",
             "server-idle-timeout",
@@ -85,8 +86,8 @@ fn our_own_keys_begin_with_server_and_are_built_and_not_in_the_database() {
         ]
     );
     for key in KEYS.iter().filter(|key| key.origin == Origin::CoreRest) {
-        let facts = (key.support, key.in_database, key.reloadable);
-        assert_eq!(facts, (Support::Built, false, false), "{}", key.name);
+        let facts = (key.in_database, key.reloadable);
+        assert_eq!(facts, (false, false), "{}", key.name);
     }
 }
 
@@ -111,27 +112,6 @@ fn words_have_a_default_among_them() {
             assert!(words.contains(&default.trim_matches('"')), "{}", key.name);
         }
     }
-}
-
-#[test]
-fn the_unsupported_keys_are_these() {
-    let unsupported = names(|key| key.support == Support::NotYet);
-    let expected: Vec<&str> = POSTGREST
-        .iter()
-        .copied()
-        .filter(|name| {
-            name.starts_with("openapi-")
-                || [
-                    "db-plan-enabled",
-                    "db-root-spec",
-                    "db-hoisted-tx-settings",
-                    "server-cors-allowed-origins",
-                    "url-use-legacy-target-names",
-                ]
-                .contains(name)
-        })
-        .collect();
-    assert_eq!(unsupported, expected);
 }
 
 #[test]

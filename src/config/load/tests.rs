@@ -487,25 +487,6 @@ fn unknown_keys_are_ignored() {
 }
 
 #[test]
-fn keys_without_effect_are_warned_about_unless_at_their_defaults() {
-    let loaded = load_environment(&[
-        ("PGRST_JWT_SECRET", SECRET),
-        ("PGRST_DB_PLAN_ENABLED", "false"),
-        ("PGRST_LOG_QUERY", "true"),
-        ("PGRST_OPENAPI_MODE", "disabled"),
-        ("PGRST_DB_POOL", "3"),
-    ]);
-    let unsupported = "is accepted, but this version does not support it yet";
-    assert_eq!(
-        loaded.warnings,
-        [
-            format!("The config key log-query {unsupported}"),
-            format!("The config key openapi-mode {unsupported}"),
-        ]
-    );
-}
-
-#[test]
 fn the_old_syntax_of_the_role_claim_key_is_warned_about() {
     let loaded = load_environment(&[("PGRST_JWT_ROLE_CLAIM_KEY", ".role")]);
     let first =

@@ -3,7 +3,7 @@
 //! It takes a connection of its own, on which the server answers nothing. That connection is
 //! encrypted if the session is, so that the key does not cross the network in the clear.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Instant;
 
 use corerest_wire::pg::{BackendKey, frontend};
@@ -24,7 +24,12 @@ pub struct CancelToken {
     pub(super) encrypted: bool,
 }
 
-/// Asks the server to cancel; that it succeeded says only that the request was delivered.
+/// Asks the server to cancel; that it succeeded says only that the request was passed on: the
+/// session has got its signal, and heeds it if it is still busy.
+///
+/// # Errors
+/// If the server cannot be reached, or does not close the connection in time. Then the request may
+/// still be on its way, and the session must not be asked anything else.
 pub fn cancel(
     target: &Target,
     token: &CancelToken,
@@ -48,6 +53,14 @@ fn send(target: &Target, token: &CancelToken, options: &OpenOptions) -> Result<(
     stream.flush().map_err(|error| io_cause(&error))?;
     // The server closes when it has passed the request on. Waiting for that keeps a cancel from
     // hitting the statement after the one it was meant for.
-    let _ = stream.read(&mut [0_u8; 1]);
-    Ok(())
+    match stream.read(&mut [0_u8; 1]) {
+        Err(error) if is_timeout(&error) => Err(Cause::TimedOut),
+        // However it ends, it is over.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    use io::ErrorKind::{TimedOut, WouldBlock};
+    matches!(error.kind(), TimedOut | WouldBlock)
 }

@@ -488,3 +488,28 @@ fn a_cancel_request_repeats_the_key_to_the_same_server() {
     cancel(&target, &token, &OpenOptions::default()).expect("it is delivered");
     server.join();
 }
+
+#[test]
+fn a_cancel_request_that_nobody_confirms_may_still_be_on_its_way() {
+    let (sender, go) = std::sync::mpsc::channel::<()>();
+    let go = std::sync::Mutex::new(go);
+    let server = FakeServer::start(2, move |number, client| {
+        client.startup();
+        if number == 0 {
+            client.say(&welcome("off", "off"));
+        } else {
+            let go = go.lock().expect("one client");
+            go.recv().expect("the test says when");
+        }
+    });
+    let target = target(server.port, "");
+    let session = try_open(&target).expect("it is fine");
+    let token = session.cancel_token().expect("there is a key");
+    let options = OpenOptions {
+        attempt_timeout: Duration::from_millis(50),
+    };
+    let error = cancel(&target, &token, &options).expect_err("it was not closed");
+    assert!(error.to_string().contains("timeout"), "{error}");
+    sender.send(()).expect("the server waits");
+    server.join();
+}

@@ -3,8 +3,9 @@
 //! PostgreSQL looks at a prepared statement again when it is bound: tables may have changed since
 //! it was parsed, and the types of its parameters, which were inferred then, do not change with
 //! them. A pooler may have given the session another server, or a function may have discarded it.
-//! Nothing of the statement has run when Bind fails, and the transaction is rolled back, so the
-//! batch may be sent again with the statement parsed anew, whether it reads or writes.
+//! That server may also have one of the name already, prepared for another session: Parse fails.
+//! Nothing of the statement has run when Parse or Bind fails, and the transaction is rolled back,
+//! so the batch may be sent again with the statement parsed anew, whether it reads or writes.
 //!
 //! Invariant: a batch is not sent again for what its second attempt would fail with as well; that
 //! one parses the statement itself, and its errors are the answer.
@@ -15,6 +16,9 @@ use corerest_wire::pg::{self, Expected, ServerError, StatementIndex, frontend};
 
 /// The server has no statement of that name.
 const UNKNOWN_STATEMENT: &str = "26000";
+
+/// The server has one of that name already.
+const DUPLICATE_STATEMENT: &str = "42P05";
 
 /// Whether a statement that was fine when it was parsed can fail with this because of what has
 /// changed since.
@@ -37,20 +41,39 @@ impl Connection {
         error: ServerError,
         due: Option<(Expected, StatementIndex)>,
     ) -> Advance {
-        let Some((Expected::BindComplete, index)) = due else {
-            return Advance::Failed(error);
-        };
-        let reused = self.reused.iter().find(|(reused, _)| *reused == index);
-        match reused {
-            Some((_, name)) if may_be_outdated(&error.code) && !error.ends_session() => {
-                match error.code.as_str() {
-                    UNKNOWN_STATEMENT => self.prepared.forget_all(),
-                    _ => self.prepared.forget(name),
-                }
-                Advance::Outdated(error)
-            }
-            _ => Advance::Failed(error),
+        let is_outdated = !error.ends_session()
+            && match due {
+                Some((Expected::ParseComplete, _)) => self.is_taken(&error.code),
+                Some((Expected::BindComplete, index)) => self.no_longer_fits(&error.code, index),
+                _ => false,
+            };
+        match is_outdated {
+            true => Advance::Outdated(error),
+            false => Advance::Failed(error),
         }
+    }
+
+    /// A Parse has failed. Whether because the server, which is not ours alone, knows its name.
+    fn is_taken(&mut self, code: &str) -> bool {
+        let is_taken = code == DUPLICATE_STATEMENT;
+        if is_taken {
+            self.prepared.distrust();
+        }
+        is_taken
+    }
+
+    /// A Bind has failed. Whether because its statement was prepared earlier.
+    fn no_longer_fits(&mut self, code: &str, index: StatementIndex) -> bool {
+        let reused = self.reused.iter().find(|(reused, _)| *reused == index);
+        let Some((_, name)) = reused else {
+            return false;
+        };
+        match code {
+            UNKNOWN_STATEMENT => self.prepared.distrust(),
+            _ if may_be_outdated(code) => self.prepared.forget(name),
+            _ => return false,
+        }
+        true
     }
 
     /// Reads to the end of the batch, so that it can be sent again.
@@ -64,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Frees the names of what was forgotten. PostgreSQL does not mind those that it does not know.
+    /// Closes what was forgotten. PostgreSQL does not mind names that it does not know.
     pub(super) fn encode_closing(&mut self) -> Result<(), pg::EncodeError> {
         for name in self.prepared.take_closing() {
             frontend::close_statement(&mut self.output, name.as_str())?;

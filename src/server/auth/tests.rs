@@ -1,5 +1,7 @@
 //! Tokens of every kind, genuine and not.
 
+mod smoke;
+
 use std::collections::BTreeMap;
 
 use base64::Engine;

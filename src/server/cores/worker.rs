@@ -214,14 +214,17 @@ impl Worker {
     /// Answers one request.
     fn handle(&mut self, client: &mut Client) -> Handled {
         let cores = &self.cores;
+        let snapshot = self.subscription.current(&cores.publication);
         let desk = Desk {
-            snapshot: self.subscription.current(&cores.publication),
+            snapshot: &snapshot,
             cores,
             core: self.index,
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
         let handled = handle::handle(&desk, &mut self.verifier, client);
+        drop(snapshot);
+        self.subscription.renew(&cores.publication);
         self.core().answered.fetch_add(1, Ordering::Relaxed);
         handled
     }
@@ -272,9 +275,14 @@ impl Worker {
         let Some(request) = self.cores.parking.take_oldest() else {
             return Parked::None;
         };
-        self.end_waiting(request, |desk, client, parked| {
-            handle::resume(desk, client, parked, connection);
-        });
+        if handle::is_abandoned(&request.client, &request.parked) {
+            drop(connection);
+            self.end_waiting(request, handle::abandon);
+        } else {
+            self.end_waiting(request, |desk, client, parked| {
+                handle::resume(desk, client, parked, connection);
+            });
+        }
         self.core().answered.fetch_add(1, Ordering::Relaxed);
         Parked::Served
     }

@@ -3,6 +3,7 @@
 //! Reads and writes say what came of them in an enum and not in an error, since a client that is
 //! slow or gone is no error.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,6 +65,28 @@ impl Socket {
                 Err(_) => return Sent::Closed,
             }
         }
+    }
+
+    /// Whether the client has closed its side, or the connection is gone. What it has sent before
+    /// that may still be unread.
+    pub(crate) fn is_gone(&self) -> bool {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let mut client = [PollFd::new(self, PollFlags::RDHUP)];
+        poll(&mut client, Some(&now)).is_ok() && !client[0].revents().is_empty()
+    }
+
+    /// Blocks until there is something to read from `other`, or the client is gone, and says
+    /// whether it is the latter. An interrupted wait is over, too.
+    pub(crate) fn is_gone_before(&self, other: &impl AsFd) -> bool {
+        let mut both = [
+            PollFd::new(self, PollFlags::RDHUP),
+            PollFd::new(other, PollFlags::IN),
+        ];
+        let waited = poll(&mut both, None);
+        waited.is_ok() && both[1].revents().is_empty() && !both[0].revents().is_empty()
     }
 
     /// Says that nothing more will be sent; what is under way still arrives.

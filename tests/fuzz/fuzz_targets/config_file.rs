@@ -1,0 +1,4 @@
+//! `cargo +nightly fuzz run --features libfuzzer config_file`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| corerest_fuzz::config_file(data));

@@ -1,0 +1,132 @@
+//! A PgBouncer between the server under test and a cluster.
+//!
+//! It has few connections to PostgreSQL and takes them in turns, so that a client meets another
+//! server with almost every transaction, and what other clients have left there.
+
+use crate::cluster::{Cluster, Database, Owner};
+use crate::log::Log;
+use crate::waiting::until;
+use crate::watchdog;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+/// Its socket's name ends with it; nobody else is in the folder.
+const PORT: u16 = 6432;
+
+/// How many connections to PostgreSQL it has.
+const SERVERS: u16 = 3;
+
+/// The first version that follows statements from server to server.
+const FOLLOWS_STATEMENTS_SINCE: (u32, u32) = (1, 21);
+
+/// A running PgBouncer. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Pooler {
+    folder: PathBuf,
+    child: Child,
+    log: Log,
+}
+
+/// For how long a client keeps a connection to PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMode {
+    /// For a transaction.
+    Transaction,
+    /// For a statement: those that would need more are refused.
+    Statement,
+}
+
+impl Pooler {
+    /// Starts one for a cluster, with these lines in its configuration, and waits until it
+    /// listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(cluster: &Cluster, mode: PoolMode, settings: &[&str]) -> Pooler {
+        let owner = Owner::choose();
+        let folder = owner.make_folder();
+        let file = folder.join("pgbouncer.ini");
+        let socket_folder = cluster.socket_folder();
+        std::fs::write(&file, configuration(&folder, socket_folder, mode, settings))
+            .and_then(|()| std::fs::write(folder.join("users"), "\"authenticator\" \"\"\n"))
+            .expect("the folder is ours");
+        let mut command = owner.command(program(), &folder);
+        let child = command
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = child
+            .spawn()
+            .expect("PgBouncer is installed: scripts/install-dependencies does that");
+        watchdog::watch(child.id());
+        let log = Log::collect(child.stderr.take().expect("its output is a pipe"));
+        let pooler = Pooler { folder, child, log };
+        let socket = pooler.folder.join(format!(".s.PGSQL.{PORT}"));
+        until("PgBouncer to listen", || socket.exists());
+        pooler
+    }
+
+    /// Whether the one that is installed follows statements from server to server, if
+    /// `max_prepared_statements` is set.
+    pub fn follows_statements() -> bool {
+        let owner = Owner::choose();
+        let mut command = owner.command(program(), Path::new("/"));
+        let output = command.arg("--version").output().expect("it is installed");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_whitespace().nth(1).expect("PgBouncer 1.18.0");
+        let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        version >= FOLLOWS_STATEMENTS_SINCE
+    }
+
+    /// What `db-uri` is for a database behind it.
+    pub fn uri(&self, database: &Database) -> String {
+        format!(
+            "host={} port={PORT} user=authenticator dbname={}",
+            self.folder.display(),
+            database.name
+        )
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        watchdog::forget(self.child.id());
+        let _ = std::fs::remove_dir_all(&self.folder);
+        if std::thread::panicking() {
+            eprintln!("PgBouncer's log:\n{}", self.log.text());
+        }
+    }
+}
+
+fn configuration(folder: &Path, socket_folder: &str, mode: PoolMode, settings: &[&str]) -> String {
+    let folder = folder.display();
+    let mode = match mode {
+        PoolMode::Transaction => "transaction",
+        PoolMode::Statement => "statement",
+    };
+    let mut text = format!(
+        "[databases]\n* = host={socket_folder} port=5432\n[pgbouncer]\n\
+         unix_socket_dir = {folder}\nlisten_port = {PORT}\nlisten_addr =\n\
+         auth_type = trust\nauth_file = {folder}/users\npool_mode = {mode}\n\
+         default_pool_size = {SERVERS}\nserver_round_robin = 1\n"
+    );
+    settings.iter().for_each(|line| {
+        text.push_str(line);
+        text.push('\n');
+    });
+    text
+}
+
+/// `PGBOUNCER_BIN`, or the one that is installed. Debian keeps it out of the PATH of ordinary
+/// users.
+fn program() -> PathBuf {
+    let debian = PathBuf::from("/usr/sbin/pgbouncer");
+    match std::env::var_os("PGBOUNCER_BIN") {
+        Some(path) => path.into(),
+        None if debian.exists() => debian,
+        None => "pgbouncer".into(),
+    }
+}

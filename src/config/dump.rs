@@ -1,7 +1,8 @@
 //! `--dump-config`: the configuration in the format that PostgREST prints it.
 //!
 //! One `key = value` on a line, sorted by line, every key of PostgREST, and then those of ours
-//! that are not at their defaults. The output can be loaded again, and has secrets in clear.
+//! that are not at their defaults. What PostgREST's format can say can be loaded again; secrets are
+//! in clear.
 
 use crate::config::Config;
 use crate::keys::{Apply, KEYS, Key, Origin, quoted};

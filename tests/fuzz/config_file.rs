@@ -75,7 +75,8 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 /// The format, which is PostgREST's, leaves some dumps unreadable: there are no numbers below zero
 /// in a file, and in texts only quotes are escaped, although a file would also need `\\` for a
 /// backslash and `$$` for a dollar sign. The path of the role is the exception. And a secret from
-/// a file may be any octets, of which only UTF-8 without NUL can be shown.
+/// a file may be any octets, of which only UTF-8 without NUL can be shown; and `.f.` is a function
+/// that is called `f.`, while `f.` is one that is called `f`.
 fn can_be_loaded(dump: &str) -> bool {
     if dump.contains(['\0', char::REPLACEMENT_CHARACTER]) {
         return false;
@@ -87,7 +88,9 @@ fn can_be_loaded(dump: &str) -> bool {
         // A text that ends in a backslash takes the closing quote for one of its own.
         let is_open = line.ends_with("\\\"");
         let is_unescaped = line.replace("\\\"", "").contains(['\\', '$']);
-        !is_open && !is_unescaped && !line.contains(" = -")
+        let is_function = line.starts_with("db-pre-") || line.starts_with("db-root-spec");
+        let loses_dot = is_function && line.ends_with(".\"");
+        !is_open && !is_unescaped && !loses_dot && !line.contains(" = -")
     })
 }
 

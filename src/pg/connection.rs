@@ -340,7 +340,8 @@ impl Connection {
             self.input.consume(buffered);
             wanted -= buffered;
             if wanted >= DIRECT_READ_BYTES_MIN {
-                wanted -= self.read_directly(out, wanted)?;
+                self.read_directly(out, wanted)?;
+                wanted = 0;
             } else if wanted > 0 {
                 self.fill()?;
             }
@@ -353,17 +354,25 @@ impl Connection {
         Ok(remaining)
     }
 
-    /// Reads once into the caller's buffer, whose length is what has been read at any time.
-    fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<usize, Error> {
-        let start = out.len();
-        out.resize(start + wanted, 0);
+    /// Reads so many bytes into the caller's buffer. The room for them is made once, and not for
+    /// each of the reads: PostgreSQL sends 8 KiB at a time.
+    fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<(), Error> {
+        let mut end = out.len();
+        out.resize(end + wanted, 0);
         let mut stream = Patient {
             stream: &mut self.session.stream,
             silence: self.silence,
         };
-        let count = read_some(&mut stream, &mut out[start..]);
-        out.truncate(start + *count.as_ref().unwrap_or(&0));
-        count.map_err(|error| self.lost(error))
+        while end < out.len() {
+            match read_some(&mut stream, &mut out[end..]) {
+                Ok(count) => end += count,
+                Err(error) => {
+                    out.truncate(end);
+                    return Err(self.lost(error));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn skip_body(&mut self) -> Result<(), Error> {

@@ -76,17 +76,16 @@ where
     P: IntoIterator<Item = Parameter<'p>>,
 {
     let mut gap = Gap::default();
-    let end = &mut gap;
     out.push(b'B');
     let start = out.len();
     untagged_with_gap(out, |out| {
         put_string(out, b"")?;
         put_string(out, statement.as_bytes())?;
         out.extend_from_slice(&0_i16.to_be_bytes()); // no formats: all parameters are text
-        put_parameters(out, parameters.into_iter(), end)?;
+        put_parameters(out, parameters.into_iter(), &mut gap)?;
         out.extend_from_slice(&1_i16.to_be_bytes()); // one format for all columns:
         out.extend_from_slice(&1_i16.to_be_bytes()); // binary
-        Ok(end.bytes)
+        Ok(gap.bytes)
     })
     .inspect_err(|_| out.truncate(start - 1))?;
     Ok(gap.at)

@@ -309,12 +309,6 @@ impl ReadPlan<'_> {
             || moved.into_iter().any(|item| item.aggregate.is_some())
     }
 
-    /// The same, here or in a relation inside.
-    pub fn is_aggregated_anywhere(&self) -> bool {
-        let mut inside = self.embeds.iter();
-        self.is_aggregated() || inside.any(|embed| embed.plan.is_aggregated_anywhere())
-    }
-
     /// Whether all columns and nothing else is selected, by their own names: only then are the
     /// rows of the type that a media type handler of the relation takes.
     pub fn selects_whole_rows(&self) -> bool {

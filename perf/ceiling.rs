@@ -119,6 +119,7 @@ fn batch(config: &Config, catalog: &Catalog, request: &Request, caller: Identity
         config,
         catalog: Some(catalog),
         role_settings: &RoleSettings::default(),
+        shapes: None,
     };
     match prepare(&context, &http, Ok(caller)) {
         Prepared::Ask(batch, _) => Some(batch),

@@ -27,4 +27,6 @@ pub mod request;
 pub mod response;
 pub mod role_settings;
 
-pub use exchange::{Context, Pending, Prepared, finish, finish_lines, prepare, prepare_in_steps};
+pub use exchange::{
+    Context, Pending, Prepared, Shapes, finish, finish_lines, prepare, prepare_in_steps,
+};

@@ -30,6 +30,11 @@ struct OfOneRole {
 }
 
 impl RoleSettings {
+    /// Whether there is anything to be set for a role.
+    pub fn has(&self, role: &str) -> bool {
+        self.by_role.contains_key(role)
+    }
+
     /// The names and values to be set for a role, in the order in which the role has them. The
     /// isolation level is not among them.
     pub fn settings(&self, role: &str) -> &[(String, String)] {

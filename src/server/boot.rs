@@ -270,6 +270,7 @@ fn make_cores(
             authenticator: Arc::clone(&configuration.authenticator),
             role_settings: Arc::clone(&configuration.role_settings),
             catalog: None,
+            shapes: Vec::new(),
         },
         health: health.clone(),
         patience: Patience {

@@ -23,6 +23,7 @@ use crate::orders::{Order, Orders};
 use crate::reload::{Configuration, log_database_unreadable};
 use crate::snapshot::Snapshot;
 use crate::systemd;
+use corerest_api::Shapes;
 use corerest_api::catalog::{Catalog, PgVersion};
 use corerest_config::Config;
 use corerest_pg::connect::Target;
@@ -344,6 +345,7 @@ impl Control {
             authenticator: Arc::clone(&self.configuration.authenticator),
             role_settings: Arc::clone(&self.configuration.role_settings),
             catalog: self.catalog.clone(),
+            shapes: (0..self.cores.count()).map(|_| Shapes::new()).collect(),
         });
     }
 }

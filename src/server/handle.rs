@@ -107,7 +107,7 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
     let now = desk.clock.unix_seconds();
     let caller = verifier.identify(config, authenticator, authorization, now);
     desk.observer.identified(&caller, verifier);
-    let context = desk.snapshot.context();
+    let context = desk.snapshot.context(desk.core);
     if context.catalog.is_none() && caller.is_ok() {
         log::api_error(&Error::NoSchemaCache);
     }
@@ -206,7 +206,7 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
         let request = client.requests.request();
         let facts = Facts::of(desk, &request);
         let question = Question {
-            context: desk.snapshot.context(),
+            context: desk.snapshot.context(desk.core),
             batch,
             pending,
             request_body: request.body,

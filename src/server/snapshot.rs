@@ -7,9 +7,9 @@
 //! a thread may be idle for days.
 
 use crate::auth::Authenticator;
-use corerest_api::Context;
 use corerest_api::catalog::Catalog;
 use corerest_api::role_settings::RoleSettings;
+use corerest_api::{Context, Shapes};
 use corerest_config::Config;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,15 +26,18 @@ pub(crate) struct Snapshot {
     pub(crate) role_settings: Arc<RoleSettings>,
     /// The catalog, once it has been loaded.
     pub(crate) catalog: Option<Arc<Catalog>>,
+    /// The shapes of requests that were planned with these, for each core.
+    pub(crate) shapes: Vec<Shapes>,
 }
 
 impl Snapshot {
-    /// What a request is prepared with.
-    pub(crate) fn context(&self) -> Context<'_> {
+    /// What a request is prepared with on a core.
+    pub(crate) fn context(&self, core: usize) -> Context<'_> {
         Context {
             config: &self.config,
             catalog: self.catalog.as_deref(),
             role_settings: &self.role_settings,
+            shapes: self.shapes.get(core),
         }
     }
 }
@@ -163,6 +166,7 @@ mod tests {
             config: Arc::new(config),
             role_settings: Arc::default(),
             catalog: None,
+            shapes: Vec::new(),
         }
     }
 

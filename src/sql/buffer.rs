@@ -4,11 +4,13 @@
 //! its only job, and nobody else writes a `$`.
 
 use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, TypeName};
+use std::sync::Arc;
 
 /// A finished SQL text, which only a [`SqlBuf`] makes. Equal shapes of request give equal texts,
-/// so it is also the key under which a connection remembers its prepared statements.
+/// so it is also the key under which a connection remembers its prepared statements. Clones are
+/// cheap.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SqlText(String);
+pub struct SqlText(Arc<str>);
 
 impl SqlText {
     /// The text, for the protocol and for logs.
@@ -30,6 +32,8 @@ pub struct Statement {
 #[derive(Debug, Default)]
 pub struct SqlBuf {
     text: String,
+    /// What the text will be, if that is known before; then it is not written again.
+    known: Option<SqlText>,
     params: Params,
 }
 
@@ -39,42 +43,55 @@ impl SqlBuf {
     pub fn new() -> SqlBuf {
         SqlBuf {
             text: String::with_capacity(1024),
+            known: None,
+            params: Params::new(),
+        }
+    }
+
+    /// A statement whose text is known from an earlier one of the same shape: only its values are
+    /// collected. Debug builds write the text nevertheless, and compare.
+    pub fn of_known_text(text: &SqlText) -> SqlBuf {
+        SqlBuf {
+            text: String::new(),
+            known: Some(text.clone()),
             params: Params::new(),
         }
     }
 
     /// Appends a constant; [`sql!`](crate::sql) is the short form.
     pub fn constant(&mut self, text: ConstSql) {
-        self.text.push_str(text.as_str());
+        self.write(|out| out.push_str(text.as_str()));
     }
 
     /// Appends `"name"`.
     pub fn ident(&mut self, name: &Ident) {
-        name.write_quoted(&mut self.text);
+        self.write(|out| name.write_quoted(out));
     }
 
     /// Appends `"schema"."name"`, or `"name"`.
     pub fn name(&mut self, name: &QualifiedName) {
-        if let Some(schema) = &name.schema {
-            schema.write_quoted(&mut self.text);
-            self.text.push('.');
-        }
-        name.name.write_quoted(&mut self.text);
+        self.write(|out| {
+            if let Some(schema) = &name.schema {
+                schema.write_quoted(out);
+                out.push('.');
+            }
+            name.name.write_quoted(out);
+        });
     }
 
     /// Appends `'text'`.
     pub fn literal(&mut self, literal: &Literal) {
-        literal.write_quoted(&mut self.text);
+        self.write(|out| literal.write_quoted(out));
     }
 
     /// Appends a type name as it is.
     pub fn type_name(&mut self, name: &TypeName) {
-        self.text.push_str(name.as_str());
+        self.write(|out| out.push_str(name.as_str()));
     }
 
     /// Appends what PostgreSQL printed.
     pub fn catalog(&mut self, sql: &CatalogSql) {
-        self.text.push_str(sql.as_str());
+        self.write(|out| out.push_str(sql.as_str()));
     }
 
     /// Appends `$n` for a value; `None` is NULL.
@@ -112,26 +129,42 @@ impl SqlBuf {
 
     /// The statement is complete.
     pub fn finish(self) -> Statement {
+        let text = match self.known {
+            Some(known) => {
+                debug_assert_eq!(&*known.0, self.text, "the shape is the same");
+                known
+            }
+            None => SqlText(self.text.into()),
+        };
         Statement {
-            text: SqlText(self.text),
+            text,
             params: self.params,
         }
     }
 
-    /// Digit by digit: the formatting machinery takes longer than the rest of a small statement.
-    fn write_parameter_number(&mut self, number: usize) {
-        self.text.push('$');
-        let mut digits = [0; 20];
-        let mut rest = number;
-        let mut first = digits.len();
-        while rest > 0 {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+    fn write(&mut self, write: impl FnOnce(&mut String)) {
+        if self.known.is_none() || cfg!(debug_assertions) {
+            write(&mut self.text);
         }
-        self.text
-            .extend(digits[first..].iter().map(|&digit| char::from(digit)));
     }
+
+    fn write_parameter_number(&mut self, number: usize) {
+        self.write(|out| push_parameter_number(out, number));
+    }
+}
+
+/// Digit by digit: the formatting machinery takes longer than the rest of a small statement.
+fn push_parameter_number(out: &mut String, number: usize) {
+    out.push('$');
+    let mut digits = [0; 20];
+    let mut rest = number;
+    let mut first = digits.len();
+    while rest > 0 {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend(digits[first..].iter().map(|&digit| char::from(digit)));
 }
 
 #[cfg(test)]
@@ -169,6 +202,22 @@ mod tests {
             )
         );
         assert_eq!(statement.params.len(), 2);
+    }
+
+    #[test]
+    fn a_known_text_is_taken_over() {
+        let write = |out: &mut SqlBuf, value: &[u8]| {
+            sql!(out, "SELECT ");
+            out.param(Some(value));
+        };
+        let mut first = SqlBuf::new();
+        write(&mut first, b"1");
+        let first = first.finish();
+        let mut second = SqlBuf::of_known_text(&first.text);
+        write(&mut second, b"2");
+        let second = second.finish();
+        assert_eq!(second.text, first.text);
+        assert_ne!(second.params, first.params);
     }
 
     #[test]

@@ -45,6 +45,15 @@ impl Params {
         self.end(value.map_or(Kind::Null, |_| Kind::Value))
     }
 
+    /// Appends a value of other ones, and returns its number, from 1.
+    pub fn push_param(&mut self, param: Param<'_>) -> usize {
+        match param {
+            Param::Null => self.push(None),
+            Param::Value(value) => self.push(Some(value)),
+            Param::RequestBody => self.push_request_body(),
+        }
+    }
+
     /// Appends a value that is written piece by piece, and returns its number, from 1.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         write(&mut self.bytes);
@@ -109,5 +118,10 @@ mod tests {
         ];
         assert_eq!(values, expected);
         assert_eq!(params.len(), 5);
+        let mut copied = Params::new();
+        for value in values {
+            copied.push_param(value);
+        }
+        assert_eq!(copied, params);
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! Properties: nothing panics; the same request gives the same statements twice; and in each of
 //! them every quote and parenthesis is closed, nothing begins a comment, a second statement or a
-//! string in dollars, and the parameters are `$1` to `$n` for n values.
+//! string in dollars, and the parameters are `$1` to `$n` for n values. What the shape of an earlier
+//! request gives is what planning gives.
 
 use crate::sql_scan::check_statement;
 use corerest_api::auth::Identity;
 use corerest_api::catalog::{Catalog, decode};
-use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
 use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Prepared, prepare};
+use corerest_api::{Context, Prepared, Shapes, prepare};
 use corerest_config::{Config, Sources};
 use std::sync::LazyLock;
 
@@ -66,6 +66,8 @@ pub const STATEMENT_SEEDS: &[&[u8]] = &[
 struct World {
     catalog: Catalog,
     configs: Vec<Config>,
+    /// Of all requests so far, for each configuration.
+    shapes: Vec<Shapes>,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -94,6 +96,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .into_iter()
         .map(config)
         .collect(),
+        shapes: (0..4).map(|_| Shapes::new()).collect(),
     }
 });
 
@@ -119,18 +122,40 @@ pub fn statements(data: &[u8]) {
     let [choice, request @ ..] = data else {
         return;
     };
-    let config = &WORLD.configs[usize::from(*choice) % WORLD.configs.len()];
-    let Some(batch) = batch(config, request) else {
-        return;
-    };
-    for statement in &batch.statements {
-        check_statement(statement);
+    let number = usize::from(*choice) % WORLD.configs.len();
+    let planned = check_shape(number, request);
+    check_shape(number, &with_other_digits(request));
+    if let Prepared::Ask(batch, _) = planned {
+        batch.statements.iter().for_each(check_statement);
     }
-    assert_eq!(Some(&batch), self::batch(config, request).as_ref());
 }
 
-/// What PostgreSQL is asked, if it is asked.
-fn batch(config: &Config, request: &[u8]) -> Option<Batch> {
+/// The first time a request is planned, the second time its shape is learned, if it has one.
+fn check_shape(number: usize, request: &[u8]) -> Prepared {
+    let planned = prepared(number, request, None);
+    for _ in 0..3 {
+        let shaped = prepared(number, request, Some(&WORLD.shapes[number]));
+        assert_eq!(shaped, planned, "{}", request.escape_ascii());
+    }
+    planned
+}
+
+/// Another request, which most often has the same shape.
+fn with_other_digits(request: &[u8]) -> Vec<u8> {
+    let other = |byte: &u8| match byte {
+        b'0'..=b'9' => b'0' + (byte - b'0' + 3) % 10,
+        other => *other,
+    };
+    let end = request.iter().position(|byte| *byte == b'\n');
+    let (target, rest) = request.split_at(end.unwrap_or(request.len()));
+    target
+        .iter()
+        .map(other)
+        .chain(rest.iter().copied())
+        .collect()
+}
+
+fn prepared(number: usize, request: &[u8], shapes: Option<&Shapes>) -> Prepared {
     let end = request.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = request.split_at(end.unwrap_or(request.len()));
     let mut lines = head.split(|byte| *byte == b'\n');
@@ -146,21 +171,20 @@ fn batch(config: &Config, request: &[u8]) -> Option<Batch> {
         body: body.get(2..).unwrap_or_default(),
     };
     let context = Context {
-        config,
+        config: &WORLD.configs[number],
         catalog: Some(&WORLD.catalog),
         role_settings: &RoleSettings::default(),
+        shapes,
     };
     let caller = Identity {
         role: "anonymous".to_owned(),
         claims: r#"{"role":"anonymous"}"#.to_owned(),
     };
-    match prepare(&context, &http, Ok(caller)) {
-        Prepared::Ask(batch, _) => Some(batch),
-        Prepared::Reply(response) => {
-            assert!((200..600).contains(&response.status));
-            None
-        }
+    let prepared = prepare(&context, &http, Ok(caller));
+    if let Prepared::Reply(response) = &prepared {
+        assert!((200..600).contains(&response.status));
     }
+    prepared
 }
 
 fn header(line: &[u8]) -> Option<(&str, &[u8])> {
@@ -171,7 +195,8 @@ fn header(line: &[u8]) -> Option<(&str, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{STATEMENT_SEEDS, WORLD, batch, statements};
+    use super::{STATEMENT_SEEDS, WORLD, prepared, statements};
+    use corerest_api::Prepared;
 
     #[test]
     fn a_request_is_refused_or_becomes_whole_statements() {
@@ -181,8 +206,8 @@ mod tests {
     #[test]
     fn every_seed_gets_as_far_as_its_statements() {
         for seed in STATEMENT_SEEDS {
-            let config = &WORLD.configs[usize::from(seed[0]) % WORLD.configs.len()];
-            let asked = batch(config, &seed[1..]).is_some();
+            let number = usize::from(seed[0]) % WORLD.configs.len();
+            let asked = matches!(prepared(number, &seed[1..], None), Prepared::Ask(..));
             assert!(asked, "{} is not asked", seed.escape_ascii());
         }
     }

@@ -14,7 +14,7 @@ use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Body;
 use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Prepared, prepare};
+use corerest_api::{Context, Prepared, Shapes, prepare};
 use corerest_config::{Config, Sources};
 use corerest_sql::{Ident, Param, Statement};
 use corerest_tests::case_file::{CaseFile, Section, is_update};
@@ -168,15 +168,23 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
         role: "anonymous".to_owned(),
         claims: r#"{"role":"anonymous"}"#.to_owned(),
     };
-    prepare(
-        &Context {
-            config: &config,
-            catalog: Some(catalog),
-            role_settings: &RoleSettings::default(),
-        },
-        &http,
-        Ok(caller),
-    )
+    let context = Context {
+        config: &config,
+        catalog: Some(catalog),
+        role_settings: &RoleSettings::default(),
+        shapes: None,
+    };
+    let planned = prepare(&context, &http, Ok(caller.clone()));
+    // A shape is learned the second time, and used the third.
+    let shapes = Shapes::new();
+    let context = Context {
+        shapes: Some(&shapes),
+        ..context
+    };
+    for _ in 0..3 {
+        assert_eq!(prepare(&context, &http, Ok(caller.clone())), planned);
+    }
+    planned
 }
 
 fn shown(batch: &Batch, with_settings: bool) -> String {

@@ -9,13 +9,16 @@ mod info;
 mod mutate;
 mod read;
 mod schema;
+mod shape;
+
+pub use shape::Shapes;
 
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::{Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
 use crate::query::{
-    AccessMode, Batch, DatabaseSettings, Parts, TransactionEnd, write_pre_request, write_settings,
+    AccessMode, Batch, Circumstances, Parts, TransactionEnd, write_pre_request, write_settings,
 };
 use crate::request::preferences::{HandlingPreference, TransactionPreference};
 use crate::request::{Action, ApiRequest, HttpRequest};
@@ -25,7 +28,8 @@ use crate::response::{
 };
 use crate::role_settings::RoleSettings;
 use corerest_config::{Config, ErrorVerbosity};
-use corerest_sql::{Ident, QualifiedName, Statement};
+use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement};
+use shape::{Found, Outline, Shape, other_value};
 
 /// What a request is answered from: one snapshot of the configuration and the catalog.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +40,12 @@ pub struct Context<'a> {
     pub catalog: Option<&'a Catalog>,
     /// The settings of the roles that requests run as.
     pub role_settings: &'a RoleSettings,
+    /// The shapes of requests that were planned with these before; `None` to plan each anew.
+    pub shapes: Option<&'a Shapes>,
 }
 
 /// What is to be done for a request.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Prepared {
     /// The answer needs no database.
     Reply(Response),
@@ -225,6 +231,15 @@ impl Deprecation {
     }
 }
 
+impl ErrorStyle {
+    fn of(config: &Config, identity: &Identity) -> ErrorStyle {
+        ErrorStyle {
+            verbosity: config.client_error_verbosity,
+            authenticated: config.db_anon_role.as_deref() != Some(&*identity.role),
+        }
+    }
+}
+
 /// Whether the response will have a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyWanted {
@@ -243,24 +258,61 @@ struct Main<'a> {
     routine: Option<&'a Routine>,
 }
 
-impl Asked<'_, '_> {
+impl<'a, 'r> Asked<'a, 'r> {
+    fn new(
+        context: &Context<'a>,
+        catalog: &'a Catalog,
+        request: &'a ApiRequest<'r>,
+        identity: &'a Identity,
+    ) -> Asked<'a, 'r> {
+        Asked {
+            config: context.config,
+            catalog,
+            role_settings: context.role_settings,
+            request,
+            identity,
+        }
+    }
+
+    fn prepare(&self) -> Result<Prepared, Error> {
+        match &self.request.action {
+            Action::ReadRelation { name, headers_only } => self.prepare_read(name, *headers_only),
+            Action::MutateRelation { name, mutation } => self.prepare_mutate(name, *mutation),
+            Action::CallRoutine { name, invocation } => self.prepare_call(name, *invocation),
+            Action::ReadSchema {
+                schema,
+                headers_only,
+            } => self.prepare_schema(schema, *headers_only),
+            Action::RelationInfo { name } => self.prepare_relation_info(name),
+            Action::RoutineInfo { name } => self.prepare_routine_info(name),
+            Action::SchemaInfo => Ok(Prepared::Reply(schema_info())),
+        }
+    }
+
     fn batch(&self, main: Main<'_>) -> Batch {
         let role = &self.identity.role;
-        let database = DatabaseSettings {
-            role: self.role_settings.settings(role),
-            routine: main.routine,
+        let hoisted = |routine: &Routine| {
+            let settings = routine.hoisted_settings(&self.config.db_hoisted_tx_settings);
+            settings
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
+        };
+        let of_routine: Vec<_> = main.routine.map(hoisted).unwrap_or_default();
+        let circumstances = Circumstances {
+            config: self.config,
+            http: &self.request.http,
+            schema: &self.request.schema,
+            timezone: self.request.preferences.timezone.as_deref(),
+            identity: self.identity,
+            access: main.access,
+            of_role: self.role_settings.settings(role),
+            of_routine: &of_routine,
         };
         // What a function asks for counts more than what its caller does.
         let isolation = main.routine.and_then(|routine| routine.isolation_level);
         let isolation = isolation.or_else(|| self.role_settings.isolation_level(role));
         Batch::assemble(Parts {
-            settings: write_settings(
-                self.config,
-                self.request,
-                self.identity,
-                main.access,
-                database,
-            ),
+            settings: write_settings(SqlBuf::new(), &circumstances),
             pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
             estimate: main.estimate,
             main: main.statement,
@@ -301,15 +353,8 @@ impl Asked<'_, '_> {
         Pending {
             expected,
             check,
-            error: self.error_style(),
+            error: ErrorStyle::of(self.config, self.identity),
             deprecation: Deprecation::new(deprecated_names),
-        }
-    }
-
-    fn error_style(&self) -> ErrorStyle {
-        ErrorStyle {
-            verbosity: self.config.client_error_verbosity,
-            authenticated: self.config.db_anon_role.as_deref() != Some(&*self.identity.role),
         }
     }
 
@@ -343,27 +388,59 @@ fn try_prepare(
 ) -> Result<Prepared, Error> {
     let identity = caller?;
     let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
+    let outlined = context.shapes.and_then(|shapes| {
+        let outline = Outline::of(http, context.role_settings, &identity.role)?;
+        Some((shapes, outline))
+    });
+    let Some((shapes, outline)) = outlined else {
+        return plan(context, catalog, http, &identity, on_parsed);
+    };
+    match shapes.find(&outline) {
+        Found::Known(shape) => {
+            on_parsed();
+            Ok(shape.prepare(context, http, &identity, &outline.values))
+        }
+        Found::New => plan_and_learn(context, catalog, http, &identity, shapes, outline),
+        Found::Unknown => plan(context, catalog, http, &identity, on_parsed),
+    }
+}
+
+fn plan(
+    context: &Context<'_>,
+    catalog: &Catalog,
+    http: &HttpRequest<'_>,
+    identity: &Identity,
+    on_parsed: &dyn Fn(),
+) -> Result<Prepared, Error> {
     let request = ApiRequest::parse(context.config, http)?;
     on_parsed();
-    let asked = Asked {
-        config: context.config,
-        catalog,
-        role_settings: context.role_settings,
-        request: &request,
-        identity: &identity,
+    Asked::new(context, catalog, &request, identity).prepare()
+}
+
+/// Plans the request a second time, with other values, to see what its shape is.
+fn plan_and_learn(
+    context: &Context<'_>,
+    catalog: &Catalog,
+    http: &HttpRequest<'_>,
+    identity: &Identity,
+    shapes: &Shapes,
+    outline: Outline<'_>,
+) -> Result<Prepared, Error> {
+    let request = ApiRequest::parse(context.config, http)?;
+    let asked = Asked::new(context, catalog, &request, identity);
+    let prepared = asked.prepare()?;
+    let query = Outline::query_with(http, other_value);
+    let other = HttpRequest {
+        query: &query,
+        ..*http
     };
-    match &request.action {
-        Action::ReadRelation { name, headers_only } => asked.prepare_read(name, *headers_only),
-        Action::MutateRelation { name, mutation } => asked.prepare_mutate(name, *mutation),
-        Action::CallRoutine { name, invocation } => asked.prepare_call(name, *invocation),
-        Action::ReadSchema {
-            schema,
-            headers_only,
-        } => asked.prepare_schema(schema, *headers_only),
-        Action::RelationInfo { name } => asked.prepare_relation_info(name),
-        Action::RoutineInfo { name } => asked.prepare_routine_info(name),
-        Action::SchemaInfo => Ok(Prepared::Reply(schema_info())),
-    }
+    let other = plan(context, catalog, &other, identity, &|| {});
+    let shape = other.ok().and_then(|other| {
+        let values: Vec<String> = (0..outline.values.len()).map(other_value).collect();
+        Shape::learn(context, &asked, &prepared, &outline.values, &other, &values)
+    });
+    shapes.keep(outline, shape);
+    Ok(prepared)
 }
 
 /// The number of rows in the answer to `EXPLAIN (FORMAT JSON)`.

@@ -1,7 +1,7 @@
 //! GET and HEAD of the root: the description of a schema. PostgreSQL says what the role may use,
 //! and the document is made of that when it has answered.
 
-use super::{Asked, Expected, Main, Pending, Prepared};
+use super::{Asked, ErrorStyle, Expected, Main, Pending, Prepared};
 use crate::error::Error;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_openapi};
@@ -32,7 +32,7 @@ impl Asked<'_, '_> {
         let pending = Pending {
             expected: Expected::Schema(expected),
             check: RowsCheck::default(),
-            error: self.error_style(),
+            error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
         };
         Ok(Prepared::Ask(batch, pending))

@@ -24,6 +24,6 @@ pub(crate) use mutate::{Location, write_mutation};
 pub use openapi::write_openapi;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
-pub(crate) use settings::{DatabaseSettings, write_settings};
+pub(crate) use settings::{Circumstances, write_settings};
 pub use transaction::{Batch, TransactionEnd};
 pub(crate) use transaction::{Parts, write_pre_request};

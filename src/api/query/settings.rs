@@ -5,9 +5,8 @@
 //! so that a right to set a parameter is needed by the login role only.
 
 use crate::auth::Identity;
-use crate::catalog::Routine;
 use crate::error::json::write_json_string;
-use crate::request::ApiRequest;
+use crate::request::HttpRequest;
 use corerest_config::Config;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
@@ -20,33 +19,41 @@ pub enum AccessMode {
     ReadWrite,
 }
 
-/// Settings that come from the database: of the role, and of the function that is called.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DatabaseSettings<'a> {
+/// What the settings of a request are made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) http: &'a HttpRequest<'a>,
+    /// The schema that the request is about.
+    pub(crate) schema: &'a Ident,
+    /// The time zone that it prefers.
+    pub(crate) timezone: Option<&'a str>,
+    pub(crate) identity: &'a Identity,
+    pub(crate) access: AccessMode,
     /// `ALTER ROLE … SET`
-    pub(crate) role: &'a [(String, String)],
+    pub(crate) of_role: &'a [(String, String)],
     /// `CREATE FUNCTION … SET`, where `db-hoisted-tx-settings` lets it act on the transaction.
-    pub(crate) routine: Option<&'a Routine>,
+    pub(crate) of_routine: &'a [(String, String)],
 }
 
-/// The statement that comes first in every transaction.
-pub(crate) fn write_settings(
-    config: &Config,
-    request: &ApiRequest<'_>,
-    identity: &Identity,
-    access: AccessMode,
-    database: DatabaseSettings<'_>,
-) -> Statement {
-    let mut out = SqlBuf::new();
+/// The statement that comes first in every transaction. Its text depends on the access mode, on
+/// the number of settings, and on whether there is a time zone.
+pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Statement {
+    let Circumstances {
+        config,
+        http,
+        identity,
+        ..
+    } = *about;
     sql!(out, "SELECT ");
-    if access == AccessMode::ReadOnly {
+    if about.access == AccessMode::ReadOnly {
         // An implicit transaction has no BEGIN READ ONLY; this says the same.
         sql!(out, "set_config('transaction_read_only', 'on', true), ");
     }
     sql!(out, "set_config('search_path', ");
-    out.param_with(|path| write_search_path(path, config, &request.schema));
+    out.param_with(|path| write_search_path(path, config, about.schema));
     sql!(out, ", true)");
-    for (name, value) in database.role {
+    for (name, value) in about.of_role {
         write_setting(&mut out, name, value);
     }
     sql!(out, ", set_config('role', ");
@@ -54,21 +61,20 @@ pub(crate) fn write_settings(
     sql!(out, ", true), set_config('request.jwt.claims', ");
     out.param(Some(identity.claims.as_bytes()));
     sql!(out, ", true), set_config('request.method', ");
-    out.param(Some(request.http.method.as_bytes()));
+    out.param(Some(http.method.as_bytes()));
     sql!(out, ", true), set_config('request.path', ");
-    out.param(Some(request.http.path.as_bytes()));
+    out.param(Some(http.path.as_bytes()));
     sql!(out, ", true), set_config('request.headers', ");
-    out.param_with(|json| write_headers(json, request));
+    out.param_with(|json| write_headers(json, http));
     sql!(out, ", true), set_config('request.cookies', ");
-    out.param_with(|json| write_cookies(json, request));
+    out.param_with(|json| write_cookies(json, http));
     sql!(out, ", true)");
-    if let Some(timezone) = &request.preferences.timezone {
+    if let Some(timezone) = about.timezone {
         sql!(out, ", set_config('timezone', ");
         out.param(Some(timezone.as_bytes()));
         sql!(out, ", true)");
     }
-    let hoisted = database.routine.into_iter();
-    for (name, value) in hoisted.flat_map(|r| r.hoisted_settings(&config.db_hoisted_tx_settings)) {
+    for (name, value) in about.of_routine {
         write_setting(&mut out, name, value);
     }
     for (name, value) in &config.app_settings {
@@ -94,8 +100,8 @@ fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {
 ///
 /// Parity: of several headers with the same name, the last one counts (`HM.fromList` in
 /// SqlFragment.hs), and the Cookie header is left out.
-fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
-    let headers = request.http.headers;
+fn write_headers(out: &mut Vec<u8>, http: &HttpRequest<'_>) {
+    let headers = http.headers;
     let is_last = |index: usize, name: &str| {
         !headers[index + 1..]
             .iter()
@@ -109,8 +115,8 @@ fn write_headers(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
     write_object(out, kept, <[u8]>::make_ascii_lowercase);
 }
 
-fn write_cookies(out: &mut Vec<u8>, request: &ApiRequest<'_>) {
-    let cookies = request.cookies();
+fn write_cookies(out: &mut Vec<u8>, http: &HttpRequest<'_>) {
+    let cookies = http.cookies();
     let is_last =
         |index: usize, name: &str| !cookies[index + 1..].iter().any(|(later, _)| later == name);
     let kept = cookies

@@ -17,6 +17,8 @@ use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_te
 pub struct Batch {
     /// In the order in which they are executed.
     pub statements: Vec<Statement>,
+    /// Which of them makes the settings.
+    pub settings: usize,
     /// Which of them gives the row that the response is made of.
     pub main: usize,
     /// Whether that is no row of columns but lines of text: an execution plan.
@@ -85,6 +87,7 @@ impl Batch {
         if is_explicit {
             statements.push(parts.begin());
         }
+        let settings = statements.len();
         statements.push(parts.settings);
         statements.extend(parts.pre_request);
         let estimate = parts.estimate.map(|statement| {
@@ -104,6 +107,7 @@ impl Batch {
         }
         Batch {
             statements,
+            settings,
             main,
             answers_in_lines: parts.answers_in_lines,
             estimate,

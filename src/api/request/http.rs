@@ -46,8 +46,8 @@ impl<'a> HttpRequest<'a> {
             .collect()
     }
 
-    /// The cookies in their order.
-    pub(super) fn cookies(&self) -> Vec<(String, String)> {
+    /// The cookies in their order, for `request.cookies`.
+    pub(crate) fn cookies(&self) -> Vec<(String, String)> {
         let Some(header) = self.text_header("cookie") else {
             return Vec::new();
         };

@@ -173,11 +173,6 @@ impl<'a> ApiRequest<'a> {
     pub fn content_profile(&self) -> Option<String> {
         self.negotiated_by_profile.then(|| self.schema.to_string())
     }
-
-    /// The cookies in their order, for `request.cookies`.
-    pub fn cookies(&self) -> Vec<(String, String)> {
-        self.http.cookies()
-    }
 }
 
 impl Action {

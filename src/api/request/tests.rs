@@ -229,7 +229,7 @@ fn headers_have_defaults() {
     assert_eq!(request.accept, [MediaType::Any]);
     assert_eq!(request.content_type, MediaType::ApplicationJson);
     assert_eq!(request.preferences, Preferences::default());
-    assert_eq!(request.cookies(), []);
+    assert_eq!(request.http.cookies(), []);
     let headers: [(&str, &[u8]); 4] = [
         ("ACCEPT", b"text/csv;q=0.1, */*"),
         ("Content-Type", b"text/csv"),
@@ -243,7 +243,7 @@ fn headers_have_defaults() {
         request.preferences.applied().as_deref(),
         Some("count=exact")
     );
-    assert_eq!(request.cookies(), [("a".to_owned(), "b".to_owned())]);
+    assert_eq!(request.http.cookies(), [("a".to_owned(), "b".to_owned())]);
     assert_eq!(request.query.canonical, "a=eq.2&b=eq.1");
 }
 
@@ -302,7 +302,7 @@ fn no_bytes_in_headers_or_paths_make_it_panic() {
             headers: &headers[..5],
             body: b"",
         };
-        let _ = ApiRequest::parse(&config, &http).map(|request| request.cookies());
+        let _ = ApiRequest::parse(&config, &http).map(|request| request.http.cookies());
         let _ = ApiRequest::parse(
             &config,
             &HttpRequest {

@@ -22,7 +22,8 @@ pub(crate) struct ReadPending {
     range: Range,
     rows_max: Option<i64>,
     count: Option<CountPreference>,
-    content_location: String,
+    /// The only thing about it that depends on the values of filters.
+    pub(crate) content_location: String,
     media_type: MediaType,
     preference_applied: Option<String>,
     content_profile: Option<String>,

@@ -266,6 +266,11 @@ impl Cores {
         self.publication.current()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.cores.len()
+    }
+
     /// Replaces what requests are answered from.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         self.publication.publish(snapshot);

@@ -1,0 +1,362 @@
+//! Shapes of reads that were planned before.
+//!
+//! ```text
+//! outline unknown ──first time──▶ noted ──second time──▶ planned twice: once with the values, once
+//!                                              │          with others, and compared
+//!                                              ├─ it can be seen where each value goes ──▶ known
+//!                                              └─ it cannot ──▶ known to have no shape
+//! ```
+//! Requests of an application differ in the values of their filters and in little else. Of such a
+//! request nothing has to be parsed or planned again: its statements are those of its shape, and
+//! its values go where those before it went. That takes a fifth of the time (`perf/instructions`).
+//!
+//! Invariant: what comes of a shape is what planning the request would have given, to the byte. The
+//! fuzz target `statements` and the cases of `tests/cases/plan` compare the two.
+//!
+//! Shapes belong to one snapshot of configuration and catalog, and are dropped with it.
+
+mod outline;
+
+pub(in crate::exchange) use outline::Outline;
+
+use super::{Asked, Context, ErrorStyle, Expected, Pending, Prepared};
+use crate::auth::Identity;
+use crate::query::{Batch, Circumstances, write_settings};
+use crate::request::HttpRequest;
+use crate::request::query_string::escape;
+use corerest_sql::{Ident, Param, Params, SqlBuf, SqlText, Statement};
+use lru::LruCache;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many shapes are known, at some 4 KiB each: more than an application has.
+const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("the number is not zero");
+
+/// How many outlines are remembered as seen once. Whoever sends no two alike makes us learn none.
+const SEEN: usize = 1024;
+
+/// A statement with a longer text is planned each time: there are few of those, and they are slow.
+const TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// The shapes that are known, for the threads of a core.
+pub struct Shapes {
+    kept: Mutex<Kept>,
+    hashing: RandomState,
+}
+
+struct Kept {
+    /// `None`: requests with this outline have no shape.
+    known: LruCache<Box<[u8]>, Option<Arc<Shape>>>,
+    /// Hashes of outlines that were seen once, in a place that the hash chooses.
+    seen: Box<[u64; SEEN]>,
+}
+
+/// What is known of an outline.
+pub(super) enum Found {
+    /// Its shape.
+    Known(Arc<Shape>),
+    /// Nothing, and it is worth learning.
+    New,
+    /// It is planned each time, or has not been seen often enough.
+    Unknown,
+}
+
+impl Shapes {
+    /// None yet.
+    pub fn new() -> Shapes {
+        Shapes {
+            kept: Mutex::new(Kept {
+                known: LruCache::new(KNOWN_MAX),
+                seen: Box::new([0; SEEN]),
+            }),
+            hashing: RandomState::new(),
+        }
+    }
+
+    pub(super) fn find(&self, outline: &Outline<'_>) -> Found {
+        let mut kept = self.kept();
+        if let Some(known) = kept.known.get(&*outline.key) {
+            return known.clone().map_or(Found::Unknown, Found::Known);
+        }
+        let hash = self.hashing.hash_one(&outline.key);
+        let seen = &mut kept.seen[hash as usize % SEEN];
+        if *seen == hash {
+            return Found::New;
+        }
+        *seen = hash;
+        Found::Unknown
+    }
+
+    pub(super) fn keep(&self, outline: Outline<'_>, shape: Option<Shape>) {
+        let key = outline.key.into_boxed_slice();
+        self.kept().known.put(key, shape.map(Arc::new));
+    }
+
+    /// A panic while the lock was held leaves a table that is whole.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Shapes {
+    fn default() -> Shapes {
+        Shapes::new()
+    }
+}
+
+impl fmt::Debug for Shapes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.kept().known.len();
+        f.debug_struct("Shapes").field("known", &known).finish()
+    }
+}
+
+/// What all requests of an outline have in common.
+pub(super) struct Shape {
+    /// The batch of one of them, whose values are replaced.
+    batch: Batch,
+    /// Where the values are in each statement of the batch.
+    places: Vec<Vec<Place>>,
+    /// The text of the settings; the values are each request's own.
+    settings: SqlText,
+    schema: Ident,
+    timezone: Option<String>,
+    pending: Pending,
+    location: Option<Location>,
+}
+
+/// The parameter of a statement, from 0, that is a value of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    parameter: usize,
+    value: usize,
+}
+
+/// The value of `Content-Location`: texts, and between them values of the request.
+#[derive(Debug, PartialEq, Eq)]
+struct Location {
+    pieces: Vec<(String, usize)>,
+    end: String,
+}
+
+impl Shape {
+    /// What a request has in common with another one that differs in its values only; `None` unless
+    /// it can be seen where each value goes, and that nothing else depends on them.
+    pub(super) fn learn(
+        context: &Context<'_>,
+        asked: &Asked<'_, '_>,
+        prepared: &Prepared,
+        values: &[&str],
+        other: &Prepared,
+        other_values: &[String],
+    ) -> Option<Shape> {
+        let (Prepared::Ask(batch, pending), Prepared::Ask(other_batch, other_pending)) =
+            (prepared, other)
+        else {
+            return None;
+        };
+        let are_told_apart = values.iter().zip(other_values).all(|(a, b)| a != b);
+        if !are_told_apart || !is_same_but_for_values(batch, other_batch) {
+            return None;
+        }
+        let location = content_location(other_pending);
+        let shape = Shape {
+            places: find_all_places(batch, other_batch, values, other_values)?,
+            batch: batch.clone(),
+            settings: batch.statements[batch.settings].text.clone(),
+            schema: asked.request.schema.clone(),
+            timezone: asked.request.preferences.timezone.clone(),
+            pending: other_pending.clone(),
+            location: location.map(|location| Location::parse(location, other_values)),
+        };
+        // A function may have settings of its own.
+        let settings = shape.settings(SqlBuf::new(), context, &asked.request.http, asked.identity);
+        let is_right = settings == batch.statements[batch.settings]
+            && shape.pending(pending.error, values) == *pending;
+        is_right.then_some(shape)
+    }
+
+    /// What planning a request of this shape would give.
+    pub(super) fn prepare(
+        &self,
+        context: &Context<'_>,
+        http: &HttpRequest<'_>,
+        identity: &Identity,
+        values: &[&str],
+    ) -> Prepared {
+        let statement = |(index, places): (usize, &Vec<Place>)| {
+            if index == self.batch.settings {
+                let out = SqlBuf::of_known_text(&self.settings);
+                self.settings(out, context, http, identity)
+            } else {
+                with_values(&self.batch.statements[index], places, values)
+            }
+        };
+        let batch = Batch {
+            statements: self.places.iter().enumerate().map(statement).collect(),
+            ..self.batch
+        };
+        let error = ErrorStyle::of(context.config, identity);
+        Prepared::Ask(batch, self.pending(error, values))
+    }
+
+    fn settings(
+        &self,
+        out: SqlBuf,
+        context: &Context<'_>,
+        http: &HttpRequest<'_>,
+        identity: &Identity,
+    ) -> Statement {
+        write_settings(
+            out,
+            &Circumstances {
+                config: context.config,
+                http,
+                schema: &self.schema,
+                timezone: self.timezone.as_deref(),
+                identity,
+                access: self.batch.access,
+                of_role: context.role_settings.settings(&identity.role),
+                of_routine: &[],
+            },
+        )
+    }
+
+    fn pending(&self, error: ErrorStyle, values: &[&str]) -> Pending {
+        let mut pending = Pending {
+            error,
+            ..self.pending.clone()
+        };
+        if let (Some(location), Expected::Read(read)) = (&self.location, &mut pending.expected) {
+            read.content_location = location.with(values);
+        }
+        pending
+    }
+}
+
+fn content_location(pending: &Pending) -> Option<&str> {
+    match &pending.expected {
+        Expected::Read(read) => Some(&read.content_location),
+        Expected::Write(_) | Expected::Call(_) | Expected::Plan(_) | Expected::Schema(_) => None,
+    }
+}
+
+/// Whether two batches have the same statements, of reasonable length.
+fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
+    let texts = |batch: &Batch| batch.texts().cloned().collect::<Vec<_>>();
+    let is_short = |text: &SqlText| text.as_str().len() <= TEXT_BYTES_MAX;
+    texts(a) == texts(b)
+        && a.texts().all(is_short)
+        && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
+        && (a.answers_in_lines, a.access) == (b.answers_in_lines, b.access)
+}
+
+/// The places of all values. Each value must have one.
+fn find_all_places(
+    batch: &Batch,
+    other: &Batch,
+    values: &[&str],
+    other_values: &[String],
+) -> Option<Vec<Vec<Place>>> {
+    let pairs = batch.statements.iter().zip(&other.statements).enumerate();
+    let of_statement = |(index, (statement, other)): (usize, (&Statement, &Statement))| {
+        if index == batch.settings {
+            return Some(Vec::new());
+        }
+        find_places(&statement.params, &other.params, values, other_values)
+    };
+    let places: Vec<Vec<Place>> = pairs.map(of_statement).collect::<Option<_>>()?;
+    let is_used = |value| places.iter().flatten().any(|place| place.value == value);
+    (0..values.len()).all(is_used).then_some(places)
+}
+
+/// The parameters that differ, each of which must be one value of its request, whole.
+fn find_places(
+    params: &Params,
+    others: &Params,
+    values: &[&str],
+    other_values: &[String],
+) -> Option<Vec<Place>> {
+    let mut places = Vec::new();
+    for (parameter, (param, other)) in params.iter().zip(others.iter()).enumerate() {
+        if param == other {
+            continue;
+        }
+        let (Param::Value(param), Param::Value(other)) = (param, other) else {
+            return None;
+        };
+        let is_other = |value: &String| value.as_bytes() == other;
+        let value = other_values.iter().position(is_other)?;
+        if values[value].as_bytes() != param {
+            return None;
+        }
+        places.push(Place { parameter, value });
+    }
+    Some(places)
+}
+
+fn with_values(statement: &Statement, places: &[Place], values: &[&str]) -> Statement {
+    if places.is_empty() {
+        return statement.clone();
+    }
+    let mut params = Params::new();
+    let mut places = places.iter().peekable();
+    for (index, param) in statement.params.iter().enumerate() {
+        match places.next_if(|place| place.parameter == index) {
+            Some(place) => params.push(Some(values[place.value].as_bytes())),
+            None => params.push_param(param),
+        };
+    }
+    Statement {
+        text: statement.text.clone(),
+        params,
+    }
+}
+
+impl Location {
+    fn parse(text: &str, values: &[String]) -> Location {
+        let escaped = |value: &String| {
+            let mut out = String::new();
+            escape(&mut out, value.as_bytes());
+            out
+        };
+        let values: Vec<String> = values.iter().map(escaped).collect();
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        let next = |rest: &str| {
+            let found = values.iter().enumerate();
+            found
+                .filter_map(|(number, value)| Some((rest.find(value.as_str())?, number)))
+                .min()
+        };
+        while let Some((at, number)) = next(rest) {
+            pieces.push((rest[..at].to_owned(), number));
+            rest = &rest[at + values[number].len()..];
+        }
+        Location {
+            pieces,
+            end: rest.to_owned(),
+        }
+    }
+
+    fn with(&self, values: &[&str]) -> String {
+        let mut out = String::with_capacity(128);
+        for (text, number) in &self.pieces {
+            out.push_str(text);
+            escape(&mut out, values[*number].as_bytes());
+        }
+        out.push_str(&self.end);
+        out
+    }
+}
+
+/// Values that no client has reason to send. None is part of another one, and they have all kinds of
+/// characters that values have.
+pub(super) fn other_value(number: usize) -> String {
+    format!("0CoreRest-~_:.{number:04}Value")
+}
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ pub fn script(scenario: &Scenario, catalog: &Catalog) -> io::Result<Option<Scrip
     }
     Ok(Some(Script {
         text: writer.finish(scenario),
-        role,
+        role: role.to_string(),
         definitions: writer.definitions,
     }))
 }

@@ -244,9 +244,9 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, start: usize) {
     if let Some(line) = desk.observer.timing_line() {
         insert_header_line(&mut client.output.bytes, start, &line);
     }
-    desk.observer
-        .finishes(client.peer, client.requests.request());
-    if desk.cores.is_stopping() || !client.requests.request().keep_alive {
+    let request = client.requests.request();
+    desk.observer.finishes(client.peer, request);
+    if desk.cores.is_stopping() || !request.keep_alive {
         client.after = After::Close;
     }
     client.requests.finish_request();

@@ -140,19 +140,13 @@ fn check_shape(number: usize, request: &[u8]) -> Prepared {
     planned
 }
 
-/// Another request, which most often has the same shape.
+/// Another request, which often has the same shape.
 fn with_other_digits(request: &[u8]) -> Vec<u8> {
     let other = |byte: &u8| match byte {
         b'0'..=b'9' => b'0' + (byte - b'0' + 3) % 10,
         other => *other,
     };
-    let end = request.iter().position(|byte| *byte == b'\n');
-    let (target, rest) = request.split_at(end.unwrap_or(request.len()));
-    target
-        .iter()
-        .map(other)
-        .chain(rest.iter().copied())
-        .collect()
+    request.iter().map(other).collect()
 }
 
 fn prepared(number: usize, request: &[u8], shapes: Option<&Shapes>) -> Prepared {
@@ -177,8 +171,8 @@ fn prepared(number: usize, request: &[u8], shapes: Option<&Shapes>) -> Prepared 
         shapes,
     };
     let caller = Identity {
-        role: "anonymous".to_owned(),
-        claims: r#"{"role":"anonymous"}"#.to_owned(),
+        role: "anonymous".into(),
+        claims: r#"{"role":"anonymous"}"#.into(),
     };
     let prepared = prepare(&context, &http, Ok(caller));
     if let Prepared::Reply(response) = &prepared {
@@ -200,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_request_is_refused_or_becomes_whole_statements() {
-        crate::smoke(statements, STATEMENT_SEEDS, 20_000);
+        crate::smoke(statements, STATEMENT_SEEDS, 8_000);
     }
 
     #[test]

@@ -165,8 +165,8 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
         body: question.body.as_bytes(),
     };
     let caller = Identity {
-        role: "anonymous".to_owned(),
-        claims: r#"{"role":"anonymous"}"#.to_owned(),
+        role: "anonymous".into(),
+        claims: r#"{"role":"anonymous"}"#.into(),
     };
     let context = Context {
         config: &config,

@@ -7,6 +7,7 @@ use super::json::{Json, Members};
 use super::role::{Patterns, find_role};
 use crate::error::{Error, JwtClaimsFault};
 use corerest_config::{Config, Decimal};
+use std::sync::Arc;
 
 /// How far the clocks of those who issue tokens may be off.
 const CLOCK_SKEW_SECONDS: i64 = 30;
@@ -119,18 +120,31 @@ impl Claims {
 #[derive(Debug)]
 pub struct ClaimRules {
     patterns: Patterns,
+    /// Who comes without a token: always the same.
+    anonymous: Result<Identity, Error>,
 }
 
 impl ClaimRules {
     /// Compiles the regular expressions of `jwt-role-claim-key`.
     #[must_use]
     pub fn new(config: &Config) -> ClaimRules {
+        let patterns = Patterns::of(&config.jwt_role_claim_key);
+        let anonymous = identity_of(config, &patterns, &Claims::default());
         ClaimRules {
-            patterns: Patterns::of(&config.jwt_role_claim_key),
+            patterns,
+            anonymous,
         }
     }
 
-    /// Checks claims and finds out whose they are. Without a token, the claims are empty.
+    /// Who comes without a token.
+    ///
+    /// # Errors
+    /// If nobody may.
+    pub fn anonymous(&self) -> Result<Identity, Error> {
+        self.anonymous.clone()
+    }
+
+    /// Checks claims and finds out whose they are.
     ///
     /// # Errors
     /// If they are not valid now or here, or name no role and there is no anonymous one.
@@ -143,17 +157,26 @@ impl ClaimRules {
         claims
             .check(config, now_unix_seconds)
             .map_err(Error::JwtClaims)?;
-        let role = match find_role(&config.jwt_role_claim_key, &self.patterns, &claims.0) {
-            Some(Json::Text(role)) => role.clone(),
-            Some(other) => {
-                // Parity: whatever else the path finds, be it null, is the role as JSON.
-                let mut out = Vec::new();
-                other.write(&mut out);
-                String::from_utf8(out).expect("JSON is written from strings")
-            }
-            None => config.db_anon_role.clone().ok_or(Error::JwtRequired)?,
-        };
-        let claims = claims.with_role(&role);
-        Ok(Identity { role, claims })
+        identity_of(config, &self.patterns, claims)
     }
+}
+
+fn identity_of(config: &Config, patterns: &Patterns, claims: &Claims) -> Result<Identity, Error> {
+    let role: Arc<str> = match find_role(&config.jwt_role_claim_key, patterns, &claims.0) {
+        Some(Json::Text(role)) => role.as_str().into(),
+        Some(other) => {
+            // Parity: whatever else the path finds, be it null, is the role as JSON.
+            let mut out = Vec::new();
+            other.write(&mut out);
+            let json = String::from_utf8(out).expect("JSON is written from strings");
+            json.into()
+        }
+        None => config
+            .db_anon_role
+            .as_deref()
+            .ok_or(Error::JwtRequired)?
+            .into(),
+    };
+    let claims = claims.with_role(&role).into();
+    Ok(Identity { role, claims })
 }

@@ -14,14 +14,15 @@ pub use claims::{ClaimRules, Claims};
 
 use crate::error::Error;
 use corerest_config::Config;
+use std::sync::Arc;
 
-/// Who makes a request.
+/// Who makes a request. Clones are cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The database role that the request runs as.
-    pub role: String,
+    pub role: Arc<str>,
     /// The claims of its token as JSON, with the role among them.
-    pub claims: String,
+    pub claims: Arc<str>,
 }
 
 /// The token in the value of an Authorization header; `None` if it is of another scheme.

@@ -27,8 +27,8 @@ fn config(keys: &[(&str, &str)]) -> Config {
 fn check(config: &Config, claims: &str, role: &str, written: &str) {
     let identity = check_claims(config, claims.as_bytes(), NOW);
     let expected = Identity {
-        role: role.to_owned(),
-        claims: written.to_owned(),
+        role: role.into(),
+        claims: written.into(),
     };
     assert_eq!(identity, Ok(expected), "{claims}");
 }
@@ -126,8 +126,8 @@ fn without_a_token_the_claims_are_the_role() {
     let identity = rules
         .identify(&anonymous, &Claims::default(), NOW)
         .expect("it is anonymous");
-    assert_eq!(identity.role, "anonymous");
-    assert_eq!(identity.claims, r#"{"role":"anonymous"}"#);
+    assert_eq!(&*identity.role, "anonymous");
+    assert_eq!(&*identity.claims, r#"{"role":"anonymous"}"#);
     let nobody = Config::default();
     assert_eq!(
         rules.identify(&nobody, &Claims::default(), NOW),
@@ -358,7 +358,7 @@ fn check_path(path: &str, claims: &str, role: &str) {
     let identity = check_claims(&config, claims.as_bytes(), NOW);
     assert_eq!(
         identity.map(|identity| identity.role),
-        Ok(role.to_owned()),
+        Ok(role.into()),
         "{path} in {claims}"
     );
 }

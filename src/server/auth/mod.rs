@@ -95,7 +95,7 @@ impl Verifier {
     ) -> Result<Identity, Error> {
         let rules = &authenticator.rules;
         let Some(token) = authorization.and_then(bearer_token) else {
-            return rules.identify(config, &Claims::default(), now_unix_seconds);
+            return rules.anonymous();
         };
         let keys = authenticator.keys.as_ref().ok_or(Error::JwtSecretMissing)?;
         self.forget_if_changed(keys, config.jwt_cache_max_entries);

@@ -690,7 +690,7 @@ fn check(config: &Config, authorization: Option<&str>, expected: Result<&str, Er
     for _ in 0..2 {
         let header = authorization.map(str::as_bytes);
         let identity = verifier.identify(config, &authenticator, header, NOW);
-        let role = identity.as_ref().map(|identity| identity.role.as_str());
+        let role = identity.as_ref().map(|identity| &*identity.role);
         assert_eq!(role.map_err(Clone::clone), expected, "{authorization:?}");
     }
 }
@@ -810,7 +810,7 @@ fn verifier_with(config: &Config, authenticator: &Authenticator) -> (Verifier, S
     let identity = verifier.identify(config, authenticator, Some(header.as_bytes()), NOW);
     assert_eq!(
         identity.map(|identity| identity.role),
-        Ok("author".to_owned())
+        Ok("author".into())
     );
     assert!(is_known(&mut verifier, &header));
     (verifier, header)

@@ -10,6 +10,8 @@
 //! only if it can be shown where each value goes ([`super::Shape::learn`]).
 
 use crate::request::HttpRequest;
+use crate::request::media_type::MediaType;
+use crate::request::payload::{self, Shape};
 use crate::role_settings::RoleSettings;
 
 /// A longer outline is not worth its memory.
@@ -17,6 +19,9 @@ const KEY_BYTES_MAX: usize = 2 << 10;
 
 /// More values are not worth the trouble.
 const VALUES_MAX: usize = 32;
+
+/// The keys of a longer body are looked for once, when it is planned.
+const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Stands for a value. No byte of a query string, a name or a header's text is this one.
 const GAP: u8 = 0xFF;
@@ -28,8 +33,15 @@ const BOUNDARY: u8 = 0xFE;
 /// statement as it is, in whatever form it has.
 const PLAIN_OPERATORS: [&str; 6] = ["eq.", "neq.", "gt.", "gte.", "lt.", "lte."];
 
-/// The headers that a read depends on, besides those that become settings.
-const HEADERS: [&str; 4] = ["accept", "accept-profile", "prefer", "range"];
+/// The headers that a plan depends on; the others only become settings.
+const HEADERS: [&str; 6] = [
+    "accept",
+    "accept-profile",
+    "content-profile",
+    "content-type",
+    "prefer",
+    "range",
+];
 
 /// A request without its values, and the values.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,15 +53,18 @@ pub(in crate::exchange) struct Outline<'a> {
 }
 
 impl<'a> Outline<'a> {
-    /// The outline of a read; `None` for everything else.
+    /// The outline of a read, of a deletion, or of a write or call with a body of JSON; `None` for
+    /// everything else.
     pub(in crate::exchange) fn of(
         http: &HttpRequest<'a>,
         role_settings: &RoleSettings,
         role: &str,
     ) -> Option<Outline<'a>> {
-        if !matches!(http.method, "GET" | "HEAD") {
-            return None;
-        }
+        let has_body = match http.method {
+            "GET" | "HEAD" | "DELETE" => false,
+            "POST" | "PATCH" | "PUT" => true,
+            _ => return None,
+        };
         let mut outline = Outline {
             key: Vec::with_capacity(256),
             values: Vec::with_capacity(4),
@@ -61,6 +76,9 @@ impl<'a> Outline<'a> {
         outline.take_query(http);
         outline.key.push(BOUNDARY);
         outline.take_headers(http);
+        if has_body {
+            outline.take_body(http)?;
+        }
         // All roles without settings of their own are alike.
         if role_settings.has(role) {
             outline.key.extend_from_slice(role.as_bytes());
@@ -106,6 +124,27 @@ impl<'a> Outline<'a> {
                 None => self.key.extend_from_slice(piece.as_bytes()),
             }
         }
+    }
+
+    /// The keys of the body: the columns that are written, or the arguments.
+    fn take_body(&mut self, http: &HttpRequest<'_>) -> Option<()> {
+        // With `columns=` the body is not looked at, so there is less to spare.
+        if http.body.len() > BODY_BYTES_MAX || http.query.contains("columns") {
+            return None;
+        }
+        let content_type = http
+            .header("content-type")
+            .map_or(MediaType::ApplicationJson, MediaType::parse);
+        let (shape, columns) = payload::outline(&content_type, http.body)?;
+        self.key.push(match shape {
+            Shape::Object => b'{',
+            Shape::Array => b'[',
+        });
+        for column in &columns {
+            self.key.extend_from_slice(column.as_str().as_bytes());
+            self.key.push(BOUNDARY);
+        }
+        Some(())
     }
 
     fn take_headers(&mut self, http: &HttpRequest<'_>) {
@@ -214,21 +253,41 @@ mod tests {
         check("/rpc/f?a=1.5&b=is.null", "a=1.5&b=is.null", &[]);
     }
 
-    #[test]
-    fn only_reads_have_outlines_and_only_small_ones() {
-        let of = |method, query: &str| {
-            let http = HttpRequest {
-                method,
-                path: "/t",
-                query,
-                ..HttpRequest::default()
-            };
-            Outline::of(&http, &RoleSettings::default(), "anyone").is_some()
+    fn key(method: &str, query: &str, body: &[u8]) -> Option<Vec<u8>> {
+        let http = HttpRequest {
+            method,
+            path: "/t",
+            query,
+            body,
+            ..HttpRequest::default()
         };
-        assert!(of("GET", "a=eq.1") && of("HEAD", ""));
-        assert!(!of("POST", "") && !of("PATCH", "a=eq.1") && !of("OPTIONS", ""));
-        assert!(!of("GET", &"a".repeat(KEY_BYTES_MAX)));
-        assert!(!of("GET", &"a=eq.1&".repeat(VALUES_MAX + 1)));
+        let outline = Outline::of(&http, &RoleSettings::default(), "anyone");
+        outline.map(|outline| outline.key)
+    }
+
+    #[test]
+    fn outlines_are_small_and_not_of_everything() {
+        assert!(key("GET", "a=eq.1", b"").is_some() && key("HEAD", "", b"").is_some());
+        assert!(key("OPTIONS", "", b"").is_none());
+        assert!(key("GET", &"a".repeat(KEY_BYTES_MAX), b"").is_none());
+        assert!(key("GET", &"a=eq.1&".repeat(VALUES_MAX + 1), b"").is_none());
+    }
+
+    #[test]
+    fn of_a_body_its_keys_and_its_shape_are_left() {
+        let one = key("POST", "", br#"{"a":1,"b":2}"#).unwrap();
+        assert_eq!(
+            key("POST", "", br#"{ "b": "x", "a": null }"#),
+            Some(one.clone())
+        );
+        assert_ne!(key("PATCH", "", br#"{"a":1,"b":2}"#), Some(one.clone()));
+        assert_ne!(key("POST", "", br#"{"a":1}"#), Some(one.clone()));
+        assert_ne!(key("POST", "", br#"[{"a":1,"b":2}]"#), Some(one));
+        for body in ["", "1", "{", r#"[{"a":1},{"b":2}]"#] {
+            assert_eq!(key("POST", "", body.as_bytes()), None, "{body}");
+        }
+        assert!(key("POST", "columns=a", br#"{"a":1}"#).is_none());
+        assert!(key("DELETE", "id=eq.1", b"whatever").is_some());
     }
 
     #[test]

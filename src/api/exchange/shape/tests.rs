@@ -26,12 +26,23 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     loaded.unwrap().config
 });
 
-fn http(target: &str) -> HttpRequest<'_> {
+/// From `/path?query`, or `METHOD /path?query body`.
+fn http(request: &str) -> HttpRequest<'_> {
+    let mut words = request.splitn(3, ' ');
+    let (method, target, body) = match request.starts_with('/') {
+        true => ("GET", request, ""),
+        false => (
+            words.next().unwrap(),
+            words.next().unwrap(),
+            words.next().unwrap_or(""),
+        ),
+    };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     HttpRequest {
-        method: "GET",
+        method,
         path,
         query,
+        body: body.as_bytes(),
         ..HttpRequest::default()
     }
 }
@@ -44,8 +55,8 @@ fn ask(shapes: Option<&Shapes>, target: &str) -> Prepared {
         shapes,
     };
     let identity = Identity {
-        role: "anyone".to_owned(),
-        claims: "{}".to_owned(),
+        role: "anyone".into(),
+        claims: "{}".into(),
     };
     prepare(&context, &http(target), Ok(identity))
 }
@@ -84,6 +95,36 @@ fn a_shape_is_known_from_the_third_request_on() {
         true,
     );
     check("/rpc/greet?name=a", "/rpc/greet?name=b", true);
+}
+
+#[test]
+fn writes_have_shapes_too() {
+    check(
+        r#"POST /seeds {"id":1,"packets":2}"#,
+        r#"POST /seeds {"packets":"x", "id":null}"#,
+        true,
+    );
+    check(
+        r#"POST /seeds {"id":1,"packets":2}"#,
+        r#"POST /seeds {"packets":1}"#,
+        false,
+    );
+    check(
+        r#"PATCH /seeds?id=eq.1 {"packets":2}"#,
+        r#"PATCH /seeds?id=eq.7 {"packets":3}"#,
+        true,
+    );
+    check(
+        r#"PUT /seeds?id=eq.1 {"id":1,"name":"a"}"#,
+        r#"PUT /seeds?id=eq.2 {"id":2,"name":"b"}"#,
+        true,
+    );
+    check("DELETE /seeds?id=eq.1", "DELETE /seeds?id=eq.2", true);
+    check(
+        r#"POST /rpc/greet {"name":"a"}"#,
+        r#"POST /rpc/greet {"name":"b"}"#,
+        true,
+    );
 }
 
 #[test]

@@ -110,6 +110,19 @@ impl<'a> Payload<'a> {
     }
 }
 
+/// All that planning a write depends on of a JSON body without `columns=`: whether it is one object,
+/// and the keys. `None` if it is of another type, or none, or empty.
+pub(crate) fn outline(content_type: &MediaType, body: &[u8]) -> Option<(Shape, BTreeSet<Ident>)> {
+    if *content_type != MediaType::ApplicationJson {
+        return None;
+    }
+    match json::check(body).ok()? {
+        json::Document::Object(columns) => Some((Shape::Object, columns)),
+        json::Document::Objects(columns) => Some((Shape::Array, columns)),
+        json::Document::Nothing => None,
+    }
+}
+
 impl Content<'_> {
     /// Whether it is one object, or an array of them.
     pub fn shape(&self) -> Shape {

@@ -41,6 +41,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) cores: &'a Cores,
     /// Its number.
     pub(crate) core: usize,
+    /// The number of the thread within it.
+    pub(crate) thread: usize,
     /// What time it is.
     pub(crate) clock: &'a Clock,
     /// Who takes notes.
@@ -201,6 +203,9 @@ fn ask_if_connected(
 
 fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, mut lease: Lease) {
     desk.observer.has_connection(&lease);
+    if batch.access == AccessMode::ReadWrite {
+        desk.cores.expect_to_wait(desk.core, desk.thread);
+    }
     let start = client.output.bytes.len();
     let asked = or_internal_error(|| {
         let request = client.requests.request();

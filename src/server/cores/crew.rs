@@ -10,6 +10,9 @@
 //! threads are at work as long as queries are fast. A thread whose query has become slow does not
 //! count, and another one joins in its place; thus all connections come to use when they should.
 //!
+//! Writes wait for the disk and not for a CPU, and the more of them commit at a time the fewer times
+//! it is written; so a thread with a write does not count from the beginning.
+//!
 //! With a PostgreSQL somewhere else, nobody sits on the bench.
 
 use super::lock;
@@ -52,6 +55,9 @@ struct Thread(AtomicU64);
 
 /// The thread waits for something to happen.
 const WAITS: u64 = 0;
+
+/// The thread has begun so long ago that it is slow.
+const LONG_AGO: u64 = 1;
 
 /// The thread sits on the bench.
 const SITS: u64 = u64::MAX;
@@ -101,6 +107,18 @@ impl Crew {
         self.threads[thread].0.store(self.now(), Ordering::SeqCst);
         if self.is_dozing.load(Ordering::SeqCst) && !self.somebody_waits() {
             self.is_dozing.store(false, Ordering::SeqCst);
+            drop(lock(&self.bench));
+            self.call.notify_all();
+        }
+    }
+
+    /// A thread that has begun will wait for the disk. Somebody from the bench joins in its place.
+    pub(crate) fn expect_to_wait(&self, thread: usize) {
+        if self.has_no_bench() {
+            return;
+        }
+        self.threads[thread].0.store(LONG_AGO, Ordering::SeqCst);
+        if self.at_work.load(Ordering::Relaxed) < self.threads.len() && self.fast() < self.needed {
             drop(lock(&self.bench));
             self.call.notify_all();
         }
@@ -182,15 +200,20 @@ impl Crew {
             .count()
     }
 
-    /// Microseconds since the crew was made, and never [`WAITS`].
+    /// Microseconds since the crew was made, and never [`WAITS`] or [`LONG_AGO`].
     fn now(&self) -> u64 {
-        u64::try_from(self.made.elapsed().as_micros()).map_or(1, |micros| micros.max(1))
+        let micros = self.made.elapsed().as_micros();
+        u64::try_from(micros).map_or(LONG_AGO + 1, |micros| micros.max(LONG_AGO + 1))
     }
 }
 
 fn is_fast(began: u64, now: u64) -> bool {
     let slow = SLOW.as_micros() as u64;
-    began != SITS && (began == WAITS || now.saturating_sub(began) < slow)
+    match began {
+        WAITS => true,
+        SITS | LONG_AGO => false,
+        began => now.saturating_sub(began) < slow,
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +229,7 @@ mod tests {
         assert!(!is_fast(5_000_000, 5_003_000));
         assert!(is_fast(7, 3), "clocks of two CPUs may differ");
         assert!(!is_fast(SITS, 5));
+        assert!(!is_fast(LONG_AGO, 5), "whatever the clock says");
     }
 
     #[test]
@@ -239,6 +263,24 @@ mod tests {
         sitting.join().unwrap();
         assert_eq!(crew.at_work.load(Ordering::Relaxed), THREADS);
         assert!(crew.fast() <= AT_WORK_BESIDE_POSTGRESQL);
+    }
+
+    /// The others wait for clients; the one with a write is replaced at once.
+    #[test]
+    fn a_thread_on_the_bench_replaces_one_that_waits_for_the_disk() {
+        const THREADS: usize = AT_WORK_BESIDE_POSTGRESQL + 1;
+        let crew = Arc::new(Crew::new(CrewSize::Few, THREADS));
+        let sitting = {
+            let crew = Arc::clone(&crew);
+            thread::spawn(move || crew.end(THREADS - 1))
+        };
+        while crew.at_work.load(Ordering::Relaxed) == THREADS {
+            thread::yield_now();
+        }
+        crew.begin(0);
+        crew.expect_to_wait(0);
+        sitting.join().unwrap();
+        assert_eq!(crew.at_work.load(Ordering::Relaxed), THREADS);
     }
 
     #[test]

@@ -395,6 +395,11 @@ impl Cores {
         }
     }
 
+    /// A thread of a core is about to ask for something that makes it wait for the disk.
+    pub(crate) fn expect_to_wait(&self, index: usize, thread: usize) {
+        self.cores[index].crew.expect_to_wait(thread);
+    }
+
     fn others_connected(&self, index: usize) -> bool {
         let others = self
             .cores

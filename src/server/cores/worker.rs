@@ -219,6 +219,7 @@ impl Worker {
             snapshot: &snapshot,
             cores,
             core: self.index,
+            thread: self.number,
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
@@ -299,6 +300,7 @@ impl Worker {
             snapshot: &parked.snapshot,
             cores: &self.cores,
             core: self.index,
+            thread: self.number,
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };

@@ -808,10 +808,7 @@ fn verifier_with(config: &Config, authenticator: &Authenticator) -> (Verifier, S
     let header = format!("Bearer {}", token(r#"{"role":"author","exp":1700000000}"#));
     let mut verifier = Verifier::new();
     let identity = verifier.identify(config, authenticator, Some(header.as_bytes()), NOW);
-    assert_eq!(
-        identity.map(|identity| identity.role),
-        Ok("author".into())
-    );
+    assert_eq!(identity.map(|identity| identity.role), Ok("author".into()));
     assert!(is_known(&mut verifier, &header));
     (verifier, header)
 }

@@ -387,31 +387,43 @@ fn watch_signals(
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(text)?;
     let (cores, orders, wanted) = (cores.clone(), orders.clone(), wanted.clone());
     let watch = move || {
+        let mut is_stopping = false;
         for signal in signals.forever() {
             match signal {
                 SIGUSR1 => orders.give(Order::ReloadCatalog),
                 SIGUSR2 => orders.give(Order::ReloadConfig),
-                _ => stop(signal, &cores, &orders, &wanted),
+                _ if std::mem::replace(&mut is_stopping, true) => {
+                    log_termination(signal);
+                    exit_with("Ending before the requests that are under way.");
+                }
+                _ => {
+                    log_termination(signal);
+                    stop(&cores, &orders, &wanted);
+                }
             }
         }
     };
     spawn("signals", watch).map(drop)
 }
 
-/// Whoever asks a second time does not want to wait for requests that are under way.
-fn stop(signal: i32, cores: &Cores, orders: &Orders, wanted: &Wanted) {
+fn log_termination(signal: i32) {
     let name = match signal {
         SIGTERM => "SIGTERM",
         _ => "SIGINT",
     };
     log::notice(&format!("Received termination unix signal {name}"));
-    if cores.is_stopping() {
-        exit_with("Ending before the requests that are under way.");
-    }
+}
+
+/// Whoever asks a second time does not want to wait for requests that are under way, so this must
+/// not block either.
+fn stop(cores: &Arc<Cores>, orders: &Orders, wanted: &Wanted) {
     systemd::stopping();
     wanted.end();
     orders.give(Order::Stop);
-    cores.stop();
+    let stopping = Arc::clone(cores);
+    if spawn("stop", move || stopping.stop()).is_err() {
+        cores.stop();
+    }
 }
 
 /// Whether to open the doors: not when the server was stopped before there was a catalog.

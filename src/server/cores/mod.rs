@@ -18,7 +18,7 @@ mod worker;
 use crate::handle;
 use crate::health::Health;
 use crate::log;
-use crate::net::{Accepted, Alarm, Bell, Interest, Listener, Poll, Socket};
+use crate::net::{Accepted, Alarm, Bell, HANDSHAKES_MAX, Interest, Listener, Poll, Socket};
 use crate::snapshot::{Publication, Snapshot};
 use crate::tally::Tally;
 use client::{Client, Token};
@@ -226,8 +226,13 @@ impl Cores {
             .is_some_and(|listener| listener.is_reachable())
     }
 
-    /// Stops accepting. Threads end when their core has no more clients.
+    /// Stops accepting. Threads end when their core has no more clients. Blocks for a moment if
+    /// another process takes over.
     pub(crate) fn stop(&self) {
+        let listener = lock(&self.listener).clone();
+        if listener.is_some_and(|listener| listener.leave()) {
+            thread::sleep(HANDSHAKES_MAX);
+        }
         let listener = lock(&self.listener).take();
         if let Some(listener) = listener {
             for core in &self.cores {

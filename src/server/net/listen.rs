@@ -4,6 +4,7 @@
 //! Haskell's `streaming-commons`: `*` any address, `*4` and `*6` any with one family preferred,
 //! `!4` and `!6` any of one family only.
 
+use super::hand_over;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
@@ -54,6 +55,8 @@ pub(crate) struct Accepted {
 #[derive(Debug)]
 enum Address {
     Tcp(SocketAddr),
+    /// A port that other processes may listen on, too.
+    SharedTcp(SocketAddr),
     Unix(PathBuf),
     /// A Unix socket whose file is somebody else's.
     InheritedUnix(PathBuf),
@@ -82,7 +85,7 @@ impl Listener {
     pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
         match acceptfrom_with(&self.fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
             Ok((fd, address)) => {
-                if let Address::Tcp(_) = self.address {
+                if let Address::Tcp(_) | Address::SharedTcp(_) = self.address {
                     // Responses are written whole; waiting for more would only delay them.
                     let _ = sockopt::set_tcp_nodelay(&fd, true);
                 }
@@ -100,7 +103,7 @@ impl Listener {
     #[cfg(test)]
     pub(crate) fn port(&self) -> Option<u16> {
         match &self.address {
-            Address::Tcp(address) => Some(address.port()),
+            Address::Tcp(address) | Address::SharedTcp(address) => Some(address.port()),
             Address::Unix(_) | Address::InheritedUnix(_) => None,
         }
     }
@@ -108,9 +111,15 @@ impl Listener {
     /// Whether clients can still reach it: the file of a Unix socket may have been removed.
     pub(crate) fn is_reachable(&self) -> bool {
         match &self.address {
-            Address::Tcp(_) => true,
+            Address::Tcp(_) | Address::SharedTcp(_) => true,
             Address::Unix(path) | Address::InheritedUnix(path) => path.exists(),
         }
+    }
+
+    /// Lets another process that listens on the same port have all new clients, and says whether
+    /// there is one. Those whose handshake is under way still come here.
+    pub(crate) fn leave(&self) -> bool {
+        matches!(self.address, Address::SharedTcp(_)) && hand_over::leave(self)
     }
 }
 
@@ -118,7 +127,7 @@ impl fmt::Display for Listener {
     /// The address as it is logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
-            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Tcp(address) | Address::SharedTcp(address) => write!(f, "{address}"),
             Address::Unix(path) | Address::InheritedUnix(path) => {
                 write!(f, "{}", path.display())
             }
@@ -197,9 +206,17 @@ fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
     bind(&fd, &address)?;
     listen(&fd, BACKLOG)?;
     let bound = SocketAddr::try_from(getsockname(&fd)?)?;
-    Ok(Listener {
-        fd,
-        address: Address::Tcp(bound),
+    Ok(match reuse {
+        ReusePort::No => Listener {
+            fd,
+            address: Address::Tcp(bound),
+        },
+        ReusePort::Yes => {
+            let address = Address::SharedTcp(bound);
+            let listener = Listener { fd, address };
+            hand_over::share(&listener);
+            listener
+        }
     })
 }
 

@@ -15,6 +15,8 @@
 mod notifications;
 mod outdated;
 mod parameters;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use notifications::Notification;
@@ -164,7 +166,8 @@ impl Connection {
     }
 
     /// Sends the statements of one batch in one write, or in three if one of them has a large
-    /// parameter, which `request_body` may be: it is sent from where it is.
+    /// parameter, which `request_body` may be: it is sent from where it is. That the server has
+    /// closed the connection is said by the replies.
     ///
     /// # Errors
     /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
@@ -187,7 +190,16 @@ impl Connection {
         self.begun = Begun::No;
         let written = self.write_output(gap);
         shrink(&mut self.output);
-        written.map_err(|error| self.lost(error))
+        written.or_else(|error| self.on_write_failed(error))
+    }
+
+    /// A server that has closed the connection may have said why before it did. So its last words
+    /// are read like any reply, and that there are none, or no more, breaks the connection then.
+    fn on_write_failed(&mut self, error: io::Error) -> Result<(), Error> {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+            _ => Err(self.lost(error)),
+        }
     }
 
     fn write_output(&mut self, gap: Option<Gap<'_>>) -> io::Result<()> {
@@ -452,7 +464,7 @@ impl Connection {
         match self.begun {
             Begun::Yes => Ok(Reply::Failed(error)),
             Begun::No => {
-                let source = io::Error::new(io::ErrorKind::ConnectionAborted, error.to_string());
+                let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
                 Err(Error::Lost {
                     source,
                     answered: Answered::NotAtAll,
@@ -486,10 +498,8 @@ impl Connection {
             self.expected.push(StatementIndex(0), expected);
         }
         self.expected.push_sync();
-        self.session
-            .stream
-            .write_all(&self.output)
-            .map_err(|error| self.lost(error))
+        let written = self.session.stream.write_all(&self.output);
+        written.or_else(|error| self.on_write_failed(error))
     }
 
     /// Lends the row at the front of the input. Its columns stay in the buffer until the next

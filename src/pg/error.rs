@@ -72,6 +72,14 @@ impl Error {
             _ => Retry::Never,
         }
     }
+
+    /// What the server has said before it closed a connection whose batch it did not begin with.
+    pub fn last_words(&self) -> Option<&ServerError> {
+        match self {
+            Error::Lost { source, .. } => source.get_ref()?.downcast_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -80,6 +80,9 @@ pub(crate) fn ask(
         lease.reset();
         out.truncate(start);
         desk.cores.health.suspect();
+        if let Some(words) = error.last_words() {
+            warn_of_statement_mode(&database_error(words.clone()));
+        }
         let error = api_error(&error, batch.access);
         log::api_error(&error);
         write_response(out, &pending.error(&error), facts);

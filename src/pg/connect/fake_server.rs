@@ -78,7 +78,7 @@ impl Client {
 }
 
 /// A server message as bytes.
-pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = 4 + u32::try_from(body.len()).expect("scripts are short");
     let mut bytes = vec![tag];
     bytes.extend_from_slice(&length.to_be_bytes());
@@ -87,7 +87,7 @@ pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// What a server of today says after it has let the client in.
-pub(super) fn welcome(read_only: &str, standby: &str) -> Vec<u8> {
+pub(crate) fn welcome(read_only: &str, standby: &str) -> Vec<u8> {
     let mut bytes = message(b'R', b"\0\0\0\0");
     let settings = [
         ("server_version", "15.4"),

@@ -31,7 +31,7 @@ mod target;
 mod tls;
 
 #[cfg(test)]
-mod fake_server;
+pub(crate) mod fake_server;
 
 pub use address::Address;
 pub use attributes::TargetSessionAttributes;

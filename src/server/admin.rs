@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listener ──▶ one thread accepts ──▶ a thread for each client, CLIENTS_MAX at most
-//!                  └─ no more file descriptors: the reserved one is given up for the next client
+//!                  └─ no more file descriptors: it serves with the one in reserve, and itself
 //! ```
 //! It shares nothing with the cores but what it reads, so that it answers when all of them are
 //! busy; and a client that connects and says nothing keeps no probe waiting.
@@ -14,12 +14,11 @@ use crate::cores::Cores;
 use crate::health::Health;
 use crate::log;
 use crate::metrics;
-use crate::net::Listener;
+use crate::net::{Listener, Reserve};
 use crate::reply::{Clock, SERVER, write_refusal};
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 use rustix::event::{PollFd, PollFlags, poll};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
@@ -64,28 +63,40 @@ impl Answer {
 
 impl Admin {
     /// The life of the thread.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, mut reserve: Reserve) {
         let admin = Arc::new(self);
         let served = Arc::new(AtomicUsize::new(0));
-        let mut reserve = reserved_descriptor();
         loop {
             let mut waiting = [PollFd::new(&admin.listener, PollFlags::IN)];
             let _ = poll(&mut waiting, None);
-            let accepted = admin.listener.accept().or_else(|error| {
-                // Most likely there are no more file descriptors. Whoever wants to know how the
-                // server is wants it most now.
-                reserve.take().ok_or(error)?;
-                admin.listener.accept()
-            });
-            match accepted {
+            match admin.listener.accept() {
                 Ok(Some(client)) => admin.serve_beside(&served, client.fd),
                 Ok(None) => {}
-                Err(error) => {
-                    log::error(&format!("The admin server cannot accept a client: {error}"));
-                    thread::park_timeout(ACCEPT_PAUSE);
-                }
+                // Most likely there are no more file descriptors. Whoever wants to know how the
+                // server is wants it most now.
+                Err(_) => admin.serve_with(&mut reserve),
             }
-            reserve = reserve.or_else(reserved_descriptor);
+        }
+    }
+
+    /// Serves a client with the file descriptor in reserve, on this thread: further clients cannot
+    /// be accepted anyway.
+    fn serve_with(&self, reserve: &mut Reserve) {
+        reserve.renew();
+        let accepted = self
+            .cores
+            .while_nobody_accepts(|| reserve.accept(&self.listener));
+        match accepted {
+            Ok(Some(client)) => {
+                let mut client = TcpStream::from(client.fd);
+                self.serve(&mut client);
+                reserve.put_back(client.into());
+            }
+            Ok(None) => {}
+            Err(error) => {
+                log::error(&format!("The admin server cannot accept a client: {error}"));
+                thread::park_timeout(ACCEPT_PAUSE);
+            }
         }
     }
 
@@ -97,7 +108,7 @@ impl Admin {
             let (admin, count) = (Arc::clone(self), Arc::clone(served));
             let work = move || {
                 if let Ok(client) = receiver.recv() {
-                    admin.serve(client);
+                    admin.serve(&mut TcpStream::from(client));
                 }
                 count.fetch_sub(1, Ordering::Relaxed);
             };
@@ -108,22 +119,21 @@ impl Admin {
                 return;
             }
         }
-        self.serve(client);
+        self.serve(&mut TcpStream::from(client));
         served.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A client that goes away is no concern of ours.
-    fn serve(&self, client: OwnedFd) {
+    /// A client that goes away is no concern of ours. Only read, write and timeouts of it are used,
+    /// which are the same for all stream sockets.
+    fn serve(&self, client: &mut TcpStream) {
         let _ = self.try_serve(client);
     }
 
-    fn try_serve(&self, client: OwnedFd) -> io::Result<()> {
-        rustix::io::ioctl_fionbio(&client, false)?;
-        // Only read, write and timeouts are used, which are the same for all stream sockets.
-        let mut client = TcpStream::from(client);
+    fn try_serve(&self, client: &mut TcpStream) -> io::Result<()> {
+        client.set_nonblocking(false)?;
         client.set_read_timeout(Some(PATIENCE))?;
         client.set_write_timeout(Some(PATIENCE))?;
-        let response = self.respond(&mut client)?;
+        let response = self.respond(client)?;
         client.write_all(&response)
     }
 
@@ -210,8 +220,4 @@ fn write_answer(out: &mut Vec<u8>, answer: &Answer, head_only: bool, clock: &Clo
     if !head_only {
         out.extend_from_slice(&answer.body);
     }
-}
-
-fn reserved_descriptor() -> Option<OwnedFd> {
-    File::open("/dev/null").ok().map(OwnedFd::from)
 }

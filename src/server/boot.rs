@@ -13,7 +13,7 @@ use crate::health::Health;
 use crate::listener::{self, Wanted};
 use crate::loading::{self, LoadError};
 use crate::log;
-use crate::net::{Listener, ReusePort, available_cpus, bind_tcp, bind_unix};
+use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
 use crate::observe::on_connection_event;
 use crate::orders::{Order, Orders};
 use crate::ready;
@@ -345,7 +345,8 @@ fn start_admin(
         cores: cores.clone(),
         health: health.clone(),
     };
-    spawn("admin", move || admin.run()).map(drop)
+    let reserve = Reserve::new().map_err(text)?;
+    spawn("admin", move || admin.run(reserve)).map(drop)
 }
 
 fn bind_admin(config: &Config) -> Result<Option<Listener>, String> {

@@ -18,7 +18,9 @@ mod worker;
 use crate::handle;
 use crate::health::Health;
 use crate::log;
-use crate::net::{Accepted, Alarm, Bell, HANDSHAKES_MAX, Interest, Listener, Poll, Socket};
+use crate::net::{
+    Accepted, Alarm, Bell, HANDSHAKES_MAX, Interest, Listener, Poll, Reserve, Socket,
+};
 use crate::snapshot::{Publication, Snapshot};
 use crate::tally::Tally;
 use client::{Client, Token};
@@ -32,9 +34,8 @@ use placement::{Share, emptiest};
 use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,8 +110,8 @@ pub(crate) struct Cores {
     paused: AtomicBool,
     stopping: AtomicBool,
     /// A file descriptor to give away when there are no more, so that a client can be accepted
-    /// and told so instead of being left waiting.
-    spare: Mutex<Option<OwnedFd>>,
+    /// and told so instead of being left waiting. Who accepts as usual only shares the lock.
+    reserve: RwLock<Reserve>,
 }
 
 /// One CPU's share.
@@ -190,7 +191,7 @@ impl Cores {
             clients_max: settings.clients_max.min(clients_possible(shares)),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            spare: Mutex::new(spare_descriptor()),
+            reserve: RwLock::new(Reserve::new()?),
         })
     }
 
@@ -291,6 +292,26 @@ impl Cores {
     pub(crate) fn set_preparation(&self, preparation: Preparation) {
         let pools = self.cores.iter().map(|core| &core.pool);
         pools.for_each(|pool| pool.set_preparation(preparation));
+    }
+
+    /// Does something while no core accepts a client.
+    pub(crate) fn while_nobody_accepts<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _reserve = self.reserve.write().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// Accepts a client, unless there are no more file descriptors but those in reserve.
+    fn accept(&self, listener: &Listener) -> io::Result<Option<Accepted>> {
+        let _reserve = self.reserve.read().unwrap_or_else(PoisonError::into_inner);
+        listener.accept()
+    }
+
+    /// Turns a client away when there are no more file descriptors.
+    fn turn_away(&self, listener: &Listener) {
+        let mut reserve = self.reserve.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Some(accepted)) = reserve.accept(listener) {
+            reserve.put_back(accepted.fd);
+        }
     }
 
     /// Whether no further requests are taken.
@@ -513,8 +534,4 @@ fn clients_possible(shares: &[Share]) -> usize {
     let connections: usize = shares.iter().map(|share| share.connections).sum();
     let others = connections + 3 * shares.len() + OTHER_DESCRIPTORS;
     limit.saturating_sub(others).max(1)
-}
-
-fn spare_descriptor() -> Option<OwnedFd> {
-    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
 }

@@ -5,7 +5,7 @@
 //! recv, write and read to PostgreSQL, send, epoll_ctl.
 
 use super::client::{After, Client, Flushed};
-use super::{Core, Cores, Event, ParkedRequest, TICK, lock, spare_descriptor};
+use super::{Core, Cores, Event, ParkedRequest, TICK, lock};
 use crate::auth::Verifier;
 use crate::handle::{self, Desk, Handled};
 use crate::log;
@@ -410,7 +410,7 @@ impl Worker {
             if self.cores.is_full() {
                 return self.cores.pause_accepting();
             }
-            match listener.accept() {
+            match self.cores.accept(&listener) {
                 Ok(Some(accepted)) => self.cores.place(accepted),
                 Ok(None) => return,
                 Err(error) => return self.on_accept_failed(&listener, &error),
@@ -422,10 +422,7 @@ impl Worker {
     /// help of a descriptor kept for that: left alone, it would wake this thread for ever.
     fn on_accept_failed(&self, listener: &Listener, error: &std::io::Error) {
         log::error(&format!("Cannot accept a client: {error}"));
-        let mut spare = lock(&self.cores.spare);
-        *spare = None;
-        let _ = listener.accept();
-        *spare = spare_descriptor();
+        self.cores.turn_away(listener);
     }
 
     /// While the server stops: closes the clients that are at rest, and says whether this core

@@ -7,10 +7,12 @@ mod affinity;
 mod hand_over;
 mod listen;
 mod poll;
+mod reserve;
 mod socket;
 
 pub(crate) use affinity::{available_cpus, pin_to};
 pub(crate) use hand_over::HANDSHAKES_MAX;
 pub(crate) use listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
 pub(crate) use poll::{Alarm, Bell, Interest, Poll};
+pub(crate) use reserve::Reserve;
 pub(crate) use socket::{Received, Sent, Socket};

@@ -30,6 +30,10 @@ use std::time::Duration;
 /// How long a client may take for its request, and for our response.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a core may leave its bell unanswered. One that does so is stuck: a busy one answers in
+/// milliseconds.
+const CORE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How many clients are served at a time. One more is served by the thread that accepts, and the
 /// next ones wait for that.
 const CLIENTS_MAX: usize = 16;
@@ -168,7 +172,7 @@ impl Admin {
     /// Parity: PostgREST looks at the path only, so every method does.
     fn answer(&self, path: &str) -> Answer {
         match path {
-            "/live" => Answer::of_status(if self.cores.is_reachable() { 200 } else { 500 }),
+            "/live" => Answer::of_status(if self.is_live() { 200 } else { 500 }),
             "/ready" => Answer::of_status(self.readiness()),
             "/metrics" => Answer {
                 status: 200,
@@ -184,11 +188,16 @@ impl Admin {
         }
     }
 
+    /// Whether clients can reach the server, and its cores get round to them.
+    fn is_live(&self) -> bool {
+        self.cores.get_on(CORE_PATIENCE) && self.cores.is_reachable()
+    }
+
     /// Parity: a database that is away comes first (Admin.hs).
     fn readiness(&self) -> u16 {
         if !self.health.is_ready() {
             503
-        } else if self.cores.is_reachable() {
+        } else if self.is_live() {
             200
         } else {
             500

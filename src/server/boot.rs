@@ -156,20 +156,23 @@ fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String
         cores.listen(listener).map_err(text)?;
         systemd::ready();
     }
-    join(threads)?;
+    join(threads, &cores)?;
     await_control(&loading);
     log::flush();
     Ok(())
 }
 
-/// Waits for the threads of the cores, and tells the service manager meanwhile that they live.
-fn join(threads: Vec<thread::JoinHandle<()>>) -> Result<(), String> {
+/// Waits for the threads of the cores, and tells the service manager meanwhile that they live, as
+/// long as they do: those that do not get on are not spoken for.
+fn join(threads: Vec<thread::JoinHandle<()>>, cores: &Cores) -> Result<(), String> {
     let interval = systemd::watchdog_interval();
     for thread in threads {
         while let Some(interval) = interval
             && !thread.is_finished()
         {
-            systemd::alive();
+            if cores.get_on(interval / 2) {
+                systemd::alive();
+            }
             thread::park_timeout(interval);
         }
         thread

@@ -64,7 +64,7 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// The server is alive.
+/// The server is alive, and its cores get on.
 pub(crate) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }

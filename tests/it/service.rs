@@ -6,12 +6,15 @@ use corerest_tests::cluster::Cluster;
 use corerest_tests::json;
 use corerest_tests::server::{Server, command, unused_path, variable};
 use corerest_tests::waiting::{LONG, until};
+use nix::sys::ptrace;
+use nix::unistd::Pid;
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = command();
@@ -233,6 +236,58 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     server.signal(Signal::TERM);
     assert_eq!(next_message(&socket).trim_end(), "STOPPING=1");
     assert_eq!(server.await_exit().code(), Some(0));
+    let _ = std::fs::remove_file(&path);
+}
+
+/// The threads of the first core, held still by the calling thread.
+fn hold_first_core(server: &Server) -> Vec<Pid> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).expect("it runs");
+    let threads = tasks.filter_map(|task| {
+        let task = task.expect("it runs");
+        let name = std::fs::read_to_string(task.path().join("comm")).expect("it runs");
+        let id = task.file_name().to_str()?.parse().ok()?;
+        name.starts_with("core0-").then(|| Pid::from_raw(id))
+    });
+    let threads: Vec<Pid> = threads.collect();
+    assert!(!threads.is_empty());
+    for thread in &threads {
+        ptrace::seize(*thread, ptrace::Options::empty()).expect("it is our child's");
+        ptrace::interrupt(*thread).expect("it was seized");
+    }
+    threads
+}
+
+#[test]
+fn a_core_that_is_stuck_is_not_spoken_for() {
+    let path = unused_path("notify");
+    let socket = UnixDatagram::bind(&path).expect("the path is unused");
+    let mut command = command();
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "300000");
+    let uri = Cluster::shared().database().uri();
+    let mut server = Server::spawn_by(command, &[("db-uri", &uri)]);
+    server.await_listening();
+    server.await_ready();
+    assert_eq!(server.try_admin("/live"), Some(200));
+    let hears_of_life_within = |limit: Duration| {
+        socket.set_read_timeout(Some(limit)).expect("it is open");
+        let mut bytes = [0; 512];
+        socket.recv(&mut bytes).is_ok()
+    };
+    let threads = hold_first_core(&server);
+    until("silence", || !hears_of_life_within(Duration::from_secs(1)));
+    for probe in ["/live", "/ready"] {
+        until("it to be noticed", || server.try_admin(probe) == Some(500));
+    }
+    for thread in threads {
+        until("it to go on", || ptrace::detach(thread, None).is_ok());
+    }
+    assert!(hears_of_life_within(LONG));
+    until("it to be noticed", || {
+        server.try_admin("/live") == Some(200)
+    });
+    server.stop();
     let _ = std::fs::remove_file(&path);
 }
 

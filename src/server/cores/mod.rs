@@ -13,6 +13,7 @@ mod clients;
 mod crew;
 mod parking;
 pub(crate) mod placement;
+mod pulse;
 mod worker;
 
 use crate::handle;
@@ -31,6 +32,7 @@ use corerest_wire::http;
 use crew::Crew;
 use parking::Parking;
 use placement::{Share, emptiest};
+use pulse::Pulse;
 use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
 use std::io;
@@ -112,6 +114,7 @@ pub(crate) struct Cores {
     /// A file descriptor to give away when there are no more, so that a client can be accepted
     /// and told so instead of being left waiting. Who accepts as usual only shares the lock.
     reserve: RwLock<Reserve>,
+    made: Instant,
 }
 
 /// One CPU's share.
@@ -127,6 +130,7 @@ pub(crate) struct Core {
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
     crew: Crew,
+    pulse: Pulse,
     /// How many requests were answered, or parked. Only whether it changes matters.
     answered: AtomicU64,
     pool: Arc<Pool>,
@@ -192,6 +196,7 @@ impl Cores {
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reserve: RwLock::new(Reserve::new()?),
+            made: Instant::now(),
         })
     }
 
@@ -225,6 +230,17 @@ impl Cores {
         lock(&self.listener)
             .as_ref()
             .is_some_and(|listener| listener.is_reachable())
+    }
+
+    /// Whether all cores get round to what happens: none has been asked for longer than `patience`
+    /// without an answer. They are asked now, and answer to the next call.
+    pub(crate) fn get_on(&self, patience: Duration) -> bool {
+        let now = self.made.elapsed();
+        self.cores.iter().fold(true, |all, core| {
+            let answers = core.pulse.ask(now, patience);
+            core.bell.ring();
+            all && answers
+        })
     }
 
     /// Stops accepting. Threads end when their core has no more clients. Blocks for a moment if
@@ -466,6 +482,7 @@ impl Core {
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
             crew: Crew::new(crew_size, share.threads),
+            pulse: Pulse::new(),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),

@@ -121,7 +121,10 @@ impl Worker {
                     }
                 }
                 Event::Listener => self.accept(),
-                Event::Bell => self.core().bell.silence(),
+                Event::Bell => {
+                    self.core().bell.silence();
+                    self.core().pulse.answer();
+                }
                 Event::Alarm => self.on_alarm(),
                 Event::Nothing => {}
             }
@@ -134,6 +137,7 @@ impl Worker {
                     self.core().bell.ring(); // for the next thread of this core
                 }
                 if self.has_stopped() {
+                    self.core().pulse.end();
                     return;
                 }
             }

@@ -5,12 +5,12 @@
 //! | HMAC | octets | HS256, HS384, HS512 |
 //! | RSASSA-PKCS1-v1_5 | RSA | RS256, RS384, RS512 |
 //! | ECDSA | P-256, P-384, P-521 | ES256, ES384, ES512 |
-//! | EdDSA | Ed25519 | EdDSA |
+//! | EdDSA | Ed25519, Ed448 | EdDSA |
 //!
 //! jwt-simple computes the tags of HMAC and verifies Ed25519. For the rest it offers only the
 //! verification of whole tokens whose claims it also understands, which are not all that
-//! PostgREST accepts, so that its own back ends are asked: rsa, p256, p384; and p521 of the same
-//! family, which it does not have.
+//! PostgREST accepts, so that its own back ends are asked: rsa, p256, p384; and p521 and
+//! ed448-goldilocks of the same family, which it does not have.
 //!
 //! Invariant: a key verifies only the algorithms of its family. No public key is ever a secret.
 
@@ -70,6 +70,8 @@ pub(super) enum Verification {
     P384(p384::ecdsa::VerifyingKey),
     P521(p521::ecdsa::VerifyingKey),
     Ed25519(Ed25519PublicKey),
+    // Boxed, since it keeps the whole point and few have one.
+    Ed448(Box<ed448_goldilocks::VerifyingKey>),
 }
 
 impl fmt::Debug for Verification {
@@ -82,6 +84,7 @@ impl fmt::Debug for Verification {
             Verification::P384(_) => "P384",
             Verification::P521(_) => "P521",
             Verification::Ed25519(_) => "Ed25519",
+            Verification::Ed448(_) => "Ed448",
         })
     }
 }
@@ -118,6 +121,12 @@ impl Verification {
             .map(Verification::Ed25519)
     }
 
+    /// A public key of Ed448.
+    pub(super) fn ed448(point: &[u8]) -> Option<Verification> {
+        let key = ed448_goldilocks::VerifyingKey::from_bytes(point.try_into().ok()?);
+        key.ok().map(Box::new).map(Verification::Ed448)
+    }
+
     /// Whether the key is one for the algorithm.
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Rs256, Rs384, Rs512};
@@ -127,7 +136,7 @@ impl Verification {
             Verification::P256(_) => algorithm == Es256,
             Verification::P384(_) => algorithm == Es384,
             Verification::P521(_) => algorithm == Es512,
-            Verification::Ed25519(_) => algorithm == EdDsa,
+            Verification::Ed25519(_) | Verification::Ed448(_) => algorithm == EdDsa,
         }
     }
 
@@ -154,6 +163,9 @@ impl Verification {
                     .verify(message, &signature)
                     .is_ok()
             }),
+            // Without a context, as RFC 8037 wants it.
+            Verification::Ed448(key) => ed448_goldilocks::Signature::try_from(signature)
+                .is_ok_and(|signature| key.verify_raw(&signature, message).is_ok()),
         }
     }
 }

@@ -174,6 +174,8 @@ fn parse_key(members: &Members) -> Result<Option<Key>, String> {
             None => return Err(invalid("\"crv\" is missing")),
             Some("Ed25519") => Verification::ed25519(&octets(members, "x")?)
                 .ok_or_else(|| invalid("\"x\" is not a key of Ed25519"))?,
+            Some("Ed448") => Verification::ed448(&octets(members, "x")?)
+                .ok_or_else(|| invalid("\"x\" is not a key of Ed448"))?,
             Some(_) => return Ok(None),
         },
         _ => return Ok(None),

@@ -17,6 +17,7 @@ use jwt_simple::claims::JWTClaims;
 use jwt_simple::prelude::Duration;
 use p521::ecdsa::signature::Signer as _;
 
+use super::algorithm::{Algorithm, Verification};
 use super::*;
 
 const NOW: i64 = 1_700_000_000;
@@ -269,6 +270,59 @@ fn eddsa_tokens_are_verified() {
     let x = encode(pair.public_key().to_bytes());
     let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#);
     check_family(&jwk, &pair.sign(author()).unwrap());
+}
+
+/// Signed by OpenSSL (genpkey -algorithm ED448, pkeyutl -sign -rawin).
+#[test]
+fn eddsa_tokens_of_the_larger_curve_are_verified() {
+    let x = "WtE5WMayaALjBFm4p3rWXKNqkWlfSOJaPrIfQr4mGto-0NEkjHygO-SRZRYUKINAdk-8nw20ieOA";
+    let jwk = format!(r#"{{"kty":"OKP","crv":"Ed448","x":"{x}"}}"#);
+    let token = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiYXV0aG9yIn0.uUMonwHgG6CU7h2kcZfV\
+        4Ts-UN00WgNqpl0W-VbhSKP6b2tr36QrmGptmFmAd8_BcUZhRYKspXmAzb5B4OGgfwv1lPl0XgY7niwDkggcsau8Xx\
+        7iqJOA4MIMulIFI4g4xooendfxIy5bIrqs8qFerioA";
+    check_family(&jwk, token);
+    let smaller = Ed25519KeyPair::generate().sign(author()).unwrap();
+    check_fault(&jwk, &smaller, no_key_verifies());
+}
+
+/// RFC 8032, section 7.4: of the empty message, of one octet, and of one octet in a context, which
+/// tokens have none of.
+#[test]
+fn the_examples_of_ed448_are_genuine() {
+    let empty = [
+        "5fd7449b59b461fd2ce787ec616ad46a1da1342485a70e1f8a0ea75d80e96778edf124769b46c7061bd6783df1\
+         e50f6cd1fa1abeafe8256180",
+        "533a37f6bbe457251f023c0d88f976ae2dfb504a843e34d2074fd823d41a591f2b233f034f628281f2fd7a22dd\
+         d47d7828c59bd0a21bfd3980ff0d2028d4b18a9df63e006c5d1c2d345b925d8dc00b4104852db99ac5c7cdda85\
+         30a113a0f4dbb61149f05a7363268c71d95808ff2e652600",
+    ];
+    let octet_key = "43ba28f430cdff456ae531545f7ecd0ac834a55d9358c0372bfa0c6c6798c0866aea01eb007428\
+         02b8438ea4cb82169c235160627b4c3a9480";
+    let octet = "26b8f91727bd62897af15e41eb43c377efb9c610d48f2335cb0bd0087810f4352541b143c4b981b7e1\
+         8f62de8ccdf633fc1bf037ab7cd779805e0dbcc0aae1cbcee1afb2e027df36bc04dcecbf154336c19f0af7e0a6\
+         472905e799f1953d2a0ff3348ab21aa4adafd1d234441cf807c03a00";
+    let in_context = "d4f8f6131770dd46f40867d6fd5d5055de43541f8c5e35abbcd001b32a89f7d2151f7647f11d8\
+         ca2ae279fb842d607217fce6e042f6815ea000c85741de5c8da1144a6a1aba7f96de42505d7a7298524fda538f\
+         ccbbb754f578c1cad10d54d0d5428407e85dcbc98a49155c13764e66c3c00";
+    let verify = |key: &str, message: &[u8], signature: &str| {
+        let key = Verification::ed448(&octets_of(key)).expect("it is a key");
+        key.verify(Algorithm::EdDsa, message, &octets_of(signature))
+    };
+    assert!(verify(empty[0], b"", empty[1]));
+    assert!(verify(octet_key, &[3], octet));
+    assert!(!verify(octet_key, &[2], octet));
+    assert!(!verify(empty[0], &[3], octet));
+    assert!(!verify(octet_key, &[3], in_context));
+    assert!(!verify(octet_key, &[3], &octet[..226]));
+}
+
+fn octets_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<char> = hex.chars().collect();
+    let octets = digits.chunks(2).map(|pair| {
+        let text: String = pair.iter().collect();
+        u8::from_str_radix(&text, 16).expect("it is hexadecimal")
+    });
+    octets.collect()
 }
 
 #[test]
@@ -584,7 +638,7 @@ fn keys_that_no_token_is_signed_with_are_passed_over() {
     let octets = octets_jwk(SECRET, "");
     for other in [
         r#"{"kty":"OKP","crv":"X25519","x":"AAAA"}"#,
-        r#"{"kty":"OKP","crv":"Ed448","x":"AAAA"}"#,
+        r#"{"kty":"OKP","crv":"X448","x":"AAAA"}"#,
         r#"{"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"}"#,
         r#"{"kty":"AKP","pub":"AAAA"}"#,
         r#"{"kty":"OCT","k":"AAAA"}"#,
@@ -641,6 +695,10 @@ fn json_that_should_be_a_key_but_is_none_is_an_error() {
         (
             r#"{"kty":"OKP","crv":"Ed25519","x":"AAAA"}"#,
             "\"x\" is not a key of Ed25519",
+        ),
+        (
+            r#"{"kty":"OKP","crv":"Ed448","x":"AAAA"}"#,
+            "\"x\" is not a key of Ed448",
         ),
     ] {
         let error = Keys::parse(secret.as_bytes()).expect_err(secret);

@@ -274,6 +274,7 @@ impl Control {
 
     fn on_loaded(&mut self, loaded: LoadedCatalog) {
         let summary = loaded.catalog.summary();
+        let timings = loaded.catalog.timings;
         self.catalog = Some(Arc::new(loaded.catalog));
         self.publish();
         // Sessions remember what the login role's settings were, and statements what tables were.
@@ -283,6 +284,7 @@ impl Control {
             "Schema cache queried in {:.1} milliseconds",
             milliseconds(loaded.queried)
         ));
+        log::debug(|| timings.to_string());
         log::notice(&format!("Schema cache loaded {summary}"));
         log::notice(&format!(
             "Schema cache loaded in {:.1} milliseconds",

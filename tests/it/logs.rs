@@ -142,6 +142,41 @@ fn statements_are_not_logged_unless_that_is_wanted() {
     }
 }
 
+/// The parts of the query of the catalog take no longer than all of it.
+#[test]
+fn how_long_the_parts_of_the_schema_cache_took_is_told_when_debugging() {
+    const NAMES: [&str; 7] = [
+        "tables",
+        "keydeps",
+        "rels",
+        "funcs",
+        "comprels",
+        "dreps",
+        "mhandlers",
+    ];
+    let database = Cluster::shared().database();
+    let server = Server::start(&database, &[("log-level", "debug")]);
+    let line = server.stderr.wait_for("+0000: tables: ");
+    let (_, timings) = line.split_once("+0000: ").expect("it was found by that");
+    let timings = timings.split(", ").map(|timing| {
+        let (name, timing) = timing.split_once(": ").expect("it has a name");
+        let number = timing.strip_suffix(" ms").expect("it has a unit");
+        (name, number.parse::<f64>().expect("it is a number"))
+    });
+    let (names, timings): (Vec<&str>, Vec<f64>) = timings.unzip();
+    assert_eq!(names, NAMES);
+    assert!(timings.iter().all(|timing| *timing > 0.0), "{line}");
+    let all = server.stderr.wait_for("Schema cache queried in ");
+    let (_, all) = all.split_once("queried in ").expect("it was found by that");
+    let all = all.strip_suffix(" milliseconds").expect("it has a unit");
+    let all: f64 = all.parse().expect("it is a number");
+    assert!(timings.iter().sum::<f64>() <= all + 0.1, "{line}: {all}");
+    server.stop();
+    let server = Server::start(&database, &[("log-level", "info")]);
+    let lines = all_lines(server, |server| server.stderr.clone());
+    assert!(!lines.iter().any(|line| line.contains("keydeps: ")));
+}
+
 #[test]
 fn what_fails_on_our_side_is_logged_as_json() {
     let database = Cluster::shared().database();

@@ -25,6 +25,7 @@ use super::section::server::ServerRow;
 use super::section::tables::TableRow;
 use super::section::views::ViewRow;
 use super::section::{Position, RelationOid};
+use super::timings::{Readings, Timings};
 use super::{Catalog, Column, ComputedRelationship, DetectedRelationship, Table, TableKind};
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use serde::Deserialize;
@@ -43,6 +44,22 @@ pub enum DecodeError {
 /// The document. Recorded ones may be older than some sections, which are then empty.
 #[derive(Deserialize)]
 struct Document<'a> {
+    #[serde(default)]
+    began: f64,
+    #[serde(default)]
+    tables_read: f64,
+    #[serde(default)]
+    keys_read: f64,
+    #[serde(default)]
+    foreign_keys_read: f64,
+    #[serde(default)]
+    routines_read: f64,
+    #[serde(default)]
+    computed_relationships_read: f64,
+    #[serde(default)]
+    representations_read: f64,
+    #[serde(default)]
+    media_handlers_read: f64,
     #[serde(borrow)]
     server: ServerRow<'a>,
     #[serde(borrow)]
@@ -67,6 +84,22 @@ struct Document<'a> {
     media_handlers: Vec<MediaHandlerRow<'a>>,
     #[serde(borrow, default)]
     routines: Vec<RoutineRow<'a>>,
+}
+
+impl Document<'_> {
+    /// What PostgreSQL's clock said, in the order in which the document was made.
+    fn readings(&self) -> Readings {
+        [
+            self.began,
+            self.tables_read,
+            self.keys_read,
+            self.foreign_keys_read,
+            self.routines_read,
+            self.computed_relationships_read,
+            self.representations_read,
+            self.media_handlers_read,
+        ]
+    }
 }
 
 /// A column with its place in the relation, which is not always its place in the list: dropped
@@ -109,6 +142,7 @@ pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         representations: decode_representations(&document.representations),
         media_handlers: decode_media_handlers(&document.media_handlers)?,
         transaction_defaults: document.server.transaction_defaults(),
+        timings: Timings::between(&document.readings()),
         ..Catalog::new(document.server.pg_version(), tables)
     })
 }

@@ -8,6 +8,7 @@
 //! PostgreSQL refuses a wrong `Prefer: timezone` by itself, with the error that clients know.
 
 use super::section::{self, SchemaNames};
+use super::timings::write_reading;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
 /// Where the catalog comes from.
@@ -48,7 +49,9 @@ fn statement(scope: Scope<'_>) -> Statement {
     let exposed = SchemaNames::new(scope.schemas);
     let search_path = SchemaNames::new(scope.extra_search_path);
     let mut out = SqlBuf::new();
-    sql!(out, "SELECT pg_catalog.json_build_object('server', (");
+    sql!(out, "SELECT pg_catalog.json_build_object('began', ");
+    write_reading(&mut out);
+    sql!(out, ", 'server', (");
     section::server::write_rows(&mut out);
     sql!(out, "), 'schemas', (");
     section::schemas::write_rows(&mut out, &exposed);
@@ -58,21 +61,35 @@ fn statement(scope: Scope<'_>) -> Statement {
     section::tables::write_rows(&mut out, &exposed);
     sql!(out, "), 'columns', (");
     section::columns::write_rows(&mut out, &exposed);
-    sql!(out, "), 'views', (");
+    sql!(out, "), 'tables_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'views', (");
     section::views::write_rows(&mut out, &exposed, &search_path);
     sql!(out, "), 'primary_keys', (");
     section::primary_keys::write_rows(&mut out);
-    sql!(out, "), 'foreign_keys', (");
+    sql!(out, "), 'keys_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'foreign_keys', (");
     section::foreign_keys::write_rows(&mut out);
-    sql!(out, "), 'computed_relationships', (");
-    section::computed_relationships::write_rows(&mut out, &exposed);
-    sql!(out, "), 'representations', (");
-    section::representations::write_rows(&mut out);
-    sql!(out, "), 'media_handlers', (");
-    section::media_handlers::write_rows(&mut out, &exposed);
-    sql!(out, "), 'routines', (");
+    sql!(out, "), 'foreign_keys_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'routines', (");
     section::routines::write_rows(&mut out, &exposed);
-    sql!(out, "))::text FROM ");
+    sql!(out, "), 'routines_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'computed_relationships', (");
+    section::computed_relationships::write_rows(&mut out, &exposed);
+    sql!(out, "), 'computed_relationships_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'representations', (");
+    section::representations::write_rows(&mut out);
+    sql!(out, "), 'representations_read', ");
+    write_reading(&mut out);
+    sql!(out, ", 'media_handlers', (");
+    section::media_handlers::write_rows(&mut out, &exposed);
+    sql!(out, "), 'media_handlers_read', ");
+    write_reading(&mut out);
+    sql!(out, ")::text FROM ");
     write_empty_search_path(&mut out);
     out.finish()
 }

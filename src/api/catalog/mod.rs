@@ -18,6 +18,7 @@ mod relationship;
 mod representation;
 mod routine;
 mod section;
+mod timings;
 mod version;
 
 pub use decode::{DecodeError, decode};
@@ -31,6 +32,7 @@ pub use routine::{
     IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };
 pub(crate) use section::routines::write_parameters as write_routine_parameters;
+pub use timings::Timings;
 pub use version::{decode_version, pause_statement, version_statement};
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
@@ -51,6 +53,8 @@ pub struct Catalog {
     pub pg_version: PgVersion,
     /// How transactions begin there.
     pub transaction_defaults: TransactionDefaults,
+    /// How long it took PostgreSQL to tell all this.
+    pub timings: Timings,
     /// How tables lead to each other.
     relationships: Relationships,
     /// What can be called.

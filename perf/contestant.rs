@@ -5,7 +5,7 @@
 //! one profits from a cache that another one has filled, except for PostgreSQL's, which all share.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,26 +99,41 @@ impl Drop for Running {
     }
 }
 
+/// What is different about a server, if anything.
+#[derive(Clone, Debug, Default)]
+pub struct Variant {
+    /// Listens on this Unix socket instead of a port.
+    pub socket: Option<PathBuf>,
+    /// Settings beyond those that all have, by their names in the environment.
+    pub settings: Vec<(&'static str, String)>,
+}
+
 /// Starts a server that is configured like PostgREST: ours, or PostgREST itself.
-pub fn start_server(binary: &Path, database: &Database) -> io::Result<Running> {
+pub fn start_server(binary: &Path, database: &Database, variant: &Variant) -> io::Result<Running> {
     let port = target::free_port()?;
     let admin_port = target::free_port()?;
-    let child = Command::new(binary)
+    let mut command = Command::new(binary);
+    let target = match &variant.socket {
+        None => Target::local(port),
+        Some(path) => {
+            command.env("PGRST_SERVER_UNIX_SOCKET", path);
+            Target::Unix(path.clone())
+        }
+    };
+    let child = command
         .envs(SETTINGS)
         .env("PGRST_DB_URI", database.connection_string())
         .env("PGRST_DB_POOL", database.pool.to_string())
         .env("PGRST_SERVER_HOST", "127.0.0.1")
         .env("PGRST_SERVER_PORT", port.to_string())
         .env("PGRST_ADMIN_SERVER_PORT", admin_port.to_string())
+        .envs(variant.settings.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
-    let running = Running {
-        child,
-        target: Target::local(port),
-    };
+    let running = Running { child, target };
     running.wait_until_ready(&Target::local(admin_port), "/ready")
 }
 

@@ -21,6 +21,7 @@ use crate::histogram::Histogram;
 use crate::processes::{Memory, Work};
 use crate::request::{Pieces, Request};
 use crate::response::{self, Response};
+use crate::system_calls::Counter;
 use crate::target::{Stream, Target};
 
 /// Looking into every body would cost more than the rest of the client; one in this many.
@@ -66,6 +67,18 @@ pub struct Options {
     pub server_pid: Option<u32>,
     /// PostgreSQL's postmaster.
     pub postgres_pid: Option<u32>,
+    /// Whether the server's system calls are counted, which slows it down.
+    pub system_calls: SystemCalls,
+}
+
+/// Whether system calls are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SystemCalls {
+    /// They are not.
+    #[default]
+    Ignored,
+    /// They are, where that is possible.
+    Counted,
 }
 
 /// What clients of one class have seen.
@@ -102,6 +115,8 @@ pub struct Outcome {
     pub server: Option<Work>,
     /// The server's memory at the end.
     pub server_memory: Option<Memory>,
+    /// The system calls of the server while counting.
+    pub server_system_calls: Option<u64>,
     /// PostgreSQL's work while counting.
     pub postgres: Option<Work>,
     /// The generator's own work.
@@ -116,6 +131,7 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
         begin,
         end: begin + options.measured,
     };
+    let counter = attach_counter(options);
     let shared = Arc::new(options.clone());
     let threads: Vec<_> = (0..options.threads)
         .map(|index| {
@@ -125,12 +141,15 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
         .collect();
 
     sleep_until(window.begin);
+    let counter = counter.and_then(|mut counter| counter.enable().ok().map(|()| counter));
     let before = Watched::look(options)?;
     sleep_until(window.end);
     let after = Watched::look(options)?;
+    let system_calls = counter.and_then(|counter| counter.finish().ok());
 
     let mut outcome = Outcome {
         elapsed: options.measured,
+        server_system_calls: system_calls,
         ..Outcome::default()
     };
     for thread in threads {
@@ -148,6 +167,15 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     outcome.server_memory = options.server_pid.map(Memory::of_process).transpose()?;
     outcome.idle_closed = count_closed(idle)?;
     Ok(outcome)
+}
+
+/// What cannot be counted here is not counted, and missing in the outcome.
+fn attach_counter(options: &Options) -> Option<Counter> {
+    let pid = match options.system_calls {
+        SystemCalls::Ignored => None,
+        SystemCalls::Counted => options.server_pid,
+    };
+    Counter::attach(pid?).ok()
 }
 
 /// Responses count if they arrive within this time.
@@ -492,6 +520,7 @@ mod tests {
             measured: Duration::from_millis(100),
             server_pid: Some(std::process::id()),
             postgres_pid: None,
+            system_calls: SystemCalls::Ignored,
         }
     }
 

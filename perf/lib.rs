@@ -6,6 +6,7 @@
 
 pub mod ceiling;
 pub mod contestant;
+pub mod experiments;
 pub mod generator;
 pub mod histogram;
 pub mod pgbench;
@@ -15,5 +16,6 @@ pub mod report;
 pub mod request;
 pub mod response;
 pub mod scenario;
+pub mod system_calls;
 pub mod tables;
 pub mod target;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
-use corerest_perf::generator::{self, Options};
+use corerest_perf::generator::{self, Options, SystemCalls};
 use corerest_perf::report;
 use corerest_perf::request::Request;
 use corerest_perf::target::Target;
@@ -58,6 +58,9 @@ struct Arguments {
     /// postmaster whose own and whose children's CPU time are reported
     #[argh(option)]
     postgres_pid: Option<u32>,
+    /// count the system calls of the server's process, which slows it down
+    #[argh(switch)]
+    system_calls: bool,
 }
 
 fn main() -> io::Result<ExitCode> {
@@ -77,6 +80,10 @@ fn main() -> io::Result<ExitCode> {
         measured: Duration::from_secs_f64(arguments.seconds),
         server_pid: arguments.server_pid,
         postgres_pid: arguments.postgres_pid,
+        system_calls: match arguments.system_calls {
+            true => SystemCalls::Counted,
+            false => SystemCalls::Ignored,
+        },
     })?;
     println!("{}", report::json(&report::numbers_of(&outcome)));
     Ok(if outcome.fast.wrong == 0 {

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Work {
     /// User and system time.
     pub cpu: Duration,
+    /// The system time in it. The kernel samples it, so it takes seconds to be right.
+    pub system: Duration,
     /// Voluntary and involuntary ones, of the threads that are still alive.
     pub context_switches: u64,
 }
@@ -23,7 +25,8 @@ impl Work {
     pub fn of_process(pid: u32) -> io::Result<Self> {
         let stat = Stat::load(pid)?;
         Ok(Self {
-            cpu: ticks(stat.own),
+            cpu: ticks(stat.own()),
+            system: ticks(stat.system),
             context_switches: context_switches(pid)?,
         })
     }
@@ -32,6 +35,7 @@ impl Work {
     pub fn of_tree(parent: u32) -> io::Result<Self> {
         let stat = Stat::load(parent)?;
         let mut used = cpu_of_thread(parent, &stat) + ticks(stat.dead_children);
+        let mut system = stat.system;
         let mut switches = context_switches(parent)?;
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
@@ -42,11 +46,13 @@ impl Work {
             let Ok(stat) = Stat::load(pid) else { continue };
             if stat.parent == parent {
                 used += cpu_of_thread(pid, &stat);
+                system += stat.system;
                 switches += context_switches(pid).unwrap_or(0);
             }
         }
         Ok(Self {
             cpu: used,
+            system: ticks(system),
             context_switches: switches,
         })
     }
@@ -56,10 +62,17 @@ impl Work {
     pub fn since(self, earlier: Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(earlier.cpu),
+            system: self.system.saturating_sub(earlier.system),
             context_switches: self
                 .context_switches
                 .saturating_sub(earlier.context_switches),
         }
+    }
+
+    /// The user time in it.
+    #[must_use]
+    pub fn user(self) -> Duration {
+        self.cpu.saturating_sub(self.system)
     }
 
     /// So many times this work.
@@ -67,6 +80,7 @@ impl Work {
     pub fn scaled(self, factor: f64) -> Self {
         Self {
             cpu: self.cpu.mul_f64(factor),
+            system: self.system.mul_f64(factor),
             context_switches: (self.context_switches as f64 * factor) as u64,
         }
     }
@@ -94,7 +108,8 @@ impl Memory {
 
 struct Stat {
     parent: u32,
-    own: u64,
+    user: u64,
+    system: u64,
     dead_children: u64,
 }
 
@@ -112,9 +127,14 @@ impl Stat {
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         Some(Self {
             parent: u32::try_from(number(4)?).ok()?,
-            own: number(14)? + number(15)?,
+            user: number(14)?,
+            system: number(15)?,
             dead_children: number(16)? + number(17)?,
         })
+    }
+
+    fn own(&self) -> u64 {
+        self.user + self.system
     }
 }
 
@@ -125,7 +145,7 @@ fn cpu_of_thread(pid: u32, stat: &Stat) -> Duration {
     let nanos = text.split_ascii_whitespace().next();
     let nanos = nanos.and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
     if nanos == 0 {
-        return ticks(stat.own);
+        return ticks(stat.own());
     }
     Duration::from_nanos(nanos)
 }
@@ -160,7 +180,7 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let line = "7 (odd) name)) S 3 7 7 0 -1 0 0 0 0 0 40 2 500 60 20 0 1";
         let stat = Stat::parse(line).expect("complete");
-        assert_eq!((stat.parent, stat.own, stat.dead_children), (3, 42, 560));
+        assert_eq!((stat.parent, stat.own(), stat.dead_children), (3, 42, 560));
     }
 
     #[test]

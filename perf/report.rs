@@ -21,16 +21,22 @@ pub fn numbers_of(outcome: &Outcome) -> Numbers {
             requests as f64 / outcome.elapsed.as_secs_f64(),
         ),
         ("p50_us", percentile_us(&outcome.fast, 0.5)),
+        ("p90_us", percentile_us(&outcome.fast, 0.9)),
         ("p99_us", percentile_us(&outcome.fast, 0.99)),
         ("p999_us", percentile_us(&outcome.fast, 0.999)),
         ("max_us", micros(outcome.fast.latencies.max())),
     ];
     if let Some(work) = outcome.server {
         numbers.push(("server_cpu_us", per_request(work.cpu, requests)));
+        numbers.push(("server_user_us", per_request(work.user(), requests)));
+        numbers.push(("server_system_us", per_request(work.system, requests)));
         numbers.push((
             "server_switches",
             work.context_switches as f64 / requests.max(1) as f64,
         ));
+    }
+    if let Some(calls) = system_calls(outcome) {
+        numbers.push(("server_system_calls", calls));
     }
     if let Some(work) = outcome.postgres {
         numbers.push(("postgres_cpu_us", per_request(work.cpu, requests)));
@@ -58,6 +64,15 @@ pub fn numbers_of(outcome: &Outcome) -> Numbers {
     ));
     numbers.push(("idle_closed", outcome.idle_closed as f64));
     numbers
+}
+
+/// The system calls of the server per request, if they were counted.
+#[must_use]
+pub fn system_calls(outcome: &Outcome) -> Option<f64> {
+    let requests = outcome.fast.latencies.total().max(1);
+    outcome
+        .server_system_calls
+        .map(|calls| calls as f64 / requests as f64)
 }
 
 /// The number of that name.

@@ -13,19 +13,28 @@ use crate::report::{lower_median, rounded};
 use crate::scenario::{Goal, SCENARIOS, Scenario};
 
 const HEAD: &str = "\
-| scenario | requests/s | of the ceiling | p50, ms | p99, ms | CPU of the server, µs | goal \
-| CPU of PostgreSQL, µs | of that in the ceiling (goal: ≤ 1.1) |
-|---|---|---|---|---|---|---|---|---|
+| scenario | requests/s | of the ceiling | p50, ms | p99, ms | p99.9, ms | CPU of the server, µs \
+| goal | CPU of PostgreSQL, µs | of that in the ceiling (goal: ≤ 1.1) |
+|---|---|---|---|---|---|---|---|---|---|
+";
+const COSTS_HEAD: &str = "
+What a request takes of the server (system calls are counted in a second of their own):
+
+| scenario | CPU in user space, µs | in the kernel, µs | system calls | context switches | RSS, MiB |
+|---|---|---|---|---|---|
 ";
 
-/// The table as Markdown: of each scenario that has a file in `folder`, the medians.
+/// The tables as Markdown: of each scenario that has a file in `folder`, the medians.
 pub fn markdown(folder: &Path) -> io::Result<String> {
     let mut table = String::from(HEAD);
+    let mut costs = String::from(COSTS_HEAD);
     for scenario in &SCENARIOS {
         if let Some(results) = Results::load(folder, scenario.name)? {
             table.push_str(&row(scenario, &results));
+            costs.push_str(&costs_row(scenario, &results));
         }
     }
+    table.push_str(&costs);
     if let Some(token) = Results::load(folder, "read_token")? {
         table.push_str(&cost_of_token(&token));
     }
@@ -53,12 +62,25 @@ fn row(scenario: &Scenario, results: &Results) -> String {
         shown(of_ceiling("requests_per_second")),
         shown(milliseconds("p50_us")),
         shown(milliseconds("p99_us")),
+        shown(milliseconds("p999_us")),
         shown(server("server_cpu_us")),
         verdict(scenario.goal, results),
         // Where the database is not asked, what it does is its own business.
         shown(server("postgres_cpu_us").filter(|_| ceiling("postgres_cpu_us").is_some())),
         shown(of_ceiling("postgres_cpu_us")),
     ];
+    format!("| {} | {} |\n", scenario.title, cells.join(" | "))
+}
+
+fn costs_row(scenario: &Scenario, results: &Results) -> String {
+    let cells = [
+        "server_user_us",
+        "server_system_us",
+        "server_system_calls",
+        "server_switches",
+        "server_peak_mib",
+    ]
+    .map(|number| shown(results.median("server", number)));
     format!("| {} | {} |\n", scenario.title, cells.join(" | "))
 }
 
@@ -123,8 +145,8 @@ mod tests {
         let text = r#"{
             "ceiling": [{"requests_per_second": 20000, "postgres_cpu_us": 50.0}],
             "server": [
-                {"requests_per_second": 10000, "p50_us": 3000, "p99_us": 9000,
-                 "server_cpu_us": 20.5, "postgres_cpu_us": 55.0},
+                {"requests_per_second": 10000, "p50_us": 3000, "p99_us": 9000, "p999_us": 12000,
+                 "server_cpu_us": 20.5, "postgres_cpu_us": 55.0, "server_system_calls": 7.5},
                 {"requests_per_second": 99999, "p50_us": 3000, "p99_us": 9000,
                  "server_cpu_us": 25.5, "postgres_cpu_us": 65.0}]
         }"#;
@@ -136,8 +158,17 @@ mod tests {
         let scenario = Scenario::find("point").expect("it is there");
         assert_eq!(
             row(scenario, &results()),
-            "| a row by its key | 10000 | 0.500 | 3.000 | 9.000 | 20.5 | ≤ 25 µs: met | 55.0 \
-             | 1.100 |\n"
+            "| a row by its key | 10000 | 0.500 | 3.000 | 9.000 | 12.0 | 20.5 | ≤ 25 µs: met \
+             | 55.0 | 1.100 |\n"
+        );
+    }
+
+    #[test]
+    fn what_was_not_counted_is_an_empty_cell() {
+        let scenario = Scenario::find("point").expect("it is there");
+        assert_eq!(
+            costs_row(scenario, &results()),
+            "| a row by its key |  |  | 7.500 |  |  |\n"
         );
     }
 
@@ -159,6 +190,9 @@ mod tests {
     #[test]
     fn without_results_there_is_no_row() {
         let nowhere = Path::new("nowhere");
-        assert_eq!(markdown(nowhere).expect("nothing to read"), HEAD);
+        assert_eq!(
+            markdown(nowhere).expect("nothing to read"),
+            format!("{HEAD}{COSTS_HEAD}")
+        );
     }
 }

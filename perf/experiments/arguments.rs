@@ -1,0 +1,46 @@
+//! The command line of `bench`.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+/// Compare the server with PostgreSQL's ceiling, with the baseline, and with itself.
+#[derive(Clone, Debug, FromArgs)]
+pub struct Arguments {
+    /// the server's binary
+    #[argh(option)]
+    pub server: PathBuf,
+    /// the folder of the other programs of this package (that of this program)
+    #[argh(option)]
+    pub programs: Option<PathBuf>,
+    /// the folder perf of the sources (perf)
+    #[argh(option, default = "\"perf\".into()")]
+    pub perf: PathBuf,
+    /// names with commas between, or list (all)
+    #[argh(option, default = "\"all\".into()")]
+    pub scenario: String,
+    /// which of ceiling,server,baseline,tuned take part (all)
+    #[argh(option, default = "\"ceiling,server,baseline,tuned\".into()")]
+    pub contestants: String,
+    /// rounds (2)
+    #[argh(option, default = "2")]
+    pub rounds: usize,
+    /// seconds of each measurement (5)
+    #[argh(option, default = "5")]
+    pub seconds: u64,
+    /// keep-alive connections, where nothing else is said (32)
+    #[argh(option, default = "32")]
+    pub connections: usize,
+    /// connections to PostgreSQL (10)
+    #[argh(option, default = "10")]
+    pub pool: usize,
+    /// idle connections in idle (10000)
+    #[argh(option, default = "10_000")]
+    pub idle: usize,
+    /// folder of the results (results in the folder perf)
+    #[argh(option)]
+    pub results: Option<PathBuf>,
+    /// only record the catalog and write the ceiling's scripts
+    #[argh(switch)]
+    pub record: bool,
+}

@@ -1,0 +1,64 @@
+//! A scenario of the table: pgbench's ceiling, the server, and for one of them the baseline.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Column, Setup};
+use crate::ceiling;
+use crate::contestant::{self, Running};
+use crate::pgbench;
+use crate::scenario::{Opponents, SCENARIOS, Scenario};
+
+/// Everybody who takes part, in turn.
+pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>> {
+    let script = ceiling::script(scenario, &setup.catalog)?;
+    let takes_part = |name: &&str| match *name {
+        "ceiling" => script.is_some(),
+        "baseline" | "tuned" => scenario.opponents == Opponents::Baseline,
+        _ => true,
+    };
+    let twin = match scenario.opponents {
+        Opponents::Scenario(name) => Scenario::find(name),
+        Opponents::None | Opponents::Baseline => None,
+    };
+    let names = setup.arguments.contestants.split(',').filter(takes_part);
+    let names: Vec<&str> = names.chain(twin.map(|twin| twin.name)).collect();
+    setup.rounds(&names, |name| {
+        setup.reset(scenario)?;
+        if let Some(twin) = twin.filter(|twin| twin.name == name) {
+            return setup.load(&setup.server()?, twin, |options| options);
+        }
+        let running = match (name, &script) {
+            ("ceiling", Some(script)) => {
+                let file = script_path(setup, scenario);
+                return pgbench::run(&file, script, &setup.database, setup.duty());
+            }
+            ("server", _) => setup.server()?,
+            ("baseline", _) => baseline(setup, None)?,
+            ("tuned", _) => baseline(setup, Some(setup.arguments.pool))?,
+            (other, _) => {
+                return Err(io::Error::other(format!("no contestant is called {other}")));
+            }
+        };
+        setup.load(&running, scenario, |options| options)
+    })
+}
+
+fn script_path(setup: &Setup, scenario: &Scenario) -> PathBuf {
+    let folder = setup.arguments.perf.join("ceiling");
+    folder.join(scenario.name).with_extension("sql")
+}
+
+/// Writes the scripts of all scenarios, so that the files are always of one version.
+pub(super) fn record_scripts(setup: &Setup) -> io::Result<()> {
+    for scenario in &SCENARIOS {
+        if let Some(script) = ceiling::script(scenario, &setup.catalog)? {
+            std::fs::write(script_path(setup, scenario), script.text)?;
+        }
+    }
+    Ok(())
+}
+
+fn baseline(setup: &Setup, workers: Option<usize>) -> io::Result<Running> {
+    contestant::start_baseline(&setup.program("baseline"), &setup.database, workers)
+}

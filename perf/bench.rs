@@ -17,6 +17,19 @@ use corerest_perf::experiments::{self, Arguments, Column, Setup};
 use corerest_perf::report::{self, Numbers};
 use corerest_perf::tables;
 
+/// The columns that others are compared with, and what the ratio is called.
+const REFERENCES: [(&str, &str); 9] = [
+    ("ceiling", "of_ceiling"),
+    ("baseline", "of_baseline"),
+    ("tuned", "of_tuned"),
+    ("alone", "of_alone"),
+    ("32", "of_32"),
+    ("1 core", "of_1_core"),
+    ("tcp", "of_tcp"),
+    ("near", "of_near"),
+    ("proxy", "of_proxy"),
+];
+
 fn main() -> io::Result<ExitCode> {
     let arguments: Arguments = argh::from_env();
     if arguments.scenario == "list" {
@@ -93,12 +106,7 @@ fn heading(arguments: &Arguments, scenario: &str) -> String {
 /// Beneath the rate: how much of the ceiling, of the baseline, or of another variant it is.
 fn add_ratios(medians: &mut [(String, Numbers)]) {
     let rate = |numbers: &Numbers| report::number(numbers, "requests_per_second");
-    for (reference, label) in [
-        ("ceiling", "of_ceiling"),
-        ("baseline", "of_baseline"),
-        ("tuned", "of_tuned"),
-        ("alone", "of_alone"),
-    ] {
+    for (reference, label) in REFERENCES {
         let found = medians.iter().find(|(name, _)| name == reference);
         let Some(whole) = found.and_then(|(_, numbers)| rate(numbers)) else {
             continue;

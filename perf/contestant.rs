@@ -57,10 +57,22 @@ impl Database {
     }
 }
 
-/// A server that accepts requests. It ends with this value.
+/// A process that ends with this value.
+#[derive(Debug)]
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that accepts requests. It ends with this value: nothing of it is needed any more, and
+/// PostgreSQL notices by itself that its clients are gone.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    process: Ended,
     /// Where it listens.
     pub target: Target,
 }
@@ -69,7 +81,7 @@ impl Running {
     /// The server's process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.0.id()
     }
 
     /// Waits until the server answers 200 to `path` at `target`.
@@ -77,7 +89,7 @@ impl Running {
         let deadline = Instant::now() + START_WAIT_MAX;
         let request = Request::get(path);
         while !matches!(response::fetch(target, &request), Ok((200, _))) {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.process.0.try_wait()? {
                 return Err(io::Error::other(format!(
                     "the server ended at once: {status}"
                 )));
@@ -88,14 +100,6 @@ impl Running {
             thread::sleep(START_POLL_INTERVAL);
         }
         Ok(self)
-    }
-}
-
-impl Drop for Running {
-    /// Nothing of it is needed any more; PostgreSQL notices by itself that its clients are gone.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -133,7 +137,10 @@ pub fn start_server(binary: &Path, database: &Database, variant: &Variant) -> io
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
-    let running = Running { child, target };
+    let running = Running {
+        process: Ended(child),
+        target,
+    };
     running.wait_until_ready(&Target::local(admin_port), "/ready")
 }
 
@@ -165,7 +172,7 @@ pub fn start_baseline(
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
     let running = Running {
-        child,
+        process: Ended(child),
         target: Target::local(port),
     };
     let target = running.target.clone();

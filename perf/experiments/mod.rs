@@ -7,6 +7,8 @@
 mod arguments;
 mod beside;
 mod compare;
+mod soak;
+mod sweeps;
 
 use std::fs;
 use std::io;
@@ -45,7 +47,7 @@ struct Experiment {
     run: fn(&Setup) -> io::Result<Vec<Column>>,
 }
 
-const EXPERIMENTS: [Experiment; 2] = [
+const EXPERIMENTS: [Experiment; 7] = [
     Experiment {
         name: "stall",
         about: "a row by its key, 64 clients, beside clients whose queries take a second",
@@ -55,6 +57,32 @@ const EXPERIMENTS: [Experiment; 2] = [
         name: "idle",
         about: "a row by its key, beside thousands of connections that do nothing",
         run: beside::idle,
+    },
+    Experiment {
+        name: "connections",
+        about: "a row by its key, by the number of clients",
+        run: sweeps::connections,
+    },
+    Experiment {
+        name: "cores",
+        about: "a row by its key, by server-cores",
+        run: sweeps::cores,
+    },
+    Experiment {
+        name: "unix",
+        about: "a row by its key, over TCP and over a Unix socket",
+        run: sweeps::unix,
+    },
+    Experiment {
+        name: "remote",
+        about: "a row by its key, 128 clients, db-pool 40: PostgreSQL is near, behind a proxy, and \
+                behind one that adds a millisecond, by server-threads-per-core",
+        run: sweeps::remote,
+    },
+    Experiment {
+        name: "soak",
+        about: "ten scenarios at once for minutes, four clients each, and the server's memory",
+        run: soak::run,
     },
 ];
 
@@ -158,18 +186,22 @@ impl Setup {
     }
 
     fn server_with(&self, variant: &Variant) -> io::Result<Running> {
-        contestant::start_server(&self.arguments.server, &self.database, variant)
+        self.server_at(&self.database, variant)
+    }
+
+    fn server_at(&self, database: &Database, variant: &Variant) -> io::Result<Running> {
+        contestant::start_server(&self.arguments.server, database, variant)
     }
 
     /// Each name once per round, in turn.
     fn rounds(
         &self,
-        names: &[&str],
+        names: &[impl AsRef<str>],
         mut measure: impl FnMut(&str) -> io::Result<Numbers>,
     ) -> io::Result<Vec<Column>> {
         let mut columns: Vec<Column> = names
             .iter()
-            .map(|name| ((*name).to_owned(), Vec::new()))
+            .map(|name| (name.as_ref().to_owned(), Vec::new()))
             .collect();
         for _ in 0..self.arguments.rounds {
             for (name, rounds) in &mut columns {

@@ -1,13 +1,17 @@
-//! The load generator: closed loop, keep-alive, one request in flight per connection.
+//! The load generator: keep-alive, one request in flight per connection, closed loop or open.
 //!
 //! ```text
-//! connect → send → wait for the whole response → check, count → send …
+//! closed: connect → send → wait for the whole response → check, count → send …
+//! open:   connect → rest ⇄ send when one is due → wait for the whole response → check, count
 //! ```
 //! Each thread owns its connections and one epoll. A second class of slow clients can run on
 //! the same threads: they wait, they do not work, so they do not disturb the clients that are
 //! measured. A closed loop hides queueing behind a stalled server (coordinated omission); read
 //! p99 together with the requests per second, and compare at equal numbers of connections.
+//! In an open loop, requests are due at even distances, and each latency counts from that moment,
+//! so that neither a busy server nor a late generator makes it look shorter.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -43,6 +47,8 @@ pub struct Options {
     pub target: Target,
     /// How many clients are measured.
     pub connections: usize,
+    /// When they ask.
+    pub pace: Pace,
     /// What they ask; its number is a random one.
     pub request: Request,
     /// The highest random number; the lowest is 1.
@@ -69,6 +75,18 @@ pub struct Options {
     pub postgres_pid: Option<u32>,
     /// Whether the server's system calls are counted, which slows it down.
     pub system_calls: SystemCalls,
+}
+
+/// When the clients that are measured ask. Slow ones always ask as soon as they are answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// As soon as they are answered.
+    Closed,
+    /// At so many moments per second, of all clients together.
+    Open {
+        /// The requests per second.
+        rate: f64,
+    },
 }
 
 /// Whether system calls are counted.
@@ -277,7 +295,8 @@ struct Client {
     class: Class,
     stream: Stream,
     id: u32,
-    sent_at: Instant,
+    /// When the request was sent, or was due.
+    since: Instant,
     /// The request, and how much of it the socket has taken.
     request: Vec<u8>,
     sent_bytes: usize,
@@ -306,6 +325,8 @@ struct Driver<'a> {
     window: Window,
     epoll: OwnedFd,
     clients: Vec<Client>,
+    /// In an open loop.
+    schedule: Option<Schedule>,
     random: Random,
     fast: Tally,
     slow: Tally,
@@ -321,6 +342,7 @@ impl<'a> Driver<'a> {
             window,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             clients: Vec::new(),
+            schedule: Schedule::new(options, index),
             random: Random(0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1)),
             fast: Tally::default(),
             slow: Tally::default(),
@@ -339,13 +361,13 @@ impl<'a> Driver<'a> {
                 class,
                 stream,
                 id: 0,
-                sent_at: Instant::now(),
+                since: Instant::now(),
                 request: Vec::new(),
                 sent_bytes: 0,
                 received: Vec::new(),
             };
             driver.clients.push(client);
-            driver.send(position)?;
+            driver.go_on(position)?;
         }
         Ok(driver)
     }
@@ -353,10 +375,14 @@ impl<'a> Driver<'a> {
     fn run(mut self) -> io::Result<[Tally; 2]> {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            let left = self.window.end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            self.send_due()?;
+            let now = Instant::now();
+            if now >= self.window.end {
                 return Ok([self.fast, self.slow]);
             }
+            let next = self.schedule.as_ref().and_then(Schedule::next);
+            let until = next.map_or(self.window.end, |next| next.min(self.window.end));
+            let left = until.saturating_duration_since(now);
             let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
             let buffer = rustix::buffer::spare_capacity(&mut events);
             match epoll::wait(&self.epoll, buffer, Some(&timeout)) {
@@ -383,7 +409,25 @@ impl<'a> Driver<'a> {
         Ok(stream)
     }
 
-    fn send(&mut self, position: usize) -> io::Result<()> {
+    /// What a client does that waits for nothing: it rests if there is a schedule for it.
+    fn go_on(&mut self, position: usize) -> io::Result<()> {
+        let is_fast = self.clients[position].class == Class::Fast;
+        match self.schedule.as_mut().filter(|_| is_fast) {
+            Some(schedule) => schedule.resting.push_back(position),
+            None => self.send(position, Instant::now())?,
+        }
+        Ok(())
+    }
+
+    fn send_due(&mut self) -> io::Result<()> {
+        while let Some((position, due)) = self.schedule.as_mut().and_then(Schedule::take_due) {
+            self.send(position, due)
+                .or_else(|_| self.on_disconnect(position))?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, position: usize, since: Instant) -> io::Result<()> {
         let client = &mut self.clients[position];
         client.id = self.random.next_up_to(self.options.id_max);
         let pieces = match client.class {
@@ -393,7 +437,7 @@ impl<'a> Driver<'a> {
         client.request.clear();
         client.sent_bytes = 0;
         pieces.write(client.id, &mut client.request);
-        client.sent_at = Instant::now();
+        client.since = since;
         if !client.write()? {
             self.watch(position, epoll::EventFlags::IN | epoll::EventFlags::OUT)?;
         }
@@ -436,7 +480,7 @@ impl<'a> Driver<'a> {
         let mut empty = received;
         empty.clear();
         self.clients[position].received = empty;
-        self.send(position)
+        self.go_on(position)
             .or_else(|_| self.on_disconnect(position))
     }
 
@@ -455,7 +499,9 @@ impl<'a> Driver<'a> {
             Class::Slow => (&mut self.slow, 200),
         };
         if response.status == expected_status && looks_right {
-            tally.latencies.record(now - client.sent_at);
+            tally
+                .latencies
+                .record(now.saturating_duration_since(client.since));
         } else {
             tally.wrong += 1;
         }
@@ -470,7 +516,55 @@ impl<'a> Driver<'a> {
         let stream = self.connect(position)?;
         self.clients[position].stream = stream;
         self.clients[position].received.clear();
-        self.send(position)
+        match &self.schedule {
+            // It had no request that could be lost.
+            Some(schedule) if schedule.resting.contains(&position) => Ok(()),
+            Some(_) => self.send(position, self.clients[position].since),
+            None => self.send(position, Instant::now()),
+        }
+    }
+}
+
+/// The moments at which the requests of a thread are due in an open loop.
+#[derive(Debug)]
+struct Schedule {
+    due: Instant,
+    interval: Duration,
+    /// The clients that wait for nothing; the one that has rested longest comes first.
+    resting: VecDeque<usize>,
+}
+
+impl Schedule {
+    /// The threads take turns.
+    fn new(options: &Options, index: usize) -> Option<Self> {
+        let Pace::Open { rate } = options.pace else {
+            return None;
+        };
+        let step = Duration::from_secs_f64(1.0 / rate.max(1.0));
+        let threads = u32::try_from(options.threads).unwrap_or(u32::MAX);
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Some(Self {
+            due: Instant::now() + step * index,
+            interval: step * threads,
+            resting: VecDeque::new(),
+        })
+    }
+
+    /// When there is something to do; without a client that rests, a response comes first.
+    fn next(&self) -> Option<Instant> {
+        (!self.resting.is_empty()).then_some(self.due)
+    }
+
+    /// A client, and the moment at which its request was due. Requests that find no client stay
+    /// due.
+    fn take_due(&mut self) -> Option<(usize, Instant)> {
+        if self.due > Instant::now() {
+            return None;
+        }
+        let position = self.resting.pop_front()?;
+        let due = self.due;
+        self.due += self.interval;
+        Some((position, due))
     }
 }
 
@@ -508,6 +602,7 @@ mod tests {
         Options {
             target,
             connections: 3,
+            pace: Pace::Closed,
             request: Request::get("/items?id=eq.{id}"),
             id_max: 9,
             status: 200,
@@ -557,6 +652,35 @@ mod tests {
         assert!(outcome.fast.latencies.total() > 0 && outcome.slow.latencies.total() > 0);
         assert_eq!((outcome.fast.wrong, outcome.fast.disconnects), (0, 0));
         assert_eq!(outcome.idle_closed, 0);
+    }
+
+    #[test]
+    fn an_open_loop_keeps_its_rate() {
+        let target = serve(|id| format!("[{{\"id\":{id}}}]")).expect("local socket");
+        let outcome = run(&Options {
+            pace: Pace::Open { rate: 200.0 },
+            measured: Duration::from_secs(1),
+            ..options(target)
+        })
+        .expect("runs");
+        let count = outcome.fast.latencies.total();
+        assert!((150..=201).contains(&count), "{count}");
+        assert_eq!((outcome.fast.wrong, outcome.fast.disconnects), (0, 0));
+    }
+
+    #[test]
+    fn what_finds_no_client_stays_due() {
+        let open = Options {
+            pace: Pace::Open { rate: 1e6 },
+            ..options(Target::local(1))
+        };
+        let mut schedule = Schedule::new(&open, 0).expect("it is open");
+        let begin = schedule.due;
+        assert_eq!(schedule.take_due(), None);
+        schedule.resting.extend([7, 8]);
+        assert_eq!(schedule.take_due(), Some((7, begin)));
+        assert_eq!(schedule.next(), Some(begin + schedule.interval));
+        assert!(Schedule::new(&options(Target::local(1)), 0).is_none());
     }
 
     /// A server that answers whatever comes, once it has read so many bytes.

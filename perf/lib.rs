@@ -9,6 +9,7 @@ pub mod contestant;
 pub mod experiments;
 pub mod generator;
 pub mod histogram;
+pub mod oha;
 pub mod pgbench;
 pub mod processes;
 pub mod recorded;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::FromArgs;
-use corerest_perf::generator::{self, Options, SystemCalls};
+use corerest_perf::generator::{self, Options, Pace, SystemCalls};
 use corerest_perf::report;
 use corerest_perf::request::Request;
 use corerest_perf::target::Target;
@@ -34,6 +34,9 @@ struct Arguments {
     /// measured connections (32)
     #[argh(option, default = "32")]
     connections: usize,
+    /// requests per second that are due, answered or not (as many as are answered)
+    #[argh(option)]
+    rate: Option<f64>,
     /// connections of the slow class (0)
     #[argh(option, default = "0")]
     slow: usize,
@@ -68,6 +71,10 @@ fn main() -> io::Result<ExitCode> {
     let outcome = generator::run(&Options {
         target: arguments.target,
         connections: arguments.connections,
+        pace: match arguments.rate {
+            Some(rate) => Pace::Open { rate },
+            None => Pace::Closed,
+        },
         request: Request::get(&arguments.path),
         id_max: arguments.id_max,
         status: 200,

@@ -86,6 +86,11 @@ impl Work {
     }
 }
 
+/// The time that the children of a process have used which it has seen the end of.
+pub fn cpu_of_dead_children(parent: u32) -> io::Result<Duration> {
+    Ok(ticks(Stat::load(parent)?.dead_children))
+}
+
 /// A process's resident memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {

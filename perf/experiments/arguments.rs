@@ -37,6 +37,9 @@ pub struct Arguments {
     /// idle connections in idle (10000)
     #[argh(option, default = "10_000")]
     pub idle: usize,
+    /// the binary of oha (the one in the PATH)
+    #[argh(option)]
+    pub oha: Option<PathBuf>,
     /// minutes of soak, which has one round (5)
     #[argh(option, default = "5.0")]
     pub soak_minutes: f64,

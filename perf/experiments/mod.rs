@@ -7,6 +7,7 @@
 mod arguments;
 mod beside;
 mod compare;
+mod open;
 mod soak;
 mod sweeps;
 
@@ -20,7 +21,7 @@ use corerest_api::catalog::{self, Catalog};
 
 pub use self::arguments::Arguments;
 use crate::contestant::{self, Database, Running, Variant};
-use crate::generator::{self, Options, SystemCalls};
+use crate::generator::{self, Options, Pace, SystemCalls};
 use crate::pgbench::Duty;
 use crate::recorded;
 use crate::report::{self, Numbers};
@@ -47,7 +48,7 @@ struct Experiment {
     run: fn(&Setup) -> io::Result<Vec<Column>>,
 }
 
-const EXPERIMENTS: [Experiment; 7] = [
+const EXPERIMENTS: [Experiment; 8] = [
     Experiment {
         name: "stall",
         about: "a row by its key, 64 clients, beside clients whose queries take a second",
@@ -57,6 +58,11 @@ const EXPERIMENTS: [Experiment; 7] = [
         name: "idle",
         about: "a row by its key, beside thousands of connections that do nothing",
         run: beside::idle,
+    },
+    Experiment {
+        name: "open",
+        about: "a row by its key, at half the rate of the closed loop",
+        run: open::run,
     },
     Experiment {
         name: "connections",
@@ -245,6 +251,7 @@ impl Setup {
         Options {
             target: running.target.clone(),
             connections: self.arguments.connections,
+            pace: Pace::Closed,
             request: scenario.request(),
             id_max: scenario.id_max,
             status: scenario.status,

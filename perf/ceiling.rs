@@ -72,6 +72,39 @@ pub fn script(scenario: &Scenario, catalog: &Catalog) -> io::Result<Option<Scrip
     }))
 }
 
+/// The statement that answers a request, as SQL for psql: prepared, so that its parameters stay
+/// parameters, and executed.
+pub fn executed(request: &Request, catalog: &Catalog) -> io::Result<[String; 2]> {
+    let config = config()?;
+    let caller = caller(&config, request)?;
+    let batch = batch(&config, catalog, request, caller);
+    let batch = batch.ok_or_else(|| io::Error::other("the request needs no database"))?;
+    // What comes before it are settings.
+    let statement = batch.statements.last().expect("a batch has statements");
+    let values: Vec<String> = statement
+        .params
+        .iter()
+        .map(|value| match value {
+            Param::Value(bytes) => quoted(&String::from_utf8_lossy(bytes)),
+            Param::RequestBody => quoted(&request.body),
+            Param::Null => "null".to_owned(),
+        })
+        .collect();
+    let arguments = match &values[..] {
+        [] => String::new(),
+        some => format!("({})", some.join(", ")),
+    };
+    let text = statement.text.as_str();
+    Ok([
+        format!("prepare request as {text}"),
+        format!("execute request{arguments}"),
+    ])
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The configuration that the server is started with.
 fn config() -> io::Result<Config> {
     let environment = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -247,6 +280,20 @@ mod tests {
             let file = fs::read_to_string(&path).unwrap_or_default();
             assert_eq!(file, script.text, "{}: run with UPDATE=1", path.display());
         }
+    }
+
+    #[test]
+    fn psql_executes_what_the_server_would_send() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ceiling");
+        let mut document = fs::read(folder.join("catalog.json")).expect("it is recorded");
+        let catalog = corerest_api::catalog::decode(&mut document).expect("it is a catalog");
+        let request = Request::get("/items?name=eq.it's&limit=3");
+        let [prepare, execute] = executed(&request, &catalog).expect("it needs the database");
+        assert!(
+            prepare.starts_with("prepare request as SELECT"),
+            "{prepare}"
+        );
+        assert!(execute.starts_with("execute request('it''s'"), "{execute}");
     }
 
     #[test]

@@ -20,3 +20,4 @@ pub mod scenario;
 pub mod system_calls;
 pub mod tables;
 pub mod target;
+pub mod transfer;

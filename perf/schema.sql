@@ -137,6 +137,10 @@ language sql immutable as 'select a + b';
 create function bench.items_after(after integer) returns setof bench.items
 language sql stable as 'select * from bench.items where id > after order by id limit 25';
 
+-- Rows of 10 KiB that are made while they are read: a large answer takes no room on the disk.
+create view bench.flood as
+select i as id, repeat('0123456789abcdef ', 600) as payload from generate_series(1, 200000) i;
+
 grant usage on schema bench to web_anon, bench_reader;
 grant select on all tables in schema bench to web_anon;
 grant insert on bench.entries to web_anon;

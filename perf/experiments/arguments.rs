@@ -37,6 +37,12 @@ pub struct Arguments {
     /// idle connections in idle (10000)
     #[argh(option, default = "10_000")]
     pub idle: usize,
+    /// size of the answers in stream_json and stream_csv, less than 1024 (1000)
+    #[argh(option, default = "1000")]
+    pub stream_mib: usize,
+    /// size of the body in upload (100)
+    #[argh(option, default = "100")]
+    pub upload_mib: usize,
     /// the binary of oha (the one in the PATH)
     #[argh(option)]
     pub oha: Option<PathBuf>,

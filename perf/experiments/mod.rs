@@ -7,6 +7,7 @@
 mod arguments;
 mod beside;
 mod compare;
+mod large;
 mod open;
 mod soak;
 mod sweeps;
@@ -48,7 +49,7 @@ struct Experiment {
     run: fn(&Setup) -> io::Result<Vec<Column>>,
 }
 
-const EXPERIMENTS: [Experiment; 8] = [
+const EXPERIMENTS: [Experiment; 11] = [
     Experiment {
         name: "stall",
         about: "a row by its key, 64 clients, beside clients whose queries take a second",
@@ -84,6 +85,21 @@ const EXPERIMENTS: [Experiment; 8] = [
         about: "a row by its key, 128 clients, db-pool 40: PostgreSQL is near, behind a proxy, and \
                 behind one that adds a millisecond, by server-threads-per-core",
         run: sweeps::remote,
+    },
+    Experiment {
+        name: "stream_json",
+        about: "one answer of about a gigabyte as JSON, and the same value read by psql",
+        run: large::stream_json,
+    },
+    Experiment {
+        name: "stream_csv",
+        about: "one answer of about a gigabyte as CSV, and the same rows read by psql",
+        run: large::stream_csv,
+    },
+    Experiment {
+        name: "upload",
+        about: "an insert of rows from one large body of JSON",
+        run: large::upload,
     },
     Experiment {
         name: "soak",

@@ -2,7 +2,7 @@
 //!
 //! `scripts/bench` starts PostgreSQL and then this program. What can be measured is in
 //! `experiments`; here is what becomes of the numbers: a table on the screen and in a file, the
-//! raw numbers, and the table of all scenarios that have been measured so far.
+//! raw numbers, and the tables and figures of all that has been measured so far.
 #![allow(
     clippy::print_stdout,
     reason = "printing the result is what this program is for"
@@ -11,10 +11,12 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use corerest_perf::experiments::{self, Arguments, Column, Setup};
-use corerest_perf::report::{self, Numbers};
+use corerest_perf::figures;
+use corerest_perf::report::{self as numbers, Numbers};
 use corerest_perf::tables;
 
 /// The columns that others are compared with, and what the ratio is called.
@@ -41,6 +43,9 @@ fn main() -> io::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.report {
+        return report(&arguments.results_folder()).map(|()| ExitCode::SUCCESS);
+    }
     let setup = Setup::new(arguments)?;
     if setup.arguments.record {
         return Ok(ExitCode::SUCCESS);
@@ -58,9 +63,7 @@ fn main() -> io::Result<ExitCode> {
             failures.push(name);
         }
     }
-    let table = tables::markdown(&setup.results)?;
-    fs::write(setup.results.join("scenarios.md"), &table)?;
-    println!("{table}");
+    report(&setup.results)?;
     if failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,15 +71,24 @@ fn main() -> io::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Makes tables and figures of all results in a folder.
+fn report(folder: &Path) -> io::Result<()> {
+    let table = tables::markdown(folder)?;
+    fs::write(folder.join("scenarios.md"), &table)?;
+    figures::draw(folder)?;
+    println!("{table}");
+    Ok(())
+}
+
 /// Writes the medians, and each round, to the folder of results, and prints the medians.
 fn publish(setup: &Setup, scenario: &str, columns: &[Column]) -> io::Result<()> {
     let mut medians: Vec<(String, Numbers)> = columns
         .iter()
-        .map(|(name, rounds)| (name.clone(), report::medians(rounds)))
+        .map(|(name, rounds)| (name.clone(), numbers::medians(rounds)))
         .collect();
     add_ratios(&mut medians);
     let heading = heading(&setup.arguments, scenario);
-    let text = format!("{heading}\n{}", report::table(&medians));
+    let text = format!("{heading}\n{}", numbers::table(&medians));
     fs::write(setup.results.join(format!("{scenario}.txt")), &text)?;
     let raw = setup.results.join(format!("{scenario}.json"));
     fs::write(raw, raw_json(columns))?;
@@ -105,7 +117,7 @@ fn heading(arguments: &Arguments, scenario: &str) -> String {
 
 /// Beneath the rate: how much of the ceiling, of the baseline, or of another variant it is.
 fn add_ratios(medians: &mut [(String, Numbers)]) {
-    let rate = |numbers: &Numbers| report::number(numbers, "requests_per_second");
+    let rate = |numbers: &Numbers| numbers::number(numbers, "requests_per_second");
     for (reference, label) in REFERENCES {
         let found = medians.iter().find(|(name, _)| name == reference);
         let Some(whole) = found.and_then(|(_, numbers)| rate(numbers)) else {
@@ -123,7 +135,7 @@ fn raw_json(columns: &[Column]) -> String {
     let mut text = String::from("{");
     for (index, (name, rounds)) in columns.iter().enumerate() {
         let separator = if index == 0 { "" } else { "," };
-        let rounds: Vec<String> = rounds.iter().map(report::json).collect();
+        let rounds: Vec<String> = rounds.iter().map(numbers::json).collect();
         let _ = write!(
             text,
             "{separator}\n  \"{name}\": [\n    {}\n  ]",

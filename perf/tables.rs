@@ -2,14 +2,11 @@
 //!
 //! It is made of the files, not of the run: a scenario that is measured again replaces its row.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use simd_json::OwnedValue;
-use simd_json::prelude::{ValueAsArray, ValueAsScalar, ValueObjectAccess};
-
-use crate::report::{lower_median, rounded};
+use crate::report::rounded;
+use crate::results::Results;
 use crate::scenario::{Goal, SCENARIOS, Scenario};
 
 const HEAD: &str = "\
@@ -108,33 +105,6 @@ fn verdict(goal: Option<Goal>, results: &Results) -> String {
 
 fn shown(number: Option<f64>) -> String {
     number.map(rounded).unwrap_or_default()
-}
-
-/// The rounds of each contestant.
-struct Results(OwnedValue);
-
-impl Results {
-    fn load(folder: &Path, scenario: &str) -> io::Result<Option<Self>> {
-        let path = folder.join(scenario).with_extension("json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        Self::parse(fs::read(&path)?).map(Some)
-    }
-
-    fn parse(mut bytes: Vec<u8>) -> io::Result<Self> {
-        let value = simd_json::to_owned_value(&mut bytes);
-        value.map(Self).map_err(io::Error::other)
-    }
-
-    fn median(&self, contestant: &str, number: &str) -> Option<f64> {
-        let rounds = self.0.get(contestant)?.as_array()?.iter();
-        lower_median(
-            rounds
-                .filter_map(|round| round.get(number)?.cast_f64())
-                .collect(),
-        )
-    }
 }
 
 #[cfg(test)]

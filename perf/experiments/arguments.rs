@@ -55,4 +55,16 @@ pub struct Arguments {
     /// only record the catalog and write the ceiling's scripts
     #[argh(switch)]
     pub record: bool,
+    /// only make the tables and figures of the results that are there
+    #[argh(switch)]
+    pub report: bool,
+}
+
+impl Arguments {
+    /// The folder of the results.
+    #[must_use]
+    pub fn results_folder(&self) -> PathBuf {
+        let default = || self.perf.join("results");
+        self.results.clone().unwrap_or_else(default)
+    }
 }

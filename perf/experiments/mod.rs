@@ -168,8 +168,7 @@ impl Setup {
         };
         let own = std::env::current_exe()?;
         let beside = own.parent().map(Path::to_owned).unwrap_or_default();
-        let default_results = arguments.perf.join("results");
-        let results = arguments.results.clone().unwrap_or(default_results);
+        let results = arguments.results_folder();
         fs::create_dir_all(&results)?;
         let catalog = record_catalog(&arguments.perf, &database)?;
         let system_calls = match system_calls::check_available() {

@@ -106,7 +106,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The configuration that the server is started with.
-fn config() -> io::Result<Config> {
+pub(crate) fn config() -> io::Result<Config> {
     let environment = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let loaded = Config::load(Sources {
         environment: &environment,
@@ -116,7 +116,7 @@ fn config() -> io::Result<Config> {
 }
 
 /// Whose request it is. The server has verified the token when it gets here.
-fn caller(config: &Config, request: &Request) -> io::Result<Identity> {
+pub(crate) fn caller(config: &Config, request: &Request) -> io::Result<Identity> {
     let mut headers = request.headers.iter();
     let header = headers.find(|(name, _)| name == "Authorization");
     let token = header.and_then(|(_, value)| bearer_token(value.as_bytes()));
@@ -130,33 +130,66 @@ fn caller(config: &Config, request: &Request) -> io::Result<Identity> {
 }
 
 fn batch(config: &Config, catalog: &Catalog, request: &Request, caller: Identity) -> Option<Batch> {
-    let mut headers = vec![("Host", HOST.as_bytes())];
-    let own = request.headers.iter();
-    headers.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
-    let length = request.body.len().to_string();
-    if !request.body.is_empty() {
-        headers.push(("Content-Length", length.as_bytes()));
-    }
-    let (path, query) = request
-        .target
-        .split_once('?')
-        .unwrap_or((&request.target, ""));
-    let http = HttpRequest {
-        method: &request.method,
-        path,
-        query,
-        headers: &headers,
-        body: request.body.as_bytes(),
-    };
+    let headers = Headers::of(request);
     let context = Context {
         config,
         catalog: Some(catalog),
         role_settings: &RoleSettings::default(),
         shapes: None,
     };
-    match prepare(&context, &http, Ok(caller)) {
+    match prepare(
+        &context,
+        &headers.http(request, &headers.lines()),
+        Ok(caller),
+    ) {
         Prepared::Ask(batch, _) => Some(batch),
         Prepared::Reply(_) => None,
+    }
+}
+
+/// The headers of a request as the server gets them, with those that clients add.
+pub(crate) struct Headers<'a> {
+    own: &'a [(String, String)],
+    length: Option<String>,
+}
+
+impl<'a> Headers<'a> {
+    pub(crate) fn of(request: &'a Request) -> Self {
+        let length = request.body.len();
+        Self {
+            own: &request.headers,
+            length: (length > 0).then(|| length.to_string()),
+        }
+    }
+
+    /// Names and values.
+    pub(crate) fn lines(&self) -> Vec<(&str, &[u8])> {
+        let own = self.own.iter();
+        let own = own.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let length = self.length.iter();
+        let length = length.map(|length| ("Content-Length", length.as_bytes()));
+        [("Host", HOST.as_bytes())]
+            .into_iter()
+            .chain(own)
+            .chain(length)
+            .collect()
+    }
+
+    /// The request with them.
+    pub(crate) fn http<'r>(
+        &self,
+        request: &'r Request,
+        lines: &'r [(&'r str, &'r [u8])],
+    ) -> HttpRequest<'r> {
+        let target = request.target.as_str();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        HttpRequest {
+            method: &request.method,
+            path,
+            query,
+            headers: lines,
+            body: request.body.as_bytes(),
+        }
     }
 }
 

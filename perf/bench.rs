@@ -75,6 +75,8 @@ fn main() -> io::Result<ExitCode> {
 fn report(folder: &Path) -> io::Result<()> {
     let table = tables::markdown(folder)?;
     fs::write(folder.join("scenarios.md"), &table)?;
+    let experiments = tables::experiments(folder)?;
+    fs::write(folder.join("experiments.md"), experiments)?;
     figures::draw(folder)?;
     println!("{table}");
     Ok(())

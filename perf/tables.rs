@@ -1,10 +1,11 @@
-//! The table of all scenarios, from the raw results that are kept beside it.
+//! The tables of all scenarios and experiments, from the raw results that are kept beside them.
 //!
-//! It is made of the files, not of the run: a scenario that is measured again replaces its row.
+//! They are made of the files, not of the run: what is measured again replaces its own rows.
 
 use std::io;
 use std::path::Path;
 
+use crate::experiments;
 use crate::report::rounded;
 use crate::results::Results;
 use crate::scenario::{Goal, SCENARIOS, Scenario};
@@ -17,7 +18,8 @@ const HEAD: &str = "\
 const COSTS_HEAD: &str = "
 What a request takes of the server (system calls are counted in a second of their own):
 
-| scenario | CPU in user space, µs | in the kernel, µs | system calls | context switches | RSS, MiB |
+| scenario | CPU in user space, µs | in the kernel, µs | system calls | context switches \
+| peak RSS, MiB |
 |---|---|---|---|---|---|
 ";
 
@@ -36,6 +38,70 @@ pub fn markdown(folder: &Path) -> io::Result<String> {
         table.push_str(&cost_of_token(&token));
     }
     Ok(table)
+}
+
+/// What the numbers of the other experiments are called, in the order of their rows; the
+/// microseconds, system calls and context switches are those of a request.
+const TITLES: [(&str, &str); 29] = [
+    ("asked_per_second", "requests/s that were due"),
+    ("requests_per_second", "requests/s"),
+    ("p50_us", "p50, µs"),
+    ("p90_us", "p90, µs"),
+    ("p99_us", "p99, µs"),
+    ("p999_us", "p99.9, µs"),
+    ("max_us", "maximum, µs"),
+    ("server_cpu_us", "CPU of the server, µs"),
+    ("server_user_us", "… in user space"),
+    ("server_system_us", "… in the kernel"),
+    ("server_system_calls", "system calls of the server"),
+    ("postgres_cpu_us", "CPU of PostgreSQL, µs"),
+    ("generator_cpu_us", "CPU of the generator, µs"),
+    ("slow_requests", "slow requests answered"),
+    ("body_mib", "body, MiB"),
+    ("seconds", "seconds"),
+    ("mib_per_second", "MiB/s"),
+    ("first_byte_ms", "first byte, ms"),
+    ("peak_growth_mib", "growth of the peak RSS, MiB"),
+    ("growth_over_body", "… over the body"),
+    ("resident_after_mib", "RSS afterwards, MiB"),
+    ("server_cpu_ms", "CPU of the server, ms"),
+    ("server_switches", "context switches of the server"),
+    ("server_peak_mib", "peak RSS, MiB"),
+    ("first_half_max_mib", "most RSS in the first half, MiB"),
+    ("second_half_max_mib", "… in the second half"),
+    (
+        "growth_kib_a_minute",
+        "growth in the second half, KiB a minute",
+    ),
+    ("wrong", "wrong answers"),
+    ("disconnects", "connections lost"),
+];
+
+/// A table in Markdown of each experiment that is no scenario and has a file in `folder`.
+pub fn experiments(folder: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    for name in experiments::names().filter(|name| Scenario::find(name).is_none()) {
+        if let Some(results) = Results::load(folder, name)? {
+            let about = experiments::about(name).unwrap_or_default();
+            text.push_str(&format!("**{name}**: {about}\n\n{}\n", columns(&results)));
+        }
+    }
+    Ok(text)
+}
+
+/// Who took part across, and down what there is of the numbers.
+fn columns(results: &Results) -> String {
+    let names: Vec<&str> = results.contestants().collect();
+    let rule = "---|".repeat(names.len() + 1);
+    let mut table = format!("| | {} |\n|{rule}\n", names.join(" | "));
+    for (number, title) in TITLES {
+        let cells = names.iter().map(|name| results.median(name, number));
+        let cells: Vec<String> = cells.map(shown).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            table.push_str(&format!("| {title} | {} |\n", cells.join(" | ")));
+        }
+    }
+    table
 }
 
 /// Both were measured in turn.
@@ -146,6 +212,16 @@ mod tests {
     fn a_goal_that_is_not_reached_says_so() {
         let goal = Some(Goal::RequestsPerSecond(60_000.0));
         assert_eq!(verdict(goal, &results()), "≥ 60000/s: not met");
+    }
+
+    #[test]
+    fn only_numbers_that_somebody_has_are_a_row() {
+        let text = r#"{"tcp": [{"p99_us": 900}], "unix socket": [{"p99_us": 800}]}"#;
+        let results = Results::parse(text.into()).expect("valid");
+        assert_eq!(
+            columns(&results),
+            "| | tcp | unix socket |\n|---|---|---|\n| p99, µs | 900 | 800 |\n"
+        );
     }
 
     #[test]

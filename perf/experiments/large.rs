@@ -121,6 +121,8 @@ fn observe(
     response::fetch(&running.target, &Request::get("/items?id=eq.1"))?;
     let (memory, work) = (Memory::of_process(pid)?, Work::of_process(pid)?);
     let transfer = transfer::run(&running.target, request, framing)?;
+    // When this is answered, what the transfer needed has been given back.
+    response::fetch(&running.target, &Request::get("/items?id=eq.1"))?;
     let (memory_after, work) = (Memory::of_process(pid)?, Work::of_process(pid)?.since(work));
     let growth_kib = memory_after.peak_kib.saturating_sub(memory.peak_kib);
     let numbers = vec![

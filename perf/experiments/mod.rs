@@ -88,20 +88,20 @@ const EXPERIMENTS: [Experiment; 11] = [
     },
     Experiment {
         name: "stream_json",
-        about: "one answer of about a gigabyte as JSON, and the same statement by psql (goals: the peak \
-                RSS grows by at most 32 MiB, and the rate is no lower than psql's)",
+        about: "one answer of about a gigabyte as JSON, and the same statement by psql (goals: \
+                the peak RSS grows by at most 32 MiB, and the rate is no lower than psql's)",
         run: large::stream_json,
     },
     Experiment {
         name: "stream_csv",
-        about: "one answer of about a gigabyte as CSV, the same statement by psql, and the rows, of \
-                which psql itself makes CSV",
+        about: "one answer of about a gigabyte as CSV, the same statement by psql, and the rows, \
+                of which psql itself makes CSV",
         run: large::stream_csv,
     },
     Experiment {
         name: "upload",
-        about: "an insert of rows from one large body of JSON (goal: the peak RSS grows by at most 1.2 \
-                times the body)",
+        about: "an insert of rows from one large body of JSON (goal: the peak RSS grows by at \
+                most 1.2 times the body)",
         run: large::upload,
     },
     Experiment {

@@ -15,7 +15,7 @@ use corerest_api::query::Batch;
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Response;
 use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Pending, Prepared, finish, prepare};
+use corerest_api::{Context, Pending, Prepared, Shapes, finish, prepare};
 use corerest_sql::Param;
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
@@ -77,21 +77,28 @@ fn measure_scenario(
         config: &config,
         catalog: Some(catalog),
         role_settings: &RoleSettings::default(),
+        shapes: None,
     };
-    let prepared = || {
-        prepare(
-            &context,
-            black_box::<&HttpRequest<'_>>(&http),
-            Ok(caller.clone()),
-        )
-    };
+    let http = || black_box::<&HttpRequest<'_>>(&http);
+    let prepared = || prepare(&context, http(), Ok(caller.clone()));
     measure(&piece("prepare"), &mut || drop(black_box(prepared())));
+    // The shape is learned the second time.
+    let shapes = Shapes::new();
+    let with_shapes = Context {
+        shapes: Some(&shapes),
+        ..context
+    };
+    let prepared_again = || prepare(&with_shapes, http(), Ok(caller.clone()));
+    (0..2).for_each(|_| drop(prepared_again()));
+    measure(&piece("prepare again"), &mut || {
+        drop(black_box(prepared_again()))
+    });
 
     let mut out = Vec::new();
     let response = match prepared() {
         Prepared::Reply(response) => response,
         Prepared::Ask(batch, pending) => {
-            let encode = &mut || encode(&mut out, &batch, http.body);
+            let encode = &mut || encode(&mut out, &batch, http().body);
             measure(&piece("encode"), encode);
             let reply = reply(&batch);
             measure(&piece("decode"), &mut || decode(&reply));

@@ -176,7 +176,7 @@ fn write_body(out: &mut SqlBuf, kind: RowKind, representation: Representation<'_
             "(SELECT coalesce(string_agg(name, ','), '') FROM \
              (SELECT json_object_keys(row_to_json(_first)) AS name FROM \
              (SELECT * FROM _rows LIMIT 1) AS _first) AS _names) || E'\\n' || \
-             coalesce(string_agg(substring(_row::text, 2, length(_row::text) - 2), E'\\n'), '')"
+             coalesce(string_agg(left(right(_row::text, -1), -1), E'\\n'), '')"
         ),
         Representation::GeoJson => sql!(
             out,

@@ -6,6 +6,7 @@
 //! expressions that stand in the path are compiled once, when the configuration is loaded.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -21,6 +22,17 @@ use super::json::Json;
 /// How large a regular expression may become. Patterns can also come from claims; those of
 /// real configurations need less than a hundredth of it.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// How many steps are taken for one token. Each client with a token can have this work done, and a
+/// path such as `$..*..*` finds a value as often as there are ways to it. Those of real
+/// configurations take a hundred steps, and this many take a few milliseconds.
+const STEPS_MAX: usize = 1 << 17;
+
+/// So many bytes that are looked through, or members that are compared, count as a step.
+const COMPARED_PER_STEP: usize = 16;
+
+/// How many steps it takes to compile a pattern, whose size may multiply.
+const COMPILING_STEPS: usize = 1 << 12;
 
 /// The regular expressions of a path, by their text; `None` for what is none.
 #[derive(Debug, Default)]
@@ -95,7 +107,8 @@ fn compile(pattern: &str) -> Option<Regex> {
         .ok()
 }
 
-/// What a path finds first.
+/// What a path finds first. Nothing, if that takes more than [`STEPS_MAX`]: what is found with the
+/// work half done may not be the first, and a `!` in a filter makes much of nothing.
 pub(super) fn find_role<'a>(
     key: &'a RoleClaimKey,
     patterns: &'a Patterns,
@@ -103,11 +116,14 @@ pub(super) fn find_role<'a>(
 ) -> Option<&'a Json> {
     match key {
         RoleClaimKey::JsonPath(path) => {
+            let steps_left = Cell::new(STEPS_MAX);
             let walk = Walk {
                 patterns,
                 document: claims,
+                steps_left: &steps_left,
             };
-            walk.find(path, claims).first().copied()
+            let found = walk.find(path, claims).first().copied();
+            found.filter(|_| steps_left.get() > 0)
         }
         RoleClaimKey::Legacy(path) => find_legacy(path, claims),
     }
@@ -144,12 +160,20 @@ fn passes(test: StringTest, text: &str, expected: &str) -> bool {
 
 /// What every part of a JSONPath may need.
 #[derive(Clone, Copy)]
-struct Walk<'a> {
+struct Walk<'a, 'w> {
     patterns: &'a Patterns,
     document: &'a Json,
+    steps_left: &'w Cell<usize>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Walk<'a, '_> {
+    /// Takes so many steps, and says whether there are any left.
+    fn step(self, count: usize) -> bool {
+        let left = self.steps_left.get().saturating_sub(count);
+        self.steps_left.set(left);
+        left > 0
+    }
+
     fn find(self, path: &JsonPath, current: &'a Json) -> Vec<&'a Json> {
         let mut values = vec![self.start(path.root, current)];
         for segment in &path.segments {
@@ -170,6 +194,10 @@ impl<'a> Walk<'a> {
     }
 
     fn apply(self, segment: &Segment, value: &'a Json, found: &mut Vec<&'a Json>) {
+        if !self.step(1 + size(value) / COMPARED_PER_STEP) {
+            return;
+        }
+        let found_before = found.len();
         match &segment.selection {
             Selection::Name(name) => found.extend(member(value, name)),
             Selection::Wildcard => found.extend(children(value)),
@@ -179,6 +207,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        self.step(found.len() - found_before);
         match segment.reach {
             Reach::Children => {}
             Reach::Descendants => {
@@ -206,6 +235,9 @@ impl<'a> Walk<'a> {
     }
 
     fn holds(self, condition: &Condition, current: &'a Json) -> bool {
+        if !self.step(1) {
+            return false;
+        }
         match condition {
             Condition::Any(any) => any.iter().any(|condition| self.holds(condition, current)),
             Condition::All(all) => all.iter().all(|condition| self.holds(condition, current)),
@@ -216,6 +248,12 @@ impl<'a> Walk<'a> {
             Condition::Compare(left, comparison, right) => {
                 let left = self.compared(left, current);
                 let right = self.compared(right, current);
+                self.step(
+                    [&left, &right]
+                        .map(|side| weight(side.as_deref()))
+                        .into_iter()
+                        .sum(),
+                );
                 compare(left.as_deref(), *comparison, right.as_deref())
             }
         }
@@ -225,7 +263,14 @@ impl<'a> Walk<'a> {
         let text = self.argument(&search.text, current);
         let pattern = self.argument(&search.pattern, current);
         match (text, pattern) {
-            (Some(text), Some(pattern)) => self.patterns.is_match(&pattern, &text),
+            (Some(text), Some(pattern)) => {
+                let compiling = match self.patterns.0.contains_key(&*pattern) {
+                    true => 0,
+                    false => COMPILING_STEPS,
+                };
+                self.step(compiling + text.len() / COMPARED_PER_STEP)
+                    && self.patterns.is_match(&pattern, &text)
+            }
             _ => false,
         }
     }
@@ -257,6 +302,7 @@ impl<'a> Walk<'a> {
     fn single(self, query: &SingularQuery, current: &'a Json) -> Option<&'a Json> {
         let mut value = self.start(query.root, current);
         for segment in &query.segments {
+            self.step(1 + size(value) / COMPARED_PER_STEP);
             value = match segment {
                 SingularSegment::Name(name) => member(value, name)?,
                 // Parity: in a comparison a negative index finds nothing (aeson-jsonpath).
@@ -265,6 +311,24 @@ impl<'a> Walk<'a> {
             };
         }
         Some(value)
+    }
+}
+
+/// How many children a value has.
+fn size(value: &Json) -> usize {
+    match value {
+        Json::Array(elements) => elements.len(),
+        Json::Object(members) => members.iter().len(),
+        _ => 0,
+    }
+}
+
+/// How many steps it may take to compare a value.
+fn weight(value: Option<&Json>) -> usize {
+    match value {
+        None | Some(Json::Null | Json::Boolean(_) | Json::Number(_)) => 1,
+        Some(Json::Text(text)) => 1 + text.len() / COMPARED_PER_STEP,
+        Some(of) => children(of).fold(1, |sum, child| sum + weight(Some(child))),
     }
 }
 

@@ -509,3 +509,25 @@ fn legacy_paths_find_the_role() {
         check_path(path, claims, role);
     }
 }
+
+/// Arrays in arrays, 60 deep: there are half a million ways to choose four of them.
+#[test]
+fn a_path_that_takes_too_many_steps_finds_no_role() {
+    let deep = (0..60).fold("1".to_owned(), |inner, _| format!("[{inner},0]"));
+    let claims = format!(r#"{{"role":"author","roles":["author"],"deep":{deep}}}"#);
+    check_path("$.role", &claims, "author");
+    check_path("$..role", &claims, "author");
+    check_path("$.roles[?!@..*]", &claims, "author");
+    let anonymous = "anonymous";
+    for path in [
+        "$..*..*..*..*",
+        "$.roles[?!$..*..*..*..[?@ == 7]]",
+        "$.roles[?!search($.role, 'x') && !$..*..*..*..nothing]",
+    ] {
+        check_path(path, &claims, anonymous);
+    }
+    // Patterns that stand in claims are compiled each time, and few of them are.
+    let patterns = vec![r#""(a{99}){99}""#; 99].join(",");
+    let claims = format!(r#"{{"role":"author","roles":["author"],"p":[{patterns}]}}"#);
+    check_path("$.roles[?!$.p[?search('b', @)]]", &claims, anonymous);
+}

@@ -275,7 +275,7 @@ impl<'a, 'r> Asked<'a, 'r> {
     }
 
     fn prepare(&self) -> Result<Prepared, Error> {
-        match &self.request.action {
+        let prepared = match &self.request.action {
             Action::ReadRelation { name, headers_only } => self.prepare_read(name, *headers_only),
             Action::MutateRelation { name, mutation } => self.prepare_mutate(name, *mutation),
             Action::CallRoutine { name, invocation } => self.prepare_call(name, *invocation),
@@ -286,7 +286,9 @@ impl<'a, 'r> Asked<'a, 'r> {
             Action::RelationInfo { name } => self.prepare_relation_info(name),
             Action::RoutineInfo { name } => self.prepare_routine_info(name),
             Action::SchemaInfo => Ok(Prepared::Reply(schema_info())),
-        }
+        }?;
+        refuse_too_many_parameters(&prepared)?;
+        Ok(prepared)
     }
 
     fn batch(&self, main: Main<'_>) -> Batch {
@@ -444,6 +446,30 @@ fn plan_and_learn(
     });
     shapes.keep(outline, shape);
     Ok(prepared)
+}
+
+/// Each value in a query string is a parameter, and PostgreSQL's protocol counts them in 16 bits.
+///
+/// Parity: libpq refuses to send such a statement, so PostgREST answers with 503 `PGRST001`, as if
+/// the database were at fault. Trying again does not help, so here it is the request's mistake.
+fn refuse_too_many_parameters(prepared: &Prepared) -> Result<(), Error> {
+    const PARAMETERS_MAX: usize = u16::MAX as usize;
+    let Prepared::Ask(batch, _) = prepared else {
+        return Ok(());
+    };
+    let counts = batch
+        .statements
+        .iter()
+        .map(|statement| statement.params.len());
+    match counts.max() {
+        Some(count) if count > PARAMETERS_MAX => Err(Error::QueryParameter {
+            message: "Too many values in the query string".to_owned(),
+            details: format!(
+                "There are {count}, and PostgreSQL takes {PARAMETERS_MAX} in a statement."
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The number of rows in the answer to `EXPLAIN (FORMAT JSON)`.

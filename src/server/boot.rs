@@ -8,7 +8,7 @@ use crate::admin::Admin;
 use crate::cli::Cli;
 use crate::control::{Control, Progress, preparation};
 use crate::cores::placement::{Share, divide};
-use crate::cores::{Cores, CoresSettings, CrewSize, Patience};
+use crate::cores::{Cores, CoresSettings, CrewSize, Footing, Patience};
 use crate::health::Health;
 use crate::listener::{self, Wanted};
 use crate::loading::{self, LoadError};
@@ -130,8 +130,12 @@ fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String
     watch_signals(&cores, &orders, &wanted)?;
     // Pinned beside PostgreSQL's processes, which are not, one core was left without CPU time for
     // up to a second, and its clients with it: p99 320 ms instead of 5 ms, and no more throughput.
-    let pin = config.server_pin_cores && !target.is_local();
-    let threads = cores.start(pin).map_err(text)?;
+    let footing = match (target.is_local(), config.server_pin_cores) {
+        (true, _) => Footing::BesidePostgresql,
+        (false, true) => Footing::Pinned,
+        (false, false) => Footing::Anywhere,
+    };
+    let threads = cores.start(footing).map_err(text)?;
     start_listener(&target, &wanted, &health, &orders)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {

@@ -35,6 +35,7 @@ use placement::{Share, emptiest};
 use pulse::Pulse;
 use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -96,6 +97,27 @@ pub(crate) struct Patience {
     pub(crate) write: Duration,
     /// With a request that waits for a connection.
     pub(crate) acquisition: Duration,
+}
+
+/// How threads share the CPUs with other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Footing {
+    /// Each stays on the CPU of its core.
+    Pinned,
+    /// They run where the kernel puts them.
+    Anywhere,
+    /// The same, and PostgreSQL, on the same machine, is not interrupted by its own replies.
+    BesidePostgresql,
+}
+
+impl fmt::Display for Footing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Footing::Pinned => "pinned to its CPU",
+            Footing::Anywhere => "left to the kernel",
+            Footing::BesidePostgresql => "kept from interrupting PostgreSQL",
+        })
+    }
 }
 
 /// What all cores share. On the fast path it is only read.
@@ -201,15 +223,17 @@ impl Cores {
     }
 
     /// Starts the threads.
-    pub(crate) fn start(self: &Arc<Cores>, pin: bool) -> io::Result<Vec<thread::JoinHandle<()>>> {
+    pub(crate) fn start(
+        self: &Arc<Cores>,
+        footing: Footing,
+    ) -> io::Result<Vec<thread::JoinHandle<()>>> {
         let mut threads = Vec::new();
         for (index, core) in self.cores.iter().enumerate() {
             core.alarm.set(TICK)?;
             for number in 0..core.share.threads {
                 let cores = Arc::clone(self);
-                let cpu = pin.then_some(core.share.cpu);
                 let builder = thread::Builder::new().name(format!("core{index}-{number}"));
-                let worker = move || Worker::new(cores, index, number).run(cpu);
+                let worker = move || Worker::new(cores, index, number).run(footing);
                 threads.push(builder.spawn(worker)?);
             }
         }

@@ -5,11 +5,11 @@
 //! recv, write and read to PostgreSQL, send, epoll_ctl.
 
 use super::client::{After, Client, Flushed};
-use super::{Core, Cores, Event, ParkedRequest, TICK, lock};
+use super::{Core, Cores, Event, Footing, ParkedRequest, TICK, lock};
 use crate::auth::Verifier;
 use crate::handle::{self, Desk, Handled};
 use crate::log;
-use crate::net::{Interest, Listener, Received, pin_to};
+use crate::net::{Interest, Listener, Received, pin_to, wait_for_turn};
 use crate::observe::Observer;
 use crate::reply::{Clock, write_refusal};
 use crate::snapshot::Subscription;
@@ -99,10 +99,15 @@ impl Worker {
     }
 
     /// The life of the thread.
-    pub(crate) fn run(mut self, cpu: Option<usize>) {
+    pub(crate) fn run(mut self, footing: Footing) {
         log::adopt_this_thread();
-        if let Some(Err(error)) = cpu.map(pin_to) {
-            log::warn(&format!("Cannot pin a thread to its CPU: {error}"));
+        let taken = match footing {
+            Footing::Pinned => pin_to(self.core().share.cpu),
+            Footing::Anywhere => Ok(()),
+            Footing::BesidePostgresql => wait_for_turn(),
+        };
+        if let Err(error) = taken {
+            log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
         let mut stopping_tick = None;
         let mut parked = Parked::None;

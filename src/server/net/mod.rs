@@ -10,7 +10,7 @@ mod poll;
 mod reserve;
 mod socket;
 
-pub(crate) use affinity::{available_cpus, pin_to};
+pub(crate) use affinity::{available_cpus, pin_to, wait_for_turn};
 pub(crate) use hand_over::HANDSHAKES_MAX;
 pub(crate) use listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
 pub(crate) use poll::{Alarm, Bell, Interest, Poll};

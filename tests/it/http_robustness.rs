@@ -461,19 +461,3 @@ fn a_thousand_idle_clients_are_no_burden() {
     drop(idle);
     server.stop();
 }
-
-/// The protocol counts the parameters of a statement in 16 bits.
-#[test]
-fn a_request_with_more_values_than_postgresql_takes_is_refused() {
-    let settings = [("server-max-header-bytes", "2097152")];
-    let server = Server::start(&Cluster::shared().database(), &settings);
-    let mut client = server.client();
-    let filters = vec!["id.eq.1"; 70_000].join(",");
-    let answer = client.get(&format!("/plants?select=id&or=({filters})"));
-    let text = answer.text();
-    assert_eq!(answer.status, 400, "{text}");
-    let expected = r#""code":"PGRST100","details":"There are 70000, "#;
-    assert!(text.contains(expected), "{text}");
-    assert_eq!(client.get("/plants?select=id&id=eq.1").status, 200);
-    server.stop();
-}

@@ -225,6 +225,26 @@ fn uses(text: &str, number: usize) -> bool {
     places.any(|(at, _)| !text[at + name.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
+/// The protocol counts the parameters of a statement in 16 bits.
+#[test]
+fn a_request_with_more_values_than_postgresql_takes_is_refused() {
+    let catalog_text = include_str!("../cases/plan/catalog.json");
+    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let question = |count: usize| Section {
+        first: format!("GET /plants?or=({})", vec!["id.eq.1"; count].join(",")),
+        ..empty()
+    };
+    let most = usize::from(u16::MAX);
+    assert!(matches!(
+        prepared(&catalog, &question(most)),
+        Prepared::Ask(..)
+    ));
+    let refused = answer(&catalog, &question(most + 1), false);
+    let expected = r#"{"code":"PGRST100","details":"There are 65536, "#;
+    assert_eq!(refused.first, "400");
+    assert!(refused.body.starts_with(expected), "{}", refused.body);
+}
+
 #[test]
 fn requests_of_equal_shape_give_equal_text() {
     let catalog_text = include_str!("../cases/plan/catalog.json");

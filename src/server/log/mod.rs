@@ -16,9 +16,12 @@ mod zone;
 use corerest_api::error::Error as ApiError;
 use corerest_config::{ErrorVerbosity, LogLevel};
 use spool::Stream;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
+use std::panic::{Location, PanicHookInfo};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -40,6 +43,35 @@ static ZONE: OnceLock<Zone> = OnceLock::new();
 /// asked safely then.
 pub(crate) fn start() {
     let _ = ZONE.set(Zone::of_process(unix_seconds()));
+    std::panic::set_hook(Box::new(on_panic));
+}
+
+/// A panic is said where everything is, and not by the thread itself, which may be a core's. It may
+/// have been in the middle of a line, so nothing is asked that it keeps for that. A backtrace
+/// follows if the environment asks for one (`RUST_BACKTRACE`).
+fn on_panic(info: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let trace = match backtrace.status() {
+        BacktraceStatus::Captured => format!("{backtrace}"),
+        _ => String::new(),
+    };
+    let line = panic_line(thread::current().name(), info.location(), panic_text(info));
+    let stamp = local_time(unix_seconds());
+    spool::put_from_panic(format!("{stamp}: {line}\n{trace}").as_bytes());
+}
+
+/// What was said to `panic!`: a literal, or a text with values in it.
+fn panic_text<'a>(info: &'a PanicHookInfo<'_>) -> Option<&'a str> {
+    let said = info.payload();
+    let literal = said.downcast_ref::<&str>().copied();
+    literal.or_else(|| said.downcast_ref::<String>().map(String::as_str))
+}
+
+fn panic_line(name: Option<&str>, place: Option<&Location<'_>>, text: Option<&str>) -> String {
+    let name = name.unwrap_or("?");
+    let place = place.map_or_else(|| "?".to_owned(), Location::to_string);
+    let text = on_one_line(text.unwrap_or("?"));
+    format!("The thread \"{name}\" has panicked at {place}: {text}")
 }
 
 /// Sets the level (`log-level`).
@@ -138,14 +170,16 @@ fn with_stamp<T>(use_it: impl FnOnce(&str) -> T) -> T {
         let now = unix_seconds();
         if *second != now {
             *second = now;
-            *text = format_time(
-                now,
-                ZONE.get()
-                    .map_or(UtcOffset::UTC, |zone| zone.offset_at(now)),
-            );
+            *text = local_time(now);
         }
         use_it(text)
     })
+}
+
+fn local_time(unix_seconds: i64) -> String {
+    let zone = ZONE.get();
+    let offset = zone.map_or(UtcOffset::UTC, |zone| zone.offset_at(unix_seconds));
+    format_time(unix_seconds, offset)
 }
 
 fn format_time(unix_seconds: i64, offset: UtcOffset) -> String {
@@ -190,6 +224,19 @@ mod tests {
         assert_eq!(logged(LogLevel::Info), [true; 5]);
         assert_eq!(logged(LogLevel::Debug), [true; 5]);
         set_level(LogLevel::Error);
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log() {
+        let place = Location::caller();
+        assert_eq!(
+            panic_line(Some("core0-1"), Some(place), Some("no\nway")),
+            format!("The thread \"core0-1\" has panicked at {place}: no way")
+        );
+        assert_eq!(
+            panic_line(None, None, None),
+            "The thread \"?\" has panicked at ?: ?"
+        );
     }
 
     #[test]

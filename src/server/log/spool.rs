@@ -143,6 +143,19 @@ pub(super) fn put(stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) {
     });
 }
 
+/// Puts a line of a thread that has panicked, perhaps with its own spool in hand: then it writes
+/// the line itself.
+pub(super) fn put_from_panic(line: &[u8]) {
+    let is_free = OWN.try_with(|own| {
+        let spool = own.get();
+        spool.is_none_or(|spool| !matches!(spool.try_lock(), Err(TryLockError::WouldBlock)))
+    });
+    match is_free {
+        Ok(true) => put(Stream::Diagnostics, |out| out.extend_from_slice(line)),
+        _ => write(Stream::Diagnostics, line),
+    }
+}
+
 fn append(spool: &Spool, stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) {
     let mut lines = lock(spool);
     if lines.bytes.len() < SPOOLED_BYTES_MAX {
@@ -298,6 +311,20 @@ mod tests {
         assert!((1..=8).contains(&lines.lost), "{}", lines.lost);
         assert!(lines_lost() >= lines.lost);
         assert!(lines.iter().all(|(_, bytes)| bytes == line));
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_of_a_line_does_not_wait_for_that() {
+        let panicking = thread::spawn(|| {
+            start_writer().expect("there can be one more thread");
+            let spool = OWN.with(|own| Arc::clone(own.get_or_init(Spool::default)));
+            let held = lock(&spool);
+            put_from_panic(b"");
+            drop(held);
+            put_from_panic(b"line\n");
+            lock(&spool).iter().count()
+        });
+        assert_eq!(panicking.join().unwrap(), 1);
     }
 
     #[test]

@@ -244,7 +244,8 @@ fn hold_first_core(server: &Server) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", server.id())).expect("it runs");
     let threads = tasks.filter_map(|task| {
         let task = task.expect("it runs");
-        let name = std::fs::read_to_string(task.path().join("comm")).expect("it runs");
+        // Threads that serve the clients of the admin server come and go.
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
         let id = task.file_name().to_str()?.parse().ok()?;
         name.starts_with("core0-").then(|| Pid::from_raw(id))
     });

@@ -320,9 +320,17 @@ impl Client {
 
     fn receive(&mut self) -> Result<usize, ClientError> {
         let mut bytes = [0; 64 * 1024];
-        let count = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(&mut bytes)?,
-            Stream::Unix(stream) => stream.read(&mut bytes)?,
+        let count = loop {
+            let read = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(&mut bytes),
+                Stream::Unix(stream) => stream.read(&mut bytes),
+            };
+            match read {
+                // A machine that stood still for a moment: see signal(7), "Interruption by stop
+                // signals".
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
         };
         self.buffered.extend_from_slice(&bytes[..count]);
         Ok(count)

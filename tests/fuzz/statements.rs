@@ -2,8 +2,8 @@
 //!
 //! Properties: nothing panics; the same request gives the same statements twice; and in each of
 //! them every quote and parenthesis is closed, nothing begins a comment, a second statement or a
-//! string in dollars, and the parameters are `$1` to `$n` for n values. What the shape of an earlier
-//! request gives is what planning gives.
+//! string in dollars, and the parameters are `$1` to `$n` for n values. What the shape of an
+//! earlier request gives is what planning gives.
 
 use crate::sql_scan::check_statement;
 use corerest_api::auth::Identity;

@@ -10,8 +10,8 @@
 //! threads are at work as long as queries are fast. A thread whose query has become slow does not
 //! count, and another one joins in its place; thus all connections come to use when they should.
 //!
-//! Writes wait for the disk and not for a CPU, and the more of them commit at a time the fewer times
-//! it is written; so a thread with a write does not count from the beginning.
+//! Writes wait for the disk and not for a CPU, and the more of them commit at a time the fewer
+//! times it is written; so a thread with a write does not count from the beginning.
 //!
 //! With a PostgreSQL somewhere else, nobody sits on the bench.
 

@@ -34,10 +34,10 @@ pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
 /// process that sends it, before it has gone back to waiting or has sent the rest. Measured on two
 /// CPUs: 500 wide rows take 6 instead of 21 switches of threads, and requests an eighth to a fifth
 /// less CPU time.
-#[allow(unsafe_code, reason = "neither std nor rustix has this system call")]
+#[expect(unsafe_code, reason = "neither std nor rustix has this system call")]
 pub(crate) fn wait_for_turn() -> io::Result<()> {
     let parameter = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the pointer is valid for the call, which keeps nothing of it; 0 is the calling thread.
+    // SAFETY: the pointer is valid for the call, which keeps nothing of it. 0 is this thread.
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameter) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

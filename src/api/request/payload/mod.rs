@@ -110,8 +110,8 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// All that planning a write depends on of a JSON body without `columns=`: whether it is one object,
-/// and the keys. `None` if it is of another type, or none, or empty.
+/// All that planning a write depends on of a JSON body without `columns=`: whether it is one
+/// object, and the keys. `None` if it is of another type, or none, or empty.
 pub(crate) fn outline(content_type: &MediaType, body: &[u8]) -> Option<(Shape, BTreeSet<Ident>)> {
     if *content_type != MediaType::ApplicationJson {
         return None;

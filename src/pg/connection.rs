@@ -12,6 +12,7 @@
 //! Cost of a batch of known statements: one write, one read, no allocation. A large parameter,
 //! such as the body of an upload, is written from where it is.
 
+mod body;
 mod notifications;
 mod outdated;
 mod parameters;
@@ -24,7 +25,7 @@ pub use notifications::Notification;
 use self::parameters::{Gap, Parameters};
 use crate::connect::{CancelToken, Session};
 use crate::error::{Answered, Error};
-use crate::input::{Input, read_some};
+use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
 use corerest_sql::Statement;
 use corerest_wire::pg::{
@@ -34,10 +35,7 @@ use corerest_wire::pg::{
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Instant;
-use waiting::{Patient, Silence};
-
-/// A body of which more than this is missing is read straight into the caller's buffer.
-const DIRECT_READ_BYTES_MIN: usize = 8 << 10;
+use waiting::Silence;
 
 /// Whether statements are prepared under a name and kept (`db-prepared-statements`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,73 +331,6 @@ impl Connection {
             Advance::Outdated(error) => Err(self.on_outdated(error)),
             Advance::Done => Ok(Reply::Done),
         }
-    }
-
-    /// Moves bytes of the current row's last column to the end of `out`, at most `count` of them,
-    /// blocking until they are there, and returns how many are still to come.
-    ///
-    /// # Errors
-    /// [`Error::Lost`] if the connection breaks.
-    pub fn take_body(&mut self, out: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
-        let State::InBody(missing) = self.state else {
-            return Ok(0);
-        };
-        let mut wanted = missing.min(count);
-        let remaining = missing - wanted;
-        while wanted > 0 {
-            let buffered = self.input.len().min(wanted);
-            out.extend_from_slice(&self.input.bytes()[..buffered]);
-            self.input.consume(buffered);
-            wanted -= buffered;
-            if wanted >= DIRECT_READ_BYTES_MIN {
-                self.read_directly(out, wanted)?;
-                wanted = 0;
-            } else if wanted > 0 {
-                self.fill()?;
-            }
-        }
-        self.state = if remaining == 0 {
-            State::Answering(Answered::Partly)
-        } else {
-            State::InBody(remaining)
-        };
-        Ok(remaining)
-    }
-
-    /// Reads so many bytes into the caller's buffer. The room for them is made once, and not for
-    /// each of the reads: PostgreSQL sends 8 KiB at a time.
-    fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<(), Error> {
-        let mut end = out.len();
-        out.resize(end + wanted, 0);
-        let mut stream = Patient {
-            stream: &mut self.session.stream,
-            silence: self.silence,
-        };
-        while end < out.len() {
-            match read_some(&mut stream, &mut out[end..]) {
-                Ok(count) => end += count,
-                Err(error) => {
-                    out.truncate(end);
-                    return Err(self.lost(error));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn skip_body(&mut self) -> Result<(), Error> {
-        while let State::InBody(remaining) = self.state {
-            let buffered = self.input.len().min(remaining);
-            self.input.consume(buffered);
-            self.state = match remaining - buffered {
-                0 => State::Answering(Answered::Partly),
-                rest => State::InBody(rest),
-            };
-            if let State::InBody(_) = self.state {
-                self.fill()?;
-            }
-        }
-        Ok(())
     }
 
     /// Takes in one message, or finds the beginning of a row.

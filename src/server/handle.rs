@@ -16,6 +16,7 @@ use crate::cores::Cores;
 use crate::cores::client::{After, Client};
 use crate::log;
 use crate::observe::{Exchange, Observer};
+use crate::remainder::Remainder;
 use crate::reply::{Clock, Facts, write_response};
 use crate::snapshot::Snapshot;
 use crate::timing::{Phase, insert_header_line};
@@ -170,23 +171,6 @@ fn lose(desk: &Desk<'_>, client: &mut Client) {
     client.after = After::Close;
 }
 
-/// Moves the next part of a large body from PostgreSQL to the client's output.
-///
-/// # Errors
-/// If the connection to PostgreSQL breaks. The client has been promised a length, so all that is
-/// left is to close its connection too.
-pub(crate) fn take_more_body(client: &mut Client) -> Result<(), corerest_pg::Error> {
-    let Some(mut lease) = client.body.take() else {
-        return Ok(());
-    };
-    let connection = lease.connection();
-    if connection.take_body(&mut client.output.bytes, BODY_CHUNK_BYTES)? > 0 {
-        client.body = Some(lease);
-        return Ok(());
-    }
-    answer::read_to_the_end(connection)
-}
-
 fn ask_if_connected(
     desk: &Desk<'_>,
     client: &mut Client,
@@ -228,7 +212,7 @@ fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, m
     desk.observer.database_done(&lease);
     match asked {
         Some(Asked::Completely) => {}
-        Some(Asked::BodyFollows) => client.body = Some(lease),
+        Some(Asked::BodyFollows) => client.body = Some(Remainder::new(lease, desk.core)),
         Some(Asked::Cancelled) => lose(desk, client),
         None => {
             lease.reset();

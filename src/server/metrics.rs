@@ -190,6 +190,18 @@ fn write_clients(out: &mut Exposition, cores: &Cores) {
     let name = "corerest_clients";
     let clients = cores.gauges().map(|core| core.clients);
     out.per_core(name, "Clients that are connected", Type::Gauge, clients);
+    out.single(
+        "corerest_slow_readers",
+        "Connections to PostgreSQL that wait for clients to take their answers",
+        Type::Gauge,
+        cores.slow_readers(),
+    );
+    out.single(
+        "corerest_spool_bytes",
+        "Bytes of answers in files, because their clients take them slowly",
+        Type::Gauge,
+        cores.spool.bytes(),
+    );
     let name = "corerest_http_received_bytes_total";
     let help = "Bytes received from clients";
     out.sum(name, help, cores, |tally| &tally.received);

@@ -20,6 +20,7 @@ mod postgres_away;
 mod reload;
 mod replica;
 mod service;
+mod slow_readers;
 mod soak;
 mod tidy;
 mod write_outcome;

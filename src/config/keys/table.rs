@@ -432,6 +432,30 @@ pub const KEYS: &[Key] = &[
         |c| bare(c.server_max_header_bytes),
     )
     .own(),
+    integer(
+        "server-max-slow-readers",
+        0,
+        POSTGRES_CONNECTIONS_MAX,
+        "How many connections to PostgreSQL may wait for clients that read slowly, while other \
+         requests wait for a connection and the spool (server-max-spool-bytes) is full. Beyond \
+         that, the one that has read nothing for the longest time is cut off. Unset, it is half \
+         of db-pool, so that the other half serves the others.",
+        |c, n| c.server_max_slow_readers = Some(count(n)),
+        |c| bare_or_empty(c.server_max_slow_readers),
+    )
+    .sample("5")
+    .own(),
+    integer(
+        "server-max-spool-bytes",
+        0,
+        i64::MAX,
+        "How many bytes of answers may wait in files for clients that read slowly. An answer is \
+         brought there, if it is still with PostgreSQL, when other requests wait for its \
+         connection. The default is four of the largest answers. 0 writes no files.",
+        |c, n| c.server_max_spool_bytes = n.unsigned_abs(),
+        |c| bare(c.server_max_spool_bytes),
+    )
+    .own(),
     boolean!(
         "server-pin-cores",
         server_pin_cores,
@@ -454,6 +478,13 @@ pub const KEYS: &[Key] = &[
         server_reuseport,
         "Let other processes listen on the same port (SO_REUSEPORT), to replace this one."
     ),
+    word!(
+        "server-spool-directory",
+        server_spool_directory,
+        "The folder for these files, which have no name and are readable for nobody else. The \
+         default is on a disk where /tmp is in memory."
+    )
+    .own(),
     integer(
         "server-threads-per-core",
         0,

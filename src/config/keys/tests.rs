@@ -80,7 +80,10 @@ fn our_own_keys_begin_with_server_and_are_not_in_the_database() {
             "server-max-body-bytes",
             "server-max-connections",
             "server-max-header-bytes",
+            "server-max-slow-readers",
+            "server-max-spool-bytes",
             "server-pin-cores",
+            "server-spool-directory",
             "server-threads-per-core",
             "server-write-timeout",
         ]

@@ -11,8 +11,8 @@
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
 use crate::net::{Sent, Socket};
+use crate::remainder::Remainder;
 use crate::tally::Count;
-use corerest_pg::Lease;
 use corerest_wire::http;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -63,8 +63,8 @@ pub(crate) struct Client {
     pub(crate) phase: http::Phase,
     /// Responses that are not yet written.
     pub(crate) output: Output,
-    /// The connection that the rest of a large body comes from.
-    pub(crate) body: Option<Lease>,
+    /// The rest of a large body, which follows the output.
+    pub(crate) body: Option<Remainder>,
     /// Whether more requests are read after the output is written.
     pub(crate) after: After,
 }
@@ -104,6 +104,11 @@ impl Output {
         self.written == self.bytes.len()
     }
 
+    /// What is not yet written.
+    pub(crate) fn unwritten(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.written = 0;
@@ -140,5 +145,10 @@ impl Client {
             body: None,
             after: After::KeepAlive,
         }
+    }
+
+    /// Whether there is nothing that it has still to be sent.
+    pub(crate) fn is_done(&self) -> bool {
+        self.output.is_empty() && self.body.is_none()
     }
 }

@@ -11,9 +11,12 @@
 pub(crate) mod client;
 mod clients;
 mod crew;
+mod footing;
 mod parking;
 pub(crate) mod placement;
 mod pulse;
+mod relief;
+mod slow_readers;
 mod worker;
 
 use crate::handle;
@@ -23,6 +26,7 @@ use crate::net::{
     Accepted, Alarm, Bell, HANDSHAKES_MAX, Interest, Listener, Poll, Reserve, Socket,
 };
 use crate::snapshot::{Publication, Snapshot};
+use crate::spool::Spool;
 use crate::tally::Tally;
 use client::{Client, Token};
 use clients::Clients;
@@ -34,8 +38,8 @@ use parking::Parking;
 use placement::{Share, emptiest};
 use pulse::Pulse;
 use rustix::process::{Resource, getrlimit};
+use slow_readers::SlowReaders;
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -43,6 +47,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use crew::CrewSize;
+pub(crate) use footing::Footing;
 pub(crate) use worker::Worker;
 
 /// How often deadlines of clients are looked at. They are whole seconds, and nobody can tell
@@ -57,6 +62,7 @@ const OTHER_DESCRIPTORS: usize = 48;
 const LISTENER: u64 = u64::MAX;
 const BELL: u64 = u64::MAX - 1;
 const ALARM: u64 = u64::MAX - 2;
+const RELIEF: u64 = u64::MAX - 3;
 
 /// Everything that can wake a thread of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +75,8 @@ enum Event {
     Bell,
     /// Deadlines are due.
     Alarm,
+    /// Requests wait for connections that wait for slow readers.
+    Relief,
     /// Nothing, for as long as the thread wanted to wait.
     Nothing,
 }
@@ -79,6 +87,7 @@ impl Event {
             LISTENER => Event::Listener,
             BELL => Event::Bell,
             ALARM => Event::Alarm,
+            RELIEF => Event::Relief,
             number => Event::Client(Token::from_event(number)),
         }
     }
@@ -99,27 +108,6 @@ pub(crate) struct Patience {
     pub(crate) acquisition: Duration,
 }
 
-/// How threads share the CPUs with other programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Footing {
-    /// Each stays on the CPU of its core.
-    Pinned,
-    /// They run where the kernel puts them.
-    Anywhere,
-    /// The same, and PostgreSQL, on the same machine, is not interrupted by its own replies.
-    BesidePostgresql,
-}
-
-impl fmt::Display for Footing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Footing::Pinned => "pinned to its CPU",
-            Footing::Anywhere => "left to the kernel",
-            Footing::BesidePostgresql => "kept from interrupting PostgreSQL",
-        })
-    }
-}
-
 /// What all cores share. On the fast path it is only read.
 pub(crate) struct Cores {
     cores: Vec<Core>,
@@ -129,6 +117,11 @@ pub(crate) struct Cores {
     pub(crate) health: Arc<Health>,
     pub(crate) patience: Patience,
     pub(crate) limits: http::Limits,
+    pub(crate) spool: Arc<Spool>,
+    /// How many connections may wait for clients when others need them and the spool has no room.
+    slow_readers_max: usize,
+    /// Held by the thread that counts them, until it has cut one off.
+    cutting_off: Mutex<()>,
     clients_max: usize,
     /// Whether new clients are left waiting, because there are `clients_max`.
     paused: AtomicBool,
@@ -151,6 +144,11 @@ pub(crate) struct Core {
     idle_threads: AtomicUsize,
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
+    /// Clients of any core that rest while a connection of this core's pool waits for them.
+    slow_readers: SlowReaders,
+    relief_alarm: Alarm,
+    /// Whether that alarm is set.
+    expects_relief: AtomicBool,
     crew: Crew,
     pulse: Pulse,
     /// How many requests were answered, or parked. Only whether it changes matters.
@@ -193,6 +191,10 @@ pub(crate) struct CoresSettings {
     pub(crate) limits: http::Limits,
     /// How many clients may be connected.
     pub(crate) clients_max: usize,
+    /// Where answers wait for slow readers.
+    pub(crate) spool: Arc<Spool>,
+    /// How many connections may, when there is no room.
+    pub(crate) slow_readers_max: usize,
     /// How many threads are needed at work.
     pub(crate) crew_size: CrewSize,
 }
@@ -214,6 +216,9 @@ impl Cores {
             health: settings.health,
             patience: settings.patience,
             limits: settings.limits,
+            spool: settings.spool,
+            slow_readers_max: settings.slow_readers_max,
+            cutting_off: Mutex::new(()),
             clients_max: settings.clients_max.min(clients_possible(shares)),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -422,7 +427,8 @@ impl Cores {
     }
 
     /// Brings a client back to its core, to wait there.
-    fn rest(&self, client: Box<Client>, interest: Interest) {
+    fn rest(&self, mut client: Box<Client>, interest: Interest) {
+        self.note_slow_reader(&mut client);
         let core = &self.cores[client.home];
         // The socket is held until it is registered again: should the client expire in between,
         // its number is not given to another one.
@@ -438,6 +444,7 @@ impl Cores {
 
     /// Ends a client's connection.
     fn close(&self, client: Box<Client>) {
+        self.forget_slow_reader(&client);
         let core = &self.cores[client.home];
         let token = client.token;
         drop(client);
@@ -496,6 +503,8 @@ impl Core {
         let alarm = Alarm::new()?;
         poll.add_shared(&bell, BELL)?;
         poll.add_shared(&alarm, ALARM)?;
+        let relief_alarm = Alarm::new()?;
+        poll.add_shared(&relief_alarm, RELIEF)?;
         Ok(Core {
             share,
             poll,
@@ -505,6 +514,9 @@ impl Core {
             idle_threads: AtomicUsize::new(0),
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
+            slow_readers: SlowReaders::default(),
+            relief_alarm,
+            expects_relief: AtomicBool::new(false),
             crew: Crew::new(crew_size, share.threads),
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
@@ -573,6 +585,6 @@ fn clients_possible(shares: &[Share]) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
-    let others = connections + 3 * shares.len() + OTHER_DESCRIPTORS;
+    let others = connections + 4 * shares.len() + OTHER_DESCRIPTORS;
     limit.saturating_sub(others).max(1)
 }

@@ -5,14 +5,17 @@
 //! recv, write and read to PostgreSQL, send, epoll_ctl.
 
 use super::client::{After, Client, Flushed};
+use super::relief::Relief;
 use super::{Core, Cores, Event, Footing, ParkedRequest, TICK, lock};
 use crate::auth::Verifier;
 use crate::handle::{self, Desk, Handled};
 use crate::log;
-use crate::net::{Interest, Listener, Received, pin_to, wait_for_turn};
+use crate::net::{Interest, Listener, Received};
 use crate::observe::Observer;
+use crate::remainder::{Follows, Spooling};
 use crate::reply::{Clock, write_refusal};
 use crate::snapshot::Subscription;
+use crate::spool::Room;
 use crate::tally::Count;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::sync::Arc;
@@ -101,12 +104,7 @@ impl Worker {
     /// The life of the thread.
     pub(crate) fn run(mut self, footing: Footing) {
         log::adopt_this_thread();
-        let taken = match footing {
-            Footing::Pinned => pin_to(self.core().share.cpu),
-            Footing::Anywhere => Ok(()),
-            Footing::BesidePostgresql => wait_for_turn(),
-        };
-        if let Err(error) = taken {
+        if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
         let mut stopping_tick = None;
@@ -121,7 +119,7 @@ impl Worker {
             self.core().crew.begin(self.number);
             match event {
                 Event::Client(token) => {
-                    if let Some(client) = self.core().take(token) {
+                    if let Some(client) = self.cores.take(self.index, token) {
                         self.serve(client, Readable::Maybe);
                     }
                 }
@@ -131,9 +129,13 @@ impl Worker {
                     self.core().pulse.answer();
                 }
                 Event::Alarm => self.on_alarm(),
+                Event::Relief => self.core().on_relief_alarm(),
                 Event::Nothing => {}
             }
             parked = self.serve_parked();
+            if parked == Parked::None {
+                parked = self.relieve();
+            }
             if parked == Parked::None {
                 self.core().crew.end(self.number);
             }
@@ -325,6 +327,47 @@ impl Worker {
             .park(ParkedRequest { client, parked }, deadline);
         // This thread looks at its own core's connections next, in `serve_parked`.
         self.cores.offer_parked(self.index);
+        self.cores.expect_relief();
+    }
+
+    /// Frees a connection that waits for a slow reader, if requests have waited long enough for
+    /// one.
+    fn relieve(&mut self) -> Parked {
+        match self.cores.relief(self.index) {
+            None => return Parked::None,
+            Some(Relief::Spool(client, room)) => self.spool(client, room),
+            Some(Relief::CutOff(client)) => {
+                log::error(
+                    "A response was cut off: its client reads too slowly while others wait, and \
+                     there is no room for it (server-max-slow-readers, server-max-spool-bytes).",
+                );
+                self.cores.close(client);
+                // The connection may be another core's.
+                self.cores.offer_parked(self.index);
+            }
+        }
+        Parked::Served
+    }
+
+    /// Brings the rest of a response into the spool.
+    fn spool(&mut self, mut client: Box<Client>, room: Room) {
+        let Client {
+            body,
+            output,
+            socket,
+            ..
+        } = &mut *client;
+        let body = body.as_mut().expect("a slow reader has a body to read");
+        match handle::or_internal_error(|| body.spool(room, output, socket)) {
+            Some(Ok(Spooling::Completely)) => self.rest(client, Interest::Write),
+            // Its deadline stays as it was, for it may be spooled again and again.
+            Some(Ok(Spooling::Partly)) => self.cores.rest(client, Interest::Write),
+            Some(Ok(Spooling::ClientGone)) | None => self.cores.close(client),
+            Some(Err(error)) => {
+                log::error(&format!("A response was cut off: {error}"));
+                self.cores.close(client);
+            }
+        }
     }
 
     fn on_alarm(&mut self) {
@@ -349,7 +392,7 @@ impl Worker {
     /// a connection is never closed with a request in it.
     fn on_deadline(&mut self, mut client: Box<Client>) {
         match client.requests.phase() {
-            Phase::Idle if client.output.is_empty() => {
+            Phase::Idle if client.is_done() => {
                 self.lend_buffers(&mut client);
                 match self.receive(&mut client) {
                     Some(_) if client.requests.phase() != Phase::Idle => {
@@ -358,7 +401,7 @@ impl Worker {
                     _ => self.cores.close(client),
                 }
             }
-            Phase::Head | Phase::Body if client.output.is_empty() => {
+            Phase::Head | Phase::Body if client.is_done() => {
                 self.refuse(&mut client, Refusal::RequestTimeout);
                 self.serve(client, Readable::No);
             }
@@ -437,11 +480,7 @@ impl Worker {
     /// While the server stops: closes the clients that are at rest, and says whether this core
     /// has no others.
     fn has_stopped(&mut self) -> bool {
-        let is_done = |client: &Client| {
-            client.requests.phase() == Phase::Idle
-                && client.output.is_empty()
-                && client.body.is_none()
-        };
+        let is_done = |client: &Client| client.requests.phase() == Phase::Idle && client.is_done();
         let resting = lock(&self.core().clients).take_all(is_done);
         for client in resting {
             // A request that arrived just now is answered, like those before it.
@@ -455,17 +494,24 @@ impl Worker {
 fn flush(client: &mut Client, sent: &Count) -> Flushed {
     loop {
         match client.output.flush(&client.socket, sent) {
-            Flushed::Completely if client.body.is_some() => {
-                match handle::or_internal_error(|| handle::take_more_body(client)) {
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => {
-                        log::error(&format!("A response was cut off: {error}"));
-                        return Flushed::Failed;
-                    }
-                    None => return Flushed::Failed,
-                }
-            }
+            Flushed::Completely => {}
             flushed => return flushed,
+        }
+        let Some(body) = &mut client.body else {
+            return Flushed::Completely;
+        };
+        match body.send_spooled(&client.socket, sent) {
+            Flushed::Completely => {}
+            flushed => return flushed,
+        }
+        match handle::or_internal_error(|| body.take_more(&mut client.output.bytes)) {
+            Some(Ok(Follows::More)) => {}
+            Some(Ok(Follows::Nothing)) => client.body = None,
+            Some(Err(error)) => {
+                log::error(&format!("A response was cut off: {error}"));
+                return Flushed::Failed;
+            }
+            None => return Flushed::Failed,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! slow or gone is no error.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -59,6 +60,22 @@ impl Socket {
     pub(crate) fn send(&self, bytes: &[u8]) -> Sent {
         loop {
             match send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => return Sent::Bytes(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Sent::WouldBlock,
+                Err(_) => return Sent::Closed,
+            }
+        }
+    }
+
+    /// Writes what the client takes of a file, without a copy in our memory: at most `count`
+    /// bytes, from `offset` on.
+    pub(crate) fn send_file(&self, file: &impl AsFd, offset: u64, count: usize) -> Sent {
+        loop {
+            let mut position = offset;
+            match sendfile(self, file, Some(&mut position), count) {
+                // The file is shorter than it was.
+                Ok(0) if count > 0 => return Sent::Closed,
                 Ok(count) => return Sent::Bytes(count),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Sent::WouldBlock,

@@ -1,0 +1,161 @@
+//! The remainder of a large body, which follows what is in its client's output.
+//!
+//! ```text
+//! with PostgreSQL ──the client takes it──▶ passed on, piece by piece ──▶ nothing
+//!        └─others wait for the connection──▶ spooled ──the client takes it──▶ nothing
+//!                        └─ the disk is full ──▶ spooled in part; the rest is with PostgreSQL
+//! ```
+//! Spooling blocks on PostgreSQL and on the disk, and never on the client.
+//!
+//! Invariant: bytes leave in the order in which PostgreSQL sent them: the output, the file, the
+//! tail, the connection. While there is a file, the output is empty.
+
+use crate::answer::read_to_the_end;
+use crate::cores::client::{Flushed, Output};
+use crate::handle::BODY_CHUNK_BYTES;
+use crate::net::{Sent, Socket};
+use crate::spool::{Room, SpoolFile};
+use crate::tally::Count;
+use corerest_pg::{Error, Lease};
+
+/// How much is written to a file at a time, and so held in memory meanwhile.
+const SPOOLED_AT_ONCE_BYTES: usize = 256 << 10;
+
+/// How much of a file is sent before other clients have their turn: whoever sends from a file has
+/// no connection in hand, and may be the only thread that the core's clients have left.
+const SENT_AT_ONCE_BYTES: u64 = 4 << 20;
+
+/// What follows the output of a client.
+pub(crate) struct Remainder {
+    spooled: Option<SpoolFile>,
+    /// What PostgreSQL had sent when the disk refused it.
+    tail: Vec<u8>,
+    held: Option<Held>,
+}
+
+/// A connection that waits for its client.
+struct Held {
+    lease: Lease,
+    core: usize,
+}
+
+/// What comes after what was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// More.
+    More,
+    /// Nothing.
+    Nothing,
+}
+
+/// How far spooling has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spooling {
+    /// The connection is free.
+    Completely,
+    /// There is no more room.
+    Partly,
+    /// Nobody will read it.
+    ClientGone,
+}
+
+impl Remainder {
+    /// What PostgreSQL still has, on a connection of this core.
+    pub(crate) fn new(lease: Lease, core: usize) -> Remainder {
+        Remainder {
+            spooled: None,
+            tail: Vec::new(),
+            held: Some(Held { lease, core }),
+        }
+    }
+
+    /// The core whose connection it holds, if it holds one.
+    pub(crate) fn core(&self) -> Option<usize> {
+        self.held.as_ref().map(|held| held.core)
+    }
+
+    /// How much room in the spool it needs besides that for the output, if it can be spooled.
+    pub(crate) fn bytes_to_spool(&mut self) -> Option<u64> {
+        let held = self.held.as_mut()?;
+        let is_untouched = self.spooled.is_none() && self.tail.is_empty();
+        is_untouched.then(|| held.lease.connection().body_bytes_left() as u64)
+    }
+
+    /// Sends what was spooled. The output before it has been written.
+    pub(crate) fn send_spooled(&mut self, socket: &Socket, sent: &Count) -> Flushed {
+        let mut left = SENT_AT_ONCE_BYTES;
+        while let Some(file) = self.spooled.as_mut().filter(|file| file.unsent() > 0) {
+            if left == 0 {
+                return Flushed::Partly;
+            }
+            match file.send(socket, left) {
+                Sent::Bytes(count) => {
+                    sent.add(count as u64);
+                    left -= count as u64;
+                }
+                Sent::WouldBlock => return Flushed::Partly,
+                Sent::Closed => return Flushed::Failed,
+            }
+        }
+        self.spooled = None;
+        Flushed::Completely
+    }
+
+    /// Moves the next part to the client's output. What was spooled has been sent.
+    ///
+    /// # Errors
+    /// If the connection to PostgreSQL breaks. The client has been promised a length, so all that
+    /// is left is to close its connection too.
+    pub(crate) fn take_more(&mut self, out: &mut Vec<u8>) -> Result<Follows, Error> {
+        out.append(&mut self.tail);
+        let Some(held) = &mut self.held else {
+            return Ok(Follows::Nothing);
+        };
+        let connection = held.lease.connection();
+        if connection.take_body(out, BODY_CHUNK_BYTES)? > 0 {
+            return Ok(Follows::More);
+        }
+        read_to_the_end(connection)?;
+        self.held = None;
+        Ok(Follows::Nothing)
+    }
+
+    /// Brings everything that the client has not taken into a file.
+    ///
+    /// # Errors
+    /// If the connection to PostgreSQL breaks, as above.
+    pub(crate) fn spool(
+        &mut self,
+        room: Room,
+        output: &mut Output,
+        socket: &Socket,
+    ) -> Result<Spooling, Error> {
+        let (Some(held), Some(mut file)) = (&mut self.held, SpoolFile::new(room)) else {
+            return Ok(Spooling::Partly);
+        };
+        let connection = held.lease.connection();
+        let mut piece = output.unwritten().to_vec();
+        *output = Output::default();
+        let spooling = loop {
+            let written = file.append(&piece);
+            if written < piece.len() {
+                self.tail = piece.split_off(written);
+                break Spooling::Partly;
+            }
+            piece.clear();
+            if connection.body_bytes_left() == 0 {
+                break Spooling::Completely;
+            }
+            if socket.is_gone() {
+                break Spooling::ClientGone;
+            }
+            connection.take_body(&mut piece, SPOOLED_AT_ONCE_BYTES)?;
+        };
+        self.spooled = Some(file);
+        if spooling == Spooling::Completely {
+            read_to_the_end(connection)?;
+            self.held = None;
+        }
+        Ok(spooling)
+    }
+}

@@ -26,7 +26,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// Stands for a value. No byte of a query string, a name or a header's text is this one.
 const GAP: u8 = 0xFF;
 
-/// Stands between the parts.
+/// Stands between the parts. No text has this byte.
 const BOUNDARY: u8 = 0xFE;
 
 /// The operators behind which a value is nothing but a value: it becomes one parameter of the
@@ -75,13 +75,15 @@ impl<'a> Outline<'a> {
         outline.key.push(BOUNDARY);
         outline.take_query(http);
         outline.key.push(BOUNDARY);
-        outline.take_headers(http);
-        if has_body {
-            outline.take_body(http)?;
-        }
         // All roles without settings of their own are alike.
         if role_settings.has(role) {
             outline.key.extend_from_slice(role.as_bytes());
+        }
+        outline.key.push(BOUNDARY);
+        outline.take_headers(http);
+        outline.key.push(BOUNDARY);
+        if has_body {
+            outline.take_body(http)?;
         }
         let is_small = outline.key.len() <= KEY_BYTES_MAX && outline.values.len() <= VALUES_MAX;
         is_small.then_some(outline)
@@ -147,6 +149,8 @@ impl<'a> Outline<'a> {
         Some(())
     }
 
+    /// Values may hold any bytes, so their lengths are there, too: else one header could look like
+    /// two, and a client could teach shapes for requests that are not its own.
     fn take_headers(&mut self, http: &HttpRequest<'_>) {
         for (name, value) in http.headers {
             let known = HEADERS
@@ -154,8 +158,8 @@ impl<'a> Outline<'a> {
                 .position(|known| known.eq_ignore_ascii_case(name));
             if let Some(number) = known {
                 self.key.push(number as u8);
+                self.key.extend_from_slice(&value.len().to_le_bytes());
                 self.key.extend_from_slice(value);
-                self.key.push(BOUNDARY);
             }
         }
     }
@@ -290,19 +294,31 @@ mod tests {
         assert!(key("DELETE", "id=eq.1", b"whatever").is_some());
     }
 
+    fn of(headers: &[(&str, &[u8])]) -> Vec<u8> {
+        let http = HttpRequest {
+            method: "GET",
+            path: "/t",
+            headers,
+            ..HttpRequest::default()
+        };
+        let outline = Outline::of(&http, &RoleSettings::default(), "anyone");
+        outline.unwrap().key
+    }
+
+    /// Whatever bytes a value has, it is one header.
+    #[test]
+    fn no_header_looks_like_two() {
+        let two = of(&[("Prefer", b"count=exact"), ("Range", b"0-9")]);
+        let start = of(&[]).len() - 1;
+        let forged = &two[start..two.len() - 1];
+        for skipped in 0..forged.len() {
+            assert_ne!(of(&[("Prefer", &forged[skipped..])]), two);
+        }
+        assert_ne!(of(&[("Prefer", b"count=exact\xFE\x050-9")]), two);
+    }
+
     #[test]
     fn headers_that_matter_are_part_of_it_in_any_case() {
-        let of = |headers: &[(&str, &[u8])]| {
-            let http = HttpRequest {
-                method: "GET",
-                path: "/t",
-                headers,
-                ..HttpRequest::default()
-            };
-            Outline::of(&http, &RoleSettings::default(), "anyone")
-                .unwrap()
-                .key
-        };
         assert_eq!(of(&[("Host", b"a"), ("Cookie", b"b=c")]), of(&[]));
         assert_eq!(
             of(&[("PREFER", b"count=exact")]),

@@ -545,12 +545,21 @@ impl Core {
         lock(&self.events).pop_front()
     }
 
+    /// Whether events are queued.
+    fn has_events(&self) -> bool {
+        !lock(&self.events).is_empty()
+    }
+
     /// Waits for something to happen; what is more than one thread can do is queued.
     fn wait(&self, at_most: Option<Duration>) -> Event {
         let mut first = None;
         let mut others = VecDeque::new();
         let waited = self.poll.wait(at_most, |token| {
             let event = Event::of_token(token);
+            if event == Event::Bell {
+                // Not later: it may be rung below, for the others.
+                self.bell.silence();
+            }
             match first {
                 None => first = Some(event),
                 Some(_) => others.push_back(event),

@@ -124,10 +124,7 @@ impl Worker {
                     }
                 }
                 Event::Listener => self.accept(),
-                Event::Bell => {
-                    self.core().bell.silence();
-                    self.core().pulse.answer();
-                }
+                Event::Bell => self.core().pulse.answer(),
                 Event::Alarm => self.on_alarm(),
                 Event::Relief => self.core().on_relief_alarm(),
                 Event::Nothing => {}
@@ -136,7 +133,8 @@ impl Worker {
             if parked == Parked::None {
                 parked = self.relieve();
             }
-            if parked == Parked::None {
+            // Nobody sits down while there is something to do: whoever queued it has rung for one.
+            if parked == Parked::None && !self.core().has_events() {
                 self.core().crew.end(self.number);
             }
             if self.cores.is_stopping() {

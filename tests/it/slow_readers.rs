@@ -175,7 +175,7 @@ fn readers_that_are_spooled_and_take_nothing_are_closed_in_the_end() {
 
 #[test]
 fn a_server_that_stops_waits_for_readers_that_are_spooled() {
-    let (database, server) = start(&[]);
+    let (database, mut server) = start(&[]);
     let mut readers = holders(&server, 2);
     assert_eq!(server.client().get(PLANT).status, 200);
     server.signal(Signal::TERM);
@@ -183,7 +183,8 @@ fn a_server_that_stops_waits_for_readers_that_are_spooled() {
     for reader in &mut readers {
         check_long(&reader.read("GET"), &expected(&database));
     }
-    server.stop();
+    // Not `stop`: a second signal would end it at once, whoever is still being served.
+    assert_eq!(server.await_exit().code(), Some(0));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 pub(crate) mod client;
 mod clients;
 mod crew;
+mod events;
 mod footing;
 mod parking;
 pub(crate) mod placement;
@@ -22,9 +23,7 @@ mod worker;
 use crate::handle;
 use crate::health::Health;
 use crate::log;
-use crate::net::{
-    Accepted, Alarm, Bell, HANDSHAKES_MAX, Interest, Listener, Poll, Reserve, Socket,
-};
+use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
 use crate::snapshot::{Publication, Snapshot};
 use crate::spool::Spool;
 use crate::tally::Tally;
@@ -34,12 +33,12 @@ use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
 use crew::Crew;
+use events::{ALARM, Event, Events, LISTENER, RELIEF};
 use parking::Parking;
 use placement::{Share, emptiest};
 use pulse::Pulse;
 use rustix::process::{Resource, getrlimit};
 use slow_readers::SlowReaders;
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -57,41 +56,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
 /// signals, listeners, the control plane's connections, and the admin server with its clients.
 const OTHER_DESCRIPTORS: usize = 48;
-
-/// Tokens of what is not a client. Clients' tokens would need a table of 2^32 places to reach them.
-const LISTENER: u64 = u64::MAX;
-const BELL: u64 = u64::MAX - 1;
-const ALARM: u64 = u64::MAX - 2;
-const RELIEF: u64 = u64::MAX - 3;
-
-/// Everything that can wake a thread of a core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Event {
-    /// A resting client can be read from, or written to.
-    Client(Token),
-    /// A new client waits.
-    Listener,
-    /// Events are queued, another core has parked a request, or the server is stopping.
-    Bell,
-    /// Deadlines are due.
-    Alarm,
-    /// Requests wait for connections that wait for slow readers.
-    Relief,
-    /// Nothing, for as long as the thread wanted to wait.
-    Nothing,
-}
-
-impl Event {
-    fn of_token(token: u64) -> Event {
-        match token {
-            LISTENER => Event::Listener,
-            BELL => Event::Bell,
-            ALARM => Event::Alarm,
-            RELIEF => Event::Relief,
-            number => Event::Client(Token::from_event(number)),
-        }
-    }
-}
 
 /// The deadlines of clients, from the `server-*-timeout` keys.
 #[derive(Clone, Copy, Debug)]
@@ -135,13 +99,8 @@ pub(crate) struct Cores {
 /// One CPU's share.
 pub(crate) struct Core {
     share: Share,
-    poll: Poll,
-    bell: Bell,
+    events: Events,
     alarm: Alarm,
-    /// What has happened and no thread has begun to deal with.
-    events: Mutex<VecDeque<Event>>,
-    /// How many threads wait for something to happen.
-    idle_threads: AtomicUsize,
     clients: Mutex<Clients>,
     client_count: AtomicUsize,
     /// Clients of any core that rest while a connection of this core's pool waits for them.
@@ -251,7 +210,7 @@ impl Cores {
         *lock(&self.listener) = Some(Arc::clone(&listener));
         self.cores
             .iter()
-            .try_for_each(|core| core.poll.add_shared(&*listener, LISTENER))
+            .try_for_each(|core| core.events.poll.add_shared(&*listener, LISTENER))
     }
 
     /// Whether clients can reach the server.
@@ -267,7 +226,7 @@ impl Cores {
         let now = self.made.elapsed();
         self.cores.iter().fold(true, |all, core| {
             let answers = core.pulse.ask(now, patience);
-            core.bell.ring();
+            core.events.ring();
             all && answers
         })
     }
@@ -282,7 +241,7 @@ impl Cores {
         let listener = lock(&self.listener).take();
         if let Some(listener) = listener {
             for core in &self.cores {
-                let _ = core.poll.remove(&*listener);
+                let _ = core.events.poll.remove(&*listener);
             }
             // Whom the kernel has connected already would be cut off without a word.
             while let Ok(Some(accepted)) = listener.accept() {
@@ -292,7 +251,7 @@ impl Cores {
         self.stopping.store(true, Ordering::SeqCst);
         for core in &self.cores {
             core.crew.close_bench();
-            core.bell.ring();
+            core.events.ring();
         }
     }
 
@@ -376,7 +335,7 @@ impl Cores {
         }
         if let Some(listener) = &*lock(&self.listener) {
             for core in &self.cores {
-                let _ = core.poll.remove(&**listener);
+                let _ = core.events.poll.remove(&**listener);
             }
         }
         if !self.is_full() {
@@ -391,7 +350,7 @@ impl Cores {
         if let Some(listener) = &*lock(&self.listener) {
             for core in &self.cores {
                 // It can only be there already, added by whoever resumes at the same time.
-                let _ = core.poll.add_shared(&**listener, LISTENER);
+                let _ = core.events.poll.add_shared(&**listener, LISTENER);
             }
         }
     }
@@ -417,6 +376,7 @@ impl Cores {
         drop(clients);
         // Out of memory for epoll: the client is dropped like any other that cannot be kept.
         if core
+            .events
             .poll
             .add(&socket, token.number(), Interest::Read)
             .is_err()
@@ -435,7 +395,11 @@ impl Cores {
         let socket = client.socket.clone();
         let token = client.token;
         lock(&core.clients).rest(client);
-        if core.poll.rearm(&socket, token.number(), interest).is_err()
+        if core
+            .events
+            .poll
+            .rearm(&socket, token.number(), interest)
+            .is_err()
             && let Some(client) = core.take(token)
         {
             self.close(client);
@@ -489,7 +453,7 @@ impl Cores {
     fn offer_parked(&self, from: usize) {
         for (index, core) in self.cores.iter().enumerate() {
             if index != from && core.pool.has_room() {
-                core.bell.ring();
+                core.events.ring();
                 return;
             }
         }
@@ -498,20 +462,15 @@ impl Cores {
 
 impl Core {
     fn new(share: Share, pool: Pool, crew_size: CrewSize) -> io::Result<Core> {
-        let poll = Poll::new()?;
-        let bell = Bell::new()?;
+        let events = Events::new()?;
         let alarm = Alarm::new()?;
-        poll.add_shared(&bell, BELL)?;
-        poll.add_shared(&alarm, ALARM)?;
+        events.poll.add_shared(&alarm, ALARM)?;
         let relief_alarm = Alarm::new()?;
-        poll.add_shared(&relief_alarm, RELIEF)?;
+        events.poll.add_shared(&relief_alarm, RELIEF)?;
         Ok(Core {
             share,
-            poll,
-            bell,
+            events,
             alarm,
-            events: Mutex::new(VecDeque::new()),
-            idle_threads: AtomicUsize::new(0),
             clients: Mutex::new(Clients::default()),
             client_count: AtomicUsize::new(0),
             slow_readers: SlowReaders::default(),
@@ -523,58 +482,6 @@ impl Core {
             pool: Arc::new(pool),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
-    }
-
-    /// The next thing to be done on this core.
-    ///
-    /// What has happened waits in one queue for all threads, so that clients have their turn in
-    /// order, and none waits behind a thread that blocks.
-    fn next_event(&self, at_most: Option<Duration>) -> Event {
-        if let Some(event) = self.queued_event() {
-            return event;
-        }
-        // Whoever queues events looks for idle threads after that, and whoever gets idle looks
-        // for events after that: one of the two sees the other.
-        self.idle_threads.fetch_add(1, Ordering::SeqCst);
-        let event = self.queued_event().unwrap_or_else(|| self.wait(at_most));
-        self.idle_threads.fetch_sub(1, Ordering::SeqCst);
-        event
-    }
-
-    fn queued_event(&self) -> Option<Event> {
-        lock(&self.events).pop_front()
-    }
-
-    /// Whether events are queued.
-    fn has_events(&self) -> bool {
-        !lock(&self.events).is_empty()
-    }
-
-    /// Waits for something to happen; what is more than one thread can do is queued.
-    fn wait(&self, at_most: Option<Duration>) -> Event {
-        let mut first = None;
-        let mut others = VecDeque::new();
-        let waited = self.poll.wait(at_most, |token| {
-            let event = Event::of_token(token);
-            if event == Event::Bell {
-                // Not later: it may be rung below, for the others.
-                self.bell.silence();
-            }
-            match first {
-                None => first = Some(event),
-                Some(_) => others.push_back(event),
-            }
-        });
-        // The only errors are those of a wrong call: the descriptor is valid while we live.
-        waited.expect("the epoll instance is open");
-        if !others.is_empty() {
-            lock(&self.events).append(&mut others);
-            // This thread counts itself.
-            if self.idle_threads.load(Ordering::SeqCst) > 1 {
-                self.bell.ring();
-            }
-        }
-        first.unwrap_or(Event::Nothing)
     }
 
     fn take(&self, token: Token) -> Option<Box<Client>> {

@@ -115,7 +115,7 @@ impl Worker {
                 Parked::None => stopping_tick,
                 Parked::Served => Some(Duration::ZERO),
             };
-            let event = self.core().next_event(at_most);
+            let event = self.core().events.next(at_most);
             self.core().crew.begin(self.number);
             match event {
                 Event::Client(token) => {
@@ -134,12 +134,12 @@ impl Worker {
                 parked = self.relieve();
             }
             // Nobody sits down while there is something to do: whoever queued it has rung for one.
-            if parked == Parked::None && !self.core().has_events() {
+            if parked == Parked::None && !self.core().events.are_queued() {
                 self.core().crew.end(self.number);
             }
             if self.cores.is_stopping() {
                 if stopping_tick.replace(STOPPING_TICK).is_none() {
-                    self.core().bell.ring(); // for the next thread of this core
+                    self.core().events.ring(); // for the next thread of this core
                 }
                 if self.has_stopped() {
                     self.core().pulse.end();

@@ -1,0 +1,178 @@
+//! What wakes the threads of a core, and the queue of what no thread has begun to deal with.
+//!
+//! What has happened waits in one queue for all threads, so that clients have their turn in order,
+//! and none waits behind a thread that blocks. Whoever gets more than one event at a time queues the
+//! others and rings the bell for another thread.
+//!
+//! Invariant: while events are queued, a thread that waits has been rung for, or the one that has
+//! queued them looks for them next. So the bell is silenced where it is heard, and never after it
+//! was rung for others, and no thread rests while [`Events::are_queued`].
+
+use super::client::Token;
+use super::lock;
+use crate::net::{Bell, Poll};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Tokens of what is not a client. Clients' tokens would need a table of 2^32 places to reach them.
+pub(super) const LISTENER: u64 = u64::MAX;
+const BELL: u64 = u64::MAX - 1;
+pub(super) const ALARM: u64 = u64::MAX - 2;
+pub(super) const RELIEF: u64 = u64::MAX - 3;
+
+/// Everything that can wake a thread of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A resting client can be read from, or written to.
+    Client(Token),
+    /// A new client waits.
+    Listener,
+    /// Events are queued, another core has parked a request, or the server is stopping.
+    Bell,
+    /// Deadlines are due.
+    Alarm,
+    /// Requests wait for connections that wait for slow readers.
+    Relief,
+    /// Nothing, for as long as the thread wanted to wait.
+    Nothing,
+}
+
+impl Event {
+    fn of_token(token: u64) -> Event {
+        match token {
+            LISTENER => Event::Listener,
+            BELL => Event::Bell,
+            ALARM => Event::Alarm,
+            RELIEF => Event::Relief,
+            number => Event::Client(Token::from_event(number)),
+        }
+    }
+}
+
+/// The events of a core.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) poll: Poll,
+    bell: Bell,
+    queue: Mutex<VecDeque<Event>>,
+    /// How many threads wait for something to happen.
+    idle_threads: AtomicUsize,
+}
+
+impl Events {
+    /// Nothing that could happen yet, but the bell.
+    pub(super) fn new() -> io::Result<Events> {
+        let poll = Poll::new()?;
+        let bell = Bell::new()?;
+        poll.add_shared(&bell, BELL)?;
+        Ok(Events {
+            poll,
+            bell,
+            queue: Mutex::default(),
+            idle_threads: AtomicUsize::new(0),
+        })
+    }
+
+    /// Wakes a thread that waits.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// The next thing to be done on this core.
+    pub(super) fn next(&self, at_most: Option<Duration>) -> Event {
+        if let Some(event) = self.queued() {
+            return event;
+        }
+        // Whoever queues events looks for idle threads after that, and whoever gets idle looks
+        // for events after that: one of the two sees the other.
+        self.idle_threads.fetch_add(1, Ordering::SeqCst);
+        let event = self.queued().unwrap_or_else(|| self.wait(at_most));
+        self.idle_threads.fetch_sub(1, Ordering::SeqCst);
+        event
+    }
+
+    /// Whether there are events that no thread has begun to deal with.
+    pub(super) fn are_queued(&self) -> bool {
+        !lock(&self.queue).is_empty()
+    }
+
+    fn queued(&self) -> Option<Event> {
+        lock(&self.queue).pop_front()
+    }
+
+    /// Waits for something to happen; what is more than one thread can do is queued.
+    fn wait(&self, at_most: Option<Duration>) -> Event {
+        let mut first = None;
+        let mut others = VecDeque::new();
+        let waited = self.poll.wait(at_most, |token| {
+            let event = Event::of_token(token);
+            if event == Event::Bell {
+                // Not later: it may be rung below, for the others.
+                self.bell.silence();
+            }
+            match first {
+                None => first = Some(event),
+                Some(_) => others.push_back(event),
+            }
+        });
+        // The only errors are those of a wrong call: the descriptor is valid while we live.
+        waited.expect("the epoll instance is open");
+        if !others.is_empty() {
+            lock(&self.queue).append(&mut others);
+            // This thread counts itself.
+            if self.idle_threads.load(Ordering::SeqCst) > 1 {
+                self.ring();
+            }
+        }
+        first.unwrap_or(Event::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+    /// Events of which the bell and another one have happened, in this order.
+    fn bell_and_another() -> (Events, Bell) {
+        let events = Events::new().unwrap();
+        let another = Bell::new().unwrap();
+        events.poll.add_shared(&another, RELIEF).unwrap();
+        events.ring();
+        another.ring();
+        (events, another)
+    }
+
+    fn is_ringing(events: &Events) -> bool {
+        let mut rings = false;
+        let waited = events.poll.wait(AT_ONCE, |token| rings |= token == BELL);
+        waited.unwrap();
+        rings
+    }
+
+    #[test]
+    fn whoever_hears_the_bell_and_more_leaves_it_ringing_for_another_thread() {
+        let (events, another) = bell_and_another();
+        events.idle_threads.store(1, Ordering::SeqCst);
+        assert_eq!(events.next(AT_ONCE), Event::Bell);
+        another.silence();
+        assert!(events.are_queued());
+        assert!(is_ringing(&events));
+        assert_eq!(events.next(AT_ONCE), Event::Relief);
+        assert!(!events.are_queued());
+    }
+
+    #[test]
+    fn with_nobody_to_wake_nobody_is_rung_for() {
+        let (events, another) = bell_and_another();
+        assert_eq!(events.next(AT_ONCE), Event::Bell);
+        another.silence();
+        assert!(!is_ringing(&events));
+        assert_eq!(events.next(AT_ONCE), Event::Relief);
+        assert_eq!(events.next(AT_ONCE), Event::Nothing);
+    }
+}

@@ -116,12 +116,11 @@ impl fmt::Debug for Shapes {
 
 /// What all requests of an outline have in common.
 pub(super) struct Shape {
-    /// The batch of one of them, whose values are replaced.
+    /// The batch of one of them, whose values are replaced. Its settings have none: they were that
+    /// request's own, its token among them.
     batch: Batch,
     /// Where the values are in each statement of the batch.
     places: Vec<Vec<Place>>,
-    /// The text of the settings; the values are each request's own.
-    settings: SqlText,
     schema: Ident,
     timezone: Option<String>,
     pending: Pending,
@@ -165,8 +164,7 @@ impl Shape {
         let location = content_location(other_pending);
         let shape = Shape {
             places: find_all_places(batch, other_batch, values, other_values)?,
-            batch: batch.clone(),
-            settings: batch.statements[batch.settings].text.clone(),
+            batch: without_settings(batch),
             schema: asked.request.schema.clone(),
             timezone: asked.request.preferences.timezone.clone(),
             pending: other_pending.clone(),
@@ -189,8 +187,8 @@ impl Shape {
     ) -> Prepared {
         let statement = |(index, places): (usize, &Vec<Place>)| {
             if index == self.batch.settings {
-                let out = SqlBuf::of_known_text(&self.settings);
-                self.settings(out, context, http, identity)
+                let known = &self.batch.statements[index].text;
+                self.settings(SqlBuf::of_known_text(known), context, http, identity)
             } else {
                 with_values(&self.batch.statements[index], places, values)
             }
@@ -242,6 +240,12 @@ fn content_location(pending: &Pending) -> Option<&str> {
         Expected::Read(read) => Some(&read.content_location),
         Expected::Write(_) | Expected::Call(_) | Expected::Plan(_) | Expected::Schema(_) => None,
     }
+}
+
+fn without_settings(batch: &Batch) -> Batch {
+    let mut batch = batch.clone();
+    batch.statements[batch.settings].params = Params::default();
+    batch
 }
 
 /// Whether two batches have the same statements, of reasonable length.

@@ -94,37 +94,27 @@ impl<'a> Outline<'a> {
         http: &HttpRequest<'_>,
         value: impl Fn(usize) -> String,
     ) -> String {
-        let is_call = is_call(http.path);
-        let mut number = 0;
-        let pieces = http.query.split_inclusive(['&', ';']).map(|piece| {
-            let (pair, separator) = match piece.strip_suffix(['&', ';']) {
-                Some(pair) => (pair, &piece[pair.len()..]),
-                None => (piece, ""),
-            };
-            match split_value(pair, is_call) {
-                Some((before, _)) => {
-                    number += 1;
-                    format!("{before}{}{separator}", value(number - 1))
-                }
-                None => piece.to_owned(),
+        let mut query = String::new();
+        let mut count = 0;
+        for piece in pieces(http) {
+            query.push_str(piece.before);
+            if piece.value.is_some() {
+                query.push_str(&value(count));
+                count += 1;
             }
-        });
-        pieces.collect()
+            query.push_str(piece.separator);
+        }
+        query
     }
 
     fn take_query(&mut self, http: &HttpRequest<'a>) {
-        let is_call = is_call(http.path);
-        for piece in http.query.split_inclusive(['&', ';']) {
-            let pair = piece.strip_suffix(['&', ';']).unwrap_or(piece);
-            match split_value(pair, is_call) {
-                Some((before, value)) => {
-                    self.key.extend_from_slice(before.as_bytes());
-                    self.key.push(GAP);
-                    self.values.push(value);
-                    self.key.extend_from_slice(&piece.as_bytes()[pair.len()..]);
-                }
-                None => self.key.extend_from_slice(piece.as_bytes()),
+        for piece in pieces(http) {
+            self.key.extend_from_slice(piece.before.as_bytes());
+            if let Some(value) = piece.value {
+                self.key.push(GAP);
+                self.values.push(value);
             }
+            self.key.extend_from_slice(piece.separator.as_bytes());
         }
     }
 
@@ -165,8 +155,30 @@ impl<'a> Outline<'a> {
     }
 }
 
-fn is_call(path: &str) -> bool {
-    path.starts_with("/rpc/")
+/// A parameter of a query string as it stands there.
+struct Piece<'a> {
+    /// All of it, or what stands before its value.
+    before: &'a str,
+    /// The value, if it is a plain one.
+    value: Option<&'a str>,
+    /// What stands between it and the next one.
+    separator: &'a str,
+}
+
+fn pieces<'a>(http: &HttpRequest<'a>) -> impl Iterator<Item = Piece<'a>> {
+    let is_call = http.path.starts_with("/rpc/");
+    http.query.split_inclusive(['&', ';']).map(move |piece| {
+        let pair = piece.strip_suffix(['&', ';']).unwrap_or(piece);
+        let (before, value) = match split_value(pair, is_call) {
+            Some((before, value)) => (before, Some(value)),
+            None => (pair, None),
+        };
+        Piece {
+            before,
+            value,
+            separator: &piece[pair.len()..],
+        }
+    })
 }
 
 /// A parameter up to its value, and the value, if it is a plain one.

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -208,17 +209,22 @@ fn next_message(socket: &UnixDatagram) -> String {
     }
 }
 
-#[test]
-fn the_service_manager_hears_of_start_reload_life_and_end() {
-    let path = unused_path("notify");
-    let socket = UnixDatagram::bind(&path).expect("the path is unused");
+/// A server that tells a service manager, which listens at this path, how it is.
+fn start_under_manager(path: &Path) -> (UnixDatagram, Server) {
+    let socket = UnixDatagram::bind(path).expect("the path is unused");
     socket.set_read_timeout(Some(LONG)).expect("it is open");
     let mut command = command();
     command
-        .env("NOTIFY_SOCKET", &path)
+        .env("NOTIFY_SOCKET", path)
         .env("WATCHDOG_USEC", "300000");
     let uri = Cluster::shared().database().uri();
-    let mut server = Server::spawn_by(command, &[("db-uri", &uri)]);
+    (socket, Server::spawn_by(command, &[("db-uri", &uri)]))
+}
+
+#[test]
+fn the_service_manager_hears_of_start_reload_life_and_end() {
+    let path = unused_path("notify");
+    let (socket, mut server) = start_under_manager(&path);
     assert_eq!(next_message(&socket).trim_end(), "READY=1");
     server.await_listening();
     for signal in [Signal::USR1, Signal::USR2] {
@@ -261,13 +267,7 @@ fn hold_first_core(server: &Server) -> Vec<Pid> {
 #[test]
 fn a_core_that_is_stuck_is_not_spoken_for() {
     let path = unused_path("notify");
-    let socket = UnixDatagram::bind(&path).expect("the path is unused");
-    let mut command = command();
-    command
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "300000");
-    let uri = Cluster::shared().database().uri();
-    let mut server = Server::spawn_by(command, &[("db-uri", &uri)]);
+    let (socket, mut server) = start_under_manager(&path);
     server.await_listening();
     server.await_ready();
     assert_eq!(server.try_admin("/live"), Some(200));

@@ -98,11 +98,11 @@ impl<'a> Outline<'a> {
         let mut count = 0;
         for piece in pieces(http) {
             query.push_str(piece.before);
-            if piece.value.is_some() {
+            if let Some((_, after)) = piece.value {
                 query.push_str(&value(count));
+                query.push_str(after);
                 count += 1;
             }
-            query.push_str(piece.separator);
         }
         query
     }
@@ -110,11 +110,11 @@ impl<'a> Outline<'a> {
     fn take_query(&mut self, http: &HttpRequest<'a>) {
         for piece in pieces(http) {
             self.key.extend_from_slice(piece.before.as_bytes());
-            if let Some(value) = piece.value {
+            if let Some((value, after)) = piece.value {
                 self.key.push(GAP);
                 self.values.push(value);
+                self.key.extend_from_slice(after.as_bytes());
             }
-            self.key.extend_from_slice(piece.separator.as_bytes());
         }
     }
 
@@ -155,28 +155,27 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// A parameter of a query string as it stands there.
+/// A parameter of a query string as it stands there, with the separator behind it.
 struct Piece<'a> {
     /// All of it, or what stands before its value.
     before: &'a str,
-    /// The value, if it is a plain one.
-    value: Option<&'a str>,
-    /// What stands between it and the next one.
-    separator: &'a str,
+    /// The value, if it is a plain one, and the separator.
+    value: Option<(&'a str, &'a str)>,
 }
 
 fn pieces<'a>(http: &HttpRequest<'a>) -> impl Iterator<Item = Piece<'a>> {
     let is_call = http.path.starts_with("/rpc/");
     http.query.split_inclusive(['&', ';']).map(move |piece| {
         let pair = piece.strip_suffix(['&', ';']).unwrap_or(piece);
-        let (before, value) = match split_value(pair, is_call) {
-            Some((before, value)) => (before, Some(value)),
-            None => (pair, None),
-        };
-        Piece {
-            before,
-            value,
-            separator: &piece[pair.len()..],
+        match split_value(pair, is_call) {
+            Some((before, value)) => Piece {
+                before,
+                value: Some((value, &piece[pair.len()..])),
+            },
+            None => Piece {
+                before: piece,
+                value: None,
+            },
         }
     })
 }

@@ -1,8 +1,8 @@
 //! What wakes the threads of a core, and the queue of what no thread has begun to deal with.
 //!
 //! What has happened waits in one queue for all threads, so that clients have their turn in order,
-//! and none waits behind a thread that blocks. Whoever gets more than one event at a time queues the
-//! others and rings the bell for another thread.
+//! and none waits behind a thread that blocks. Whoever gets more than one event at a time queues
+//! the others and rings the bell for another thread.
 //!
 //! Invariant: while events are queued, a thread that waits has been rung for, or the one that has
 //! queued them looks for them next. So the bell is silenced where it is heard, and never after it

@@ -123,7 +123,7 @@ impl Connection {
             last_used: Instant::now(),
             reused: Vec::new(),
             notifications: None,
-            silence: Silence::IsLoss,
+            silence: Silence::IsLoss(None),
         }
     }
 
@@ -304,7 +304,7 @@ impl Connection {
     pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
         loop {
             match self.proceed()? {
-                Advance::Silence => self.await_bytes()?,
+                Advance::Silence => {}
                 advance => return self.reply(advance),
             }
         }
@@ -445,11 +445,9 @@ impl Connection {
             None | Some(0) => State::Answering(Answered::Partly),
             Some(length) => State::InBody(length),
         };
-        let prefix = pg::decode_row_prefix(self.input.take_front(head.bytes))?;
-        let columns = prefix.expect("the same bytes were decoded before").columns;
         Ok(Row {
             statement,
-            columns,
+            columns: pg::decoded_columns(self.input.take_front(head.bytes)),
             body_bytes: head.body_bytes,
         })
     }

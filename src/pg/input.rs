@@ -44,6 +44,19 @@ impl Input {
         &self.buffer[taken]
     }
 
+    /// Puts bytes into the empty buffer, which were read with the end of a body.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        assert!(
+            self.len() == 0,
+            "a body is read when its beginning was taken"
+        );
+        if self.buffer.len() < bytes.len() {
+            self.buffer.resize(bytes.len(), 0);
+        }
+        self.buffer[..bytes.len()].copy_from_slice(bytes);
+        self.end = bytes.len();
+    }
+
     /// Reads once. Fails with `UnexpectedEof` when the other side has closed.
     pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<()> {
         self.make_room();

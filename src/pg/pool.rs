@@ -104,7 +104,8 @@ pub struct Lease {
 
 /// What r2d2 keeps: a place for a connection.
 struct Slot {
-    connection: Option<Connection>,
+    /// Boxed, because r2d2 moves the slot half a dozen times on its way to a request and back.
+    connection: Option<Box<Connection>>,
     edition: u64,
     opened: Instant,
     slots: Slots,
@@ -139,7 +140,7 @@ impl ManageConnection for Slots {
     }
 
     fn has_broken(&self, slot: &mut Slot) -> bool {
-        !slot.connection.as_ref().is_some_and(Connection::is_idle)
+        !slot.connection.as_deref().is_some_and(Connection::is_idle)
     }
 }
 
@@ -266,8 +267,7 @@ impl Pool {
         };
         let mut connection = Connection::new(session, preparation);
         if let Some(after) = self.settings.silence {
-            // A socket that is broken already is found out when it is used.
-            let _ = connection.tell_silence(after);
+            connection.tell_silence(after);
         }
         Ok(connection)
     }
@@ -291,13 +291,13 @@ impl Lease {
     /// What names the connection in the log: the process id of its server (`pg_stat_activity.pid`),
     /// or 0 if a pooler did not tell it, or if there is no connection.
     pub fn id(&self) -> i32 {
-        let connection = self.slot.connection.as_ref();
+        let connection = self.slot.connection.as_deref();
         connection.map_or(0, Connection::server_process)
     }
 
     /// Whether nothing is under way on the connection, and it can be used again.
     pub fn is_idle(&self) -> bool {
-        let connection = self.slot.connection.as_ref();
+        let connection = self.slot.connection.as_deref();
         connection.is_some_and(Connection::is_idle)
     }
 
@@ -308,7 +308,7 @@ impl Lease {
     pub fn connection(&mut self) -> &mut Connection {
         self.slot
             .connection
-            .as_mut()
+            .as_deref_mut()
             .expect("a lease has a connection until it is reset")
     }
 
@@ -328,7 +328,7 @@ impl Lease {
     /// # Errors
     /// If the server cannot be reached.
     pub fn cancel(&mut self) -> Result<(), ConnectError> {
-        let connection = self.slot.connection.as_ref();
+        let connection = self.slot.connection.as_deref();
         let Some(token) = connection.and_then(Connection::cancel_token) else {
             return Ok(());
         };
@@ -351,13 +351,13 @@ impl Lease {
     /// Connects if there is no connection, or a dead one.
     fn make_ready(&mut self) -> Result<(), ConnectError> {
         self.pool.forget_if_old(&mut self.slot);
-        if self.slot.connection.as_mut().is_some_and(is_dead) {
+        if self.slot.connection.as_deref_mut().is_some_and(is_dead) {
             self.reset();
         }
         if self.slot.connection.is_none() {
             // Read before it connects: a flush in between counts it as old.
             self.slot.edition = self.pool.edition.load(Ordering::SeqCst);
-            self.slot.connection = Some(self.pool.connect()?);
+            self.slot.connection = Some(Box::new(self.pool.connect()?));
             self.slot.opened = Instant::now();
             (self.slot.slots.watch)(ConnectionEvent::Opened(self.id()));
         }
@@ -388,7 +388,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let connection = self.connection.as_ref();
+        let connection = self.connection.as_deref();
         if let Some(why) = connection.map(|connection| self.reason(connection)) {
             self.close(why);
         }

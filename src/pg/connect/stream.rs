@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::socket::{Glance, Socket};
@@ -92,6 +94,27 @@ impl Stream {
         }
     }
 
+    /// Reads once, blocking until something comes, and appends it to `out`: as much as there is
+    /// capacity for, which is not cleared first. Without regard to a deadline.
+    ///
+    /// # Errors
+    /// If the stream breaks or ends.
+    pub(crate) fn append(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let count = match &mut self.0 {
+            Layer::Plain(socket) => loop {
+                match rustix::io::read(&*socket, spare_capacity(out)) {
+                    Err(Errno::INTR) => {}
+                    read => break read?,
+                }
+            },
+            Layer::Tls(tls) => append_decrypted(tls, out)?,
+        };
+        match count {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Closes both directions, politely if that needs no waiting.
     pub fn shutdown(&mut self) {
         if let Layer::Tls(tls) = &mut self.0 {
@@ -103,6 +126,19 @@ impl Stream {
         }
         self.socket().shutdown();
     }
+}
+
+/// Decryption writes to memory that is cleared; a record has at most 16 KiB.
+fn append_decrypted(
+    tls: &mut StreamOwned<ClientConnection, Socket>,
+    out: &mut Vec<u8>,
+) -> io::Result<usize> {
+    const RECORD_BYTES_MAX: usize = 16 << 10;
+    let start = out.len();
+    out.resize(out.capacity().min(start + RECORD_BYTES_MAX), 0);
+    let read = crate::input::read_some(tls, &mut out[start..]);
+    out.truncate(start + read.as_ref().copied().unwrap_or(0));
+    read
 }
 
 /// TLS has messages of its own, such as session tickets, that are no bytes for us.

@@ -3,13 +3,12 @@
 //! It is taken piece by piece, in whatever size the caller likes, and the connection remembers how
 //! much is still to come.
 
-use super::waiting::Patient;
 use super::{Connection, State};
 use crate::error::{Answered, Error};
-use crate::input::read_some;
 
-/// A body of which more than this is missing is read straight into the caller's buffer.
-const DIRECT_READ_BYTES_MIN: usize = 8 << 10;
+/// What PostgreSQL says after the last row has this much room behind a body, so that one read
+/// brings both.
+const END_BYTES: usize = 64;
 
 impl Connection {
     /// How many bytes of the current row's last column were not yet taken.
@@ -20,8 +19,9 @@ impl Connection {
         }
     }
 
-    /// Moves bytes of the current row's last column to the end of `out`, at most `count` of them,
-    /// blocking until they are there, and returns how many are still to come.
+    /// Moves bytes of the current row's last column to the end of `out`, blocking until they are
+    /// there, and returns how many are still to come: `count` of them, or more if they have come
+    /// already and `out` has the capacity.
     ///
     /// # Errors
     /// [`Error::Lost`] if the connection breaks.
@@ -29,47 +29,40 @@ impl Connection {
         let State::InBody(missing) = self.state else {
             return Ok(0);
         };
-        let mut wanted = missing.min(count);
-        let remaining = missing - wanted;
-        while wanted > 0 {
-            let buffered = self.input.len().min(wanted);
-            out.extend_from_slice(&self.input.bytes()[..buffered]);
-            self.input.consume(buffered);
-            wanted -= buffered;
-            if wanted >= DIRECT_READ_BYTES_MIN {
-                self.read_directly(out, wanted)?;
-                wanted = 0;
-            } else if wanted > 0 {
-                self.fill()?;
-            }
+        let wanted = missing.min(count);
+        let buffered = self.input.len().min(wanted);
+        out.extend_from_slice(&self.input.bytes()[..buffered]);
+        self.input.consume(buffered);
+        let mut remaining = missing - buffered;
+        if buffered < wanted {
+            remaining -= self.read_body(out, wanted - buffered, remaining)?;
         }
-        self.state = if remaining == 0 {
-            State::Answering(Answered::Partly)
-        } else {
-            State::InBody(remaining)
+        self.state = match remaining {
+            0 => State::Answering(Answered::Partly),
+            remaining => State::InBody(remaining),
         };
         Ok(remaining)
     }
 
-    /// Reads so many bytes into the caller's buffer. The room for them is made once, and not for
-    /// each of the reads: PostgreSQL sends 8 KiB at a time.
-    fn read_directly(&mut self, out: &mut Vec<u8>, wanted: usize) -> Result<(), Error> {
-        let mut end = out.len();
-        out.resize(end + wanted, 0);
-        let mut stream = Patient {
-            stream: &mut self.session.stream,
-            silence: self.silence,
-        };
-        while end < out.len() {
-            match read_some(&mut stream, &mut out[end..]) {
-                Ok(count) => end += count,
-                Err(error) => {
-                    out.truncate(end);
-                    return Err(self.lost(error));
-                }
-            }
+    /// Reads so many bytes, or more of those that are missing, straight into the caller's buffer.
+    /// The room for them is made once, and not for each of the reads: PostgreSQL sends 8 KiB at a
+    /// time. What comes with the last of them is the next message.
+    fn read_body(
+        &mut self,
+        out: &mut Vec<u8>,
+        wanted: usize,
+        missing: usize,
+    ) -> Result<usize, Error> {
+        let start = out.len();
+        out.reserve(wanted + END_BYTES);
+        while out.len() - start < wanted {
+            let appended = self.session.stream.append(out);
+            appended.map_err(|error| self.lost(error))?;
         }
-        Ok(())
+        let end = out.len().min(start + missing);
+        self.input.put(&out[end..]);
+        out.truncate(end);
+        Ok(end - start)
     }
 
     /// Throws away what was not taken.

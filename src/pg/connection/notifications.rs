@@ -6,6 +6,7 @@
 //!
 //! Invariant: no notification is lost but with the connection.
 
+use super::waiting::Silence;
 use super::{Connection, State};
 use crate::error::Error;
 use corerest_wire::pg::{self, Message};
@@ -34,6 +35,7 @@ impl Connection {
     /// If the socket is broken.
     pub fn keep_notifications(&mut self, patience: Duration) -> Result<(), Error> {
         self.notifications = Some(VecDeque::new());
+        self.silence = Silence::IsLoss(Some(patience));
         let set = self.session.stream.set_read_timeout(Some(patience));
         set.map_err(|error| self.lost(error))
     }

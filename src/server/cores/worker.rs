@@ -2,7 +2,7 @@
 //!
 //! What it does for a client is told in [`Worker::advance`]; what a request means is elsewhere
 //! ([`crate::handle`]). System calls of a request that finds its connection warm: epoll_wait,
-//! recv, write and read to PostgreSQL, send, epoll_ctl.
+//! recv, write, poll and read to PostgreSQL, send, epoll_ctl.
 
 use super::client::{After, Client, Flushed};
 use super::relief::Relief;

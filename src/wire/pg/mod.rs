@@ -25,4 +25,4 @@ pub use expected::{Expected, ExpectedReplies, ProtocolViolation, StatementIndex,
 pub use fields::{ErrorFields, ServerError};
 pub use frontend::{EncodeError, Parameter};
 pub use row::{Columns, DataRow, FieldDescription, LastColumn, RowDescription, RowPrefix};
-pub use row::{FieldDescriptions, decode_row_prefix};
+pub use row::{FieldDescriptions, decode_row_prefix, decoded_columns};

@@ -144,6 +144,14 @@ pub fn decode_row_prefix(buf: &[u8]) -> Result<Option<RowPrefix<'_>>, DecodeErro
     }
 }
 
+/// The columns but the last of a row whose prefix was decoded before, from the bytes of that
+/// prefix. Of other bytes it makes some columns or none.
+pub fn decoded_columns(prefix: &[u8]) -> Columns<'_> {
+    let mut scan = Scan::new(prefix.get(HEADER_BYTES..).unwrap_or_default());
+    let remaining = scan.count().unwrap_or(0).saturating_sub(1);
+    Columns { remaining, scan }
+}
+
 /// Why walking over a partial row ended early.
 enum Stop {
     Exhausted,

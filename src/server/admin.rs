@@ -151,7 +151,7 @@ impl Admin {
             match requests.next(&limits) {
                 Ok(Progress::Request) => {
                     let request = requests.request();
-                    let answer = self.answer(request.target.path);
+                    let answer = self.answer(request.target().path);
                     write_answer(&mut out, &answer, request.head_only, clock.refreshed());
                     return Ok(out);
                 }

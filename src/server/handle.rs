@@ -93,11 +93,12 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
 
 fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
     let request = client.requests.request();
+    let target = request.target();
     let headers: Vec<(&str, &[u8])> = request.headers.iter().collect();
     let http = HttpRequest {
         method: request.method,
-        path: request.target.path,
-        query: request.target.query,
+        path: target.path,
+        query: target.query,
         headers: &headers,
         body: request.body,
     };
@@ -117,7 +118,7 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
     let prepared = prepare_in_steps(&context, &http, caller, &|| desk.observer.lap(Phase::Parse));
     desk.observer.lap(Phase::Plan);
     if let Prepared::Ask(_, pending) = &prepared
-        && let Some([what, instead]) = pending.deprecation(request.method, request.target.raw)
+        && let Some([what, instead]) = pending.deprecation(request.method, target.raw)
     {
         log::warn(&format!("WARNING: {what}"));
         log::warn(&instead);

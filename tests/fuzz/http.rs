@@ -133,7 +133,7 @@ fn drain(connection: &mut Connection, limits: &Limits, transcript: &mut Transcri
 
 /// The request as plain data, after checking what must hold for every accepted one.
 fn plain(request: &Request<'_>, limits: &Limits) -> Plain {
-    let target = request.target;
+    let target = request.target();
     assert!(!request.method.is_empty());
     assert!(target.path.starts_with('/') || (target.path == "*" && request.method == "OPTIONS"));
     assert!(

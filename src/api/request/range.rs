@@ -7,8 +7,6 @@
 //! Numbers of any size are taken; what does not fit is brought to [`NUMBER_MAX`], which is far
 //! beyond what PostgreSQL can count, so that sums of a few of them never overflow.
 
-use std::fmt::Write;
-
 /// The greatest bound of a range.
 const NUMBER_MAX: i128 = 1 << 100;
 
@@ -134,11 +132,11 @@ pub fn content_range(first: i128, last: i128, total: Option<i64>) -> String {
 
 /// Divisions of 128 bits are slow, and offsets that need them are none of a database's.
 fn push_number(out: &mut String, number: i128) {
-    let written = match i64::try_from(number) {
-        Ok(number) => write!(out, "{number}"),
-        Err(_) => write!(out, "{number}"),
-    };
-    written.expect("writing to a String cannot fail");
+    let mut digits = itoa::Buffer::new();
+    out.push_str(match i64::try_from(number) {
+        Ok(number) => digits.format(number),
+        Err(_) => digits.format(number),
+    });
 }
 
 /// The range that `limit` and `offset` of one level ask for; `None` if neither is there.

@@ -13,6 +13,9 @@ use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::QualifiedName;
 
 const JSON: HeaderValue = HeaderValue::of_constant("application/json; charset=utf-8");
+/// How many headers most responses have at most: Vary comes last.
+const HEADERS_USUAL_MAX: usize = 6;
+
 const VARY: HeaderValue = HeaderValue::of_constant("Accept, Prefer, Range");
 
 /// What is remembered of a read until PostgreSQL has answered.
@@ -67,11 +70,12 @@ impl ReadPending {
         }
         let total = self.total(result.total, estimate);
         let (status, content_range) = self.range.status_and_content_range(result.page, total);
-        let mut headers = vec![
+        let mut headers = Vec::with_capacity(HEADERS_USUAL_MAX);
+        headers.extend([
             Header::new("Content-Range", content_range),
             Header::new("Content-Location", self.content_location.as_bytes()),
             content_type(&self.media_type),
-        ];
+        ]);
         let profile = self
             .content_profile
             .iter()

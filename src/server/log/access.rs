@@ -60,10 +60,11 @@ impl Access<'_> {
         let request = &self.request;
         out.extend_from_slice(request.method.as_bytes());
         out.push(b' ');
-        write_escaped(out, request.target.path.as_bytes());
-        if !request.target.query.is_empty() {
+        let target = request.target();
+        write_escaped(out, target.path.as_bytes());
+        if !target.query.is_empty() {
             out.push(b'?');
-            write_escaped(out, request.target.query.as_bytes());
+            write_escaped(out, target.query.as_bytes());
         }
         out.extend_from_slice(match request.version {
             Version::Http10 => b" HTTP/1.0",

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::slice;
 
-use super::head::{FieldSpan, Head};
+use super::head::{FieldSpan, Head, Span};
 use super::response::ConnectionHeader;
 
 /// The versions that are served.
@@ -24,12 +24,8 @@ pub enum Version {
 pub struct Request<'a> {
     /// The method, as sent: methods are case-sensitive.
     pub method: &'a str,
-    /// What is requested.
-    pub target: Target<'a>,
     /// The version in the request line.
     pub version: Version,
-    /// The host and port of an absolute target, or else the `Host` field; empty if there is none.
-    pub host: &'a str,
     /// The header fields.
     pub headers: Headers<'a>,
     /// The body, with chunks joined; empty if there is none.
@@ -38,6 +34,16 @@ pub struct Request<'a> {
     pub keep_alive: bool,
     /// Whether this is a HEAD request, whose response has no body.
     pub head_only: bool,
+    target: TargetSpans,
+    host: Span,
+}
+
+/// The parts of the target in the message.
+#[derive(Clone, Copy)]
+struct TargetSpans {
+    raw: Span,
+    path: Span,
+    query: Span,
 }
 
 /// The request target; nothing is decoded.
@@ -58,28 +64,39 @@ impl<'a> Request<'a> {
         fields: &'a [FieldSpan],
         body: &'a [u8],
     ) -> Self {
-        let method = text(&message[head.method.range()]);
-        let raw = text(&message[head.target.range()]);
-        let (path, query) = (
-            head.path.within(head.target),
-            head.query.within(head.target),
-        );
-        // `http://a.example` without a path means `/` (RFC 9112 §3.2.2).
-        let path = if path.is_empty() { "/" } else { &raw[path] };
+        let method = method(&message[head.method.range()]);
         Request {
             method,
-            target: Target {
-                raw,
-                path,
-                query: &raw[query],
-            },
             version: head.version,
-            host: text(&message[head.host.range()]),
             headers: Headers { message, fields },
             body,
             keep_alive: head.keep_alive,
             head_only: method == "HEAD",
+            target: TargetSpans {
+                raw: head.target,
+                path: head.path,
+                query: head.query,
+            },
+            host: head.host,
         }
+    }
+
+    /// What is requested. Looks at all of its bytes, so ask once.
+    pub fn target(&self) -> Target<'a> {
+        let TargetSpans { raw, path, query } = self.target;
+        let (path, query) = (path.within(raw), query.within(raw));
+        let raw = text(&self.headers.message[raw.range()]);
+        Target {
+            raw,
+            // `http://a.example` without a path means `/` (RFC 9112 §3.2.2).
+            path: if path.is_empty() { "/" } else { &raw[path] },
+            query: &raw[query],
+        }
+    }
+
+    /// The host and port of an absolute target, or else the `Host` field; empty if there is none.
+    pub fn host(&self) -> &'a str {
+        text(&self.headers.message[self.host.range()])
     }
 
     /// What the response has to say about the connection, if the server does not want to close it.
@@ -97,7 +114,7 @@ impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("path", &self.target.path)
+            .field("path", &self.target().path)
             .field("version", &self.version)
             .field("headers", &self.headers)
             .field("body_bytes", &self.body.len())
@@ -200,6 +217,16 @@ impl<'a> Iterator for HeadersIter<'a> {
 }
 
 impl ExactSizeIterator for HeadersIter<'_> {}
+
+/// The usual methods need no check of their bytes.
+fn method(bytes: &[u8]) -> &str {
+    match bytes {
+        b"GET" => "GET",
+        b"POST" => "POST",
+        b"PATCH" => "PATCH",
+        other => text(other),
+    }
+}
 
 fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).expect("names, hosts and targets were checked when they were parsed")

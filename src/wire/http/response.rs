@@ -7,6 +7,9 @@
 
 use super::token::{has_control, is_control, is_token};
 
+/// Most heads are shorter.
+const HEAD_BYTES_USUAL: usize = 512;
+
 /// The interim response that asks for the body.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -17,9 +20,9 @@ pub struct ResponseHead<'a> {
     pub status: u16,
     /// Instead of the phrase that belongs to the status.
     pub reason: Option<&'a str>,
-    /// An IMF-fixdate; see [`HttpDate`](super::HttpDate).
+    /// An IMF-fixdate, written as it is; see [`HttpDate`](super::HttpDate).
     pub date: &'a str,
-    /// The name of the server.
+    /// The name of the server, written as it is.
     pub server: &'a str,
     /// What to say about the connection.
     pub connection: ConnectionHeader,
@@ -73,6 +76,7 @@ pub fn write_head<'h>(
     head: &ResponseHead<'_>,
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) {
+    out.reserve(HEAD_BYTES_USUAL);
     write_status_line(out, head);
     let mut own = OwnFields::default();
     for (name, value) in headers {
@@ -81,10 +85,10 @@ pub fn write_head<'h>(
         }
     }
     if !own.date_replaced {
-        write_field(out, "Date", head.date.as_bytes());
+        write_own_field(out, b"Date: ", head.date);
     }
     if !own.server_replaced {
-        write_field(out, "Server", head.server.as_bytes());
+        write_own_field(out, b"Server: ", head.server);
     }
     match head.connection {
         ConnectionHeader::Implied => {}
@@ -149,10 +153,16 @@ fn write_status_line(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
 }
 
 fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     write_value(out, value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A field whose value needs no second look, because it is ours.
+fn write_own_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -170,19 +180,8 @@ fn write_value(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn write_content_length(out: &mut Vec<u8>, length: u64) {
-    let mut digits = [0u8; 20];
-    let mut start = digits.len();
-    let mut rest = length;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     out.extend_from_slice(b"Content-Length: ");
-    out.extend_from_slice(&digits[start..]);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -167,8 +167,8 @@ impl Shape {
             batch: without_settings(batch),
             schema: asked.request.schema.clone(),
             timezone: asked.request.preferences.timezone.clone(),
-            pending: other_pending.clone(),
             location: location.map(|location| Location::parse(location, other_values)),
+            pending: without_location(other_pending),
         };
         // A function may have settings of its own.
         let settings = shape.settings(SqlBuf::new(), context, &asked.request.http, asked.identity);
@@ -240,6 +240,14 @@ fn content_location(pending: &Pending) -> Option<&str> {
         Expected::Read(read) => Some(&read.content_location),
         Expected::Write(_) | Expected::Call(_) | Expected::Plan(_) | Expected::Schema(_) => None,
     }
+}
+
+fn without_location(pending: &Pending) -> Pending {
+    let mut pending = pending.clone();
+    if let Expected::Read(read) = &mut pending.expected {
+        read.content_location = String::new();
+    }
+    pending
 }
 
 fn without_settings(batch: &Batch) -> Batch {

@@ -247,7 +247,7 @@ fn the_backlog_of_a_client_is_bounded() {
         backlog += count;
     }
     assert_eq!(backlog, limits.pipelined_bytes_max);
-    assert_eq!(connection.request().target.path, "/");
+    assert_eq!(connection.request().target().path, "/");
 }
 
 #[test]

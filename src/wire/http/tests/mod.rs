@@ -74,14 +74,14 @@ fn drain(connection: &mut Connection, limits: &Limits, transcript: &mut Transcri
 }
 
 fn describe(request: &Request<'_>, out: &mut String) {
-    let Target { path, query, .. } = request.target;
+    let Target { path, query, .. } = request.target();
     write!(
         out,
         "{} {path} ?{query} {:?}",
         request.method, request.version
     )
     .unwrap();
-    write!(out, " @{} keep={}", request.host, request.keep_alive).unwrap();
+    write!(out, " @{} keep={}", request.host(), request.keep_alive).unwrap();
     for (name, value) in request.headers {
         write!(out, " {name}={}", value.escape_ascii()).unwrap();
     }

@@ -4,6 +4,7 @@
 //! measurement and a later one ends it, so that connecting and preparing do not count, and the
 //! work of PostgreSQL is read at the moments between which transactions are counted.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use crate::ceiling::Script;
 use crate::contestant::Database;
+use crate::histogram::Histogram;
 use crate::processes::Work;
 use crate::report::{self, Numbers};
 
@@ -29,23 +31,8 @@ pub struct Duty {
 /// Runs a script with as many connections as a contestant has.
 pub fn run(file: &Path, script: &Script, database: &Database, duty: Duty) -> io::Result<Numbers> {
     let time = duty.warm_up + duty.measured + SPARE;
-    let mut command = Command::new("pgbench");
-    command
-        .env("PGOPTIONS", format!("-c role={}", script.role))
-        .args(["--no-vacuum", "--protocol=prepared", "--progress=1"])
-        .arg(format!("--file={}", file.display()))
-        .arg(format!("--client={}", database.pool))
-        .arg("--jobs=2")
-        .arg(format!("--time={}", time.as_secs()))
-        .args(["--host", &database.host, "--port", &database.port])
-        .args(["--username", "authenticator"]);
-    for definition in &script.definitions {
-        command.arg("--define").arg(definition);
-    }
-    let mut pgbench = command
-        .arg(&database.name)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+    let mut pgbench = command(file, script, database, time)
+        .args(["--progress=1", &database.name])
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| io::Error::other(format!("pgbench: {error}")))?;
@@ -53,6 +40,98 @@ pub fn run(file: &Path, script: &Script, database: &Database, duty: Duty) -> io:
     let numbers = measure(stderr, database, duty);
     stop(&mut pgbench)?;
     numbers
+}
+
+/// Runs a script in an open loop: at this rate on average, in random intervals. A latency begins
+/// when the transaction was due.
+pub fn run_at_rate(
+    file: &Path,
+    script: &Script,
+    database: &Database,
+    duty: Duty,
+    rate: f64,
+) -> io::Result<Numbers> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log");
+    let status = command(file, script, database, duty.warm_up + duty.measured)
+        .arg(format!("--rate={rate:.0}"))
+        .args(["--log", &format!("--log-prefix={}", log.display())])
+        .arg(&database.name)
+        .stderr(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("pgbench: {status}")));
+    }
+    let mut transactions = Vec::new();
+    for entry in fs::read_dir(folder.path())? {
+        let lines = fs::read_to_string(entry?.path())?;
+        transactions.extend(lines.lines().filter_map(Transaction::parse));
+    }
+    Ok(latencies(&transactions, duty))
+}
+
+fn command(file: &Path, script: &Script, database: &Database, time: Duration) -> Command {
+    let mut command = Command::new("pgbench");
+    command
+        .env("PGOPTIONS", format!("-c role={}", script.role))
+        .args(["--no-vacuum", "--protocol=prepared"])
+        .arg(format!("--file={}", file.display()))
+        .arg(format!("--client={}", database.pool))
+        .arg("--jobs=2")
+        .arg(format!("--time={}", time.as_secs()))
+        .args(["--host", &database.host, "--port", &database.port])
+        .args(["--username", "authenticator"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    for definition in &script.definitions {
+        command.arg("--define").arg(definition);
+    }
+    command
+}
+
+/// The latencies of those that ended after the warm-up.
+fn latencies(transactions: &[Transaction], duty: Duty) -> Numbers {
+    let begin = transactions.iter().map(|one| one.end).min();
+    let begin = begin.unwrap_or_default() + duty.warm_up;
+    let mut histogram = Histogram::default();
+    for one in transactions.iter().filter(|one| one.end >= begin) {
+        histogram.record(one.latency);
+    }
+    let micros = |fraction| histogram.percentile(fraction).as_secs_f64() * 1e6;
+    vec![
+        (
+            "requests_per_second",
+            histogram.total() as f64 / duty.measured.as_secs_f64(),
+        ),
+        ("p50_us", micros(0.5)),
+        ("p90_us", micros(0.9)),
+        ("p99_us", micros(0.99)),
+        ("p999_us", micros(0.999)),
+        ("max_us", histogram.max().as_secs_f64() * 1e6),
+    ]
+}
+
+/// A line of the log: `client number latency script seconds microseconds [lag]`.
+///
+/// Source: PostgreSQL's documentation, pgbench, "Per-Transaction Logging".
+#[derive(Debug, PartialEq)]
+struct Transaction {
+    latency: Duration,
+    /// Since 1970.
+    end: Duration,
+}
+
+impl Transaction {
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let latency = fields.nth(2)?.parse().ok()?;
+        let seconds: u64 = fields.nth(1)?.parse().ok()?;
+        let micros: u64 = fields.next()?.parse().ok()?;
+        Some(Self {
+            latency: Duration::from_micros(latency),
+            end: Duration::from_secs(seconds) + Duration::from_micros(micros),
+        })
+    }
 }
 
 fn stop(pgbench: &mut Child) -> io::Result<()> {
@@ -122,6 +201,21 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_those_after_the_warm_up() {
+        let log = "0 1 9000 0 100 999999 3\n1 1 100 0 102 0 0\n0 2 300 0 102 5 0\nnothing";
+        let transactions: Vec<_> = log.lines().filter_map(Transaction::parse).collect();
+        assert_eq!(transactions.len(), 3);
+        let second = Duration::from_secs(1);
+        let duty = Duty {
+            warm_up: second,
+            measured: second,
+        };
+        let numbers = latencies(&transactions, duty);
+        assert_eq!(report::number(&numbers, "requests_per_second"), Some(2.0));
+        assert_eq!(report::number(&numbers, "max_us"), Some(300.0));
+    }
 
     #[test]
     fn a_report_is_read() {

@@ -44,7 +44,7 @@ pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>>
     })
 }
 
-fn script_path(setup: &Setup, scenario: &Scenario) -> PathBuf {
+pub(super) fn script_path(setup: &Setup, scenario: &Scenario) -> PathBuf {
     let folder = setup.arguments.perf.join("ceiling");
     folder.join(scenario.name).with_extension("sql")
 }

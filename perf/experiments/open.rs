@@ -3,20 +3,24 @@
 //! A closed loop hides how long requests would have waited behind a server that stalls. The rate
 //! is half of what the closed loop has reached just before, in the same round, so that waiting is
 //! the server's fault and not a matter of too many requests. Two generators look at it: ours, and
-//! oha where it is installed.
+//! oha where it is installed. Beside them pgbench, with the server's own statements at the same
+//! rate, shows what this machine lets PostgreSQL alone do.
 
 use std::cell::Cell;
 use std::io;
 
-use super::{Column, Setup};
+use super::{Column, Setup, compare};
+use crate::ceiling;
 use crate::generator::{Options, Pace};
 use crate::oha;
+use crate::pgbench;
 use crate::report;
 use crate::scenario::POINT;
 
 const CLOSED: &str = "closed loop";
 const OPEN: &str = "open loop";
 const OHA: &str = "open loop, oha";
+const CEILING: &str = "open loop, pgbench";
 /// The part of the closed loop's rate.
 const LOAD: f64 = 0.5;
 
@@ -25,10 +29,19 @@ pub(super) fn run(setup: &Setup) -> io::Result<Vec<Column>> {
     if let Err(error) = &binary {
         eprintln!("{error}. Its column will be missing.");
     }
-    let names = [CLOSED, OPEN, OHA];
-    let count = if binary.is_ok() { 3 } else { 2 };
+    let names = [CLOSED, OPEN, CEILING, OHA];
+    let count = if binary.is_ok() { 4 } else { 3 };
     let rate = Cell::new(0.0);
+    let script = ceiling::script(&POINT, &setup.catalog)?;
+    let script = script.expect("a lookup asks PostgreSQL");
     setup.rounds(&names[..count], |name| {
+        if name == CEILING {
+            let file = compare::script_path(setup, &POINT);
+            let (database, duty) = (&setup.database, setup.duty());
+            let mut numbers = pgbench::run_at_rate(&file, &script, database, duty, rate.get())?;
+            numbers.insert(0, ("asked_per_second", rate.get()));
+            return Ok(numbers);
+        }
         let running = setup.server()?;
         let mut numbers = match (name, &binary) {
             (OHA, Ok(binary)) => {

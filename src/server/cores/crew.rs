@@ -24,9 +24,10 @@ use std::time::{Duration, Instant};
 /// those with a slow query: one waits for clients, one is with PostgreSQL, one does our own work.
 const AT_WORK_BESIDE_POSTGRESQL: usize = 3;
 
-/// A request that takes longer than this is slow. On a busy machine some fast queries take one or
-/// two milliseconds, and must not bring all threads to work.
-const SLOW: Duration = Duration::from_millis(3);
+/// A request that takes longer than this is slow. On a busy machine queries of half a millisecond
+/// take up to five, and must not bring all threads to work: with 3 ms here, the p99 of 25 rows
+/// with embedded ones is 12.6 instead of 9.3 ms, and with an exact count 14.7 instead of 12.2.
+const SLOW: Duration = Duration::from_millis(6);
 
 /// How often the watcher looks while nobody waits for clients.
 const NAP: Duration = Duration::from_millis(1);
@@ -225,8 +226,8 @@ mod tests {
     #[test]
     fn a_thread_is_fast_until_its_query_is_slow() {
         assert!(is_fast(WAITS, 5_000_000));
-        assert!(is_fast(5_000_000, 5_002_999));
-        assert!(!is_fast(5_000_000, 5_003_000));
+        assert!(is_fast(5_000_000, 5_005_999));
+        assert!(!is_fast(5_000_000, 5_006_000));
         assert!(is_fast(7, 3), "clocks of two CPUs may differ");
         assert!(!is_fast(SITS, 5));
         assert!(!is_fast(LONG_AGO, 5), "whatever the clock says");

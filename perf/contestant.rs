@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::request::Request;
 use crate::response;
 use crate::target::{self, Target};
@@ -62,7 +64,17 @@ impl Database {
 pub struct Ended(pub Child);
 
 impl Drop for Ended {
+    /// It is asked first: a server that is built for it writes its profile when it ends.
     fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let asked = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -37,7 +37,7 @@ pub fn run(file: &Path, script: &Script, database: &Database, duty: Duty) -> io:
         .spawn()
         .map_err(|error| io::Error::other(format!("pgbench: {error}")))?;
     let stderr = pgbench.stderr.take().expect("it is piped");
-    let numbers = measure(stderr, database, duty);
+    let numbers = measure(stderr, pgbench.id(), database, duty);
     stop(&mut pgbench)?;
     numbers
 }
@@ -139,9 +139,15 @@ fn stop(pgbench: &mut Child) -> io::Result<()> {
     pgbench.wait().map(|_| ())
 }
 
-fn measure(stderr: ChildStderr, database: &Database, duty: Duty) -> io::Result<Numbers> {
+fn measure(
+    stderr: ChildStderr,
+    pgbench: u32,
+    database: &Database,
+    duty: Duty,
+) -> io::Result<Numbers> {
+    let work = || io::Result::Ok((Work::of_tree(database.pid)?, Work::of_process(pgbench)?));
     let mut complaints = String::new();
-    let mut begun: Option<(f64, Work)> = None;
+    let mut begun: Option<(f64, (Work, Work))> = None;
     let mut last = 0.0;
     let mut count = 0.0;
     for line in BufReader::new(stderr).lines() {
@@ -155,23 +161,22 @@ fn measure(stderr: ChildStderr, database: &Database, duty: Duty) -> io::Result<N
         last = progress.at;
         let Some((begin, before)) = begun else {
             if progress.at >= duty.warm_up.as_secs_f64() {
-                begun = Some((progress.at, Work::of_tree(database.pid)?));
+                begun = Some((progress.at, work()?));
             }
             continue;
         };
         count += progress.per_second * passed;
         // A report can be a few milliseconds late.
         if progress.at - begin > duty.measured.as_secs_f64() - 0.5 {
-            let work = Work::of_tree(database.pid)?.since(before);
+            let (postgres, own) = work()?;
+            let cpu = |work: Work| report::per_request(work.cpu, count as u64);
             if !complaints.is_empty() {
                 break;
             }
             return Ok(vec![
                 ("requests_per_second", count / (progress.at - begin)),
-                (
-                    "postgres_cpu_us",
-                    report::per_request(work.cpu, count as u64),
-                ),
+                ("pgbench_cpu_us", cpu(own.since(before.1))),
+                ("postgres_cpu_us", cpu(postgres.since(before.0))),
             ]);
         }
     }

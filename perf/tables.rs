@@ -12,8 +12,8 @@ use crate::scenario::{Goal, SCENARIOS, Scenario};
 
 const HEAD: &str = "\
 | scenario | requests/s | of the ceiling | p50, ms | p99, ms | p99.9, ms | CPU of the server, µs \
-| goal | CPU of PostgreSQL, µs | of that in the ceiling (goal: ≤ 1.1) |
-|---|---|---|---|---|---|---|---|---|---|
+| goal | CPU of pgbench, µs | CPU of PostgreSQL, µs | of that in the ceiling (goal: ≤ 1.1) |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 const COSTS_HEAD: &str = "
 What a request takes of the server (system calls are counted in a second of their own):
@@ -128,6 +128,7 @@ fn row(scenario: &Scenario, results: &Results) -> String {
         shown(milliseconds("p999_us")),
         shown(server("server_cpu_us")),
         verdict(scenario.goal, results),
+        shown(ceiling("pgbench_cpu_us")),
         // Where the database is not asked, what it does is its own business.
         shown(server("postgres_cpu_us").filter(|_| ceiling("postgres_cpu_us").is_some())),
         shown(of_ceiling("postgres_cpu_us")),
@@ -179,7 +180,8 @@ mod tests {
 
     fn results() -> Results {
         let text = r#"{
-            "ceiling": [{"requests_per_second": 20000, "postgres_cpu_us": 50.0}],
+            "ceiling": [{"requests_per_second": 20000, "postgres_cpu_us": 50.0,
+                         "pgbench_cpu_us": 11.5}],
             "server": [
                 {"requests_per_second": 10000, "p50_us": 3000, "p99_us": 9000, "p999_us": 12000,
                  "server_cpu_us": 20.5, "postgres_cpu_us": 55.0, "server_system_calls": 7.5},
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(
             row(scenario, &results()),
             "| a row by its key | 10000 | 0.500 | 3.000 | 9.000 | 12.0 | 20.5 | ≤ 25 µs: met \
-             | 55.0 | 1.100 |\n"
+             | 11.5 | 55.0 | 1.100 |\n"
         );
     }
 

@@ -49,12 +49,11 @@ pub(super) fn unix(setup: &Setup) -> io::Result<Vec<Column>> {
     setup.rounds(&["tcp", "unix socket"], |name| {
         let socket = (name != "tcp").then(free_socket).transpose()?;
         let variant = Variant {
-            socket: socket.clone(),
+            socket,
             ..Variant::default()
         };
-        let numbers = setup.load(&setup.server_with(&variant)?, &POINT, |options| options);
-        socket.map(fs::remove_file).transpose()?;
-        numbers
+        // The server removes it when it ends.
+        setup.load(&setup.server_with(&variant)?, &POINT, |options| options)
     })
 }
 

@@ -24,9 +24,8 @@ use corerest_api::{Context, Prepared, prepare};
 use corerest_config::{Config, Sources};
 use corerest_sql::{Param, Statement};
 
-use crate::contestant::SETTINGS;
 use crate::request::{HOST, Request};
-use crate::scenario::Scenario;
+use crate::scenario::{SETTINGS, Scenario};
 
 /// The number that the statements are made with. A value that equals it becomes a random one
 /// again; one that only contains it stays as it is, for pgbench cannot put texts together.

@@ -14,24 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::request::Request;
 use crate::response;
+use crate::scenario::SETTINGS;
 use crate::target::{self, Target};
 
 const START_WAIT_MAX: Duration = Duration::from_secs(15);
 const START_POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// The schema that the server exposes.
-pub const SCHEMA: &str = "bench";
-/// The server's settings, without those that differ from run to run. The secret is that of the
-/// scenarios' token.
-pub const SETTINGS: [(&str, &str); 4] = [
-    ("PGRST_DB_SCHEMAS", SCHEMA),
-    ("PGRST_DB_ANON_ROLE", "web_anon"),
-    ("PGRST_LOG_LEVEL", "crit"),
-    (
-        "PGRST_JWT_SECRET",
-        "the benchmark has no secrets worth keeping",
-    ),
-];
 
 /// PostgreSQL, as all contestants see it.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 //! are left out without the feature `contestants`.
 
 pub mod ceiling;
+#[cfg(feature = "contestants")]
 pub mod contestant;
 #[cfg(feature = "contestants")]
 pub mod experiments;

@@ -12,7 +12,8 @@ use postgres::types::private::BytesMut;
 use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, NoTls};
 
-use crate::contestant::{Database, SCHEMA};
+use crate::contestant::Database;
+use crate::scenario::SCHEMA;
 
 /// The document that describes the schema of the benchmarks.
 pub fn load_document(database: &Database) -> io::Result<Vec<u8>> {

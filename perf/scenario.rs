@@ -66,7 +66,21 @@ pub enum Opponents {
     Scenario(&'static str),
 }
 
-/// Of HS256, made with the secret in [`crate::contestant::SETTINGS`]; the claims are
+/// The schema that the server exposes.
+pub const SCHEMA: &str = "bench";
+/// The server's settings, without those that differ from run to run. The secret is that of the
+/// scenarios' token.
+pub const SETTINGS: [(&str, &str); 4] = [
+    ("PGRST_DB_SCHEMAS", SCHEMA),
+    ("PGRST_DB_ANON_ROLE", "web_anon"),
+    ("PGRST_LOG_LEVEL", "crit"),
+    (
+        "PGRST_JWT_SECRET",
+        "the benchmark has no secrets worth keeping",
+    ),
+];
+
+/// Of HS256, made with the secret in [`SETTINGS`]; the claims are
 /// `{"role":"bench_reader","sub":"reader"}`.
 const TOKEN: (&str, &str) = (
     "Authorization",

@@ -111,11 +111,20 @@ pub struct Variant {
     pub settings: Vec<(&'static str, String)>,
 }
 
+/// A program in a session of its own, as services are: Linux shares CPUs between sessions
+/// (`sched_autogroup`), PostgreSQL's processes have one each, and a server must not have to share
+/// its own with the load generator. setsid(1) becomes the program, so its process id is the same.
+fn in_own_session(program: &Path) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg(program);
+    command
+}
+
 /// Starts a server that is configured like PostgREST: ours, or PostgREST itself.
 pub fn start_server(binary: &Path, database: &Database, variant: &Variant) -> io::Result<Running> {
     let port = target::free_port()?;
     let admin_port = target::free_port()?;
-    let mut command = Command::new(binary);
+    let mut command = in_own_session(binary);
     let target = match &variant.socket {
         None => Target::local(port),
         Some(path) => {
@@ -152,7 +161,7 @@ pub fn start_baseline(
     workers: Option<usize>,
 ) -> io::Result<Running> {
     let port = target::free_port()?;
-    let child = Command::new(binary)
+    let child = in_own_session(binary)
         .args([
             "--database",
             &format!(

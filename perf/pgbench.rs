@@ -97,18 +97,7 @@ fn latencies(transactions: &[Transaction], duty: Duty) -> Numbers {
     for one in transactions.iter().filter(|one| one.end >= begin) {
         histogram.record(one.latency);
     }
-    let micros = |fraction| histogram.percentile(fraction).as_secs_f64() * 1e6;
-    vec![
-        (
-            "requests_per_second",
-            histogram.total() as f64 / duty.measured.as_secs_f64(),
-        ),
-        ("p50_us", micros(0.5)),
-        ("p90_us", micros(0.9)),
-        ("p99_us", micros(0.99)),
-        ("p999_us", micros(0.999)),
-        ("max_us", histogram.max().as_secs_f64() * 1e6),
-    ]
+    report::rate_and_latencies(&histogram, duty.measured)
 }
 
 /// A line of the log: `client number latency script seconds microseconds [lag]`.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::generator::{Outcome, Tally};
+use crate::histogram::Histogram;
 
 /// Names and numbers, in the order of the table's columns.
 pub type Numbers = Vec<(&'static str, f64)>;
@@ -15,17 +16,7 @@ pub type Numbers = Vec<(&'static str, f64)>;
 #[must_use]
 pub fn numbers_of(outcome: &Outcome) -> Numbers {
     let requests = outcome.fast.latencies.total();
-    let mut numbers = vec![
-        (
-            "requests_per_second",
-            requests as f64 / outcome.elapsed.as_secs_f64(),
-        ),
-        ("p50_us", percentile_us(&outcome.fast, 0.5)),
-        ("p90_us", percentile_us(&outcome.fast, 0.9)),
-        ("p99_us", percentile_us(&outcome.fast, 0.99)),
-        ("p999_us", percentile_us(&outcome.fast, 0.999)),
-        ("max_us", micros(outcome.fast.latencies.max())),
-    ];
+    let mut numbers = rate_and_latencies(&outcome.fast.latencies, outcome.elapsed);
     if let Some(work) = outcome.server {
         numbers.push(("server_cpu_us", per_request(work.cpu, requests)));
         numbers.push(("server_user_us", per_request(work.user(), requests)));
@@ -64,6 +55,23 @@ pub fn numbers_of(outcome: &Outcome) -> Numbers {
     ));
     numbers.push(("idle_closed", outcome.idle_closed as f64));
     numbers
+}
+
+/// How many requests there were in a second, and how long they took.
+#[must_use]
+pub fn rate_and_latencies(latencies: &Histogram, elapsed: Duration) -> Numbers {
+    let percentile = |fraction| micros(latencies.percentile(fraction));
+    vec![
+        (
+            "requests_per_second",
+            latencies.total() as f64 / elapsed.as_secs_f64(),
+        ),
+        ("p50_us", percentile(0.5)),
+        ("p90_us", percentile(0.9)),
+        ("p99_us", percentile(0.99)),
+        ("p999_us", percentile(0.999)),
+        ("max_us", micros(latencies.max())),
+    ]
 }
 
 /// The system calls of the server per request, if they were counted.

@@ -6,23 +6,24 @@
 
 use crate::admin::Admin;
 use crate::cli::Cli;
+use crate::control::listener::{self, Wanted};
+use crate::control::loading::{self, LoadError};
+use crate::control::reload::{Configuration, log_database_unreadable};
+use crate::control::sources::ConfigSources;
+use crate::control::systemd::{self, Inherited};
 use crate::control::{Control, Progress, preparation};
-use crate::cores::placement::{Share, divide};
+use crate::cores::placing::{Share, divide};
 use crate::cores::{Cores, CoresSettings, CrewSize, Footing, Patience};
-use crate::health::Health;
-use crate::listener::{self, Wanted};
-use crate::loading::{self, LoadError};
+use crate::exit::exit_with;
 use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
-use crate::observe::on_connection_event;
-use crate::orders::{Order, Orders};
+use crate::observing::on_connection_event;
 use crate::ready;
-use crate::reload::{Configuration, log_database_unreadable};
-use crate::snapshot::Snapshot;
-use crate::sources::ConfigSources;
-use crate::spool::Spool;
-use crate::systemd::{self, Inherited};
-use crate::watch::SLOW;
+use crate::serving::spool::Spool;
+use crate::serving::watch::SLOW;
+use crate::state::health::Health;
+use crate::state::orders::{Order, Orders};
+use crate::state::snapshot::Snapshot;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{
     ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
@@ -79,13 +80,6 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     log::notice(&format!("Starting CoreREST {VERSION}..."));
     configuration.warn();
     serve(configuration, target)
-}
-
-/// Ends the process because of something that only the operator can mend.
-pub(crate) fn exit_with(reason: &str) -> ! {
-    log::notice(reason);
-    log::flush();
-    std::process::exit(1)
 }
 
 fn print(text: &str) -> Result<(), String> {

@@ -10,32 +10,18 @@
 //! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.
 
 mod admin;
-mod answer;
 mod auth;
 mod boot;
 mod cli;
 mod control;
 mod cores;
-mod handle;
-mod health;
-mod listener;
-mod loading;
+mod exit;
 mod log;
-mod metrics;
 mod net;
-mod observe;
-mod orders;
+mod observing;
 mod ready;
-mod reload;
-mod remainder;
-mod reply;
-mod snapshot;
-mod sources;
-mod spool;
-mod systemd;
-mod tally;
-mod timing;
-mod watch;
+mod serving;
+mod state;
 
 use std::process::ExitCode;
 

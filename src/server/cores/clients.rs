@@ -3,7 +3,7 @@
 //! Resting clients are in it; a client that is served, or parked, leaves its place reserved.
 //! The lock around the table is held for an insertion or a removal, never across a system call.
 
-use super::client::{Client, Token};
+use crate::serving::client::{Client, Token};
 use std::time::Instant;
 
 /// The clients of a core, by their token.

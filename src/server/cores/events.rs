@@ -8,9 +8,9 @@
 //! queued them looks for them next. So the bell is silenced where it is heard, and never after it
 //! was rung for others, and no thread rests while [`Events::are_queued`].
 
-use super::client::Token;
 use super::lock;
 use crate::net::{Bell, Poll};
+use crate::serving::client::Token;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Mutex;

@@ -8,26 +8,25 @@
 //! connection in hand, so one thread is always free for the other clients, and a slow query delays
 //! nobody but its own client. A request that finds no connection is parked ([`parking`]).
 
-pub(crate) mod client;
 mod clients;
 mod crew;
 mod events;
 mod footing;
 mod parking;
-pub(crate) mod placement;
+pub(crate) mod placing;
 mod pulse;
 mod relief;
 mod slow_readers;
-mod worker;
+mod threads;
 
-use crate::handle;
-use crate::health::Health;
 use crate::log;
 use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
-use crate::snapshot::{Publication, Snapshot};
-use crate::spool::Spool;
-use crate::tally::Tally;
-use client::{Client, Token};
+use crate::observing::tally::Tally;
+use crate::serving::client::{Client, Token};
+use crate::serving::handle;
+use crate::serving::spool::Spool;
+use crate::state::health::Health;
+use crate::state::snapshot::{Publication, Snapshot};
 use clients::Clients;
 use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
@@ -35,7 +34,7 @@ use corerest_wire::http;
 use crew::Crew;
 use events::{ALARM, Event, Events, LISTENER, RELIEF};
 use parking::Parking;
-use placement::{Share, emptiest};
+use placing::{Share, emptiest};
 use pulse::Pulse;
 use rustix::process::{Resource, getrlimit};
 use slow_readers::SlowReaders;
@@ -47,7 +46,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use crew::CrewSize;
 pub(crate) use footing::Footing;
-pub(crate) use worker::Worker;
+pub(crate) use threads::Worker;
 
 /// How often deadlines of clients are looked at. They are whole seconds, and nobody can tell
 /// whether an idle connection was closed after 75 or after 76 of them.

@@ -11,10 +11,10 @@
 //! A core spools only for the connections of its own pool, wherever their clients are at home: a
 //! thread that spools has a connection of its core in hand, so another one is free.
 
-use super::client::{Client, Token};
 use super::slow_readers::SlowReader;
 use super::{Core, Cores};
-use crate::spool::Room;
+use crate::serving::client::{Client, Token};
+use crate::serving::spool::Room;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

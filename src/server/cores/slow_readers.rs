@@ -3,8 +3,8 @@
 //! Each core has a list for the connections of its pool, so a list is never longer than the pool,
 //! wherever the clients are at home. Nobody looks at it as long as no request is parked.
 
-use super::client::Token;
 use super::lock;
+use crate::serving::client::Token;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

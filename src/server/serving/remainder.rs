@@ -10,13 +10,14 @@
 //! Invariant: bytes leave in the order in which PostgreSQL sent them: the output, the file, the
 //! tail, the connection. While there is a file, the output is empty.
 
-use crate::answer::read_to_the_end;
-use crate::cores::client::{Flushed, Output};
-use crate::handle::BODY_CHUNK_BYTES;
 use crate::net::{Sent, Socket};
-use crate::spool::{Room, SpoolFile};
-use crate::tally::Count;
-use corerest_pg::{Error, Lease};
+use crate::observing::tally::Count;
+use crate::serving::output::{Flushed, Output};
+use crate::serving::spool::{Room, SpoolFile};
+use corerest_pg::{Connection, Error, Lease, Reply};
+
+/// How much of a large body is moved at a time, and so held in memory for its client.
+pub(crate) const BODY_CHUNK_BYTES: usize = 64 << 10;
 
 /// How much is written to a file at a time, and so held in memory meanwhile.
 const SPOOLED_AT_ONCE_BYTES: usize = 256 << 10;
@@ -158,4 +159,14 @@ impl Remainder {
         }
         Ok(spooling)
     }
+}
+
+/// Reads what is left of a batch whose body has been passed on.
+pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
+    while !matches!(connection.next_reply()?, Reply::Done) {
+        if connection.is_broken() {
+            break;
+        }
+    }
+    Ok(())
 }

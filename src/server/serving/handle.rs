@@ -5,21 +5,21 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //! ```
-//! A read whose client goes away meanwhile ends there, without a response ([`crate::watch`]).
+//! A read whose client goes away meanwhile ends there, without a response ([`crate::serving::watch`]).
 //!
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
-use crate::answer::{self, Asked, Question};
 use crate::auth::Verifier;
-use crate::cores::Cores;
-use crate::cores::client::{After, Client};
 use crate::log;
-use crate::observe::{Exchange, Observer};
-use crate::remainder::Remainder;
-use crate::reply::{Clock, Facts, write_response};
-use crate::snapshot::Snapshot;
-use crate::timing::{Phase, insert_header_line};
+use crate::observing::Exchange;
+use crate::observing::timing::{Phase, insert_header_line};
+use crate::serving::answer::{self, Asked, Question};
+use crate::serving::client::{After, Client};
+use crate::serving::desk::Desk;
+use crate::serving::remainder::Remainder;
+use crate::serving::reply::{Facts, write_response};
+use crate::state::snapshot::Snapshot;
 use corerest_api::error::Error;
 use corerest_api::query::{AccessMode, Batch};
 use corerest_api::request::HttpRequest;
@@ -29,26 +29,6 @@ use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-/// How much of a large body is moved at a time, and so held in memory for its client.
-pub(crate) const BODY_CHUNK_BYTES: usize = 64 << 10;
-
-/// What a thread has on its desk besides the request.
-#[derive(Clone, Copy)]
-pub(crate) struct Desk<'a> {
-    /// What the request is answered from.
-    pub(crate) snapshot: &'a Arc<Snapshot>,
-    /// All cores, and which of them the thread belongs to.
-    pub(crate) cores: &'a Cores,
-    /// Its number.
-    pub(crate) core: usize,
-    /// The number of the thread within it.
-    pub(crate) thread: usize,
-    /// What time it is.
-    pub(crate) clock: &'a Clock,
-    /// Who takes notes.
-    pub(crate) observer: &'a Observer,
-}
 
 /// A request that waits for a connection to PostgreSQL.
 pub(crate) struct Parked {

@@ -1,22 +1,25 @@
 //! A thread of a core: waits for an event, deals with it, waits again.
 //!
 //! What it does for a client is told in [`Worker::advance`]; what a request means is elsewhere
-//! ([`crate::handle`]). System calls of a request that finds its connection warm: epoll_wait,
+//! ([`crate::serving::handle`]). System calls of a request that finds its connection warm: epoll_wait,
 //! recv, write, poll and read to PostgreSQL, send, epoll_ctl.
 
-use super::client::{After, Client, Flushed};
 use super::relief::Relief;
 use super::{Core, Cores, Event, Footing, ParkedRequest, TICK, lock};
 use crate::auth::Verifier;
-use crate::handle::{self, Desk, Handled};
 use crate::log;
 use crate::net::{Interest, Listener, Received};
-use crate::observe::Observer;
-use crate::remainder::{Follows, Spooling};
-use crate::reply::{Clock, write_refusal};
-use crate::snapshot::Subscription;
-use crate::spool::Room;
-use crate::tally::Count;
+use crate::observing::Observer;
+use crate::observing::tally::Count;
+use crate::serving::client::{After, Client};
+use crate::serving::clock::Clock;
+use crate::serving::desk::Desk;
+use crate::serving::handle::{self, Handled};
+use crate::serving::output::Flushed;
+use crate::serving::remainder::{Follows, Spooling};
+use crate::serving::reply::write_refusal;
+use crate::serving::spool::Room;
+use crate::state::snapshot::Subscription;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

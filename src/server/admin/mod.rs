@@ -10,12 +10,14 @@
 //!
 //! Source: PostgREST's documentation, `references/admin_server`.
 
+pub(crate) mod metrics;
+
 use crate::cores::Cores;
-use crate::health::Health;
 use crate::log;
-use crate::metrics;
 use crate::net::{Listener, Reserve};
-use crate::reply::{Clock, SERVER, write_refusal};
+use crate::serving::clock::Clock;
+use crate::serving::reply::{SERVER, write_refusal};
+use crate::state::health::Health;
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 use rustix::event::{PollFd, PollFlags, poll};

@@ -2,15 +2,14 @@
 //! becomes of the connection.
 
 use crate::cores::Cores;
-use crate::handle::Desk;
-use crate::observe::Observer;
-use crate::timing::Phase;
+use crate::observing::Observer;
+use crate::observing::timing::Phase;
+use crate::serving::desk::Desk;
 use corerest_api::response::{Body, CorsHeaders, Response};
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
-use corerest_wire::http::{HttpDate, Refusal, Request};
-use std::time::{SystemTime, UNIX_EPOCH};
+use corerest_wire::http::{Refusal, Request};
 
 /// The value of the Server header.
 pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
@@ -129,50 +128,4 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
         [("Content-Type", &b"text/plain; charset=utf-8"[..])],
     );
     out.extend_from_slice(body);
-}
-
-/// What time it is, to the second; the Date header is formatted once in each.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    unix_seconds: u64,
-    date: HttpDate,
-}
-
-impl Clock {
-    /// A clock that shows the time.
-    pub(crate) fn new() -> Clock {
-        let unix_seconds = unix_seconds();
-        Clock {
-            unix_seconds,
-            date: HttpDate::from_unix_seconds(unix_seconds),
-        }
-    }
-
-    /// The same clock, showing the time now.
-    pub(crate) fn refreshed(&mut self) -> &Clock {
-        let now = unix_seconds();
-        if now != self.unix_seconds {
-            *self = Clock {
-                unix_seconds: now,
-                date: HttpDate::from_unix_seconds(now),
-            };
-        }
-        self
-    }
-
-    /// The value of the Date header.
-    pub(crate) fn date(&self) -> &str {
-        self.date.as_str()
-    }
-
-    /// Seconds since 1970.
-    pub(crate) fn unix_seconds(&self) -> i64 {
-        i64::try_from(self.unix_seconds).unwrap_or(i64::MAX)
-    }
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -4,11 +4,10 @@
 //! listener write it. A core that could not reach PostgreSQL raises a suspicion, and the control
 //! plane looks.
 
-use crate::metrics::SchemaLoads;
-use crate::orders::{Order, Orders};
+use crate::state::orders::{Order, Orders};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The state of the database.
 #[derive(Debug)]
@@ -33,6 +32,43 @@ pub(crate) enum Listening {
     Down,
     /// All that were sent since this moment.
     Since(Instant),
+}
+
+/// How loading the catalog went, since the server began.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaLoads {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    query_nanoseconds: AtomicU64,
+}
+
+impl SchemaLoads {
+    /// It was loaded; asking PostgreSQL took so long.
+    pub(crate) fn on_success(&self, query: Duration) {
+        let nanoseconds = u64::try_from(query.as_nanos()).unwrap_or(u64::MAX);
+        self.query_nanoseconds.store(nanoseconds, Ordering::Relaxed);
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was not.
+    pub(crate) fn on_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was loaded.
+    pub(crate) fn succeeded(&self) -> u64 {
+        self.succeeded.load(Ordering::Relaxed)
+    }
+
+    /// How often it was not.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// How long asking PostgreSQL took the last time.
+    pub(crate) fn query_time(&self) -> Duration {
+        Duration::from_nanos(self.query_nanoseconds.load(Ordering::Relaxed))
+    }
 }
 
 impl Health {

@@ -5,12 +5,13 @@
 //! that nobody is told of something that was then rolled back. A large body of a read is the
 //! exception: its rows are final when they arrive, and memory must not depend on its size.
 
-use crate::handle::{BODY_CHUNK_BYTES, Desk};
 use crate::log;
 use crate::net::Socket;
-use crate::reply::{Facts, write_head, write_response};
-use crate::timing::Phase;
-use crate::watch::Watch;
+use crate::observing::timing::Phase;
+use crate::serving::desk::Desk;
+use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
+use crate::serving::reply::{Facts, write_head, write_response};
+use crate::serving::watch::Watch;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Batch};
 use corerest_api::response::{Body, ResultSet};
@@ -126,16 +127,6 @@ fn verbose_json(error: DatabaseError) -> String {
         .response(ErrorVerbosity::Verbose)
         .body;
     String::from_utf8_lossy(&body).into_owned()
-}
-
-/// Reads what is left of a batch whose body has been passed on.
-pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
-    while !matches!(connection.next_reply()?, Reply::Done) {
-        if connection.is_broken() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn converse(

@@ -4,14 +4,15 @@
 //! begins ─▶ identified ─▶ wants_connection ─▶ has_connection ─▶ database_done ─▶ finishes
 //!                                └─ parks ─▶ resumes, perhaps with the observer of another thread
 //! ```
-//! The story of a request ([`crate::handle`]) names its events and knows nothing of metrics; what
+//! The story of a request ([`crate::serving::handle`]) names its events and knows nothing of metrics; what
 //! becomes of them is decided here. An event costs a few additions to numbers of the thread's own
 //! ([`Tally`]); four of them look at the clock, which is 30 ns each.
 
+pub(crate) mod tally;
+pub(crate) mod timing;
+
 use crate::auth::{Lookups, Verifier};
 use crate::log::{self, Access};
-use crate::tally::Tally;
-use crate::timing::{Phase, Stopwatch};
 use corerest_api::auth::Identity;
 use corerest_api::error::Error;
 use corerest_api::query::Batch;
@@ -23,6 +24,8 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tally::Tally;
+use timing::{Phase, Stopwatch};
 
 /// What the log says of a request whose client did not wait for the answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;

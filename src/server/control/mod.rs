@@ -13,21 +13,26 @@
 //! the listener is connected, its connection tells that PostgreSQL is there; without a listener
 //! this thread keeps one open for that.
 
-use crate::boot::exit_with;
+pub(crate) mod listener;
+pub(crate) mod loading;
+pub(crate) mod reload;
+pub(crate) mod sources;
+pub(crate) mod systemd;
+
 use crate::cores::Cores;
-use crate::health::{Health, Listening};
-use crate::listener::Wanted;
-use crate::loading::{self, LoadError, LoadedCatalog};
+use crate::exit::exit_with;
 use crate::log;
-use crate::orders::{Order, Orders};
-use crate::reload::{Configuration, log_database_unreadable};
-use crate::snapshot::Snapshot;
-use crate::systemd;
+use crate::state::health::{Health, Listening};
+use crate::state::orders::{Order, Orders};
+use crate::state::snapshot::Snapshot;
 use corerest_api::Shapes;
 use corerest_api::catalog::{Catalog, PgVersion};
 use corerest_config::Config;
 use corerest_pg::connect::Target;
 use corerest_pg::{Connection, Preparation, is_out_of_connections};
+use listener::Wanted;
+use loading::{LoadError, LoadedCatalog};
+use reload::{Configuration, log_database_unreadable};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;

@@ -8,9 +8,9 @@
 //! what it said last still counts: a secret that is kept there must not vanish with it.
 
 use crate::auth::Authenticator;
-use crate::loading::{self, LoadError};
+use crate::control::loading::{self, LoadError};
+use crate::control::sources::ConfigSources;
 use crate::log;
-use crate::sources::ConfigSources;
 use corerest_api::catalog::PgVersion;
 use corerest_api::role_settings::RoleSettings;
 use corerest_config::{Config, Loaded};

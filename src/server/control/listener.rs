@@ -15,12 +15,12 @@
 //! server is asked for a sign of life when it was quiet for a while; the question is LISTEN again,
 //! which changes nothing and keeps `pg_stat_activity` telling what the connection is for.
 
-use crate::boot::exit_with;
-use crate::health::{Health, Listening};
-use crate::loading::{self, LoadError};
+use crate::control::loading::{self, LoadError};
+use crate::exit::exit_with;
 use crate::log;
 use crate::net::Bell;
-use crate::orders::{Order, Orders};
+use crate::state::health::{Health, Listening};
+use crate::state::orders::{Order, Orders};
 use corerest_api::channel::{self, Reload};
 use corerest_config::Config;
 use corerest_pg::Connection;

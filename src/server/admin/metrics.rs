@@ -8,34 +8,10 @@
 //! Source: PostgREST's documentation, `references/observability` ("Metrics").
 
 use crate::cores::Cores;
-use crate::health::Health;
 use crate::log;
-use crate::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
+use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
+use crate::state::health::{Health, SchemaLoads};
 use std::fmt::{Display, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// How loading the catalog went, since the server began.
-#[derive(Debug, Default)]
-pub(crate) struct SchemaLoads {
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-    query_nanoseconds: AtomicU64,
-}
-
-impl SchemaLoads {
-    /// It was loaded; asking PostgreSQL took so long.
-    pub(crate) fn on_success(&self, query: Duration) {
-        let nanoseconds = u64::try_from(query.as_nanos()).unwrap_or(u64::MAX);
-        self.query_nanoseconds.store(nanoseconds, Ordering::Relaxed);
-        self.succeeded.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// It was not.
-    pub(crate) fn on_failure(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 #[derive(Clone, Copy)]
 enum Type {
@@ -65,7 +41,7 @@ pub(crate) fn render(cores: &Cores, health: &Health) -> String {
 
 fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
     // Parity: PostgREST's help says seconds, and its number is milliseconds; these are seconds.
-    let query = Duration::from_nanos(loads.query_nanoseconds.load(Ordering::Relaxed));
+    let query = loads.query_time();
     out.single(
         "pgrst_schema_cache_query_time_seconds",
         "The query time in seconds of the last schema cache load",
@@ -75,10 +51,9 @@ fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
     let name = "pgrst_schema_cache_loads_total";
     let help = "The total number of times the schema cache was loaded";
     out.family(name, help, Type::Counter);
-    for (status, count) in [("SUCCESS", &loads.succeeded), ("FAIL", &loads.failed)] {
+    for (status, count) in [("SUCCESS", loads.succeeded()), ("FAIL", loads.failed())] {
         let labels = format!("{{status=\"{status}\"}}");
         // Parity: PostgREST's numbers have a fraction, and its tests want to see it.
-        let count = count.load(Ordering::Relaxed);
         out.sample(name, &labels, format_args!("{count}.0"));
     }
 }
@@ -391,6 +366,7 @@ mod usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_histogram_is_cumulative_and_in_seconds() {

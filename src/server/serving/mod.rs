@@ -1,0 +1,17 @@
+//! The story of one request, from the bytes that came in to the bytes that go out.
+//!
+//! ```text
+//! client ─▶ handle ─▶ answer ─▶ reply ─▶ output, and perhaps a remainder that follows it
+//! ```
+//! Nothing in here knows which thread serves a request, or how it came by it.
+
+pub(crate) mod answer;
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod desk;
+pub(crate) mod handle;
+pub(crate) mod output;
+pub(crate) mod remainder;
+pub(crate) mod reply;
+pub(crate) mod spool;
+pub(crate) mod watch;

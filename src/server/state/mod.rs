@@ -1,0 +1,5 @@
+//! What the control plane knows, and tells the rest of the server.
+
+pub(crate) mod health;
+pub(crate) mod orders;
+pub(crate) mod snapshot;

@@ -27,6 +27,9 @@ pub enum Error {
     /// The batch was rolled back because a prepared statement of it no longer fits the database,
     /// or is not there any more. The connection prepares it anew when the batch is sent again.
     Outdated(Box<ServerError>),
+    /// A row came although whoever asked was promised no more. What is left of the batch was not
+    /// read, so the connection is not used again.
+    SurplusRow,
     /// The batch cannot be written: a parameter is too long, or a name holds a NUL.
     Encode(EncodeError),
 }
@@ -91,6 +94,7 @@ impl fmt::Display for Error {
             Error::Lost { source, .. } => {
                 write!(f, "the connection to the server was lost: {source}")
             }
+            Error::SurplusRow => f.write_str("the server sent a row too many"),
             Error::Protocol(ProtocolError::Decode(error)) => write!(f, "{error}"),
             Error::Protocol(ProtocolError::Violation(error)) => write!(f, "{error}"),
             Error::Encode(error) => write!(f, "{error}"),

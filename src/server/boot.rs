@@ -12,9 +12,8 @@ use crate::control::reload::{Configuration, log_database_unreadable};
 use crate::control::sources::ConfigSources;
 use crate::control::systemd::{self, Inherited};
 use crate::control::{Control, Progress, preparation};
-use crate::cores::placing::{Share, divide};
-use crate::cores::{Cores, CoresSettings, CrewSize, Footing, Patience};
-use crate::exit::exit_with;
+use crate::cores::{self, Cores, CoresSettings, CrewSize, Footing, Patience, Share, divide};
+use crate::exit::{exit_with, spawn_vital};
 use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
 use crate::observing::on_connection_event;
@@ -36,7 +35,6 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -128,7 +126,7 @@ fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String
         (false, true) => Footing::Pinned,
         (false, false) => Footing::Anywhere,
     };
-    let threads = cores.start(footing).map_err(text)?;
+    let threads = cores::start(&cores, footing).map_err(text)?;
     start_listener(&target, &wanted, &health, &orders)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {
@@ -143,7 +141,7 @@ fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String
         watched: None,
         loaded_since: None,
     };
-    spawn_vital("control", move || control.run())?;
+    spawn_vital("control", move || control.run()).map_err(text)?;
     if wait_for_catalog(&config, &loading) {
         let listener = match inherited.api.take() {
             Some(listener) => listener,
@@ -167,7 +165,9 @@ fn join(threads: Vec<thread::JoinHandle<()>>, cores: &Cores) -> Result<(), Strin
         while let Some(interval) = interval
             && !thread.is_finished()
         {
-            if cores.get_on(interval / 2) {
+            let patience = interval / 2;
+            let is_open = || cores.is_stopping() || cores.serves_clients(patience);
+            if cores.get_on(patience) && is_open() {
                 systemd::alive();
             }
             thread::park_timeout(interval);
@@ -204,7 +204,8 @@ fn start_listener(
         health: Arc::clone(health),
         orders: Arc::clone(orders),
     };
-    spawn_vital("listener", move || listener.run())
+    let started = spawn_vital("listener", move || listener.run());
+    started.map(drop).map_err(text)
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -219,17 +220,6 @@ fn spawn(
         .name(name.to_owned())
         .spawn(work)
         .map_err(text)
-}
-
-/// Starts a thread that the server is of no use without. Should it panic, which is a bug of ours,
-/// the process ends, for a service manager can start it again and nobody can mend it.
-fn spawn_vital(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let guarded = move || {
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            exit_with(&format!("The thread \"{name}\" has panicked, exiting."));
-        }
-    };
-    spawn(name, guarded).map(drop)
 }
 
 /// Each client is a file descriptor, and the usual soft limit of 1,024 is for programs that use

@@ -22,6 +22,7 @@ mod observing;
 mod ready;
 mod serving;
 mod state;
+mod sync;
 
 use std::process::ExitCode;
 

@@ -7,10 +7,10 @@
 //!
 //! Source: PostgREST's documentation, `references/observability` ("Metrics").
 
-use crate::cores::Cores;
 use crate::log;
+use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
-use crate::state::health::{Health, SchemaLoads};
+use crate::state::health::SchemaLoads;
 use std::fmt::{Display, Write};
 
 #[derive(Clone, Copy)]
@@ -26,16 +26,16 @@ struct Exposition {
 }
 
 /// All metrics at this moment.
-pub(crate) fn render(cores: &Cores, health: &Health) -> String {
+pub(super) fn render(gauges: &Gauges, loads: &SchemaLoads) -> String {
     let mut out = Exposition {
         text: String::with_capacity(16 << 10),
     };
-    write_schema_cache(&mut out, &health.schema_loads);
-    write_pool(&mut out, cores);
-    write_jwt_cache(&mut out, cores);
-    write_requests(&mut out, cores);
-    write_clients(&mut out, cores);
-    write_process(&mut out, cores);
+    write_schema_cache(&mut out, loads);
+    write_pool(&mut out, gauges);
+    write_jwt_cache(&mut out, gauges);
+    write_requests(&mut out, gauges);
+    write_clients(&mut out, gauges);
+    write_process(&mut out, gauges);
     out.text
 }
 
@@ -58,18 +58,19 @@ fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
     }
 }
 
-fn write_pool(out: &mut Exposition, cores: &Cores) {
+fn write_pool(out: &mut Exposition, gauges: &Gauges) {
     // Places that are being connected count as open for a moment, but never less than in use.
     let available = |open: usize, used: usize| open.saturating_sub(used);
     let name = "pgrst_db_pool_timeouts_total";
     let help = "The total number of pool connection timeouts";
-    out.sum(name, help, cores, |tally| &tally.pool_timeouts);
+    out.sum(name, help, gauges, |tally| &tally.pool_timeouts);
     out.single(
         "pgrst_db_pool_available",
         "Available connections in the pool",
         Type::Gauge,
-        cores
-            .gauges()
+        gauges
+            .cores
+            .iter()
             .map(|core| available(core.connections, core.connections_used))
             .sum::<usize>(),
     );
@@ -77,14 +78,15 @@ fn write_pool(out: &mut Exposition, cores: &Cores) {
         "pgrst_db_pool_waiting",
         "Requests waiting to acquire a pool connection",
         Type::Gauge,
-        cores.parked(),
+        gauges.waiting,
     );
     out.single(
         "pgrst_db_pool_max",
         "Max pool connections",
         Type::Gauge,
-        cores
-            .gauges()
+        gauges
+            .cores
+            .iter()
             .map(|core| core.connections_max)
             .sum::<usize>(),
     );
@@ -92,37 +94,37 @@ fn write_pool(out: &mut Exposition, cores: &Cores) {
         "corerest_db_connections",
         "Open connections to PostgreSQL",
         Type::Gauge,
-        cores.gauges().map(|core| core.connections),
+        gauges.cores.iter().map(|core| core.connections),
     );
     out.per_core(
         "corerest_db_connections_in_use",
         "Connections to PostgreSQL that requests are using",
         Type::Gauge,
-        cores.gauges().map(|core| core.connections_used),
+        gauges.cores.iter().map(|core| core.connections_used),
     );
 }
 
-fn write_jwt_cache(out: &mut Exposition, cores: &Cores) {
+fn write_jwt_cache(out: &mut Exposition, gauges: &Gauges) {
     let name = "pgrst_jwt_cache_requests_total";
     let help = "The total number of JWT cache lookups";
-    out.sum(name, help, cores, |tally| &tally.jwt_requests);
+    out.sum(name, help, gauges, |tally| &tally.jwt_requests);
     let name = "pgrst_jwt_cache_hits_total";
     let help = "The total number of JWT cache hits";
-    out.sum(name, help, cores, |tally| &tally.jwt_hits);
+    out.sum(name, help, gauges, |tally| &tally.jwt_hits);
     let name = "pgrst_jwt_cache_evictions_total";
     let help = "The total number of JWT cache evictions";
-    out.sum(name, help, cores, |tally| &tally.jwt_evictions);
+    out.sum(name, help, gauges, |tally| &tally.jwt_evictions);
 }
 
-fn write_requests(out: &mut Exposition, cores: &Cores) {
+fn write_requests(out: &mut Exposition, gauges: &Gauges) {
     let mut counts = [[0; CLASSES.len()]; METHODS.len()];
     let mut answered = 0;
-    for (method, class, count) in tallies(cores).flat_map(Tally::requests) {
+    for (method, class, count) in tallies(gauges).flat_map(Tally::requests) {
         counts[method][class] += count;
         answered += count;
     }
     // Read after those that were answered: a request must not seem to end before it began.
-    let begun = total(cores, |tally| &tally.begun);
+    let begun = total(gauges, |tally| &tally.begun);
     let name = "corerest_http_requests_total";
     out.family(name, "Requests answered", Type::Counter);
     for (method, classes) in METHODS.iter().zip(counts) {
@@ -142,51 +144,51 @@ fn write_requests(out: &mut Exposition, cores: &Cores) {
     );
     let name = "corerest_http_refused_total";
     let help = "Clients refused because what they sent was no acceptable request";
-    out.sum(name, help, cores, |tally| &tally.refused);
+    out.sum(name, help, gauges, |tally| &tally.refused);
     let name = "corerest_requests_cancelled_total";
     let help = "Reads given up because their clients had gone away";
-    out.sum(name, help, cores, |tally| &tally.cancelled);
-    write_durations(out, cores);
+    out.sum(name, help, gauges, |tally| &tally.cancelled);
+    write_durations(out, gauges);
 }
 
-fn write_durations(out: &mut Exposition, cores: &Cores) {
+fn write_durations(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_http_request_duration_seconds";
     let help = "From the last byte of a request until its response was written";
-    out.histogram(name, help, tallies(cores).map(|tally| &tally.total));
+    out.histogram(name, help, tallies(gauges).map(|tally| &tally.total));
     let name = "corerest_db_wait_duration_seconds";
     let help = "How long requests waited for a connection to PostgreSQL";
-    out.histogram(name, help, tallies(cores).map(|tally| &tally.waiting));
+    out.histogram(name, help, tallies(gauges).map(|tally| &tally.waiting));
     let name = "corerest_db_duration_seconds";
     let help = "How long PostgreSQL took, with its connection in hand";
-    out.histogram(name, help, tallies(cores).map(|tally| &tally.database));
+    out.histogram(name, help, tallies(gauges).map(|tally| &tally.database));
 }
 
-fn write_clients(out: &mut Exposition, cores: &Cores) {
+fn write_clients(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_clients";
-    let clients = cores.gauges().map(|core| core.clients);
+    let clients = gauges.cores.iter().map(|core| core.clients);
     out.per_core(name, "Clients that are connected", Type::Gauge, clients);
     out.single(
         "corerest_slow_readers",
         "Connections to PostgreSQL that wait for clients to take their answers",
         Type::Gauge,
-        cores.slow_readers(),
+        gauges.slow_readers,
     );
     out.single(
         "corerest_spool_bytes",
         "Bytes of answers in files, because their clients take them slowly",
         Type::Gauge,
-        cores.spool.bytes(),
+        gauges.spool_bytes,
     );
     let name = "corerest_http_received_bytes_total";
     let help = "Bytes received from clients";
-    out.sum(name, help, cores, |tally| &tally.received);
+    out.sum(name, help, gauges, |tally| &tally.received);
     let name = "corerest_http_sent_bytes_total";
     let help = "Bytes sent to clients";
-    out.sum(name, help, cores, |tally| &tally.sent);
+    out.sum(name, help, gauges, |tally| &tally.sent);
 }
 
-fn write_process(out: &mut Exposition, cores: &Cores) {
-    let count = cores.gauges().count();
+fn write_process(out: &mut Exposition, gauges: &Gauges) {
+    let count = gauges.cores.len();
     let name = "corerest_core_cpu_seconds_total";
     out.per_core(
         name,
@@ -216,13 +218,16 @@ fn write_process(out: &mut Exposition, cores: &Cores) {
     out.sample(name, &labels, 1);
 }
 
-fn tallies(cores: &Cores) -> impl Iterator<Item = &Tally> {
-    let tallies = cores.gauges().flat_map(|core| core.tallies);
+fn tallies(gauges: &Gauges) -> impl Iterator<Item = &Tally> {
+    let tallies = gauges
+        .cores
+        .iter()
+        .flat_map(|core: &CoreGauges| &core.tallies);
     tallies.map(|tally| &**tally)
 }
 
-fn total(cores: &Cores, pick: fn(&Tally) -> &Count) -> u64 {
-    tallies(cores).map(|tally| pick(tally).read()).sum()
+fn total(gauges: &Gauges, pick: fn(&Tally) -> &Count) -> u64 {
+    tallies(gauges).map(|tally| pick(tally).read()).sum()
 }
 
 impl Exposition {
@@ -246,8 +251,8 @@ impl Exposition {
     }
 
     /// A counter that all threads have a part of.
-    fn sum(&mut self, name: &str, help: &str, cores: &Cores, pick: fn(&Tally) -> &Count) {
-        self.single(name, help, Type::Counter, total(cores, pick));
+    fn sum(&mut self, name: &str, help: &str, gauges: &Gauges, pick: fn(&Tally) -> &Count) {
+        self.single(name, help, Type::Counter, total(gauges, pick));
     }
 
     fn per_core<V: Display>(

@@ -10,7 +10,7 @@
 //!
 //! Source: PostgREST's documentation, `references/admin_server`.
 
-pub(crate) mod metrics;
+mod metrics;
 
 use crate::cores::Cores;
 use crate::log;
@@ -179,7 +179,7 @@ impl Admin {
             "/metrics" => Answer {
                 status: 200,
                 content_type: Some("text/plain; charset=utf-8"),
-                body: metrics::render(&self.cores, &self.health).into_bytes(),
+                body: metrics::render(&self.cores.gauges(), &self.health.schema_loads).into_bytes(),
             },
             "/schema_cache" => Answer {
                 status: 200,
@@ -192,7 +192,7 @@ impl Admin {
 
     /// Whether clients can reach the server, and its cores get round to them.
     fn is_live(&self) -> bool {
-        self.cores.get_on(CORE_PATIENCE) && self.cores.is_reachable()
+        self.cores.get_on(CORE_PATIENCE) && self.cores.serves_clients(CORE_PATIENCE)
     }
 
     /// Parity: a database that is away comes first (Admin.hs).

@@ -1,65 +1,73 @@
 //! The table of a core's clients.
 //!
-//! Resting clients are in it; a client that is served, or parked, leaves its place reserved.
+//! Resting clients are in it; a client that is served, or parked, leaves its seat reserved. With
+//! the seat goes the client's place behind the [`Door`](super::door::Door), so that both are given
+//! up in one step, whatever becomes of the client.
 //! The lock around the table is held for an insertion or a removal, never across a system call.
 
+use super::door::Place;
 use crate::serving::client::{Client, Token};
-use std::time::Instant;
+use crate::sync::Instant;
 
 /// The clients of a core, by their token.
 #[derive(Default)]
 pub(crate) struct Clients {
-    places: Vec<Place>,
+    seats: Vec<Seat>,
     free: Vec<usize>,
 }
 
 #[derive(Default)]
-struct Place {
+struct Seat {
     generation: u32,
     resting: Option<Box<Client>>,
+    /// `None` while the seat is free.
+    place: Option<Place>,
 }
 
 impl Clients {
-    /// A place for a new client, which is then made with the token and brought in by
+    /// A seat for a new client, which is then made with the token and brought in by
     /// [`rest`](Clients::rest).
-    pub(crate) fn reserve(&mut self) -> Token {
+    pub(crate) fn reserve(&mut self, place: Place) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
-            self.places.len() - 1
+            self.seats.push(Seat::default());
+            self.seats.len() - 1
         });
-        Token::new(index, self.places[index].generation)
+        let seat = &mut self.seats[index];
+        seat.place = Some(place);
+        Token::new(index, seat.generation)
     }
 
-    /// Takes a resting client out; its place stays reserved. `None` for a late event.
+    /// Takes a resting client out; its seat stays reserved. `None` for a late event.
     pub(crate) fn take(&mut self, token: Token) -> Option<Box<Client>> {
-        let place = self.places.get_mut(token.index())?;
-        if place.generation == token.generation() {
-            place.resting.take()
+        let seat = self.seats.get_mut(token.index())?;
+        if seat.generation == token.generation() {
+            seat.resting.take()
         } else {
             None
         }
     }
 
-    /// Brings a client to its place.
+    /// Brings a client to its seat.
     pub(crate) fn rest(&mut self, client: Box<Client>) {
-        let place = &mut self.places[client.token.index()];
+        let seat = &mut self.seats[client.token.index()];
         assert!(
-            place.generation == client.token.generation(),
-            "a place is one client's at a time"
+            seat.generation == client.token.generation(),
+            "a seat is one client's at a time"
         );
-        place.resting = Some(client);
+        seat.resting = Some(client);
     }
 
-    /// Gives a place up, when its client is gone.
-    pub(crate) fn release(&mut self, token: Token) {
-        let place = &mut self.places[token.index()];
+    /// Gives a seat up, when its client is gone, and returns the place that went with it.
+    pub(crate) fn release(&mut self, token: Token) -> Place {
+        let seat = &mut self.seats[token.index()];
         assert!(
-            place.generation == token.generation(),
-            "a place is given up once"
+            seat.generation == token.generation(),
+            "a seat is given up once"
         );
-        place.resting = None;
-        place.generation = place.generation.wrapping_add(1);
+        seat.resting = None;
+        seat.generation = seat.generation.wrapping_add(1);
         self.free.push(token.index());
+        seat.place.take().expect("a seat that is taken has a place")
     }
 
     /// Takes out the resting clients for which `wanted` holds.
@@ -68,9 +76,9 @@ impl Clients {
         reason = "clients live in boxes, and are moved as such"
     )]
     pub(crate) fn take_all(&mut self, wanted: impl Fn(&Client) -> bool) -> Vec<Box<Client>> {
-        let places = self.places.iter_mut();
-        places
-            .filter_map(|place| place.resting.take_if(|client| wanted(client)))
+        let seats = self.seats.iter_mut();
+        seats
+            .filter_map(|seat| seat.resting.take_if(|client| wanted(client)))
             .collect()
     }
 
@@ -86,6 +94,7 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use super::super::door::Door;
     use super::*;
     use crate::net::Socket;
     use std::os::unix::net::UnixStream;
@@ -93,19 +102,29 @@ mod tests {
 
     fn client(token: Token, deadline: Instant) -> Box<Client> {
         let (socket, _) = UnixStream::pair().unwrap();
-        Box::new(Client::new(token, 0, Socket::new(socket.into()), deadline))
+        Box::new(Client::new(
+            token,
+            0,
+            Socket::new(socket.into()),
+            None,
+            deadline,
+        ))
+    }
+
+    fn reserve(clients: &mut Clients) -> Token {
+        clients.reserve(Door::new(1, Vec::new()).admit())
     }
 
     #[test]
     fn a_late_event_does_not_reach_the_next_client_in_the_same_place() {
         let now = Instant::now();
         let mut clients = Clients::default();
-        let first = clients.reserve();
+        let first = reserve(&mut clients);
         clients.rest(client(first, now));
         assert!(clients.take(first).is_some());
         assert!(clients.take(first).is_none(), "it is being served");
         clients.release(first);
-        let second = clients.reserve();
+        let second = reserve(&mut clients);
         assert_eq!(second.index(), first.index());
         clients.rest(client(second, now));
         assert!(clients.take(first).is_none());
@@ -117,7 +136,11 @@ mod tests {
     fn only_clients_at_rest_expire() {
         let now = Instant::now();
         let mut clients = Clients::default();
-        let tokens = [clients.reserve(), clients.reserve(), clients.reserve()];
+        let tokens = [
+            reserve(&mut clients),
+            reserve(&mut clients),
+            reserve(&mut clients),
+        ];
         clients.rest(client(tokens[0], now));
         clients.rest(client(tokens[1], now + Duration::from_secs(1)));
         clients.rest(client(tokens[2], now));

@@ -15,10 +15,10 @@
 //!
 //! With a PostgreSQL somewhere else, nobody sits on the bench.
 
-use super::lock;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Instant, Mutex, lock};
+use std::sync::PoisonError;
+use std::time::Duration;
 
 /// How many threads of a core are at work beside a PostgreSQL on the same machine, not counting
 /// those with a slow query: one waits for clients, one is with PostgreSQL, one does our own work.

@@ -8,13 +8,13 @@
 //! queued them looks for them next. So the bell is silenced where it is heard, and never after it
 //! was rung for others, and no thread rests while [`Events::are_queued`].
 
-use super::lock;
 use crate::net::{Bell, Poll};
 use crate::serving::client::Token;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tokens of what is not a client. Clients' tokens would need a table of 2^32 places to reach them.
@@ -55,7 +55,7 @@ impl Event {
 /// The events of a core.
 #[derive(Debug)]
 pub(super) struct Events {
-    pub(super) poll: Poll,
+    pub(super) poll: Arc<Poll>,
     bell: Bell,
     queue: Mutex<VecDeque<Event>>,
     /// How many threads wait for something to happen.
@@ -65,7 +65,7 @@ pub(super) struct Events {
 impl Events {
     /// Nothing that could happen yet, but the bell.
     pub(super) fn new() -> io::Result<Events> {
-        let poll = Poll::new()?;
+        let poll = Arc::new(Poll::new()?);
         let bell = Bell::new()?;
         poll.add_shared(&bell, BELL)?;
         Ok(Events {

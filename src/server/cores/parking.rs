@@ -10,10 +10,9 @@
 //! Invariant: the queue holds at most one request per client, so `server-max-connections` bounds
 //! it, and with one timeout for all, the oldest request is also the first to expire.
 
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Instant, Mutex, lock};
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 /// A queue of waiting requests, oldest first.
 pub(crate) struct Parking<R> {
@@ -37,7 +36,7 @@ impl<R> Parking<R> {
 
     /// Parks a request until its deadline.
     pub(crate) fn park(&self, request: R, deadline: Instant) {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         queue.push_back(Parked { request, deadline });
         self.length.store(queue.len(), Ordering::SeqCst);
     }
@@ -67,7 +66,7 @@ impl<R> Parking<R> {
         if self.is_empty() {
             None
         } else {
-            self.lock().front().map(|parked| parked.deadline)
+            lock(&self.queue).front().map(|parked| parked.deadline)
         }
     }
 
@@ -75,7 +74,7 @@ impl<R> Parking<R> {
         if self.is_empty() {
             return None;
         }
-        let mut queue = self.lock();
+        let mut queue = lock(&self.queue);
         let taken = if wanted(queue.front()?) {
             queue.pop_front()
         } else {
@@ -83,12 +82,6 @@ impl<R> Parking<R> {
         };
         self.length.store(queue.len(), Ordering::SeqCst);
         taken.map(|parked| parked.request)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Parked<R>>> {
-        self.queue
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@
 //! One thread of a core never waits for PostgreSQL, so an answer takes no longer than what the
 //! core has before it in its queue. Requests pay nothing for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The pulse of a core: one of the two numbers below, or since when it has not answered, in

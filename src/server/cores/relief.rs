@@ -1,4 +1,4 @@
-//! Relief for requests that wait for connections which only wait for slow readers.
+//! Relief for requests that wait for connections which only wait for slow readers: when, and whom.
 //!
 //! ```text
 //! a request is parked, a slow reader rests ──▶ alarm ──the request still waits──▶ spooled
@@ -8,15 +8,16 @@
 //! costs the disk, and a client that is only slow for a moment would pay for it. And requests wait
 //! for moments on any busy server, so that alone is no reason, either.
 //!
-//! A core spools only for the connections of its own pool, wherever their clients are at home: a
-//! thread that spools has a connection of its core in hand, so another one is free.
+//! Each core has a list of those who hold connections of its pool, so it is never longer than the
+//! pool, and a thread that spools has a connection of its own core in hand: another one is free.
+//! Nobody looks at the list as long as no request is parked.
 
-use super::slow_readers::SlowReader;
-use super::{Core, Cores};
-use crate::serving::client::{Client, Token};
-use crate::serving::spool::Room;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use crate::net::Alarm;
+use crate::serving::client::Token;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Instant, Mutex, lock};
+use std::io;
+use std::time::Duration;
 
 /// How long a request waits before an answer is spooled for it. Nobody minds that much beside a
 /// second in the queue, and a client at the speed of its line seldom rests for so long.
@@ -26,23 +27,16 @@ const SPOOLED_AFTER: Duration = Duration::from_millis(50);
 /// wait in vain, if that is shorter.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(1);
 
-/// What frees a connection.
-pub(super) enum Relief {
-    /// The client's answer is brought into the spool, where it has this room.
-    Spool(Box<Client>, Room),
-    /// The client's answer ends here.
-    CutOff(Box<Client>),
-}
-
 /// What may be done for requests of which the oldest has waited so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Measure {
+pub(super) enum Measure {
     Nothing,
     Spool,
     SpoolOrCutOff,
 }
 
-fn measure(waited: Duration, timeout: Duration) -> Measure {
+/// What is to be done after this wait, where requests wait for so long at the most.
+pub(super) fn measure(waited: Duration, timeout: Duration) -> Measure {
     if waited < SPOOLED_AFTER {
         Measure::Nothing
     } else if waited < CUT_OFF_AFTER.min(timeout / 2) {
@@ -52,114 +46,96 @@ fn measure(waited: Duration, timeout: Duration) -> Measure {
     }
 }
 
-impl Cores {
-    /// A client is about to rest.
-    pub(super) fn note_slow_reader(&self, client: &mut Client) {
-        let unwritten = client.output.unwritten().len() as u64;
-        let Some(body) = &mut client.body else {
-            return;
-        };
-        let bytes = body.bytes_to_spool().map(|bytes| bytes + unwritten);
-        let Some(core) = body.core() else {
-            return;
-        };
-        self.cores[core].slow_readers.add(SlowReader {
-            token: client.token,
-            home: client.home,
-            since: Instant::now(),
-            bytes,
-        });
-        if !self.parking.is_empty() {
-            self.cores[core].expect_relief();
-        }
+/// The slow readers of a core, the one that has not been served for the longest time first.
+#[derive(Debug, Default)]
+pub(super) struct SlowReaders {
+    list: Mutex<Vec<SlowReader>>,
+    /// Their number. Sequentially consistent: who adds one looks for parked requests after it, and
+    /// who parks a request looks for slow readers after it; one of the two sees the other.
+    count: AtomicUsize,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlowReader {
+    /// The client.
+    pub(super) token: Token,
+    /// Since when it rests.
+    pub(super) since: Instant,
+    /// How much it has still to be sent; `None` if it cannot be spooled.
+    pub(super) bytes: Option<u64>,
+}
+
+impl SlowReaders {
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// A client is no longer at rest.
-    pub(super) fn forget_slow_reader(&self, client: &Client) {
-        if let Some(core) = client.body.as_ref().and_then(|body| body.core()) {
-            self.cores[core]
-                .slow_readers
-                .remove(client.home, client.token);
-        }
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
     }
 
-    /// A request was parked.
-    pub(super) fn expect_relief(&self) {
-        let cores = self.cores.iter();
-        cores
-            .filter(|core| !core.slow_readers.is_empty())
-            .for_each(Core::expect_relief);
+    /// A client rests.
+    pub(super) fn add(&self, reader: SlowReader) {
+        let mut list = lock(&self.list);
+        list.push(reader);
+        self.count.store(list.len(), Ordering::SeqCst);
     }
 
-    /// How many connections wait for clients.
-    pub(crate) fn slow_readers(&self) -> usize {
-        let cores = self.cores.iter();
-        cores.map(|core| core.slow_readers.len()).sum()
+    /// A client is served.
+    pub(super) fn remove(&self, token: Token) {
+        let mut list = lock(&self.list);
+        list.retain(|reader| reader.token != token);
+        self.count.store(list.len(), Ordering::SeqCst);
     }
 
-    /// What a core can do for the requests that wait for a connection.
-    pub(super) fn relief(&self, index: usize) -> Option<Relief> {
-        let core = &self.cores[index];
-        if core.slow_readers.is_empty() {
-            return None;
-        }
-        let left = self.parking.next_deadline()?;
-        core.expect_relief(); // by the next thread, should this one find a long answer
-        let timeout = self.patience.acquisition;
-        let waited = timeout.saturating_sub(left.saturating_duration_since(Instant::now()));
-        let measure = measure(waited, timeout);
-        if measure == Measure::Nothing {
-            return None;
-        }
-        let fits = |reader: &SlowReader| self.spool.reserve(reader.bytes?);
-        match core.slow_readers.find(fits) {
-            // Unless it has begun to read on in this moment.
-            Some((reader, room)) => {
-                let client = self.take(reader.home, reader.token)?;
-                Some(Relief::Spool(client, room))
-            }
-            None if measure == Measure::SpoolOrCutOff => self.to_cut_off(),
-            None => None,
-        }
+    /// The first one.
+    pub(super) fn first(&self) -> Option<SlowReader> {
+        lock(&self.list).first().copied()
     }
 
-    /// The one of all slow readers that has not been served for the longest time, if there are
-    /// too many of them. One thread at a time, or two would see the same one too many.
-    fn to_cut_off(&self) -> Option<Relief> {
-        let _counting = self.cutting_off.try_lock().ok()?;
-        if self.slow_readers() <= self.slow_readers_max {
-            return None;
-        }
-        let firsts = self
-            .cores
-            .iter()
-            .filter_map(|core| core.slow_readers.first());
-        let reader = firsts.min_by_key(|reader| reader.since)?;
-        let client = self.take(reader.home, reader.token)?;
-        Some(Relief::CutOff(client))
-    }
-
-    /// Takes a resting client to serve it; `None` for a late event.
-    pub(super) fn take(&self, home: usize, token: Token) -> Option<Box<Client>> {
-        let client = self.cores[home].take(token)?;
-        self.forget_slow_reader(&client);
-        Some(client)
+    /// The first one that is chosen, with what it is chosen for. It stays in the list.
+    pub(super) fn find<T>(
+        &self,
+        mut choose: impl FnMut(&SlowReader) -> Option<T>,
+    ) -> Option<(SlowReader, T)> {
+        let list = lock(&self.list);
+        list.iter()
+            .find_map(|reader| choose(reader).map(|chosen| (*reader, chosen)))
     }
 }
 
-impl Core {
+/// Wakes a thread of a core when parked requests have waited for so long that something is to be
+/// done for them.
+#[derive(Debug)]
+pub(super) struct ReliefAlarm {
+    pub(super) alarm: Alarm,
+    /// Sequentially consistent: who sets it has parked a request or noted a slow reader before
+    /// that, and who clears it looks for both after that.
+    is_set: AtomicBool,
+}
+
+impl ReliefAlarm {
+    /// One that is not set.
+    pub(super) fn new() -> io::Result<ReliefAlarm> {
+        Ok(ReliefAlarm {
+            alarm: Alarm::new()?,
+            is_set: AtomicBool::new(false),
+        })
+    }
+
     /// Sees to it that a thread looks for slow readers soon.
-    fn expect_relief(&self) {
-        if !self.expects_relief.swap(true, Ordering::SeqCst) {
+    pub(super) fn set(&self) {
+        if !self.is_set.swap(true, Ordering::SeqCst) {
             // The descriptor is a timer and the time is valid, so this cannot fail.
-            let _ = self.relief_alarm.set(SPOOLED_AFTER);
+            let _ = self.alarm.set(SPOOLED_AFTER);
         }
     }
 
-    /// The alarm for that has gone off, and the thread that calls this looks.
-    pub(super) fn on_relief_alarm(&self) {
-        if self.relief_alarm.has_gone_off() {
-            self.expects_relief.store(false, Ordering::SeqCst);
+    /// It has gone off, and the thread that calls this looks.
+    pub(super) fn clear(&self) {
+        if self.alarm.has_gone_off() {
+            self.is_set.store(false, Ordering::SeqCst);
         }
     }
 }
@@ -167,6 +143,27 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_that_is_wanted_is_found() {
+        let since = Instant::now();
+        let reader = |index: usize, bytes: u64| SlowReader {
+            token: Token::new(index, 0),
+            since,
+            bytes: Some(bytes),
+        };
+        let readers = SlowReaders::default();
+        assert!(readers.is_empty());
+        readers.add(reader(1, 50));
+        readers.add(reader(2, 10));
+        readers.add(reader(3, 10));
+        let small = |r: &SlowReader| r.bytes.filter(|bytes| *bytes < 20);
+        assert_eq!(readers.find(small), Some((reader(2, 10), 10)));
+        readers.remove(Token::new(2, 0));
+        assert_eq!(readers.find(small), Some((reader(3, 10), 10)));
+        assert_eq!(readers.first(), Some(reader(1, 50)));
+        assert_eq!(readers.len(), 2);
+    }
 
     #[track_caller]
     fn check(waited_ms: u64, timeout_ms: u64, expected: Measure) {

@@ -1,29 +1,43 @@
 //! A thread of a core: waits for an event, deals with it, waits again.
 //!
 //! What it does for a client is told in [`Worker::advance`]; what a request means is elsewhere
-//! ([`crate::serving::handle`]). System calls of a request that finds its connection warm: epoll_wait,
-//! recv, write, poll and read to PostgreSQL, send, epoll_ctl.
+//! ([`crate::serving::handle`]). System calls of a request that finds its connection warm:
+//! epoll_wait, recv, write, poll and read to PostgreSQL, send, epoll_ctl.
+//!
+//! Invariant: a panic costs one client and never a thread, nor the client's place: [`Worker::run`]
+//! goes on after it, and gives back what [`InHand`] has noted.
 
-use super::relief::Relief;
-use super::{Core, Cores, Event, Footing, ParkedRequest, TICK, lock};
+use super::events::Event;
+use super::placing::Footing;
+use super::shared::{Core, Cores, ParkedClient, Relief, TICK};
 use crate::auth::Verifier;
+use crate::exit;
 use crate::log;
 use crate::net::{Interest, Listener, Received};
 use crate::observing::Observer;
 use crate::observing::tally::Count;
-use crate::serving::client::{After, Client};
+use crate::serving::client::{After, Client, Token};
 use crate::serving::clock::Clock;
-use crate::serving::desk::Desk;
-use crate::serving::handle::{self, Handled};
+use crate::serving::desk::{Desk, Host};
+use crate::serving::handle::{self, Finished, Handled, WaitingRequest};
 use crate::serving::output::Flushed;
 use crate::serving::remainder::{Follows, Spooling};
-use crate::serving::reply::write_refusal;
+use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
+use crate::state::health::Health;
 use crate::state::snapshot::Subscription;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Instant, lock, sleep};
+use corerest_pg::Lease;
+use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 /// Buffers that grew beyond this are given back after the request.
 const KEPT_BYTES_MAX: usize = 256 << 10;
@@ -47,7 +61,7 @@ const ACCEPTED_AT_ONCE: usize = 16;
 const DRAINING: Duration = Duration::from_secs(2);
 
 /// A thread, with the buffers it lends to the clients it serves.
-pub(crate) struct Worker {
+struct Worker {
     cores: Arc<Cores>,
     index: usize,
     number: usize,
@@ -58,6 +72,18 @@ pub(crate) struct Worker {
     answered_seen: u64,
     verifier: Verifier,
     observer: Observer,
+    /// How long it waits for the next event, at most.
+    at_most: Option<Duration>,
+    in_hand: Option<InHand>,
+    /// Clients whose deadlines have passed, and of whom it has not thought yet.
+    expired: VecDeque<Box<Client>>,
+}
+
+/// The place of the client that a thread is about to serve, in case it comes to nothing.
+#[derive(Clone, Copy, Debug)]
+struct InHand {
+    home: usize,
+    token: Token,
 }
 
 /// What becomes of a client after it was served.
@@ -65,14 +91,14 @@ enum Next {
     /// It waits for this.
     Rest(Interest),
     /// Its request waits for a connection.
-    Park(Box<handle::Parked>),
+    Park(Box<WaitingRequest>),
     /// Its connection ends.
     Close,
 }
 
-/// Whether a parked request was served; then there may be more, and no thread must sleep.
+/// Whether a request that waited was served; then there may be more, and no thread must sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Parked {
+enum Waiting {
     None,
     Served,
 }
@@ -84,9 +110,60 @@ enum Readable {
     No,
 }
 
+/// What a thread does for the requests it serves.
+struct Service<'a> {
+    cores: &'a Cores,
+    index: usize,
+    number: usize,
+}
+
+impl Host for Service<'_> {
+    /// Parked requests come first: whoever has just come waits behind them.
+    fn connection(&self) -> Option<Result<Lease, ConnectError>> {
+        if !self.cores.parking.is_empty() {
+            return None;
+        }
+        self.cores.connection(self.index)
+    }
+
+    fn expect_to_wait(&self) {
+        self.cores.cores[self.index]
+            .crew
+            .expect_to_wait(self.number);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.cores.is_stopping()
+    }
+
+    fn health(&self) -> &Health {
+        &self.cores.health
+    }
+}
+
+/// Starts the threads of all cores.
+///
+/// # Errors
+/// If there cannot be so many.
+pub(crate) fn start(
+    cores: &Arc<Cores>,
+    footing: Footing,
+) -> io::Result<Vec<thread::JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    for (index, core) in cores.cores.iter().enumerate() {
+        core.alarm.set(TICK)?;
+        for number in 0..core.share.threads {
+            let name = format!("core{index}-{number}");
+            let worker = Worker::new(Arc::clone(cores), index, number);
+            threads.push(exit::spawn_vital(name, move || worker.run(footing))?);
+        }
+    }
+    Ok(threads)
+}
+
 impl Worker {
     /// A thread of the core with this number.
-    pub(crate) fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
+    fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
         let observer = Observer::new(Arc::clone(&cores.cores[index].tallies[number]));
         let subscription = cores.publication.subscribe();
         let input = http::Buffer::new();
@@ -101,55 +178,82 @@ impl Worker {
             answered_seen: 0,
             verifier: Verifier::new(),
             observer,
+            at_most: None,
+            in_hand: None,
+            expired: VecDeque::new(),
         }
     }
 
     /// The life of the thread.
-    pub(crate) fn run(mut self, footing: Footing) {
+    fn run(mut self, footing: Footing) {
         log::adopt_this_thread();
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
-        let mut stopping_tick = None;
-        let mut parked = Parked::None;
         loop {
-            self.let_others_go_first();
-            let at_most = match parked {
-                Parked::None => stopping_tick,
-                Parked::Served => Some(Duration::ZERO),
-            };
-            let event = self.core().events.next(at_most);
-            self.core().crew.begin(self.number);
-            match event {
-                Event::Client(token) => {
-                    if let Some(client) = self.cores.take(self.index, token) {
-                        self.serve(client, Readable::Maybe);
-                    }
-                }
-                Event::Listener => self.accept(),
-                Event::Bell => self.core().pulse.answer(),
-                Event::Alarm => self.on_alarm(),
-                Event::Relief => self.core().on_relief_alarm(),
-                Event::Nothing => {}
-            }
-            parked = self.serve_parked();
-            if parked == Parked::None {
-                parked = self.relieve();
-            }
-            // Nobody sits down while there is something to do: whoever queued it has rung for one.
-            if parked == Parked::None && !self.core().events.are_queued() {
-                self.core().crew.end(self.number);
-            }
-            if self.cores.is_stopping() {
-                if stopping_tick.replace(STOPPING_TICK).is_none() {
-                    self.core().events.ring(); // for the next thread of this core
-                }
-                if self.has_stopped() {
-                    self.core().pulse.end();
-                    return;
-                }
+            match catch_unwind(AssertUnwindSafe(|| self.step())) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return,
+                Err(_) => self.recover(),
             }
         }
+    }
+
+    /// Waits for an event and deals with it.
+    fn step(&mut self) -> ControlFlow<()> {
+        while let Some(client) = self.expired.pop_front() {
+            self.on_deadline(client);
+        }
+        self.let_others_go_first();
+        let event = self.core().events.next(self.at_most);
+        self.core().crew.begin(self.number);
+        match event {
+            Event::Client(token) => {
+                if let Some(client) = self.cores.take(self.index, token) {
+                    self.serve(client, Readable::Maybe);
+                }
+            }
+            Event::Listener => self.accept(),
+            Event::Bell => self.core().pulse.answer(),
+            Event::Alarm => self.on_alarm(),
+            Event::Relief => self.core().relief_alarm.clear(),
+            Event::Nothing => {}
+        }
+        let mut waiting = self.serve_waiting();
+        if waiting == Waiting::None {
+            waiting = self.relieve();
+        }
+        // Nobody sits down while there is something to do: whoever queued it has rung for one.
+        if waiting == Waiting::None && !self.core().events.are_queued() {
+            self.core().crew.end(self.number);
+        }
+        let is_first_to_stop = self.cores.is_stopping() && self.at_most.is_none();
+        self.at_most = match (waiting, self.cores.is_stopping()) {
+            (Waiting::Served, _) => Some(Duration::ZERO),
+            (Waiting::None, true) => Some(STOPPING_TICK),
+            (Waiting::None, false) => None,
+        };
+        if self.cores.is_stopping() {
+            if is_first_to_stop {
+                self.core().events.ring(); // for the next thread of this core
+            }
+            self.dismiss_resting();
+            if self.cores.is_deserted() {
+                self.core().pulse.end();
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Goes on after a panic, which is logged where it happened. The client, if there was one, went
+    /// with it, and its connection to PostgreSQL is not used again.
+    fn recover(&mut self) {
+        if let Some(InHand { home, token }) = self.in_hand.take() {
+            self.cores.cores[home].release(token);
+        }
+        self.observer.recovers();
+        self.at_most = Some(Duration::ZERO);
     }
 
     fn core(&self) -> &Core {
@@ -168,20 +272,29 @@ impl Worker {
                 return;
             }
             self.answered_seen = answered;
-            std::thread::sleep(STEP_BACK);
+            sleep(STEP_BACK);
         }
     }
 
     /// Serves a client until there is nothing more to do for it now.
     fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
+        self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let next = self.advance(&mut client, readable);
         self.reclaim_buffers(&mut client);
+        self.in_hand = None;
         match next {
             Next::Rest(interest) => self.rest(client, interest),
-            Next::Park(parked) => self.park(client, parked),
+            Next::Park(waiting) => self.park(client, waiting),
             Next::Close => self.cores.close(client),
         }
+    }
+
+    fn take_in_hand(&mut self, client: &Client) {
+        self.in_hand = Some(InHand {
+            home: client.home,
+            token: client.token,
+        });
     }
 
     /// Writes what is due, then takes the next request, and so on until the client has to be
@@ -198,17 +311,11 @@ impl Worker {
                 return drain(client);
             }
             match client.requests.next(&self.cores.limits) {
-                Ok(Progress::Request) => {
-                    if let Handled::Parked(parked) = self.handle(client) {
-                        return Next::Park(parked);
-                    }
-                }
-                Ok(Progress::NeedMoreAfterContinue) => {
-                    client
-                        .output
-                        .bytes
-                        .extend_from_slice(http::response::CONTINUE);
-                }
+                Ok(Progress::Request) => match self.handle(client) {
+                    Handled::Finished(Finished { .. }) => {}
+                    Handled::Waits(waiting) => return Next::Park(waiting),
+                },
+                Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
                 }
@@ -229,9 +336,12 @@ impl Worker {
         let snapshot = self.subscription.current(&cores.publication);
         let desk = Desk {
             snapshot: &snapshot,
-            cores,
+            host: &Service {
+                cores,
+                index: self.index,
+                number: self.number,
+            },
             core: self.index,
-            thread: self.number,
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
@@ -265,11 +375,7 @@ impl Worker {
     }
 
     fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
-        write_refusal(
-            &mut client.output.bytes,
-            refusal,
-            self.clock.refreshed().date(),
-        );
+        refuse(&mut client.output, refusal, self.clock.refreshed().date());
         self.observer.tally().refused.add(1);
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;
@@ -278,64 +384,75 @@ impl Worker {
     /// Serves the request that is parked for the longest time, if this core has a connection for
     /// it. One and no more: while another core parks one after the other, this core's own clients
     /// would not get their turn.
-    fn serve_parked(&mut self) -> Parked {
-        if self.cores.parking.is_empty() {
-            return Parked::None;
+    fn serve_waiting(&mut self) -> Waiting {
+        while !self.cores.parking.is_empty() {
+            let Some(connection) = self.cores.connection(self.index) else {
+                return Waiting::None;
+            };
+            let Some(parked) = self.cores.parking.take_oldest() else {
+                // Another thread was faster. Whoever has parked a request meanwhile has not seen
+                // this connection free, so it is given back before looking once more.
+                drop(connection);
+                continue;
+            };
+            self.take_in_hand(&parked.client);
+            if handle::is_abandoned(&parked.client, &parked.waiting) {
+                drop(connection);
+                self.end_waiting(parked, handle::abandon);
+            } else {
+                self.end_waiting(parked, |desk, client, waiting| {
+                    handle::resume(desk, client, waiting, connection)
+                });
+            }
+            self.core().answered.fetch_add(1, Ordering::Relaxed);
+            return Waiting::Served;
         }
-        let Some(connection) = self.cores.connection(self.index) else {
-            return Parked::None;
-        };
-        let Some(request) = self.cores.parking.take_oldest() else {
-            return Parked::None;
-        };
-        if handle::is_abandoned(&request.client, &request.parked) {
-            drop(connection);
-            self.end_waiting(request, handle::abandon);
-        } else {
-            self.end_waiting(request, |desk, client, parked| {
-                handle::resume(desk, client, parked, connection);
-            });
-        }
-        self.core().answered.fetch_add(1, Ordering::Relaxed);
-        Parked::Served
+        Waiting::None
     }
 
     /// Answers a request that was parked, and goes on with its client.
     fn end_waiting(
         &mut self,
-        request: ParkedRequest,
-        answer: impl FnOnce(&Desk<'_>, &mut Client, &handle::Parked),
+        parked: ParkedClient,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Finished,
     ) {
-        let ParkedRequest { mut client, parked } = request;
+        let ParkedClient {
+            mut client,
+            waiting,
+        } = parked;
+        self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let desk = Desk {
-            snapshot: &parked.snapshot,
-            cores: &self.cores,
+            snapshot: &waiting.snapshot,
+            host: &Service {
+                cores: &self.cores,
+                index: self.index,
+                number: self.number,
+            },
             core: self.index,
-            thread: self.number,
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
-        answer(&desk, &mut client, &parked);
+        let Finished { .. } = answer(&desk, &mut client, &waiting);
         self.serve(client, Readable::No);
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
-    fn park(&mut self, client: Box<Client>, parked: Box<handle::Parked>) {
+    fn park(&mut self, client: Box<Client>, waiting: Box<WaitingRequest>) {
         let deadline = Instant::now() + self.cores.patience.acquisition;
         self.cores
             .parking
-            .park(ParkedRequest { client, parked }, deadline);
-        // This thread looks at its own core's connections next, in `serve_parked`.
+            .park(ParkedClient { client, waiting }, deadline);
+        // This thread looks at its own core's connections next, in `serve_waiting`.
         self.cores.offer_parked(self.index);
         self.cores.expect_relief();
     }
 
     /// Frees a connection that waits for a slow reader, if requests have waited long enough for
     /// one.
-    fn relieve(&mut self) -> Parked {
+    fn relieve(&mut self) -> Waiting {
         match self.cores.relief(self.index) {
-            None => return Parked::None,
+            None => return Waiting::None,
             Some(Relief::Spool(client, room)) => self.spool(client, room),
             Some(Relief::CutOff(client)) => {
                 log::error(
@@ -347,11 +464,12 @@ impl Worker {
                 self.cores.offer_parked(self.index);
             }
         }
-        Parked::Served
+        Waiting::Served
     }
 
     /// Brings the rest of a response into the spool.
     fn spool(&mut self, mut client: Box<Client>, room: Room) {
+        self.take_in_hand(&client);
         let Client {
             body,
             output,
@@ -359,12 +477,14 @@ impl Worker {
             ..
         } = &mut *client;
         let body = body.as_mut().expect("a slow reader has a body to read");
-        match handle::or_internal_error(|| body.spool(room, output, socket)) {
-            Some(Ok(Spooling::Completely)) => self.rest(client, Interest::Write),
+        let spooled = body.spool(room, output, socket);
+        self.in_hand = None;
+        match spooled {
+            Ok(Spooling::Completely) => self.rest(client, Interest::Write),
             // Its deadline stays as it was, for it may be spooled again and again.
-            Some(Ok(Spooling::Partly)) => self.cores.rest(client, Interest::Write),
-            Some(Ok(Spooling::ClientGone)) | None => self.cores.close(client),
-            Some(Err(error)) => {
+            Ok(Spooling::Partly) => self.cores.rest(client, Interest::Write),
+            Ok(Spooling::ClientGone) => self.cores.close(client),
+            Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
                 self.cores.close(client);
             }
@@ -377,11 +497,15 @@ impl Worker {
         }
         let now = Instant::now();
         let expired = lock(&self.core().clients).take_expired(now);
-        for client in expired {
+        expired
+            .iter()
+            .for_each(|client| self.cores.forget_slow_reader(client));
+        self.expired = expired.into();
+        while let Some(client) = self.expired.pop_front() {
             self.on_deadline(client);
         }
-        while let Some(request) = self.cores.parking.take_expired(now) {
-            self.end_waiting(request, handle::give_up);
+        while let Some(parked) = self.cores.parking.take_expired(now) {
+            self.end_waiting(parked, handle::give_up);
         }
         let next = self.cores.parking.next_deadline();
         let next = next.map_or(TICK, |at| at.saturating_duration_since(now).min(TICK));
@@ -392,6 +516,7 @@ impl Worker {
     /// A client has let its deadline pass. One that has just sent something is served after all:
     /// a connection is never closed with a request in it.
     fn on_deadline(&mut self, mut client: Box<Client>) {
+        self.take_in_hand(&client);
         match client.requests.phase() {
             Phase::Idle if client.is_done() => {
                 self.lend_buffers(&mut client);
@@ -399,15 +524,20 @@ impl Worker {
                     Some(_) if client.requests.phase() != Phase::Idle => {
                         self.serve(client, Readable::Maybe);
                     }
-                    _ => self.cores.close(client),
+                    _ => self.close(client),
                 }
             }
             Phase::Head | Phase::Body if client.is_done() => {
                 self.refuse(&mut client, Refusal::RequestTimeout);
                 self.serve(client, Readable::No);
             }
-            _ => self.cores.close(client),
+            _ => self.close(client),
         }
+    }
+
+    fn close(&mut self, client: Box<Client>) {
+        self.in_hand = None;
+        self.cores.close(client);
     }
 
     /// Lets a client wait, with the deadline of what it is doing.
@@ -434,10 +564,7 @@ impl Worker {
         if let Some(own) = client.requests.lend_buffer(std::mem::take(&mut self.input)) {
             self.input = own;
         }
-        if client.output.is_empty() && client.output.bytes.capacity() == 0 {
-            client.output.bytes = std::mem::take(&mut self.output);
-            client.output.clear();
-        }
+        client.output.lend_buffer(&mut self.output);
     }
 
     /// A client that waits for its next request holds no memory but its own few fields.
@@ -446,25 +573,19 @@ impl Worker {
             buffer.shrink_to(KEPT_BYTES_MAX);
             self.input = buffer;
         }
-        if client.output.is_empty() {
-            client.output.clear();
-            self.output = std::mem::take(&mut client.output.bytes);
-            if self.output.capacity() > KEPT_BYTES_MAX {
-                self.output = Vec::new();
-            }
-        }
+        client.output.reclaim_buffer(&mut self.output);
     }
 
     fn accept(&mut self) {
-        let Some(listener) = lock(&self.cores.listener).clone() else {
+        let Some(listener) = self.cores.door.listener() else {
             return;
         };
         for _ in 0..ACCEPTED_AT_ONCE {
-            if self.cores.is_full() {
-                return self.cores.pause_accepting();
-            }
+            let Some(place) = self.cores.door.enter() else {
+                return self.cores.door.pause();
+            };
             match self.cores.accept(&listener) {
-                Ok(Some(accepted)) => self.cores.place(accepted),
+                Ok(Some(accepted)) => self.cores.place(accepted, place),
                 Ok(None) => return,
                 Err(error) => return self.on_accept_failed(&listener, &error),
             }
@@ -473,21 +594,20 @@ impl Worker {
 
     /// There are no more file descriptors. The waiting client is told so by being closed, with the
     /// help of a descriptor kept for that: left alone, it would wake this thread for ever.
-    fn on_accept_failed(&self, listener: &Listener, error: &std::io::Error) {
+    fn on_accept_failed(&self, listener: &Listener, error: &io::Error) {
         log::error(&format!("Cannot accept a client: {error}"));
         self.cores.turn_away(listener);
     }
 
-    /// While the server stops: closes the clients that are at rest, and says whether this core
-    /// has no others.
-    fn has_stopped(&mut self) -> bool {
+    /// While the server stops: closes the clients that are at rest.
+    fn dismiss_resting(&mut self) {
         let is_done = |client: &Client| client.requests.phase() == Phase::Idle && client.is_done();
         let resting = lock(&self.core().clients).take_all(is_done);
-        for client in resting {
+        self.expired = resting.into();
+        while let Some(client) = self.expired.pop_front() {
             // A request that arrived just now is answered, like those before it.
             self.on_deadline(client);
         }
-        self.core().client_count.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -505,14 +625,13 @@ fn flush(client: &mut Client, sent: &Count) -> Flushed {
             Flushed::Completely => {}
             flushed => return flushed,
         }
-        match handle::or_internal_error(|| body.take_more(&mut client.output.bytes)) {
-            Some(Ok(Follows::More)) => {}
-            Some(Ok(Follows::Nothing)) => client.body = None,
-            Some(Err(error)) => {
+        match body.take_more(&mut client.output) {
+            Ok(Follows::More) => {}
+            Ok(Follows::Nothing) => client.body = None,
+            Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
                 return Flushed::Failed;
             }
-            None => return Flushed::Failed,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! `!4` and `!6` any of one family only.
 
 use super::hand_over;
+use super::visit::{self, Visitors};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Connections that the kernel completes before they are accepted; `net.core.somaxconn` caps it.
 const BACKLOG: i32 = 4096;
@@ -41,6 +43,7 @@ impl std::error::Error for BindError {}
 pub(crate) struct Listener {
     fd: OwnedFd,
     address: Address,
+    visitors: Visitors,
 }
 
 /// A client that has just connected.
@@ -50,6 +53,8 @@ pub(crate) struct Accepted {
     pub(crate) fd: OwnedFd,
     /// Where it is; `None` behind a Unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// Whether it is ourselves: see [`Listener::visit`].
+    pub(crate) is_visitor: bool,
 }
 
 #[derive(Debug)]
@@ -78,7 +83,15 @@ impl Listener {
                 Address::InheritedUnix(path.unwrap_or_default().into())
             }
         };
-        Ok(Listener { fd, address })
+        Ok(Listener::new(fd, address))
+    }
+
+    fn new(fd: OwnedFd, address: Address) -> Listener {
+        Listener {
+            fd,
+            address,
+            visitors: Visitors::default(),
+        }
     }
 
     /// The next client, if one waits.
@@ -89,9 +102,16 @@ impl Listener {
                     // Responses are written whole; waiting for more would only delay them.
                     let _ = sockopt::set_tcp_nodelay(&fd, true);
                 }
+                let is_visitor = address
+                    .as_ref()
+                    .is_some_and(|address| self.visitors.include(address));
                 let address = address.and_then(|address| SocketAddr::try_from(address).ok());
                 let peer = address.map(|address| address.ip());
-                Ok(Some(Accepted { fd, peer }))
+                Ok(Some(Accepted {
+                    fd,
+                    peer,
+                    is_visitor,
+                }))
             }
             // The client may have gone again before it was accepted.
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => Ok(None),
@@ -113,6 +133,19 @@ impl Listener {
         match &self.address {
             Address::Tcp(_) | Address::SharedTcp(_) => true,
             Address::Unix(path) | Address::InheritedUnix(path) => path.exists(),
+        }
+    }
+
+    /// Whether somebody who connects is answered within this time: it is tried, with a request
+    /// like any other. Of a port that other processes listen on as well nobody can tell who would
+    /// answer, so it counts as answered, and so it does when there is no descriptor to try with.
+    pub(crate) fn answers(&self, patience: Duration) -> bool {
+        match &self.address {
+            Address::Tcp(address) => visit::tcp(*address, &self.visitors, patience),
+            Address::Unix(path) | Address::InheritedUnix(path) => {
+                visit::unix(path, &self.visitors, patience)
+            }
+            Address::SharedTcp(_) => true,
         }
     }
 
@@ -207,13 +240,10 @@ fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
     listen(&fd, BACKLOG)?;
     let bound = SocketAddr::try_from(getsockname(&fd)?)?;
     Ok(match reuse {
-        ReusePort::No => Listener {
-            fd,
-            address: Address::Tcp(bound),
-        },
+        ReusePort::No => Listener::new(fd, Address::Tcp(bound)),
         ReusePort::Yes => {
             let address = Address::SharedTcp(bound);
-            let listener = Listener { fd, address };
+            let listener = Listener::new(fd, address);
             hand_over::share(&listener);
             listener
         }
@@ -240,10 +270,7 @@ fn bind_unix_path(path: &Path, mode: u32) -> io::Result<Listener> {
     bind(&fd, &SocketAddrUnix::new(path)?)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     listen(&fd, BACKLOG)?;
-    Ok(Listener {
-        fd,
-        address: Address::Unix(path.to_owned()),
-    })
+    Ok(Listener::new(fd, Address::Unix(path.to_owned())))
 }
 
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {

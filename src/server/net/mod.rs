@@ -9,6 +9,7 @@ mod listen;
 mod poll;
 mod reserve;
 mod socket;
+mod visit;
 
 pub(crate) use affinity::{available_cpus, pin_to, wait_for_turn};
 pub(crate) use hand_over::HANDSHAKES_MAX;

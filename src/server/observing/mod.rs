@@ -8,6 +8,7 @@
 //! becomes of them is decided here. An event costs a few additions to numbers of the thread's own
 //! ([`Tally`]); four of them look at the clock, which is 30 ns each.
 
+pub(crate) mod gauges;
 pub(crate) mod tally;
 pub(crate) mod timing;
 
@@ -36,6 +37,8 @@ pub(crate) struct Observer {
     tally: Arc<Tally>,
     lookups: Cell<Lookups>,
     exchange: RefCell<Exchange>,
+    /// Whether a request was begun, or resumed, and is not finished.
+    is_at_a_request: Cell<bool>,
 }
 
 /// What is noted of a request until it is answered.
@@ -76,6 +79,14 @@ impl Observer {
             tally,
             lookups: Cell::default(),
             exchange: RefCell::new(Exchange::beginning_at(Instant::now())),
+            is_at_a_request: Cell::new(false),
+        }
+    }
+
+    /// A panic has come between; a request that had begun counts as one that has failed.
+    pub(crate) fn recovers(&self) {
+        if self.is_at_a_request.take() {
+            self.tally.answered("", 500);
         }
     }
 
@@ -97,6 +108,7 @@ impl Observer {
             exchange.stopwatch = Stopwatch::started(now);
         }
         self.tally.begun.add(1);
+        self.is_at_a_request.set(true);
     }
 
     /// It was found out whom the request is from, or that nobody can tell.
@@ -134,11 +146,13 @@ impl Observer {
 
     /// What is noted of a request that has to wait for a connection.
     pub(crate) fn parks(&self) -> Exchange {
+        self.is_at_a_request.set(false);
         self.exchange.borrow().clone()
     }
 
     /// The request has waited, perhaps with another thread.
     pub(crate) fn resumes(&self, exchange: &Exchange) {
+        self.is_at_a_request.set(true);
         self.exchange.borrow_mut().clone_from(exchange);
     }
 
@@ -223,6 +237,7 @@ impl Observer {
 
     /// The response is written into the client's output.
     pub(crate) fn finishes(&self, peer: Option<IpAddr>, request: Request<'_>) {
+        self.is_at_a_request.set(false);
         let exchange = self.exchange.borrow();
         let Answer { status, size, kind } = exchange.answer;
         let end = exchange.done.unwrap_or_else(Instant::now);

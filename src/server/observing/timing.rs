@@ -80,17 +80,6 @@ impl Running {
     }
 }
 
-/// Puts a line behind the status line of the response that begins at `start`.
-///
-/// The header tells how long the transaction took, so it can be written only when the rest is.
-pub(crate) fn insert_header_line(out: &mut Vec<u8>, start: usize, line: &str) {
-    let status_line = out[start..].windows(2).position(|two| two == b"\r\n");
-    if let Some(length) = status_line {
-        let at = start + length + 2;
-        out.splice(at..at, line.bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,16 +108,5 @@ mod tests {
         let mut stopwatch = Stopwatch::default();
         stopwatch.lap(Phase::Jwt);
         assert_eq!(stopwatch.header_line(), None);
-    }
-
-    #[test]
-    fn the_header_goes_behind_the_status_line_of_its_own_response() {
-        let mut out =
-            b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nHTTP/1.1 201 Created\r\nC: d\r\n\r\n".to_vec();
-        let start = 25;
-        insert_header_line(&mut out, start, "X: y\r\n");
-        let expected: &[u8] =
-            b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nHTTP/1.1 201 Created\r\nX: y\r\nC: d\r\n\r\n";
-        assert_eq!(out, expected);
     }
 }

@@ -10,7 +10,7 @@ use crate::net::Socket;
 use crate::observing::timing::Phase;
 use crate::serving::desk::Desk;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
-use crate::serving::reply::{Facts, write_head, write_response};
+use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::watch::Watch;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Batch};
@@ -53,40 +53,67 @@ pub(crate) struct Question<'a> {
     pub(crate) client: &'a Socket,
 }
 
-/// Sends the batch and appends the response to `out`, be it a success or an error.
+/// Why there is no answer.
+enum Failure {
+    /// The conversation with PostgreSQL has failed.
+    Connection(Error),
+    /// PostgreSQL has not said what the batch promises: one main row. A bug of ours.
+    Rows(Misanswered),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Connection(error)
+    }
+}
+
+impl From<Misanswered> for Failure {
+    fn from(error: Misanswered) -> Failure {
+        Failure::Rows(error)
+    }
+}
+
+/// Sends the batch and writes the response, be it a success or an error.
 pub(crate) fn ask(
     desk: &Desk<'_>,
     lease: &mut Lease,
     question: &Question<'_>,
-    facts: &Facts<'_>,
-    out: &mut Vec<u8>,
+    writer: &mut ResponseWriter<'_>,
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
-    let start = out.len();
     let mut watch = Watch::of(batch.access, question.client);
-    let asked = converse(lease, question, &mut watch, facts, out).or_else(|error| {
+    let asked = converse(lease, question, &mut watch, writer).or_else(|failure| {
+        let Failure::Connection(error) = failure else {
+            return Err(failure);
+        };
         match error.retry() {
             // A statement was prepared for a table that has changed since.
             Retry::SameConnection => warn_of_pooler(&error),
             // A connection that died while it was idle is found out only by using it.
             Retry::IfReadOnly if batch.access == AccessMode::ReadOnly && !watch.is_over() => {
-                lease.reconnect()?;
+                lease.reconnect().map_err(Error::from)?;
             }
-            Retry::IfReadOnly | Retry::Never => return Err(error),
+            Retry::IfReadOnly | Retry::Never => return Err(error.into()),
         }
-        out.truncate(start);
-        converse(lease, question, &mut watch, facts, out)
+        writer.retract();
+        converse(lease, question, &mut watch, writer)
     });
-    asked.unwrap_or_else(|error| {
+    asked.unwrap_or_else(|failure| {
         lease.reset();
-        out.truncate(start);
-        desk.cores.health.suspect();
-        if let Some(words) = error.last_words() {
-            warn_of_statement_mode(&database_error(words.clone()));
-        }
-        let error = api_error(&error, batch.access);
+        let error = match failure {
+            Failure::Connection(error) => {
+                desk.host.health().suspect();
+                if let Some(words) = error.last_words() {
+                    warn_of_statement_mode(&database_error(words.clone()));
+                }
+                api_error(&error, batch.access)
+            }
+            Failure::Rows(error) => ApiError::Internal {
+                details: format!("The server has met a bug of its own: {error}."),
+            },
+        };
         log::api_error(&error);
-        write_response(out, &pending.error(&error), facts);
+        writer.replace(&pending.error(&error));
         Asked::Completely
     })
 }
@@ -133,11 +160,9 @@ fn converse(
     lease: &mut Lease,
     question: &Question<'_>,
     watch: &mut Watch<'_>,
-    facts: &Facts<'_>,
-    out: &mut Vec<u8>,
-) -> Result<Asked, Error> {
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Asked, Failure> {
     let Question { batch, pending, .. } = *question;
-    let start = out.len();
     lease
         .connection()
         .send(&batch.statements, question.request_body)?;
@@ -161,8 +186,8 @@ fn converse(
                 lines.push(b'\n');
             }
             Reply::Row(row) if row.statement == batch.main => {
-                let written = write_main_row(row, batch, pending, estimate.as_deref(), facts, out);
-                if written.take(connection, out)? > 0 {
+                let body = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
+                if body.take(connection, writer.body())? > 0 {
                     return Ok(Asked::BodyFollows);
                 }
             }
@@ -173,22 +198,23 @@ fn converse(
             }
             Reply::Row(_) => {}
             Reply::Failed(error) if watch.has_caused(&error) => {
-                out.truncate(start);
-                return read_to_the_end(connection).map(|()| Asked::Cancelled);
+                writer.retract();
+                read_to_the_end(connection)?;
+                return Ok(Asked::Cancelled);
             }
             Reply::Failed(error) => {
-                out.truncate(start);
                 lines = None;
                 let is_over = connection.is_broken();
-                write_failure(database_error(error), is_over, pending, facts, out);
+                write_failure(database_error(error), is_over, pending, writer);
                 if is_over {
                     return Ok(Asked::Completely);
                 }
             }
             Reply::Done => {
                 if let Some(lines) = lines {
-                    write_response(out, &finish_lines(&question.context, pending, lines), facts);
+                    writer.write(&finish_lines(&question.context, pending, lines))?;
                 }
+                // No row is no answer, and the caller finds that out.
                 return Ok(Asked::Completely);
             }
         }
@@ -203,8 +229,7 @@ fn write_failure(
     error: DatabaseError,
     is_over: bool,
     pending: &Pending,
-    facts: &Facts<'_>,
-    out: &mut Vec<u8>,
+    writer: &mut ResponseWriter<'_>,
 ) {
     warn_of_statement_mode(&error);
     let mut response = pending.database_error(error.clone());
@@ -217,7 +242,7 @@ fn write_failure(
         log::api_error(&error);
         response = pending.error(&error);
     }
-    write_response(out, &response, facts);
+    writer.replace(&response);
 }
 
 /// What is to be done with the last column of the main row.
@@ -248,27 +273,27 @@ fn write_main_row(
     batch: &Batch,
     pending: &Pending,
     estimate: Option<&[u8]>,
-    facts: &Facts<'_>,
-    out: &mut Vec<u8>,
-) -> BodyUse {
+    writer: &mut ResponseWriter<'_>,
+) -> Result<BodyUse, Misanswered> {
     let mut columns = [None; ResultSet::COLUMNS];
     let count = row.columns.len();
     for (column, value) in columns.iter_mut().zip(row.columns) {
         *column = value;
     }
     let body_bytes = row.body_bytes.unwrap_or(0);
+    let facts = writer.facts();
     facts.lap(Phase::Transaction);
     let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
     facts.lap(Phase::Response);
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
-        write_response(out, &response, facts);
-        return BodyUse::Skip;
+        writer.write(&response)?;
+        return Ok(BodyUse::Skip);
     }
-    write_head(out, &response, facts, body_bytes);
+    writer.begin(&response, body_bytes)?;
     if body_bytes > PASSED_ON_BYTES_MIN && batch.access == AccessMode::ReadOnly {
-        BodyUse::PassOn
+        Ok(BodyUse::PassOn)
     } else {
-        BodyUse::Copy
+        Ok(BodyUse::Copy)
     }
 }
 
@@ -299,7 +324,7 @@ fn api_error(error: &Error, access: AccessMode) -> ApiError {
                 details: Some(error.to_string()),
             }
         }
-        Error::Encode(error) => ApiError::Internal {
+        Error::Encode(_) | Error::SurplusRow => ApiError::Internal {
             details: error.to_string(),
         },
     }

@@ -13,9 +13,9 @@
 use crate::net::Socket;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
+use crate::sync::Instant;
 use corerest_wire::http;
 use std::net::IpAddr;
-use std::time::Instant;
 
 /// Names a client towards epoll: its place in the table of its core, and how often that place was
 /// used before, so that a late event for an earlier client is recognised.
@@ -55,6 +55,8 @@ pub(crate) struct Client {
     pub(crate) socket: Socket,
     /// Its address; `None` behind a Unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// Whether it is ourselves, who try whether clients are answered: nobody else wants to know.
+    pub(crate) is_visitor: bool,
     /// The requests it sends.
     pub(crate) requests: http::Connection,
     /// When its patience, or ours, ends.
@@ -81,12 +83,19 @@ pub(crate) enum After {
 }
 
 impl Client {
-    pub(crate) fn new(token: Token, home: usize, socket: Socket, deadline: Instant) -> Client {
+    pub(crate) fn new(
+        token: Token,
+        home: usize,
+        socket: Socket,
+        peer: Option<IpAddr>,
+        deadline: Instant,
+    ) -> Client {
         Client {
             token,
             home,
             socket,
-            peer: None,
+            peer,
+            is_visitor: false,
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,

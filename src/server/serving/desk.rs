@@ -1,22 +1,40 @@
 //! What a thread has at hand for a request.
 
-use crate::cores::Cores;
 use crate::observing::Observer;
 use crate::serving::clock::Clock;
+use crate::state::health::Health;
 use crate::state::snapshot::Snapshot;
+use corerest_pg::Lease;
+use corerest_pg::connect::ConnectError;
 use std::sync::Arc;
+
+/// What a request may ask of whoever serves it.
+pub(crate) trait Host {
+    /// A connection to PostgreSQL: `None` if the request has to wait for one.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached.
+    fn connection(&self) -> Option<Result<Lease, ConnectError>>;
+
+    /// The request is about to ask for something that makes PostgreSQL wait for the disk.
+    fn expect_to_wait(&self);
+
+    /// Whether no further requests are taken.
+    fn is_stopping(&self) -> bool;
+
+    /// How PostgreSQL is, and whom to tell that it may be gone.
+    fn health(&self) -> &Health;
+}
 
 /// What a thread has on its desk besides the request.
 #[derive(Clone, Copy)]
 pub(crate) struct Desk<'a> {
     /// What the request is answered from.
     pub(crate) snapshot: &'a Arc<Snapshot>,
-    /// All cores, and which of them the thread belongs to.
-    pub(crate) cores: &'a Cores,
-    /// Its number.
+    /// Whom it may ask.
+    pub(crate) host: &'a dyn Host,
+    /// The core that the thread belongs to.
     pub(crate) core: usize,
-    /// The number of the thread within it.
-    pub(crate) thread: usize,
     /// What time it is.
     pub(crate) clock: &'a Clock,
     /// Who takes notes.

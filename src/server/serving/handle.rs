@@ -5,7 +5,7 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //! ```
-//! A read whose client goes away meanwhile ends there, without a response ([`crate::serving::watch`]).
+//! A read whose client goes away meanwhile ends there, without a response ([`super::watch`]).
 //!
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
@@ -13,17 +13,16 @@
 use crate::auth::Verifier;
 use crate::log;
 use crate::observing::Exchange;
-use crate::observing::timing::{Phase, insert_header_line};
+use crate::observing::timing::Phase;
 use crate::serving::answer::{self, Asked, Question};
 use crate::serving::client::{After, Client};
 use crate::serving::desk::Desk;
 use crate::serving::remainder::Remainder;
-use crate::serving::reply::{Facts, write_response};
+use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::snapshot::Snapshot;
 use corerest_api::error::Error;
 use corerest_api::query::{AccessMode, Batch};
 use corerest_api::request::HttpRequest;
-use corerest_api::response::Response;
 use corerest_api::{Pending, Prepared, prepare_in_steps};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
@@ -31,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// A request that waits for a connection to PostgreSQL.
-pub(crate) struct Parked {
+pub(crate) struct WaitingRequest {
     /// What it was prepared with.
     pub(crate) snapshot: Arc<Snapshot>,
     batch: Batch,
@@ -42,33 +41,50 @@ pub(crate) struct Parked {
 /// What has become of a request.
 pub(crate) enum Handled {
     /// Its response is in the client's output.
-    Written,
+    Finished(Finished),
     /// No connection was free.
-    Parked(Box<Parked>),
+    Waits(Box<WaitingRequest>),
+}
+
+/// A request is over: its response is in the client's output, as far as it does not follow, and
+/// the next one may be read. Only [`finish_request`] makes it, of an [`Answered`].
+#[derive(Debug)]
+pub(crate) struct Finished {
+    _private: (),
 }
 
 /// Answers the client's request, or finds that it has to wait.
 pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Client) -> Handled {
+    if client.is_visitor {
+        return Handled::Finished(greet(desk, client));
+    }
     desk.observer.begins(&desk.snapshot.config);
-    let start = client.output.bytes.len();
-    match or_internal_error(|| prepare_request(desk, verifier, client)) {
-        Some(Prepared::Reply(response)) => write(desk, client, &response),
+    let answered = match or_internal_error(|| prepare_request(desk, verifier, client)) {
+        Some(Prepared::Reply(response)) => writer(desk, client).respond(&response),
         Some(Prepared::Ask(batch, pending)) => {
             desk.observer.wants_connection();
-            let Some(connection) = desk.cores.connection(desk.core) else {
-                return Handled::Parked(Box::new(Parked {
+            let Some(connection) = desk.host.connection() else {
+                return Handled::Waits(Box::new(WaitingRequest {
                     snapshot: Arc::clone(desk.snapshot),
                     batch,
                     pending,
                     exchange: desk.observer.parks(),
                 }));
             };
-            ask_if_connected(desk, client, &batch, &pending, connection);
+            ask_if_connected(desk, client, &batch, &pending, connection)
         }
-        None => write_internal_error(desk, client),
-    }
-    finish_request(desk, client, start);
-    Handled::Written
+        None => writer(desk, client).respond_internal_error(),
+    };
+    Handled::Finished(finish_request(desk, client, answered))
+}
+
+/// Answers a request of ourselves, who wanted to see that it is answered.
+fn greet(desk: &Desk<'_>, client: &mut Client) -> Finished {
+    let answered = writer(desk, client).greet();
+    client.after = After::Close;
+    client.requests.finish_request();
+    drop(answered);
+    Finished { _private: () }
 }
 
 fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
@@ -106,50 +122,57 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
     prepared
 }
 
-/// Answers a parked request with the connection it has got, or with why there is none.
+/// Answers a request that has waited, with the connection it has got, or with why there is none.
 pub(crate) fn resume(
     desk: &Desk<'_>,
     client: &mut Client,
-    parked: &Parked,
+    waiting: &WaitingRequest,
     connection: Result<Lease, ConnectError>,
-) {
-    desk.observer.resumes(&parked.exchange);
-    let start = client.output.bytes.len();
-    ask_if_connected(desk, client, &parked.batch, &parked.pending, connection);
-    finish_request(desk, client, start);
+) -> Finished {
+    desk.observer.resumes(&waiting.exchange);
+    let WaitingRequest { batch, pending, .. } = waiting;
+    let answered = ask_if_connected(desk, client, batch, pending, connection);
+    finish_request(desk, client, answered)
 }
 
-/// Answers a parked request whose time is over.
-pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
-    desk.observer.resumes(&parked.exchange);
+/// Answers a request whose time to wait is over.
+pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingRequest) -> Finished {
+    desk.observer.resumes(&waiting.exchange);
     desk.observer.gives_up();
-    let start = client.output.bytes.len();
-    write(desk, client, &parked.pending.error(&Error::PoolTimeout));
-    log_query(desk, &parked.batch);
-    finish_request(desk, client, start);
+    let response = waiting.pending.error(&Error::PoolTimeout);
+    let answered = writer(desk, client).respond(&response);
+    log_query(desk, &waiting.batch);
+    finish_request(desk, client, answered)
 }
 
-/// Whether nobody waits any more for the answer to a parked request. A write is carried out all
-/// the same, as it would have been without a queue.
-pub(crate) fn is_abandoned(client: &Client, parked: &Parked) -> bool {
-    parked.snapshot.config.server_cancel_on_disconnect
-        && parked.batch.access == AccessMode::ReadOnly
+/// Whether nobody waits any more for the answer to a request that waits. A write is carried out
+/// all the same, as it would have been without a queue.
+pub(crate) fn is_abandoned(client: &Client, waiting: &WaitingRequest) -> bool {
+    waiting.snapshot.config.server_cancel_on_disconnect
+        && waiting.batch.access == AccessMode::ReadOnly
         && client.socket.is_gone()
 }
 
-/// Ends a parked request that nobody waits for.
-pub(crate) fn abandon(desk: &Desk<'_>, client: &mut Client, parked: &Parked) {
-    desk.observer.resumes(&parked.exchange);
-    let start = client.output.bytes.len();
-    lose(desk, client);
-    finish_request(desk, client, start);
+/// Ends a waiting request that nobody waits for.
+pub(crate) fn abandon(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingRequest) -> Finished {
+    desk.observer.resumes(&waiting.exchange);
+    let answered = lose(desk, writer(desk, client));
+    client.after = After::Close;
+    finish_request(desk, client, answered)
+}
+
+/// The response that the client's request is owed.
+fn writer<'a>(desk: &Desk<'a>, client: &'a mut Client) -> ResponseWriter<'a> {
+    let facts = Facts::of(desk, &client.requests.request());
+    ResponseWriter::new(&mut client.output, facts)
 }
 
 /// The client is gone. It is left alone by us, too: should it only have finished sending, it must
-/// not wait.
-fn lose(desk: &Desk<'_>, client: &mut Client) {
+/// not wait, so its connection is to be closed.
+fn lose(desk: &Desk<'_>, writer: ResponseWriter<'_>) -> Answered {
+    let answered = writer.lose();
     desk.observer.loses_client();
-    client.after = After::Close;
+    answered
 }
 
 fn ask_if_connected(
@@ -158,49 +181,63 @@ fn ask_if_connected(
     batch: &Batch,
     pending: &Pending,
     connection: Result<Lease, ConnectError>,
-) {
-    match connection {
+) -> Answered {
+    let answered = match connection {
         Ok(lease) => ask(desk, client, batch, pending, lease),
-        Err(error) => write_unreachable(desk, client, pending, &error),
-    }
+        Err(error) => respond_unreachable(desk, writer(desk, client), pending, &error),
+    };
     log_query(desk, batch);
+    answered
 }
 
-fn ask(desk: &Desk<'_>, client: &mut Client, batch: &Batch, pending: &Pending, mut lease: Lease) {
+fn ask(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    batch: &Batch,
+    pending: &Pending,
+    mut lease: Lease,
+) -> Answered {
     desk.observer.has_connection(&lease);
     if batch.access == AccessMode::ReadWrite {
-        desk.cores.expect_to_wait(desk.core, desk.thread);
+        desk.host.expect_to_wait();
     }
-    let start = client.output.bytes.len();
-    let asked = or_internal_error(|| {
-        let request = client.requests.request();
-        let facts = Facts::of(desk, &request);
-        let question = Question {
-            context: desk.snapshot.context(desk.core),
-            batch,
-            pending,
-            request_body: request.body,
-            client: &client.socket,
-        };
-        answer::ask(
-            desk,
-            &mut lease,
-            &question,
-            &facts,
-            &mut client.output.bytes,
-        )
-    });
+    let request = client.requests.request();
+    let mut writer = ResponseWriter::new(&mut client.output, Facts::of(desk, &request));
+    let question = Question {
+        context: desk.snapshot.context(desk.core),
+        batch,
+        pending,
+        request_body: request.body,
+        client: &client.socket,
+    };
+    let asked = or_internal_error(|| answer::ask(desk, &mut lease, &question, &mut writer));
     desk.observer.database_done(&lease);
-    match asked {
-        Some(Asked::Completely) => {}
-        Some(Asked::BodyFollows) => client.body = Some(Remainder::new(lease, desk.core)),
-        Some(Asked::Cancelled) => lose(desk, client),
+    let answered = match asked {
+        Some(Asked::Completely) => writer.finish(0),
+        Some(Asked::BodyFollows) => {
+            match writer.finish(lease.connection().body_bytes_left()) {
+                Ok(answered) => {
+                    client.body = Some(Remainder::new(lease, desk.core));
+                    return answered;
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Some(Asked::Cancelled) => {
+            client.after = After::Close;
+            return lose(desk, writer);
+        }
+        // A panic, which is logged where it happens.
         None => {
             lease.reset();
-            client.output.bytes.truncate(start);
-            write_internal_error(desk, client);
+            return writer.respond_internal_error();
         }
-    }
+    };
+    answered.unwrap_or_else(|error| {
+        log::error(&format!("A bug: {error}."));
+        lease.reset();
+        writer.respond_internal_error()
+    })
 }
 
 fn log_query(desk: &Desk<'_>, batch: &Batch) {
@@ -209,17 +246,18 @@ fn log_query(desk: &Desk<'_>, batch: &Batch) {
     }
 }
 
-/// The response that begins at `start` of the client's output is written, or as much as there is.
-fn finish_request(desk: &Desk<'_>, client: &mut Client, start: usize) {
+/// The response is written, or as much as there is, and the next request may be read.
+fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> Finished {
     if let Some(line) = desk.observer.timing_line() {
-        insert_header_line(&mut client.output.bytes, start, &line);
+        answered.insert_header_line(&mut client.output, &line);
     }
     let request = client.requests.request();
     desk.observer.finishes(client.peer, request);
-    if desk.cores.is_stopping() || !request.keep_alive {
+    if desk.host.is_stopping() || !request.keep_alive {
         client.after = After::Close;
     }
     client.requests.finish_request();
+    Finished { _private: () }
 }
 
 /// A panic is a bug of ours. It costs one request its answer, and nobody else anything.
@@ -227,27 +265,15 @@ pub(crate) fn or_internal_error<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-fn write(desk: &Desk<'_>, client: &mut Client, response: &Response) {
-    let facts = Facts::of(desk, &client.requests.request());
-    write_response(&mut client.output.bytes, response, &facts);
-}
-
-fn write_unreachable(
+fn respond_unreachable(
     desk: &Desk<'_>,
-    client: &mut Client,
+    writer: ResponseWriter<'_>,
     pending: &Pending,
     error: &ConnectError,
-) {
-    desk.cores.health.suspect();
+) -> Answered {
+    desk.host.health().suspect();
     let details = Some(error.message());
     let error = Error::DatabaseConnection { details };
     log::api_error(&error);
-    write(desk, client, &pending.error(&error));
-}
-
-fn write_internal_error(desk: &Desk<'_>, client: &mut Client) {
-    let details = "The server has met a bug of its own.".to_owned();
-    let error = Error::Internal { details };
-    let verbosity = desk.snapshot.config.client_error_verbosity;
-    write(desk, client, &error.response(verbosity).into());
+    writer.respond(&pending.error(&error))
 }

@@ -107,7 +107,8 @@ impl Remainder {
     /// # Errors
     /// If the connection to PostgreSQL breaks. The client has been promised a length, so all that
     /// is left is to close its connection too.
-    pub(crate) fn take_more(&mut self, out: &mut Vec<u8>) -> Result<Follows, Error> {
+    pub(crate) fn take_more(&mut self, output: &mut Output) -> Result<Follows, Error> {
+        let out = output.end();
         out.append(&mut self.tail);
         let Some(held) = &mut self.held else {
             return Ok(Follows::Nothing);
@@ -135,8 +136,7 @@ impl Remainder {
             return Ok(Spooling::Partly);
         };
         let connection = held.lease.connection();
-        let mut piece = output.unwritten().to_vec();
-        *output = Output::default();
+        let mut piece = output.take_unwritten();
         let spooling = loop {
             let written = file.append(&piece);
             if written < piece.len() {
@@ -161,12 +161,20 @@ impl Remainder {
     }
 }
 
-/// Reads what is left of a batch whose body has been passed on.
-pub(crate) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
-    while !matches!(connection.next_reply()?, Reply::Done) {
+/// Reads what is left of a batch whose body was passed on, or is not wanted.
+///
+/// # Errors
+/// If the connection breaks, and if there is one more row: nothing tells to whom it belongs, so
+/// the connection must not be used again.
+pub(super) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> {
+    loop {
+        match connection.next_reply()? {
+            Reply::Done => return Ok(()),
+            Reply::Row(_) => return Err(Error::SurplusRow),
+            Reply::Failed(_) => {}
+        }
         if connection.is_broken() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }

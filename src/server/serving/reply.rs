@@ -1,15 +1,28 @@
 //! Writes responses as bytes, with what only the server knows: the date, its name, and what
 //! becomes of the connection.
+//!
+//! ```text
+//! owed ──begin()──▶ head ──body()──▶ complete, or as much as does not follow ──finish()──▶ Answered
+//!  ▲ │                │                  │
+//!  │ └─lose()─▶ Answered, without a byte │
+//!  └──────────── retract() ◀─────────────┘
+//! ```
+//! Invariant: one request, one response. [`Answered`] is the proof, without which a request cannot
+//! be finished; only a [`ResponseWriter`] gives it, which refuses a second head, and gives none for
+//! a body that is not as long as its head has promised.
 
-use crate::cores::Cores;
 use crate::observing::Observer;
 use crate::observing::timing::Phase;
-use crate::serving::desk::Desk;
+use crate::serving::desk::{Desk, Host};
+use crate::serving::output::Output;
+use corerest_api::error::Error;
 use corerest_api::response::{Body, CorsHeaders, Response};
+use corerest_config::ErrorVerbosity;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
 use corerest_wire::http::{Refusal, Request};
+use std::fmt;
 
 /// The value of the Server header.
 pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
@@ -17,15 +30,54 @@ pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
 /// What a response depends on besides its meaning.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
-    cores: &'a Cores,
+    host: &'a dyn Host,
     observer: &'a Observer,
     date: &'a str,
     connection: ConnectionHeader,
     head_only: bool,
+    verbosity: ErrorVerbosity,
     /// The header that is echoed (`server-trace-header`), and its value in the request.
     trace: Option<(&'a str, &'a [u8])>,
     /// What it says to other origins.
     cors: CorsHeaders<'a>,
+}
+
+/// The place of one response in its client's output.
+pub(crate) struct ResponseWriter<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+    /// Where the response will end, once its head is there.
+    end: Option<usize>,
+    facts: Facts<'a>,
+}
+
+/// A request has its response, or nobody waits for one any more.
+#[derive(Debug)]
+#[must_use = "a request is finished with it"]
+pub(crate) struct Answered {
+    /// Where the response begins in the output.
+    start: usize,
+}
+
+/// A response was not what it has to be: one head, with a body of the length that it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misanswered {
+    /// There is no head.
+    Not,
+    /// There would have been two.
+    Twice,
+    /// Its body has another length than its head says.
+    Length,
+}
+
+impl fmt::Display for Misanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Misanswered::Not => "there is no response",
+            Misanswered::Twice => "there is a second response",
+            Misanswered::Length => "the body has not the length that its head says",
+        })
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -36,11 +88,12 @@ impl<'a> Facts<'a> {
         let cors = CorsHeaders::of(config, request.method, |name| request.headers.get(name));
         Facts {
             cors,
-            cores: desk.cores,
+            host: desk.host,
             observer: desk.observer,
             date: desk.clock.date(),
             connection: request.connection_header(),
             head_only: request.head_only,
+            verbosity: config.client_error_verbosity,
             // Parity: an absent header is echoed as an empty one (App.hs).
             trace: trace.map(|name| (name, request.headers.get(name).unwrap_or_default())),
         }
@@ -49,7 +102,7 @@ impl<'a> Facts<'a> {
     /// What the response says about the connection. A server that stops announces it as late as
     /// it can: when it writes the head.
     fn connection(&self) -> ConnectionHeader {
-        if self.cores.is_stopping() {
+        if self.host.is_stopping() {
             ConnectionHeader::Close
         } else {
             self.connection
@@ -67,23 +120,131 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Appends a response whose body, if it has one, is at hand.
-pub(crate) fn write_response(out: &mut Vec<u8>, response: &Response, facts: &Facts<'_>) {
-    let body: &[u8] = match &response.body {
-        Body::Bytes(bytes) if facts.sends_body(response.status) => bytes,
-        Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
-    };
-    write_head(out, response, facts, body.len());
-    out.extend_from_slice(body);
+impl<'a> ResponseWriter<'a> {
+    /// A response is owed, behind what is in the output.
+    pub(crate) fn new(output: &'a mut Output, facts: Facts<'a>) -> ResponseWriter<'a> {
+        let out = output.end();
+        ResponseWriter {
+            start: out.len(),
+            out,
+            end: None,
+            facts,
+        }
+    }
+
+    /// What the response depends on.
+    pub(crate) fn facts(&self) -> &Facts<'a> {
+        &self.facts
+    }
+
+    /// Writes the head of a response with a body of so many bytes.
+    ///
+    /// # Errors
+    /// If there is one already.
+    pub(crate) fn begin(
+        &mut self,
+        response: &Response,
+        body_bytes: usize,
+    ) -> Result<(), Misanswered> {
+        if self.end.is_some() {
+            return Err(Misanswered::Twice);
+        }
+        write_head(self.out, response, &self.facts, body_bytes);
+        self.end = Some(self.out.len() + body_bytes);
+        Ok(())
+    }
+
+    /// Where the body is appended, behind the head.
+    pub(crate) fn body(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
+    /// Writes a response whose body, if it has one, is at hand.
+    ///
+    /// # Errors
+    /// If there is one already.
+    pub(crate) fn write(&mut self, response: &Response) -> Result<(), Misanswered> {
+        let body: &[u8] = match &response.body {
+            Body::Bytes(bytes) if self.facts.sends_body(response.status) => bytes,
+            Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
+        };
+        self.begin(response, body.len())?;
+        self.out.extend_from_slice(body);
+        Ok(())
+    }
+
+    /// Takes back what is written of the response.
+    pub(crate) fn retract(&mut self) {
+        self.out.truncate(self.start);
+        self.end = None;
+    }
+
+    /// Writes this response, in place of what may be there.
+    pub(crate) fn replace(&mut self, response: &Response) {
+        self.retract();
+        let written = self.write(response);
+        written.expect("what was there was just taken back");
+    }
+
+    /// The response is this one, in place of what may be there.
+    pub(crate) fn respond(mut self, response: &Response) -> Answered {
+        self.replace(response);
+        Answered { start: self.start }
+    }
+
+    /// A bug of ours is the response, in place of what may be there.
+    pub(crate) fn respond_internal_error(self) -> Answered {
+        let details = "The server has met a bug of its own.".to_owned();
+        let error = Error::Internal { details };
+        let response = error.response(self.facts.verbosity).into();
+        self.respond(&response)
+    }
+
+    /// The response to a visit of ourselves: that there is one.
+    pub(crate) fn greet(self) -> Answered {
+        let head = ResponseHead {
+            status: 204,
+            reason: None,
+            date: self.facts.date,
+            server: SERVER,
+            connection: ConnectionHeader::Close,
+            body: BodyFraming::None,
+        };
+        write_http_head(self.out, &head, []);
+        Answered { start: self.start }
+    }
+
+    /// The client is gone, and gets nothing.
+    pub(crate) fn lose(mut self) -> Answered {
+        self.retract();
+        Answered { start: self.start }
+    }
+
+    /// The response is written, but for so many bytes of its body, which follow.
+    ///
+    /// # Errors
+    /// If that is not so. The request still wants a response then.
+    pub(crate) fn finish(&mut self, follow: usize) -> Result<Answered, Misanswered> {
+        match self.end {
+            None => Err(Misanswered::Not),
+            Some(end) if end == self.out.len() + follow => Ok(Answered { start: self.start }),
+            Some(_) => Err(Misanswered::Length),
+        }
+    }
 }
 
-/// Appends the head of a response with a body of so many bytes, which the caller appends.
-pub(crate) fn write_head(
-    out: &mut Vec<u8>,
-    response: &Response,
-    facts: &Facts<'_>,
-    body_bytes: usize,
-) {
+impl Answered {
+    /// Puts a line behind the status line, if there is a response.
+    ///
+    /// Server-Timing tells how long the transaction took, so it can be written only when the rest
+    /// is.
+    pub(crate) fn insert_header_line(&self, output: &mut Output, line: &str) {
+        insert_header_line(output.end(), self.start, line);
+    }
+}
+
+/// Appends the head of a response with a body of so many bytes.
+fn write_head(out: &mut Vec<u8>, response: &Response, facts: &Facts<'_>, body_bytes: usize) {
     let head = ResponseHead {
         status: response.status,
         reason: response.reason.as_deref(),
@@ -98,7 +259,7 @@ pub(crate) fn write_head(
     };
     facts.observer.responds(response, size);
     let seconds =
-        (response.status == 503).then(|| facts.cores.health.retry_after_seconds().to_string());
+        (response.status == 503).then(|| facts.host.health().retry_after_seconds().to_string());
     let retry = seconds
         .as_deref()
         .map(|seconds| ("Retry-After", seconds.as_bytes()));
@@ -112,6 +273,11 @@ pub(crate) fn write_head(
 }
 
 /// Appends the response to something that is no request.
+pub(crate) fn refuse(output: &mut Output, refusal: Refusal, date: &str) {
+    write_refusal(output.end(), refusal, date);
+}
+
+/// The same, for those who have no more than bytes.
 pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
     let body = refusal.message().as_bytes();
     let head = ResponseHead {
@@ -128,4 +294,29 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
         [("Content-Type", &b"text/plain; charset=utf-8"[..])],
     );
     out.extend_from_slice(body);
+}
+
+/// Puts a line behind the status line of the response that begins at `start`, if one does.
+fn insert_header_line(out: &mut Vec<u8>, start: usize, line: &str) {
+    let status_line = out[start..].windows(2).position(|two| two == b"\r\n");
+    if let Some(length) = status_line {
+        let at = start + length + 2;
+        out.splice(at..at, line.bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_goes_behind_the_status_line_of_its_own_response() {
+        let mut out =
+            b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nHTTP/1.1 201 Created\r\nC: d\r\n\r\n".to_vec();
+        let start = 25;
+        insert_header_line(&mut out, start, "X: y\r\n");
+        let expected: &[u8] =
+            b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nHTTP/1.1 201 Created\r\nX: y\r\nC: d\r\n\r\n";
+        assert_eq!(out, expected);
+    }
 }

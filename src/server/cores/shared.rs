@@ -1,0 +1,522 @@
+//! What the threads of all cores share, and what a client, a request or a connection is to them.
+//!
+//! A request that finds no connection is parked ([`super::parking`]), and so is one that would be
+//! served before others that wait: the one that has waited longest comes first.
+//!
+//! Invariant: a core has more threads than connections to PostgreSQL ([`super::placing`]), and a
+//! thread blocks only with a connection of its own core in hand: where a body follows from another
+//! core's connection, the client moves there ([`Cores::rest`]). So one thread of each core is always
+//! free for the clients, and a slow query delays nobody but its own client; the simulation in
+//! `model::core` fails when a core's events wait while its connections are idle.
+
+use super::clients::Clients;
+use super::crew::{Crew, CrewSize};
+use super::door::{Door, Place};
+use super::events::{ALARM, Events, RELIEF};
+use super::parking::Parking;
+use super::placing::{Share, emptiest};
+use super::pulse::Pulse;
+use super::relief::{Measure, ReliefAlarm, SlowReader, SlowReaders, measure};
+use crate::log;
+use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
+use crate::observing::gauges::{CoreGauges, Gauges};
+use crate::observing::tally::Tally;
+use crate::serving::client::{Client, Token};
+use crate::serving::handle::WaitingRequest;
+use crate::serving::spool::{Room, Spool};
+use crate::state::health::Health;
+use crate::state::snapshot::{Publication, Snapshot};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Instant, Mutex, RwLock, lock, sleep};
+use corerest_pg::connect::ConnectError;
+use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
+use corerest_wire::http;
+use rustix::process::{Resource, getrlimit};
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How often deadlines of clients are looked at. They are whole seconds, and nobody can tell
+/// whether an idle connection was closed after 75 or after 76 of them.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
+/// signals, listeners, the control plane's connections, and the admin server with its clients.
+const OTHER_DESCRIPTORS: usize = 48;
+
+/// The deadlines of clients, from the `server-*-timeout` keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// With a client that has no request.
+    pub(crate) idle: Duration,
+    /// With a head that has begun.
+    pub(crate) header: Duration,
+    /// With a body of which nothing comes.
+    pub(crate) body: Duration,
+    /// With a client that takes nothing of its response.
+    pub(crate) write: Duration,
+    /// With a request that waits for a connection.
+    pub(crate) acquisition: Duration,
+}
+
+/// What all cores share. On the fast path it is only read.
+pub(crate) struct Cores {
+    pub(super) cores: Vec<Core>,
+    pub(super) parking: Parking<ParkedClient>,
+    pub(super) door: Arc<Door>,
+    pub(super) publication: Publication,
+    pub(super) health: Arc<Health>,
+    pub(super) patience: Patience,
+    pub(super) limits: http::Limits,
+    spool: Arc<Spool>,
+    /// How many connections may wait for clients when others need them and the spool has no room.
+    slow_readers_max: usize,
+    /// Held by the thread that counts them, until it has cut one off.
+    cutting_off: Mutex<()>,
+    stopping: AtomicBool,
+    /// A file descriptor to give away when there are no more, so that a client can be accepted
+    /// and told so instead of being left waiting. Who accepts as usual only shares the lock.
+    reserve: RwLock<Reserve>,
+    made: Instant,
+}
+
+/// One CPU's share.
+pub(super) struct Core {
+    pub(super) share: Share,
+    pub(super) events: Events,
+    pub(super) alarm: Alarm,
+    pub(super) clients: Mutex<Clients>,
+    client_count: AtomicUsize,
+    /// Clients that rest while a connection of this core's pool waits for them.
+    slow_readers: SlowReaders,
+    pub(super) relief_alarm: ReliefAlarm,
+    pub(super) crew: Crew,
+    pub(super) pulse: Pulse,
+    /// How many requests were answered, or parked. Only whether it changes matters.
+    pub(super) answered: AtomicU64,
+    pub(super) pool: Arc<Pool>,
+    /// What each of its threads counts.
+    pub(super) tallies: Vec<Arc<Tally>>,
+}
+
+/// A client whose request waits for a connection.
+pub(super) struct ParkedClient {
+    pub(super) client: Box<Client>,
+    pub(super) waiting: Box<WaitingRequest>,
+}
+
+/// What frees a connection.
+pub(super) enum Relief {
+    /// The client's answer is brought into the spool, where it has this room.
+    Spool(Box<Client>, Room),
+    /// The client's answer ends here.
+    CutOff(Box<Client>),
+}
+
+/// What the cores are made of.
+pub(crate) struct CoresSettings {
+    /// What the first requests are answered from.
+    pub(crate) snapshot: Snapshot,
+    /// How PostgreSQL is, and whom to tell that it may be gone.
+    pub(crate) health: Arc<Health>,
+    /// The deadlines of clients.
+    pub(crate) patience: Patience,
+    /// The limits of requests.
+    pub(crate) limits: http::Limits,
+    /// How many clients may be connected.
+    pub(crate) clients_max: usize,
+    /// Where answers wait for slow readers.
+    pub(crate) spool: Arc<Spool>,
+    /// How many connections may, when there is no room.
+    pub(crate) slow_readers_max: usize,
+    /// How many threads are needed at work.
+    pub(crate) crew_size: CrewSize,
+}
+
+impl Cores {
+    /// Makes cores that have no threads yet.
+    pub(crate) fn new(
+        settings: CoresSettings,
+        shares: &[Share],
+        pool: impl Fn(&Share) -> Pool,
+    ) -> io::Result<Cores> {
+        let cores = shares.iter();
+        let cores = cores.map(|share| Core::new(*share, pool(share), settings.crew_size));
+        let cores = cores.collect::<io::Result<Vec<Core>>>()?;
+        let polls = cores.iter().map(|core| Arc::clone(&core.events.poll));
+        let clients_max = settings.clients_max.min(clients_possible(shares));
+        Ok(Cores {
+            door: Door::new(clients_max, polls.collect()),
+            cores,
+            parking: Parking::new(),
+            publication: Publication::new(settings.snapshot),
+            health: settings.health,
+            patience: settings.patience,
+            limits: settings.limits,
+            spool: settings.spool,
+            slow_readers_max: settings.slow_readers_max,
+            cutting_off: Mutex::new(()),
+            stopping: AtomicBool::new(false),
+            reserve: RwLock::new(Reserve::new()?),
+            made: Instant::now(),
+        })
+    }
+
+    /// Opens the door: every core takes clients from this socket.
+    pub(crate) fn listen(&self, listener: Listener) -> io::Result<()> {
+        self.door.open(listener)
+    }
+
+    /// Whether somebody who connects is answered within this time, or would have to wait because
+    /// there are as many clients as there may be. Blocks for as long as that takes.
+    pub(crate) fn serves_clients(&self, patience: Duration) -> bool {
+        let Some(listener) = self.door.listener() else {
+            return false;
+        };
+        if self.door.is_full() {
+            return listener.is_reachable();
+        }
+        // The last places may have been taken meanwhile.
+        listener.answers(patience) || self.door.is_full()
+    }
+
+    /// Whether all cores get round to what happens: none has been asked for longer than `patience`
+    /// without an answer. They are asked now, and answer to the next call.
+    pub(crate) fn get_on(&self, patience: Duration) -> bool {
+        let now = self.made.elapsed();
+        self.cores.iter().fold(true, |all, core| {
+            let answers = core.pulse.ask(now, patience);
+            core.events.ring();
+            all && answers
+        })
+    }
+
+    /// Stops accepting. Threads end when there are no more clients. Blocks for a moment if another
+    /// process takes over.
+    pub(crate) fn stop(&self) {
+        if self
+            .door
+            .listener()
+            .is_some_and(|listener| listener.leave())
+        {
+            sleep(HANDSHAKES_MAX);
+        }
+        if let Some(listener) = self.door.close() {
+            // Whom the kernel has connected already would be cut off without a word.
+            while let Ok(Some(accepted)) = listener.accept() {
+                self.place(accepted, self.door.admit());
+            }
+        }
+        self.stopping.store(true, Ordering::SeqCst);
+        for core in &self.cores {
+            core.crew.close_bench();
+            core.events.ring();
+        }
+    }
+
+    /// What the cores are and do at this moment.
+    pub(crate) fn gauges(&self) -> Gauges {
+        let cores = self.cores.iter().map(|core| CoreGauges {
+            tallies: core.tallies.clone(),
+            clients: core.client_count.load(Ordering::Relaxed),
+            connections: core.pool.connections(),
+            connections_used: core.pool.leased(),
+            connections_max: core.share.connections,
+        });
+        Gauges {
+            cores: cores.collect(),
+            waiting: self.parking.len(),
+            slow_readers: self.slow_readers(),
+            spool_bytes: self.spool.bytes(),
+        }
+    }
+
+    /// What requests are answered from at this moment.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.publication.current()
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// Replaces what requests are answered from.
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.publication.publish(snapshot);
+    }
+
+    /// Replaces the connections to PostgreSQL; those in use are replaced after their request.
+    pub(crate) fn flush_connections(&self) {
+        self.cores.iter().for_each(|core| core.pool.flush());
+        log::debug(|| "Database connection pool flushed".to_owned());
+    }
+
+    /// Whether connections opened from now on keep their statements.
+    pub(crate) fn set_preparation(&self, preparation: Preparation) {
+        let pools = self.cores.iter().map(|core| &core.pool);
+        pools.for_each(|pool| pool.set_preparation(preparation));
+    }
+
+    /// Does something while no core accepts a client.
+    pub(crate) fn while_nobody_accepts<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _reserve = self.reserve.write().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// Accepts a client, unless there are no more file descriptors but those in reserve.
+    pub(super) fn accept(&self, listener: &Listener) -> io::Result<Option<Accepted>> {
+        let _reserve = self.reserve.read().unwrap_or_else(PoisonError::into_inner);
+        listener.accept()
+    }
+
+    /// Turns a client away when there are no more file descriptors.
+    pub(super) fn turn_away(&self, listener: &Listener) {
+        let mut reserve = self.reserve.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Some(accepted)) = reserve.accept(listener) {
+            reserve.put_back(accepted.fd);
+        }
+    }
+
+    /// Whether no further requests are taken.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether all clients are gone, and no other one can come.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst) && self.door.taken() == 0
+    }
+
+    /// Brings a new client to the core with the fewest.
+    pub(super) fn place(&self, accepted: Accepted, place: Place) {
+        let counts = self.cores.iter();
+        let counts = counts.map(|core| core.client_count.load(Ordering::Relaxed));
+        let home = emptiest(counts);
+        let core = &self.cores[home];
+        let token = core.reserve(place);
+        let deadline = Instant::now() + self.patience.idle;
+        let socket = Socket::new(accepted.fd);
+        let mut client = Client::new(token, home, socket.clone(), accepted.peer, deadline);
+        client.is_visitor = accepted.is_visitor;
+        lock(&core.clients).rest(Box::new(client));
+        self.wait_for(home, token, || {
+            core.events
+                .poll
+                .add(&socket, token.number(), Interest::Read)
+        });
+    }
+
+    /// Brings a client back to its core, to wait there: to that of its connection, if one waits
+    /// for it, so that no thread ever reads from another core's connection.
+    pub(super) fn rest(&self, mut client: Box<Client>, interest: Interest) {
+        let connected_to = client.body.as_ref().and_then(|body| body.core());
+        let moves_to = connected_to.filter(|core| *core != client.home);
+        if let Some(core) = moves_to {
+            self.move_home(&mut client, core);
+        }
+        self.note_slow_reader(&mut client);
+        let (home, token) = (client.home, client.token);
+        let core = &self.cores[home];
+        // The socket is held until it is registered again: should the client expire in between,
+        // its number is not given to another one.
+        let socket = client.socket.clone();
+        lock(&core.clients).rest(client);
+        self.wait_for(home, token, || match moves_to {
+            None => core.events.poll.rearm(&socket, token.number(), interest),
+            Some(_) => core.events.poll.add(&socket, token.number(), interest),
+        });
+    }
+
+    /// Another core is the client's from now on.
+    fn move_home(&self, client: &mut Client, home: usize) {
+        // It fails only where the client is not waited for.
+        let _ = self.cores[client.home].events.poll.remove(&client.socket);
+        let place = self.cores[client.home].give_up(client.token);
+        client.home = home;
+        client.token = self.cores[home].reserve(place);
+    }
+
+    /// Has epoll wait for a resting client. If it cannot, out of memory, the client is dropped like
+    /// any other that cannot be kept.
+    fn wait_for(&self, home: usize, token: Token, register: impl FnOnce() -> io::Result<()>) {
+        if register().is_err()
+            && let Some(client) = self.take(home, token)
+        {
+            self.close(client);
+        }
+    }
+
+    /// Takes a resting client to serve it; `None` for a late event.
+    pub(super) fn take(&self, home: usize, token: Token) -> Option<Box<Client>> {
+        let client = lock(&self.cores[home].clients).take(token)?;
+        self.forget_slow_reader(&client);
+        Some(client)
+    }
+
+    /// Ends a client's connection. Nothing of it is in a list any more.
+    pub(super) fn close(&self, client: Box<Client>) {
+        let (home, token) = (client.home, client.token);
+        drop(client);
+        self.cores[home].release(token);
+    }
+
+    /// A connection for a request on this core: `None` if it has to wait for one.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached. One that has no room for another connection can, through
+    /// those of the other cores; so the request waits for them.
+    pub(super) fn connection(&self, index: usize) -> Option<Result<Lease, ConnectError>> {
+        let connection = self.cores[index].pool.take()?;
+        match &connection {
+            Err(error) if is_out_of_connections(error) && self.others_connected(index) => None,
+            _ => Some(connection),
+        }
+    }
+
+    fn others_connected(&self, index: usize) -> bool {
+        let others = self.cores.iter().enumerate();
+        let mut others = others.filter(|(other, _)| *other != index);
+        others.any(|(_, core)| core.pool.connections() > 0)
+    }
+
+    /// Wakes the other cores that have a free connection for a parked request.
+    pub(super) fn offer_parked(&self, from: usize) {
+        for (index, core) in self.cores.iter().enumerate() {
+            if index != from && core.pool.has_room() {
+                core.events.ring();
+                return;
+            }
+        }
+    }
+
+    /// A client is about to rest at the core of the connection that waits for it, if one does.
+    fn note_slow_reader(&self, client: &mut Client) {
+        let unwritten = client.output.unwritten().len() as u64;
+        let Some(body) = client.body.as_mut().filter(|body| body.core().is_some()) else {
+            return;
+        };
+        let bytes = body.bytes_to_spool().map(|bytes| bytes + unwritten);
+        let core = &self.cores[client.home];
+        core.slow_readers.add(SlowReader {
+            token: client.token,
+            since: Instant::now(),
+            bytes,
+        });
+        if !self.parking.is_empty() {
+            core.relief_alarm.set();
+        }
+    }
+
+    /// A client is no longer at rest.
+    pub(super) fn forget_slow_reader(&self, client: &Client) {
+        if client.body.is_some() {
+            self.cores[client.home].slow_readers.remove(client.token);
+        }
+    }
+
+    /// A request was parked.
+    pub(super) fn expect_relief(&self) {
+        let cores = self.cores.iter();
+        cores
+            .filter(|core| !core.slow_readers.is_empty())
+            .for_each(|core| core.relief_alarm.set());
+    }
+
+    /// How many connections wait for clients.
+    fn slow_readers(&self) -> usize {
+        let cores = self.cores.iter();
+        cores.map(|core| core.slow_readers.len()).sum()
+    }
+
+    /// What a core can do for the requests that wait for a connection.
+    pub(super) fn relief(&self, index: usize) -> Option<Relief> {
+        let core = &self.cores[index];
+        if core.slow_readers.is_empty() {
+            return None;
+        }
+        let left = self.parking.next_deadline()?;
+        core.relief_alarm.set(); // for the next thread, should this one find a long answer
+        let timeout = self.patience.acquisition;
+        let waited = timeout.saturating_sub(left.saturating_duration_since(Instant::now()));
+        let measure = measure(waited, timeout);
+        if measure == Measure::Nothing {
+            return None;
+        }
+        let fits = |reader: &SlowReader| self.spool.reserve(reader.bytes?);
+        match core.slow_readers.find(fits) {
+            // Unless it has begun to read on in this moment.
+            Some((reader, room)) => {
+                let client = self.take(index, reader.token)?;
+                Some(Relief::Spool(client, room))
+            }
+            None if measure == Measure::SpoolOrCutOff => self.to_cut_off(),
+            None => None,
+        }
+    }
+
+    /// The one of all slow readers that has not been served for the longest time, if there are
+    /// too many of them. One thread at a time, or two would see the same one too many.
+    fn to_cut_off(&self) -> Option<Relief> {
+        let _counting = self.cutting_off.try_lock().ok()?;
+        if self.slow_readers() <= self.slow_readers_max {
+            return None;
+        }
+        let cores = self.cores.iter().enumerate();
+        let firsts = cores.filter_map(|(home, core)| Some((home, core.slow_readers.first()?)));
+        let (home, reader) = firsts.min_by_key(|(_, reader)| reader.since)?;
+        let client = self.take(home, reader.token)?;
+        Some(Relief::CutOff(client))
+    }
+}
+
+impl Core {
+    fn new(share: Share, pool: Pool, crew_size: CrewSize) -> io::Result<Core> {
+        let events = Events::new()?;
+        let alarm = Alarm::new()?;
+        events.poll.add_shared(&alarm, ALARM)?;
+        let relief_alarm = ReliefAlarm::new()?;
+        events.poll.add_shared(&relief_alarm.alarm, RELIEF)?;
+        Ok(Core {
+            share,
+            events,
+            alarm,
+            clients: Mutex::new(Clients::default()),
+            client_count: AtomicUsize::new(0),
+            slow_readers: SlowReaders::default(),
+            relief_alarm,
+            crew: Crew::new(crew_size, share.threads),
+            pulse: Pulse::new(),
+            answered: AtomicU64::new(0),
+            pool: Arc::new(pool),
+            tallies: (0..share.threads).map(|_| Arc::default()).collect(),
+        })
+    }
+
+    /// A seat for a client that comes.
+    fn reserve(&self, place: Place) -> Token {
+        self.client_count.fetch_add(1, Ordering::Relaxed);
+        lock(&self.clients).reserve(place)
+    }
+
+    /// The seat of a client that leaves the core is free.
+    fn give_up(&self, token: Token) -> Place {
+        self.client_count.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.clients).release(token)
+    }
+
+    /// A client is gone: its seat is free, and its place.
+    pub(super) fn release(&self, token: Token) {
+        drop(self.give_up(token));
+    }
+}
+
+/// How many clients there are file descriptors for. Connections to PostgreSQL, the admin server and
+/// the control plane need some, too: to know how the server is matters most when it is full.
+fn clients_possible(shares: &[Share]) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let connections: usize = shares.iter().map(|share| share.connections).sum();
+    let others = connections + 4 * shares.len() + OTHER_DESCRIPTORS;
+    limit.saturating_sub(others).max(1)
+}

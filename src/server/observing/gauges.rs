@@ -1,0 +1,32 @@
+//! What the server is and does at a moment, as numbers that nobody counts: they are asked for.
+
+use crate::observing::tally::Tally;
+use std::sync::Arc;
+
+/// The numbers of all cores.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    /// Those of each core.
+    pub(crate) cores: Vec<CoreGauges>,
+    /// How many requests wait for a connection.
+    pub(crate) waiting: usize,
+    /// How many connections to PostgreSQL wait for clients.
+    pub(crate) slow_readers: usize,
+    /// How many bytes of answers are in files.
+    pub(crate) spool_bytes: u64,
+}
+
+/// The numbers of a core.
+#[derive(Debug)]
+pub(crate) struct CoreGauges {
+    /// What each of its threads has counted.
+    pub(crate) tallies: Vec<Arc<Tally>>,
+    /// Its clients.
+    pub(crate) clients: usize,
+    /// Its connections to PostgreSQL that are open.
+    pub(crate) connections: usize,
+    /// Those of them that are in use.
+    pub(crate) connections_used: usize,
+    /// How many there may be.
+    pub(crate) connections_max: usize,
+}

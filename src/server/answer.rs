@@ -12,7 +12,7 @@ use crate::reply::{Facts, write_head, write_response};
 use crate::timing::Phase;
 use crate::watch::Watch;
 use corerest_api::error::{DatabaseError, Error as ApiError};
-use corerest_api::query::{AccessMode, Batch};
+use corerest_api::query::{AccessMode, Answer, Batch};
 use corerest_api::response::{Body, ResultSet};
 use corerest_api::{Context, Pending, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
@@ -151,7 +151,7 @@ fn converse(
         .connection()
         .send(&batch.statements, question.request_body)?;
     let mut estimate = None;
-    let mut lines = batch.answers_in_lines.then(Vec::new);
+    let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
         let reply = if watch.is_on() {
@@ -164,12 +164,14 @@ fn converse(
             continue;
         };
         match reply {
-            Reply::Row(row) if row.statement == batch.main && batch.answers_in_lines => {
+            Reply::Row(row)
+                if row.statement == batch.main.statement && batch.main.answer == Answer::Lines =>
+            {
                 let lines = lines.get_or_insert_default();
                 connection.take_body(lines, usize::MAX)?;
                 lines.push(b'\n');
             }
-            Reply::Row(row) if row.statement == batch.main => {
+            Reply::Row(row) if row.statement == batch.main.statement => {
                 let written = write_main_row(row, batch, pending, estimate.as_deref(), facts, out);
                 if written.take(connection, out)? > 0 {
                     return Ok(Asked::BodyFollows);

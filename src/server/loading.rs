@@ -6,6 +6,7 @@
 
 use crate::log;
 use corerest_api::catalog::{self, Catalog, PgVersion, Scope};
+use corerest_api::document::OneDocument;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::{
     database_config,
@@ -60,7 +61,7 @@ pub(crate) fn connect(target: &Target) -> Result<(Connection, PgVersion), LoadEr
         .iter()
         .for_each(|warning| log::warn(warning));
     let mut connection = Connection::new(session, Preparation::Unnamed);
-    let mut document = ask(&mut connection, &[catalog::version_statement()], 0)?;
+    let mut document = ask_for(&mut connection, &catalog::ask_version())?;
     let version = catalog::decode_version(&mut document).map_err(not_decoded)?;
     Ok((connection, version))
 }
@@ -70,8 +71,8 @@ pub(crate) fn load_database_config(
     connection: &mut Connection,
     pre_config: Option<&FunctionName>,
 ) -> Result<Vec<(String, String)>, LoadError> {
-    let statements = database_config::statements(pre_config);
-    let mut document = ask(connection, &statements, statements.len() - 1)?;
+    let question = database_config::ask_database_config(pre_config);
+    let mut document = ask_for(connection, &question)?;
     database_config::decode(&mut document).map_err(not_decoded)
 }
 
@@ -80,8 +81,8 @@ pub(crate) fn load_role_settings(
     connection: &mut Connection,
     version: &PgVersion,
 ) -> Result<RoleSettings, LoadError> {
-    let statement = role_settings::statement(version.number);
-    let mut document = ask(connection, &[statement], 0)?;
+    let question = role_settings::ask_role_settings(version.number);
+    let mut document = ask_for(connection, &question)?;
     role_settings::decode(&mut document).map_err(not_decoded)
 }
 
@@ -92,17 +93,15 @@ pub(crate) fn load_catalog(
 ) -> Result<LoadedCatalog, LoadError> {
     let started = Instant::now();
     let pause = |milliseconds: Option<i64>| milliseconds.map(catalog::pause_statement);
-    let mut statements = Vec::new();
-    statements.extend(pause(
-        config.internal_schema_cache_query_sleep_before_queries,
-    ));
-    statements.extend(catalog::statements(Scope {
+    let question = catalog::ask_catalog(Scope {
         schemas: &idents(&config.db_schemas),
         extra_search_path: &idents(&config.db_extra_search_path),
-    }));
-    let main = statements.len() - 1;
-    statements.extend(pause(config.internal_schema_cache_query_sleep));
-    let mut document = ask(connection, &statements, main)?;
+    });
+    let question = question.between(
+        pause(config.internal_schema_cache_query_sleep_before_queries),
+        pause(config.internal_schema_cache_query_sleep),
+    );
+    let mut document = ask_for(connection, &question)?;
     let queried = started.elapsed();
     let catalog = catalog::decode(&mut document).map_err(not_decoded)?;
     Ok(LoadedCatalog {
@@ -110,6 +109,10 @@ pub(crate) fn load_catalog(
         queried,
         decoded: started.elapsed() - queried,
     })
+}
+
+fn ask_for(connection: &mut Connection, question: &OneDocument) -> Result<Vec<u8>, LoadError> {
+    ask(connection, question.statements(), question.asks())
 }
 
 /// The one column of the one row of a statement of a batch.

@@ -1,10 +1,8 @@
 //! Reads: the statement whose rows are a table's, and the counts beside it: of the page, of all
 //! rows there would be, or the planner's guess.
 
-use super::body::{
-    NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,
-    write_rows_count, write_settings_and_body,
-};
+use super::answer::{MainStatement, RowKind, write_page, write_rows_count};
+use super::body::{NOTHING_MORE, write_from_rows, write_named_rows, write_settings_and_body};
 use super::rows::{write_counted_rows, write_number, write_root_rows, write_rows};
 use crate::plan::{Negotiated, ReadPlan, RowsCheck};
 use crate::request::preferences::CountPreference;
@@ -24,23 +22,29 @@ pub(crate) fn write_read(
     plan: &ReadPlan<'_>,
     negotiated: &Negotiated<'_>,
     count: Count,
-) -> Statement {
-    let mut out = SqlBuf::new();
+) -> MainStatement {
+    let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
+    let kind = RowKind::Row;
     let representation = negotiated.representation;
-    write_explain(&mut out, negotiated.plan.as_ref());
     let write_answer = |out: &mut SqlBuf| match &negotiated.plan {
         // Parity: the plan that is shown is that of the rows as they are asked for.
         Some(_) => write_rows(out, plan),
         None => write_root_rows(out, plan),
     };
-    write_named_rows(&mut out, sql_text!("WITH "), representation, write_answer);
+    write_named_rows(
+        &mut out,
+        sql_text!("WITH "),
+        kind,
+        representation,
+        write_answer,
+    );
     sql!(out, "SELECT ");
-    write_total(&mut out, plan, RowKind::Row, count);
+    write_total(&mut out, plan, kind, count);
     sql!(out, " AS total, ");
-    write_page(&mut out, RowKind::Row, &RowsCheck::default());
-    write_settings_and_body(&mut out, RowKind::Row, negotiated, NOTHING_MORE);
-    write_from_rows(&mut out, representation, write_answer);
-    out.finish()
+    let aggregated = write_page(&mut out, kind, &RowsCheck::default());
+    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    write_from_rows(&mut out, kind, representation, write_answer);
+    MainStatement::finish(out, answer, aggregated)
 }
 
 /// The statement that asks the planner how many rows there are: `EXPLAIN (FORMAT JSON)`.

@@ -52,12 +52,10 @@ pub(super) enum RowKind {
     Value,
 }
 
-/// A statement has an aggregate on its outside.
+/// The select list of a statement keeps what its answer is to be: for one row, it has an aggregate.
 pub(super) struct Aggregated {
-    _by: ThePage,
+    answer: Answer,
 }
-
-struct ThePage;
 
 impl MainStatement {
     /// Begins a statement, with `EXPLAIN` if its plan is asked for.
@@ -73,10 +71,10 @@ impl MainStatement {
     }
 
     /// Ends what was begun.
-    pub(super) fn finish(out: SqlBuf, answer: Answer, _: Aggregated) -> MainStatement {
+    pub(super) fn finish(out: SqlBuf, aggregated: Aggregated) -> MainStatement {
         MainStatement {
             statement: out.finish(),
-            answer,
+            answer: aggregated.answer,
         }
     }
 
@@ -116,35 +114,40 @@ fn write_explain(out: &mut SqlBuf, plan: &PlanMediaType) {
 }
 
 /// Appends the number of rows that are called `_row`, or an error if it is not what it must be.
-/// Whatever the kind, it is an aggregate.
-pub(super) fn write_page(out: &mut SqlBuf, kind: RowKind, check: &RowsCheck) -> Aggregated {
+/// Whatever the kind, it is an aggregate, if there is to be one row.
+pub(super) fn write_page(
+    out: &mut SqlBuf,
+    kind: RowKind,
+    answer: Answer,
+    check: &RowsCheck,
+) -> Aggregated {
     if check.is_nothing() {
-        write_rows_count(out, kind);
+        write_rows_count(out, kind, answer);
     } else {
         sql!(out, "CASE WHEN ");
         if check.one.is_some() {
-            write_rows_count(out, kind);
+            write_rows_count(out, kind, answer);
             sql!(out, " = 1");
         }
         if let Some(rows) = check.at_most {
             if check.one.is_some() {
                 sql!(out, " AND ");
             }
-            write_rows_count(out, kind);
+            write_rows_count(out, kind, answer);
             sql!(out, " <= ");
             write_number(out, i128::from(rows));
             sql!(out, "::bigint");
         }
         sql!(out, " THEN ");
-        write_rows_count(out, kind);
+        write_rows_count(out, kind, answer);
         sql!(out, " ELSE (");
         out.param(Some(WRONG_ROWS.as_bytes()));
         sql!(out, "::text || ");
-        write_rows_count(out, kind);
+        write_rows_count(out, kind, answer);
         sql!(out, ")::bigint END");
     }
     sql!(out, " AS page, ");
-    Aggregated { _by: ThePage }
+    Aggregated { answer }
 }
 
 /// A count of the row variable, for a bare `count(*)` lets PostgreSQL drop the columns of the
@@ -153,10 +156,13 @@ pub(super) fn write_page(out: &mut SqlBuf, kind: RowKind, check: &RowsCheck) -> 
 /// What a function returns one of counts as one, be it filtered out or joined to several.
 ///
 /// Parity: PostgREST has a plain `1` there, which lets PostgreSQL drop the columns, too: HEAD does
-/// not call a stable function for its value.
-pub(super) fn write_rows_count(out: &mut SqlBuf, kind: RowKind) {
-    out.constant(match kind {
-        RowKind::Row | RowKind::Value => sql_text!("pg_catalog.count(_row)"),
-        RowKind::OnlyRow | RowKind::OnlyValue => sql_text!("(1 + 0 * pg_catalog.count(*))"),
+/// not call a stable function for its value. In an execution plan the `1` is as it is there.
+pub(super) fn write_rows_count(out: &mut SqlBuf, kind: RowKind, answer: Answer) {
+    out.constant(match (kind, answer) {
+        (RowKind::Row | RowKind::Value, _) => sql_text!("pg_catalog.count(_row)"),
+        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::OneRow) => {
+            sql_text!("(1 + 0 * pg_catalog.count(*))")
+        }
+        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::Lines) => sql_text!("1::bigint"),
     });
 }

@@ -32,7 +32,7 @@ pub(super) fn write_settings_and_body(
         }
     };
     let write_body = |out: &mut SqlBuf| {
-        write_body(out, kind, negotiated.representation);
+        write_body(out, kind, negotiated);
         sql!(out, " AS body");
     };
     if negotiated.plan.is_some() {
@@ -54,10 +54,10 @@ pub(super) fn write_settings_and_body(
 pub(super) fn write_from_rows(
     out: &mut SqlBuf,
     kind: RowKind,
-    representation: Representation<'_>,
+    negotiated: &Negotiated<'_>,
     write: impl FnOnce(&mut SqlBuf),
 ) {
-    if has_named_rows(kind, representation) {
+    if has_named_rows(kind, negotiated) {
         sql!(out, " FROM _rows AS _row");
     } else {
         sql!(out, " FROM (");
@@ -71,10 +71,10 @@ pub(super) fn write_named_rows(
     out: &mut SqlBuf,
     separator: ConstSql,
     kind: RowKind,
-    representation: Representation<'_>,
+    negotiated: &Negotiated<'_>,
     write: impl FnOnce(&mut SqlBuf),
 ) {
-    if has_named_rows(kind, representation) {
+    if has_named_rows(kind, negotiated) {
         out.constant(separator);
         sql!(out, "_rows AS (");
         write(out);
@@ -86,10 +86,10 @@ pub(super) fn write_named_rows(
 ///
 /// The first line of CSV has the columns' names. And a cast is no aggregate: it is applied to the
 /// first row in a query of its own, which gives nothing where there is no row.
-fn has_named_rows(kind: RowKind, representation: Representation<'_>) -> bool {
-    match representation {
+fn has_named_rows(kind: RowKind, negotiated: &Negotiated<'_>) -> bool {
+    match negotiated.representation {
         Representation::Csv => true,
-        Representation::Custom(handler) => is_cast_of_only(handler, kind),
+        Representation::Custom(handler) => is_cast_of_first(handler, kind, negotiated),
         Representation::Json(_)
         | Representation::Object(_)
         | Representation::GeoJson
@@ -97,9 +97,12 @@ fn has_named_rows(kind: RowKind, representation: Representation<'_>) -> bool {
     }
 }
 
-fn is_cast_of_only(handler: &MediaHandler, kind: RowKind) -> bool {
+/// Parity: a plan that is shown has the cast as it is (PlanSpec), for lines need no aggregate.
+fn is_cast_of_first(handler: &MediaHandler, kind: RowKind, negotiated: &Negotiated<'_>) -> bool {
     match kind {
-        RowKind::OnlyRow | RowKind::OnlyValue => handler.kind == HandlerKind::Cast,
+        RowKind::OnlyRow | RowKind::OnlyValue => {
+            handler.kind == HandlerKind::Cast && negotiated.plan.is_none()
+        }
         RowKind::Row | RowKind::Value => false,
     }
 }
@@ -113,8 +116,8 @@ pub(super) fn write_content(out: &mut SqlBuf, content: &Content<'_>) {
     }
 }
 
-fn write_body(out: &mut SqlBuf, kind: RowKind, representation: Representation<'_>) {
-    match representation {
+fn write_body(out: &mut SqlBuf, kind: RowKind, negotiated: &Negotiated<'_>) {
+    match negotiated.representation {
         Representation::Json(nulls) => match kind {
             RowKind::Row => write_array(out, nulls, sql_text!("json_agg(_row)")),
             RowKind::Value => write_array(out, nulls, sql_text!("json_agg(_row.pgrst_scalar)")),
@@ -133,7 +136,7 @@ fn write_body(out: &mut SqlBuf, kind: RowKind, representation: Representation<'_
             "json_build_object('type', 'FeatureCollection', \
              'features', coalesce(json_agg(ST_AsGeoJSON(_row)::json), '[]'))"
         ),
-        Representation::Custom(handler) if is_cast_of_only(handler, kind) => {
+        Representation::Custom(handler) if is_cast_of_first(handler, kind, negotiated) => {
             sql!(out, "(SELECT ");
             write_handled(out, kind, handler);
             sql!(out, " FROM _rows AS _row LIMIT 1)");

@@ -34,7 +34,6 @@ pub(crate) fn write_call(
 ) -> MainStatement {
     let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
     let kind = row_kind(plan.routine);
-    let representation = negotiated.representation;
     let write_answer = |out: &mut SqlBuf| write_rows(out, read);
     sql!(out, "WITH ");
     out.constant(WRITTEN);
@@ -42,20 +41,14 @@ pub(crate) fn write_call(
     write_returned(&mut out, plan);
     write_source(&mut out, plan);
     sql!(out, ")");
-    write_named_rows(
-        &mut out,
-        sql_text!(", "),
-        kind,
-        representation,
-        write_answer,
-    );
+    write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
-    write_total(&mut out, read, kind, count);
+    write_total(&mut out, read, kind, answer, count);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, check);
+    let aggregated = write_page(&mut out, kind, answer, check);
     write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
-    write_from_rows(&mut out, kind, representation, write_answer);
-    MainStatement::finish(out, answer, aggregated)
+    write_from_rows(&mut out, kind, negotiated, write_answer);
+    MainStatement::finish(out, aggregated)
 }
 
 fn row_kind(routine: &Routine) -> RowKind {

@@ -53,24 +53,18 @@ pub(crate) fn write_mutation(
     sql!(out, " AS (");
     write_change(&mut out, plan);
     sql!(out, ")");
-    write_named_rows(
-        &mut out,
-        sql_text!(", "),
-        kind,
-        representation,
-        write_answer,
-    );
+    write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
     write_new_rows_count(&mut out, &plan.change);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, check);
+    let aggregated = write_page(&mut out, kind, answer, check);
     let write_location = |out: &mut SqlBuf| {
         write_location(out, location);
         sql!(out, " AS location");
     };
     write_settings_and_body(&mut out, kind, negotiated, Some(write_location));
-    write_from_rows(&mut out, kind, representation, write_answer);
-    MainStatement::finish(out, answer, aggregated)
+    write_from_rows(&mut out, kind, negotiated, write_answer);
+    MainStatement::finish(out, aggregated)
 }
 
 fn write_change(out: &mut SqlBuf, plan: &MutatePlan<'_>) {

@@ -1,9 +1,9 @@
 //! Batches that ask PostgreSQL for one document: the catalog, the configuration in the database,
 //! the settings of roles, the version of the server.
 //!
-//! Invariant: one statement of such a batch gives the document, as one row of one column; its text
-//! is a `SELECT` without `FROM`, which is one row whatever stands in it. The fields are private, and
-//! [`OneDocument::of`] is the only way to make one.
+//! Invariant: one statement of such a batch gives the document, as one row of one column; its
+//! text is a `SELECT` without `FROM`, which is one row whatever stands in it. The fields are
+//! private, and [`OneDocument::of`] is the only way to make one.
 
 use corerest_sql::{SqlBuf, Statement, sql};
 use std::fmt;

@@ -144,7 +144,8 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
     pending.finished(response)
 }
 
-/// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says, into the response.
+/// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says,
+/// into the response.
 /// The context is that of [`prepare`].
 pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>) -> Response {
     let response = match &pending.expected {

@@ -26,6 +26,8 @@ struct Module {
     parent: Option<usize>,
     children: HashMap<String, usize>,
     items: HashSet<String>,
+    /// Macros that the whole crate knows by `crate::`.
+    exported: HashSet<String>,
     imports: HashMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
     /// Everything that is named, as it is written.
@@ -254,6 +256,11 @@ impl Crate {
                 self.resolve(module, path, hops - 1)
             };
         }
+        if module == 0
+            && let Some(exporter) = self.modules.iter().position(|m| m.exported.contains(name))
+        {
+            return Found::ItemIn(exporter);
+        }
         for glob in &here.globs {
             if let Found::Module(opened) = self.resolve(module, glob, hops - 1)
                 && opened != module
@@ -358,6 +365,12 @@ impl<'ast> Visit<'ast> for Reader<'_> {
                 self.read_use(&[], &item.tree);
             }
             other => {
+                if attributes(other)
+                    .iter()
+                    .any(|it| it.path().is_ident("macro_export"))
+                {
+                    self.module.exported.extend(name(other));
+                }
                 self.module.items.extend(name(other));
                 visit::visit_item(self, other);
             }

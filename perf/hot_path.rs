@@ -166,7 +166,7 @@ fn reply(batch: &Batch) -> Vec<u8> {
             .expect("it is short")
             .to_be_bytes();
         row.extend([&null[..], &eight, &1_i64.to_be_bytes(), &null, &null].concat());
-        match index == batch.main {
+        match index == batch.main.statement {
             true => row.extend([&length[..], BODY].concat()),
             false => row.extend(null),
         }

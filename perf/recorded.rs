@@ -25,8 +25,8 @@ fn query_document(database: &Database) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut transaction = client.transaction()?;
     let mut document = String::new();
     let schemas = [Ident::before_nul(SCHEMA)];
-    for statement in catalog::statements(schemas.as_slice()) {
-        let values = texts(&statement);
+    for statement in catalog::ask_catalog(schemas.as_slice()).statements() {
+        let values = texts(statement);
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         document = transaction
             .query_one(statement.text.as_str(), &values)?

@@ -8,22 +8,22 @@
 //! Source: PostgREST's documentation, `references/configuration` ("In-Database Configuration").
 
 use crate::catalog::DecodeError;
+use crate::document::OneDocument;
 use corerest_config::{FunctionName, in_database_names};
 use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement, sql};
 
-/// The batch that reads it; its last statement answers with one row of one column, the document
-/// for [`decode`]. Nothing in it may write, not even `db-pre-config`.
-pub fn statements(pre_config: Option<&FunctionName>) -> Vec<Statement> {
-    let mut statements = vec![read_only()];
-    statements.extend(pre_config.map(call));
-    statements.push(settings(pre_config.is_some()));
-    statements
+/// Asks for it: the document for [`decode`]. Nothing in the batch may write, not even
+/// `db-pre-config`.
+pub fn ask_database_config(pre_config: Option<&FunctionName>) -> OneDocument {
+    let mut before = vec![read_only()];
+    before.extend(pre_config.map(call));
+    OneDocument::of(before, |out| write_settings(out, pre_config.is_some()))
 }
 
 /// Names such as `pgrst.db_schemas` with their values.
 ///
 /// # Errors
-/// If the document is not what [`statements`] answer with.
+/// If the document is not what was asked for.
 pub fn decode(document: &mut [u8]) -> Result<Vec<(String, String)>, DecodeError> {
     simd_json::serde::from_slice(document)
         .map_err(|error| DecodeError::Malformed(error.to_string()))
@@ -50,15 +50,14 @@ fn call(function: &FunctionName) -> Statement {
 
 /// Parity: with `db-pre-config`, whatever the session has under the names counts, wherever it is
 /// from; without it, only what the role has. So `ALTER DATABASE … SET` alone has no effect.
-fn settings(with_session: bool) -> Statement {
+fn write_settings(out: &mut SqlBuf, with_session: bool) {
     let names: Vec<String> = in_database_names().collect();
     // They are made of letters, dots and underscores, so the array needs no quotes.
     let names = format!("{{{}}}", names.join(","));
-    let mut out = SqlBuf::new();
     sql!(
         out,
         "
-SELECT coalesce(json_agg(json_build_array(name, value) ORDER BY name), '[]')::text
+SELECT coalesce(json_agg(json_build_array(name, value) ORDER BY name), '[]')
 FROM (
   SELECT DISTINCT ON (name) name, value
   FROM (
@@ -96,7 +95,6 @@ FROM (
   ORDER BY name, place
 ) AS first"
     );
-    out.finish()
 }
 
 #[cfg(test)]
@@ -122,7 +120,8 @@ mod tests {
             name: "c".to_owned(),
         };
         let texts = |function: Option<&FunctionName>| -> Vec<String> {
-            let statements = statements(function).into_iter();
+            let asked = ask_database_config(function);
+            let statements = asked.statements().iter();
             statements
                 .map(|statement| statement.text.as_str().to_owned())
                 .collect()

@@ -18,6 +18,7 @@ pub mod auth;
 pub mod catalog;
 pub mod channel;
 pub mod database_config;
+pub mod document;
 pub mod error;
 mod exchange;
 pub mod openapi;

@@ -8,7 +8,8 @@
 //! Source: PostgREST's documentation, `references/transactions` ("Impersonated Role Settings").
 
 use crate::catalog::{DecodeError, IsolationLevel};
-use corerest_sql::{SqlBuf, Statement, sql};
+use crate::document::OneDocument;
+use corerest_sql::{SqlBuf, sql};
 use std::collections::HashMap;
 
 /// The setting that is not one of the others.
@@ -48,21 +49,23 @@ impl RoleSettings {
     }
 }
 
-/// The statement that reads them from a server of this version (as
-/// [`PgVersion::number`](crate::catalog::PgVersion::number) has it); it answers with one row of one
-/// column, the document for [`decode`].
+/// Asks a server of this version (as [`PgVersion::number`](crate::catalog::PgVersion::number) has
+/// it) for them: the document for [`decode`].
 ///
 /// Parity: a setting that the login role may not make is left out, and so is one of an extension
 /// that this session has not loaded (`queryRoleSettings` in Config/Database.hs).
-pub fn statement(server_version_number: i32) -> Statement {
-    let mut out = SqlBuf::new();
+pub fn ask_role_settings(server_version_number: i32) -> OneDocument {
+    OneDocument::of(Vec::new(), |out| write_rows(out, server_version_number))
+}
+
+fn write_rows(out: &mut SqlBuf, server_version_number: i32) {
     sql!(
         out,
         "
 SELECT coalesce(
   json_agg(json_build_array(role.rolname, entry.name, entry.value)
            ORDER BY role.rolname, line.position),
-  '[]')::text
+  '[]')
 FROM pg_catalog.pg_roles AS role
 CROSS JOIN LATERAL unnest(role.rolconfig) WITH ORDINALITY AS line (text, position)
 CROSS JOIN LATERAL (
@@ -82,7 +85,6 @@ AND (known.context = 'user'"
         sql!(out, " OR has_parameter_privilege(known.name, 'SET')");
     }
     sql!(out, ")");
-    out.finish()
 }
 
 /// Decodes the answer.
@@ -152,7 +154,11 @@ mod tests {
     #[test]
     fn older_servers_are_not_asked_for_what_they_do_not_know() {
         let privilege = "has_parameter_privilege";
-        assert!(!statement(140_000).text.as_str().contains(privilege));
-        assert!(statement(150_000).text.as_str().contains(privilege));
+        let text = |version| {
+            let asked = ask_role_settings(version);
+            asked.statements()[asked.asks()].text.as_str().to_owned()
+        };
+        assert!(!text(140_000).contains(privilege));
+        assert!(text(150_000).contains(privilege));
     }
 }

@@ -35,7 +35,7 @@ fn is_shown(key: &Key, config: &Config) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{File, Sources};
+    use crate::sources::{File, Sources};
 
     fn load(text: &str) -> Config {
         let file = Some(File { path: "f", text });

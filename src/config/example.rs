@@ -53,7 +53,7 @@ fn wrap(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::load::{File, Sources};
+    use crate::sources::{File, Sources};
 
     fn load(text: &str) -> Config {
         let file = Some(File {

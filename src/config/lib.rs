@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod role_claim;
 mod secret;
+mod sources;
 mod uri;
 mod value;
 
@@ -27,11 +28,12 @@ pub use dump::dump;
 pub use error::ConfigError;
 pub use example::example;
 pub use keys::{Aliases, KEYS, Key, Kind, Origin, in_database_names};
-pub use load::{File, Loaded, Sources};
+pub use load::Loaded;
 pub use role_claim::{
     Argument, Comparable, Comparison, Condition, JsonPath, LegacyPath, LegacyStep, Literal, Reach,
     RoleClaimKey, Root, Search, Segment, Selection, Selector, SingularQuery, SingularSegment,
     StringTest,
 };
 pub use secret::Secret;
+pub use sources::{File, Sources};
 pub use value::Decimal;

@@ -10,7 +10,7 @@
 use bytes::BytesMut;
 use corerest_api::auth::Identity;
 use corerest_api::catalog::{self, Catalog, decode};
-use corerest_api::query::Batch;
+use corerest_api::query::{Answer, Batch};
 use corerest_api::request::HttpRequest;
 use corerest_api::response::Body;
 use corerest_api::role_settings::RoleSettings;
@@ -20,6 +20,8 @@ use corerest_sql::{Ident, Param, Statement};
 use corerest_tests::case_file::{CaseFile, Section, is_update};
 use corerest_tests::cluster::Cluster;
 use corerest_tests::server::variable;
+use postgres::Client;
+use postgres::error::SqlState;
 use postgres::types::{Format, IsNull, ToSql, Type};
 use std::collections::HashMap;
 use std::path::Path;
@@ -69,17 +71,22 @@ fn recorded_catalog() -> String {
     let mut client = Cluster::shared().database().connect();
     let mut transaction = client.transaction().expect("the database is there");
     let mut document = String::new();
-    for statement in catalog::statements(&schema[..]) {
-        let values = statement.params.iter().map(|value| match value {
-            Param::Value(value) => AsText(value.to_vec()),
-            Param::Null | Param::RequestBody => panic!("the catalog is asked for by names only"),
-        });
-        let values: Vec<AsText> = values.collect();
+    for statement in catalog::ask_catalog(&schema[..]).statements() {
+        let values = in_text_format(statement, "");
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let row = transaction.query_one(statement.text.as_str(), &values);
         document = row.expect("PostgreSQL knows its catalog").get(0);
     }
     document + "\n"
+}
+
+fn in_text_format(statement: &Statement, request_body: &str) -> Vec<AsText> {
+    let values = statement.params.iter().map(|value| match value {
+        Param::Value(value) => AsText(value.to_vec()),
+        Param::RequestBody => AsText(request_body.into()),
+        Param::Null => panic!("no statement of these tests has one"),
+    });
+    values.collect()
 }
 
 /// A value in PostgreSQL's text format, whatever its type is.
@@ -359,4 +366,94 @@ fn check_no_value(batch: &Batch, what: &str) {
         let text = text.as_str();
         assert!(!text.contains("7654321"), "{what}: {text}");
     }
+}
+
+/// The server makes one response of one row: whatever is asked for, and whatever is left of it.
+#[test]
+fn every_main_statement_answers_with_one_row() {
+    let catalog_text = include_str!("../cases/plan/catalog.json");
+    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let database = Cluster::shared().database();
+    let mut client = database.connect();
+    let mut asked = 0;
+    for (target, column) in [
+        ("/plants", Some("id")),
+        ("/rpc/evergreens", Some("id")),
+        ("/rpc/plant?id=1", Some("id")),
+        ("/rpc/pairs?n=2", Some("a")),
+        ("/rpc/halves?n=2", Some("low")),
+        ("/rpc/numbers_to?n=2", None),
+        ("/rpc/add?a=1&b=2", None),
+        ("/rpc/no_text", None),
+        ("/rpc/do_nothing", None),
+        ("/rpc/page", None),
+        ("/rpc/picture", None),
+        ("/rpc/file", None),
+    ] {
+        for accepted in [
+            "*/*",
+            "application/vnd.pgrst.object+json",
+            "application/vnd.pgrst.array+json;nulls=stripped",
+            "text/csv",
+            "text/html",
+            "image/png",
+            "text/vnd.garden.list",
+            "text/vnd.garden.card",
+        ] {
+            for query in queries(column) {
+                let separator = if target.contains('?') { '&' } else { '?' };
+                for (method, count) in [("GET", "exact"), ("HEAD", "exact"), ("HEAD", "planned")] {
+                    let question = Section {
+                        first: format!("{method} {target}{separator}{query}"),
+                        headers: vec![
+                            format!("Accept: {accepted}"),
+                            format!("Prefer: count={count}"),
+                        ],
+                        ..empty()
+                    };
+                    asked += usize::from(check_one_row(&mut client, &catalog, &question));
+                }
+            }
+        }
+    }
+    assert!(asked > 1000, "only {asked} were asked");
+}
+
+/// What may be wanted of rows with that column, or without any.
+fn queries(column: Option<&str>) -> Vec<String> {
+    let mut queries = ["", "limit=0", "offset=1", "limit=1&offset=7"]
+        .map(str::to_owned)
+        .to_vec();
+    if let Some(column) = column {
+        queries.push(format!("{column}=eq.1"));
+        queries.push(format!("{column}=eq.-1"));
+        queries.push(format!("select={column}&limit=0"));
+    }
+    if column == Some("id") {
+        queries.push("select=id,pests!inner(id)&pests.id=eq.-1".to_owned());
+        queries.push("select=id,two_beds(id)".to_owned());
+        queries.push("select=id,...two_beds(bed:id)".to_owned());
+    }
+    queries
+}
+
+/// Whether it was asked at all, and not refused before. An error is an answer, too.
+fn check_one_row(client: &mut Client, catalog: &Catalog, question: &Section) -> bool {
+    let Prepared::Ask(batch, _) = prepared(catalog, question) else {
+        return false;
+    };
+    assert_eq!(batch.main.answer, Answer::OneRow);
+    let statement = &batch.statements[batch.main.statement];
+    let values = in_text_format(statement, &question.body);
+    let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+    let text = statement.text.as_str();
+    match client.query(text, &values) {
+        Ok(rows) => assert_eq!(rows.len(), 1, "{question:?}: {text}"),
+        Err(error) => {
+            // One object was wanted, and there was another number of rows.
+            let is_refused = error.code() == Some(&SqlState::INVALID_TEXT_REPRESENTATION);
+            assert!(is_refused, "{question:?}: {error:?}: {text}");
+        }
+    }
+    true
 }

@@ -55,7 +55,8 @@ fn role_settings(database: &Database) -> RoleSettings {
     connection
         .batch_execute("SET SESSION AUTHORIZATION authenticator")
         .expect("a superuser may");
-    let statement = role_settings::statement(version);
+    let asked = role_settings::ask_role_settings(version);
+    let statement = &asked.statements()[asked.asks()];
     let row = connection.query_one(statement.text.as_str(), &[]);
     let document: String = row.expect("the query is right").get(0);
     role_settings::decode(&mut document.into_bytes()).expect("it is the document")

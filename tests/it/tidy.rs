@@ -2,12 +2,13 @@
 //!
 //! Each test is one rule. An exception is an entry in a list here, with its reason.
 
+mod uses;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use uses::Uses;
 
 const LINE_CHARS_MAX: usize = 100;
-const FUNCTION_LINES_MAX: usize = 70;
-const FILE_LINES_MAX: usize = 600;
 
 /// Which of our own crates a crate may use.
 const WALLS: [(&str, &[&str]); 6] = [
@@ -19,30 +20,32 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("server", &["sql", "wire", "config", "api", "pg"]),
 ];
 
-/// The modules of `api` from left to right; one uses only what is to its left.
-const API_MODULES: [&[&str]; 7] = [
-    &["error"],
-    &["catalog", "auth"],
-    &["channel", "database_config", "role_settings"],
-    &["openapi", "request"],
-    &["plan"],
-    &["query"],
+/// Crates of which no two files use each other, directly or through others.
+const CRATES_WITHOUT_CIRCLES: [&str; 0] = [];
+
+/// The rooms of a crate, floor by floor from the top; a room uses only what is on floors below.
+/// A room is a folder with all that lies in it, or a file.
+type Floors<'a> = &'a [&'a [&'a str]];
+
+/// The crates whose rooms stand on floors.
+const CRATES_WITH_ROOMS: [(&str, Floors<'_>); 1] = [("api", API_ROOMS)];
+
+/// Bottom up, this is the line in ARCHITECTURE.md: what is on its left is below.
+const API_ROOMS: Floors<'_> = &[
+    &["lib"],
+    &["exchange"],
     &["response"],
+    &["query"],
+    &["plan"],
+    &["openapi", "request"],
+    &["channel", "database_config", "role_settings"],
+    &["catalog", "auth"],
+    &["document", "error"],
 ];
 
 /// Files that may switch a lint off, in an attribute of several lines with its reason. Elsewhere
 /// the code changes, not the lint.
 const LINTS_OFF: [&str; 2] = ["perf/bench.rs", "perf/load.rs"];
-
-/// Functions that are longer because they are tables, or one `match` over a closed enum.
-const LONG_FUNCTIONS: [(&str, &str); 3] = [
-    ("src/api/error/wording.rs", "wording"),
-    ("src/api/error/tests.rs", "samples"),
-    ("src/config/config.rs", "default"),
-];
-
-/// Files that are longer because they are one table.
-const LONG_FILES: [&str; 0] = [];
 
 /// Where `unsafe` may be written.
 const UNSAFE: [&str; 2] = ["src/wire/", "src/server/net/"];
@@ -153,29 +156,54 @@ fn crates_use_only_what_the_table_allows() {
 }
 
 #[test]
-fn modules_of_api_use_only_what_is_to_their_left() {
-    let place = |module: &str| API_MODULES.iter().position(|group| group.contains(&module));
+fn rooms_use_only_what_is_below() {
     let mut offenders = Vec::new();
-    for source in src() {
-        let Some(rest) = source.path.strip_prefix("src/api/") else {
+    for (name, floors) in CRATES_WITH_ROOMS {
+        offenders.extend(uses_upwards(
+            name,
+            &Uses::of_crate(&crate_folder(name)),
+            floors,
+        ));
+    }
+    report("a room uses what is not on a floor below", offenders);
+}
+
+/// The uses of a crate that lead to the same floor or upwards, and the files that have no room.
+fn uses_upwards(name: &str, uses: &Uses, floors: Floors<'_>) -> Vec<String> {
+    let room = |file: &str| {
+        let room = file.split(['/', '.']).next().unwrap_or_default().to_owned();
+        let floor = floors.iter().position(|rooms| rooms.contains(&&*room));
+        (floor, room)
+    };
+    let mut offenders = Vec::new();
+    for (file, used) in &uses.of {
+        let (Some(floor), own) = room(file) else {
+            offenders.push(format!("{name}/{file} has no room"));
             continue;
         };
-        let module = rest.split(['/', '.']).next().unwrap_or_default();
-        let Some(own) = place(module) else { continue };
-        for line in source.without_tests().lines() {
-            let code = line.split("//").next().unwrap_or_default();
-            for used in code.split("crate::").skip(1) {
-                let used = used
-                    .split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .next();
-                let used = used.unwrap_or_default();
-                if used != module && place(used).is_some_and(|at| at >= own) {
-                    offenders.push(format!("{}: uses {used}", source.path));
-                }
+        for (other, path) in used {
+            let (other_floor, other_room) = room(other);
+            if own != other_room && other_floor.is_some_and(|other| other <= floor) {
+                offenders.push(format!("{name}/{file} uses {other} ({path})"));
             }
         }
     }
-    report("a module of api uses what is not to its left", offenders);
+    offenders
+}
+
+fn crate_folder(name: &str) -> PathBuf {
+    root().join("src").join(name)
+}
+
+#[test]
+fn no_circle_of_files() {
+    let mut offenders = Vec::new();
+    for name in CRATES_WITHOUT_CIRCLES {
+        let circles = Uses::of_crate(&crate_folder(name)).circles();
+        let circles = circles.iter();
+        offenders.extend(circles.map(|circle| format!("{name}: {}", circle.join("\n      "))));
+    }
+    report("files that use each other", offenders);
 }
 
 #[test]
@@ -189,59 +217,6 @@ fn lines_are_short() {
         }
     }
     report("longer than 100 columns", offenders);
-}
-
-#[test]
-fn functions_are_short() {
-    let mut offenders = Vec::new();
-    for source in rust() {
-        for (name, line, length) in functions(&source.text) {
-            let is_listed = LONG_FUNCTIONS.contains(&(&*source.path, &*name));
-            if length > FUNCTION_LINES_MAX && !is_listed {
-                offenders.push(format!("{}:{line}: {name} has {length} lines", source.path));
-            }
-        }
-    }
-    report("functions of more than 70 lines", offenders);
-}
-
-/// Name, first line and length of each function: from the line with `fn` to the line with nothing
-/// but its closing brace, which rustfmt puts below the first character of the signature.
-fn functions(text: &str) -> Vec<(String, usize, usize)> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut found = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        let code = line.trim_start();
-        let indent = &line[..line.len() - code.len()];
-        let Some(at) = code.find("fn ") else { continue };
-        let is_qualified = code[..at]
-            .split_whitespace()
-            .all(|word| word.starts_with("pub") || ["const", "unsafe", "extern"].contains(&word));
-        if !is_qualified || code.ends_with(';') || code.ends_with('}') {
-            continue;
-        }
-        let name = code[at + 3..]
-            .split(['(', '<'])
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let end = format!("{indent}}}");
-        let length = lines[index..].iter().position(|line| *line == end);
-        found.extend(length.map(|length| (name, index + 1, length + 1)));
-    }
-    found
-}
-
-#[test]
-fn files_are_short() {
-    let mut offenders = Vec::new();
-    for source in rust() {
-        let lines = source.without_tests().lines().count();
-        if lines > FILE_LINES_MAX && !source.is_tests() && !LONG_FILES.contains(&&*source.path) {
-            offenders.push(format!("{} has {lines} lines", source.path));
-        }
-    }
-    report("files of more than 600 lines without tests", offenders);
 }
 
 #[test]

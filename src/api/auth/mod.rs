@@ -7,23 +7,15 @@
 //! Invariant: nothing here knows a key or reads a clock.
 
 mod claims;
+mod identity;
 pub mod json;
 mod role;
 
 pub use claims::{ClaimRules, Claims};
+pub use identity::Identity;
 
 use crate::error::Error;
 use corerest_config::Config;
-use std::sync::Arc;
-
-/// Who makes a request. Clones are cheap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The database role that the request runs as.
-    pub role: Arc<str>,
-    /// The claims of its token as JSON, with the role among them.
-    pub claims: Arc<str>,
-}
 
 /// The token in the value of an Authorization header; `None` if it is of another scheme.
 ///

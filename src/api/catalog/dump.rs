@@ -8,12 +8,13 @@
 //! The types here are that structure and nothing else; members are declared in their order.
 
 mod handlers;
+mod name;
 mod relationships;
 mod routines;
 mod tables;
 
 use super::Catalog;
-use corerest_sql::QualifiedName;
+use name::Name;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -24,23 +25,6 @@ struct Dump<'a> {
     db_representations: Vec<handlers::RepresentationPair<'a>>,
     db_routines: Vec<(Name<'a>, Vec<routines::RoutineDump<'a>>)>,
     db_tables: Vec<(Name<'a>, tables::TableDump<'a>)>,
-}
-
-/// A name with its schema.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Name<'a> {
-    qi_name: &'a str,
-    qi_schema: &'a str,
-}
-
-impl<'a> From<&'a QualifiedName> for Name<'a> {
-    fn from(name: &'a QualifiedName) -> Name<'a> {
-        Name {
-            qi_name: name.name.as_str(),
-            qi_schema: name.schema.as_ref().map_or("", |schema| schema.as_str()),
-        }
-    }
 }
 
 impl Catalog {
@@ -62,7 +46,7 @@ impl Catalog {
 mod tests {
     use super::*;
     use crate::catalog::{Column, PgVersion, Table, TableKind};
-    use corerest_sql::Ident;
+    use corerest_sql::{Ident, QualifiedName};
 
     #[test]
     fn an_empty_catalog_has_the_handlers_of_postgrest() {

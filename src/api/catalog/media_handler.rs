@@ -9,13 +9,24 @@ use std::collections::HashMap;
 /// A handler that the database defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaHandler {
-    /// An aggregate over rows; or a domain, called like a cast on what a function returns.
+    /// What is called.
     pub function: QualifiedName,
+    /// Whether that takes all rows or one.
+    pub kind: HandlerKind,
     /// The relation whose rows it takes, or the function whose value; `None` is any row.
     pub target: Option<QualifiedName>,
     /// What is sent as `Content-Type`, as the domain is named; `application/octet-stream` for
     /// the handler of `*/*`.
     pub media_type: String,
+}
+
+/// What a handler is called on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandlerKind {
+    /// An aggregate: it is called on all rows.
+    Aggregate,
+    /// A domain, called like a cast on the one value that a function returns.
+    Cast,
 }
 
 /// The media types that PostgREST handles by itself, for any row.

@@ -23,8 +23,8 @@ mod version;
 
 pub use decode::{DecodeError, decode};
 pub use fuzzy::{FuzzyMatch, FuzzySet};
-pub use load::{Scope, statements};
-pub use media_handler::MediaHandler;
+pub use load::{Scope, ask_catalog};
+pub use media_handler::{HandlerKind, MediaHandler};
 pub use relationship::{
     Cardinality, ComputedRelationship, DetectedRelationship, Junction, Relationship,
 };
@@ -33,7 +33,7 @@ pub use routine::{
 };
 pub(crate) use section::routines::write_parameters as write_routine_parameters;
 pub use timings::Timings;
-pub use version::{decode_version, pause_statement, version_statement};
+pub use version::{ask_version, decode_version, pause_statement};
 
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use hint::{RelationshipHints, RoutineHints, TableHints};

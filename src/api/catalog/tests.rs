@@ -125,7 +125,7 @@ impl Document {
         self.media_handlers.push(format!(
             r#"{{"handler_schema": "{handler_schema}", "handler_name": "{handler_name}",
                 "target_schema": "{target_schema}", "target_name": "{target_name}",
-                "media_type": "{media_type}"}}"#
+                "media_type": "{media_type}", "is_cast": false}}"#
         ));
         self
     }

@@ -6,15 +6,12 @@
 use super::PgVersion;
 use super::decode::DecodeError;
 use super::section::server::{ServerRow, write_rows};
+use crate::document::OneDocument;
 use corerest_sql::{SqlBuf, Statement, sql};
 
-/// The statement whose one row has one column, the document for [`decode_version`].
-pub fn version_statement() -> Statement {
-    let mut out = SqlBuf::new();
-    sql!(out, "SELECT (");
-    write_rows(&mut out);
-    sql!(out, ")::text");
-    out.finish()
+/// Asks for the document for [`decode_version`].
+pub fn ask_version() -> OneDocument {
+    OneDocument::of(Vec::new(), write_rows)
 }
 
 /// Decodes the answer, and leaves its bytes in disorder.

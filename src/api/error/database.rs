@@ -2,7 +2,8 @@
 //!
 //! Source: PostgREST's documentation, `references/errors`, and PostgreSQL's, appendix A.
 
-use super::{Details, ErrorResponse, HeaderValue, Wording, respond};
+use super::HeaderValue;
+use super::respond::{Details, ErrorResponse, Wording, respond};
 use corerest_config::ErrorVerbosity;
 
 /// An ErrorResponse message of PostgreSQL.

@@ -7,7 +7,8 @@
 //! Keys other than these are not looked at.
 
 use super::database::final_status;
-use super::{DatabaseError, Details, ErrorResponse, HeaderValue, Wording, is_free_name, respond};
+use super::respond::{Details, ErrorResponse, Wording, respond};
+use super::{DatabaseError, HeaderValue, is_free_name};
 use corerest_config::ErrorVerbosity;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueAsObject, ValueAsScalar, ValueObjectAccess};

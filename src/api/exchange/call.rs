@@ -1,7 +1,7 @@
 //! GET, HEAD and POST of a function: it is found by the names of its arguments, called, and what it
 //! returns is read like a table.
 
-use super::{Asked, BodyWanted, Expected, Main, Prepared};
+use super::{Asked, BodyWanted, Expected, Prepared, Question};
 use crate::catalog::Volatility;
 use crate::error::Error;
 use crate::plan::{
@@ -57,11 +57,10 @@ impl Asked<'_, '_> {
         self.refuse_max_affected(routine.returns_single())?;
         let check = RowsCheck::of_affected(&negotiated.media_type, &request.preferences);
         let is_explained = negotiated.plan.is_some();
-        let batch = self.batch(Main {
+        let batch = self.batch(Question {
             statement: write_call(&plan, &read, &negotiated, &check, self.call_count()),
             estimate: None,
             access: access_mode(invocation, routine.volatility),
-            answers_in_lines: is_explained,
             routine: Some(routine),
         });
         let media_type = negotiated.media_type;

@@ -18,7 +18,8 @@ use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::{Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
 use crate::query::{
-    AccessMode, Batch, Circumstances, Parts, TransactionEnd, write_pre_request, write_settings,
+    AccessMode, Batch, Circumstances, MainStatement, Parts, TransactionEnd, write_pre_request,
+    write_settings,
 };
 use crate::request::preferences::{HandlingPreference, TransactionPreference};
 use crate::request::{Action, ApiRequest, HttpRequest};
@@ -143,7 +144,8 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
     pending.finished(response)
 }
 
-/// Turns an answer that is lines of text, as [`Batch::answers_in_lines`] says, into the response.
+/// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says,
+/// into the response.
 /// The context is that of [`prepare`].
 pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>) -> Response {
     let response = match &pending.expected {
@@ -248,12 +250,10 @@ enum BodyWanted {
 }
 
 /// The main statement of a request, and how it is to be run.
-struct Main<'a> {
-    statement: Statement,
+struct Question<'a> {
+    statement: MainStatement,
     estimate: Option<Statement>,
     access: AccessMode,
-    /// Whether it answers with lines of text.
-    answers_in_lines: bool,
     /// The function that is called.
     routine: Option<&'a Routine>,
 }
@@ -291,7 +291,7 @@ impl<'a, 'r> Asked<'a, 'r> {
         Ok(prepared)
     }
 
-    fn batch(&self, main: Main<'_>) -> Batch {
+    fn batch(&self, main: Question<'_>) -> Batch {
         let role = &self.identity.role;
         let hoisted = |routine: &Routine| {
             let settings = routine.hoisted_settings(&self.config.db_hoisted_tx_settings);
@@ -318,7 +318,6 @@ impl<'a, 'r> Asked<'a, 'r> {
             pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
             estimate: main.estimate,
             main: main.statement,
-            answers_in_lines: main.answers_in_lines,
             access: main.access,
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),

@@ -1,7 +1,7 @@
 //! POST, PUT, PATCH and DELETE of a table or view: the rows are written, and what the answer shows
 //! of them is read by the same plan as a table's.
 
-use super::{Asked, BodyWanted, Expected, Main, Prepared};
+use super::{Asked, BodyWanted, Expected, Prepared, Question};
 use crate::error::Error;
 use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_mutate, plan_read};
 use crate::query::{AccessMode, Location, write_mutation};
@@ -49,11 +49,10 @@ impl Asked<'_, '_> {
             Location::Unsaid
         };
         let is_explained = negotiated.plan.is_some();
-        let batch = self.batch(Main {
+        let batch = self.batch(Question {
             statement: write_mutation(&plan, &read, &negotiated, &check, location),
             estimate: None,
             access: AccessMode::ReadWrite,
-            answers_in_lines: is_explained,
             routine: None,
         });
         let media_type = negotiated.media_type;

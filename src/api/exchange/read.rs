@@ -1,7 +1,7 @@
 //! GET and HEAD of a table or view: a read, and, if the client wants it, how many rows there would
 //! be without a limit.
 
-use super::{Asked, BodyWanted, Expected, Main, Prepared};
+use super::{Asked, BodyWanted, Expected, Prepared, Question};
 use crate::error::Error;
 use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_read};
 use crate::query::{AccessMode, Count, write_count_estimate, write_read};
@@ -44,12 +44,11 @@ impl Asked<'_, '_> {
             count.preference,
             Some(CountPreference::Planned | CountPreference::Estimated)
         );
-        let batch = self.batch(Main {
+        let batch = self.batch(Question {
             statement: write_read(&plan, &negotiated, count),
             estimate: (is_estimated && negotiated.plan.is_none())
                 .then(|| write_count_estimate(&plan)),
             access: AccessMode::ReadOnly,
-            answers_in_lines: negotiated.plan.is_some(),
             routine: None,
         });
         let expected = match negotiated.plan {

@@ -1,7 +1,7 @@
 //! GET and HEAD of the root: the description of a schema. PostgreSQL says what the role may use,
 //! and the document is made of that when it has answered.
 
-use super::{Asked, ErrorStyle, Expected, Main, Pending, Prepared};
+use super::{Asked, ErrorStyle, Expected, Pending, Prepared, Question};
 use crate::error::Error;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_openapi};
@@ -22,11 +22,10 @@ impl Asked<'_, '_> {
         } else {
             self.config.openapi_mode
         };
-        let batch = self.batch(Main {
+        let batch = self.batch(Question {
             statement: write_openapi(mode, schema),
             estimate: None,
             access: AccessMode::ReadOnly,
-            answers_in_lines: true,
             routine: None,
         });
         let pending = Pending {

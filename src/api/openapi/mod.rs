@@ -32,17 +32,11 @@ use corerest_sql::Ident;
 use definition::write_definition;
 use json::{Object, write_object};
 use parameter::write_parameters;
-use path::write_paths;
+use path::{SINGULAR, write_paths};
 use routine::DescribedRoutine;
 
 /// The version that the document says the API has.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What a row alone is, without and with its nulls.
-const SINGULAR: [&str; 2] = [
-    "application/vnd.pgrst.object+json;nulls=stripped",
-    "application/vnd.pgrst.object+json",
-];
 
 /// What tables produce and consume.
 const MEDIA_TYPES: [&str; 4] = ["application/json", SINGULAR[0], SINGULAR[1], "text/csv"];

@@ -3,7 +3,6 @@
 //! Parity: the members of an operation are in the order of the alphabet; those of a path are in
 //! that of OpenAPI's specification: GET, POST, DELETE, PATCH.
 
-use super::SINGULAR;
 use super::comment::Comment;
 use super::data_type::{JsonType, element_type, format};
 use super::definition::{write_items, write_type};
@@ -12,6 +11,12 @@ use super::parameter::{write_body_reference, write_filter_references, write_refe
 use super::routine::{DescribedParameter, DescribedRoutine};
 use crate::catalog::{Table, Volatility};
 use std::collections::BTreeMap;
+
+/// What a row alone is, without and with its nulls.
+pub(super) const SINGULAR: [&str; 2] = [
+    "application/vnd.pgrst.object+json;nulls=stripped",
+    "application/vnd.pgrst.object+json",
+];
 
 /// What a path leads to.
 enum Target<'a> {

@@ -3,9 +3,8 @@
 //!
 //! Source: PostgREST's documentation, `references/api/functions`.
 
-use super::condition::Condition;
 use super::mutate::columns_needed;
-use super::read::ReadPlan;
+use super::read_plan::{Condition, ReadPlan};
 use crate::catalog::{Routine, RoutineParameter};
 use crate::request::payload::Content;
 use crate::request::{ApiRequest, Invocation};

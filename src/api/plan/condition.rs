@@ -1,40 +1,9 @@
 //! Conditions: filters, and the trees that `and` and `or` make of them. A filter for null on the
 //! name of an embedded relation asks whether that has rows.
 
-use super::embed::Embed;
-use super::field::{Columns, PlannedField};
-use crate::request::ast::{Filter, IsValue, LogicOperator, LogicTree, Negation, Operation};
-
-/// A condition on a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition<'a> {
-    /// Several, joined.
-    Group(Negation, LogicOperator, Vec<Condition<'a>>),
-    /// One on a field.
-    Filter(PlannedFilter<'a>),
-    /// One on an embedded relation: whether it has rows.
-    Embedded(EmbedIs, usize),
-}
-
-/// What is asked of an embedded relation; which one, its place among the embeds says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmbedIs {
-    /// `relation=is.null`
-    Absent,
-    /// `relation=not.is.null`
-    Present,
-}
-
-/// A comparison of a field with a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedFilter<'a> {
-    /// The left side.
-    pub field: PlannedField<'a>,
-    /// Whether `NOT` stands before it.
-    pub negation: Negation,
-    /// The operator and the right side.
-    pub operation: &'a Operation,
-}
+use super::field::Columns;
+use super::read_plan::{Condition, Embed, EmbedIs, PlannedFilter};
+use crate::request::ast::{Filter, IsValue, LogicTree, Negation, Operation};
 
 /// Plans a filter of a relation with these embeds.
 pub(super) fn plan_filter<'a>(

@@ -4,75 +4,11 @@
 //! own. The aggregates of a spread to-one relation belong to the relation around it: its rows are
 //! the ones that are grouped, so they are moved outwards until a relation is an object or array.
 
-use super::read::ReadPlan;
+use super::read_plan::{EmbedShape, ReadPlan, SpreadItem, Visibility};
 use super::select::PlannedSelect;
 use crate::catalog::Relationship;
 use crate::error::Error;
-use crate::request::ast::{Aggregate, JoinType};
-use corerest_sql::{Ident, TypeName};
-use std::borrow::Cow;
-
-/// An embedded relation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Embed<'a> {
-    /// How its rows are found.
-    pub plan: ReadPlan<'a>,
-    /// Its alias, or else the name that the request calls it by.
-    pub key: &'a Ident,
-    /// The relationship that leads to it.
-    pub relationship: &'a Relationship,
-    /// The name of its lateral join.
-    pub name: Ident,
-    /// Whether rows without it are dropped.
-    pub join: JoinType,
-    /// What it looks like in the answer.
-    pub shape: EmbedShape<'a>,
-}
-
-/// What an embedded relation looks like in the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EmbedShape<'a> {
-    /// `{…}`, or null.
-    Object(Visibility),
-    /// `[…]`
-    Array(Visibility),
-    /// Its columns are columns of the row around it.
-    SpreadOne(Vec<SpreadItem<'a>>),
-    /// Its columns are columns of the row around it, each an array.
-    SpreadMany(Vec<SpreadItem<'a>>),
-}
-
-/// Whether an embed is in the answer, or only there to filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
-    /// It is.
-    Shown,
-    /// It selects nothing, as in `relation()`.
-    Hidden,
-}
-
-/// A column that a spread relation gives to the row around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpreadItem<'a> {
-    /// What the relation calls it.
-    pub name: Ident,
-    /// An aggregate that was moved outwards.
-    pub aggregate: Option<Aggregate>,
-    /// The cast of the aggregate's result.
-    pub aggregate_cast: Option<&'a TypeName>,
-    /// What the row around it calls the aggregate's result.
-    pub alias: Option<Cow<'a, Ident>>,
-}
-
-impl<'a> EmbedShape<'a> {
-    /// The columns of a spread relation.
-    pub fn spread_items(&self) -> &[SpreadItem<'a>] {
-        match self {
-            EmbedShape::SpreadOne(items) | EmbedShape::SpreadMany(items) => items,
-            EmbedShape::Object(_) | EmbedShape::Array(_) => &[],
-        }
-    }
-}
+use corerest_sql::Ident;
 
 /// The shape of a relation that was planned with its fields and its own embeds.
 pub(super) fn plan_shape<'a>(

@@ -15,6 +15,7 @@ mod mutate;
 mod negotiate;
 mod order;
 mod read;
+mod read_plan;
 mod relationship;
 mod routine;
 mod rows_check;
@@ -23,15 +24,15 @@ mod tree;
 
 pub use call::{Argument, Arguments, CallPlan};
 pub(crate) use call::{argument_names, plan_call};
-pub use condition::{Condition, EmbedIs, PlannedFilter};
-pub use embed::{Embed, EmbedShape, SpreadItem, Visibility};
 pub use field::{PlannedField, RowOrField, TextSearch, ToJson};
 pub(crate) use mutate::plan_mutate;
 pub use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
 pub use negotiate::{Negotiated, Representation, Wanted, negotiate};
-pub use order::PlannedOrder;
-pub use read::{JoinedColumns, ReadPlan, Source};
 pub(crate) use read::{PlannedRead, Root, RootRows, find_table, plan_read};
+pub use read_plan::{
+    Condition, Embed, EmbedIs, EmbedShape, JoinedColumns, PlannedFilter, PlannedOrder, ReadPlan,
+    Source, SpreadItem, Visibility,
+};
 pub use routine::{RoutineCall, find_routine};
 pub(crate) use rows_check::WRONG_ROWS;
 pub use rows_check::{OneBecause, RowsCheck};

@@ -2,9 +2,9 @@
 //!
 //! Source: PostgREST's documentation, `references/api/tables_views` and `preferences`.
 
-use super::condition::{Condition, plan_filter, plan_logic};
+use super::condition::{plan_filter, plan_logic};
 use super::field::Columns;
-use super::read::ReadPlan;
+use super::read_plan::{Condition, ReadPlan};
 use crate::catalog::{Cardinality, Catalog, Column, Relationship, Table};
 use crate::error::Error;
 use crate::request::ast::{Filter, Negation, Operation, QuantifiedOperator};

@@ -1,24 +1,11 @@
 //! The order of rows: by fields of their own, or of a relation that has one row for each. The order
 //! of several terms is the request's.
 
-use super::embed::Embed;
 use super::field::{Columns, PlannedField, RowOrField, ToJson};
+use super::read_plan::{Embed, PlannedOrder};
 use crate::error::Error;
-use crate::request::ast::{OrderDirection, OrderNulls, OrderTerm};
+use crate::request::ast::OrderTerm;
 use corerest_sql::Ident;
-
-/// One term of the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedOrder<'a> {
-    /// The embedded relation whose field it is, by its place among the embeds.
-    pub embed: Option<usize>,
-    /// What is ordered by.
-    pub field: PlannedField<'a>,
-    /// The direction, if said.
-    pub direction: Option<OrderDirection>,
-    /// Where NULLs go, if said.
-    pub nulls: Option<OrderNulls>,
-}
 
 /// Plans a term of the relation `origin` with these embeds.
 ///

@@ -4,74 +4,24 @@
 //! Names are looked up, what belongs to no node of `select=` is refused, and the limits of the
 //! configuration are applied; the SQL in `query/read.rs` then follows the plan line by line.
 
-use super::condition::{Condition, plan_filter, plan_logic};
-use super::embed::{Embed, check_spread_aggregates, plan_shape};
+use super::condition::{plan_filter, plan_logic};
+use super::embed::{check_spread_aggregates, plan_shape};
 use super::field::Columns;
-use super::order::{PlannedOrder, plan_order};
+use super::order::plan_order;
+use super::read_plan::{Embed, JoinedColumns, ReadPlan, Source};
 use super::relationship::find_relationship;
-use super::select::{PlannedSelect, SelectPlace, plan_select};
+use super::select::{SelectPlace, plan_select};
 use super::tree::{Child, Node, RootParameters, TargetNames};
 use crate::catalog::{Cardinality, Catalog, Junction, Relationship, Table};
 use crate::error::Error;
 use crate::request::ApiRequest;
 use crate::request::ast::{JoinType, SelectField, SelectItem};
-use crate::request::range::Range;
 use corerest_config::Config;
 use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
 
 /// PostgreSQL cuts longer names off, which could make two of them the same.
 const NAME_BYTES_MAX: usize = 63;
-
-/// A read of one relation, and of those inside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadPlan<'a> {
-    /// What is read.
-    pub from: Source<'a>,
-    /// What it is called in the query.
-    pub name: Cow<'a, Ident>,
-    /// The table that a many-to-many relationship goes through.
-    pub junction: Option<&'a Junction>,
-    /// How the rows belong to a row of the relation around.
-    pub joined: Vec<JoinedColumns<'a>>,
-    /// What is selected.
-    pub select: Vec<PlannedSelect<'a>>,
-    /// What every row must fulfil.
-    pub conditions: Vec<Condition<'a>>,
-    /// The order of the rows.
-    pub order: Vec<PlannedOrder<'a>>,
-    /// Which of the rows, with `db-max-rows` applied.
-    pub range: Range,
-    /// The relations inside.
-    pub embeds: Vec<Embed<'a>>,
-}
-
-/// What a read is of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
-    /// A table or view.
-    Table(&'a QualifiedName),
-    /// A function of the row around: a computed relationship.
-    Function {
-        /// The function.
-        function: &'a QualifiedName,
-        /// The name of the row around.
-        argument: Ident,
-        /// Its type, for the function may be overloaded.
-        argument_type: &'a QualifiedName,
-    },
-    /// What the statement before it wrote or called.
-    Written,
-}
-
-/// Two columns that are equal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinedColumns<'a> {
-    /// A column of the relation, or of the junction.
-    pub column: (Ident, &'a Ident),
-    /// A column of the relation around, or of the relation.
-    pub equals: (Ident, &'a Ident),
-}
 
 /// Which relation a read begins with.
 #[derive(Clone, Copy, Debug)]
@@ -295,25 +245,6 @@ impl<'a> Planner<'a, '_> {
             name: join_name(relationship, child.key(), depth, index),
             join: child.relation.join.unwrap_or(JoinType::Left),
         })
-    }
-}
-
-impl ReadPlan<'_> {
-    /// Whether rows are grouped here: by aggregates of its own, or of relations spread into it.
-    pub fn is_aggregated(&self) -> bool {
-        let moved = self
-            .embeds
-            .iter()
-            .flat_map(|embed| embed.shape.spread_items());
-        self.select.iter().any(|item| item.aggregate.is_some())
-            || moved.into_iter().any(|item| item.aggregate.is_some())
-    }
-
-    /// Whether all columns and nothing else is selected, by their own names: only then are the
-    /// rows of the type that a media type handler of the relation takes.
-    pub fn selects_whole_rows(&self) -> bool {
-        let is_star = matches!(self.select.as_slice(), [only] if only.field.name.as_str() == "*");
-        is_star && self.embeds.is_empty()
     }
 }
 

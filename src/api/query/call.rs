@@ -7,18 +7,18 @@
 //! The function stands in `FROM`, where PostgreSQL may put its body into the query instead of
 //! calling it, and filters reach the tables inside.
 
+use super::answer::{MainStatement, RowKind, write_page};
 use super::body::{
-    NOTHING_MORE, RowKind, write_content, write_explain, write_from_rows, write_named_rows,
-    write_page, write_settings_and_body,
+    NOTHING_MORE, write_content, write_from_rows, write_named_rows, write_settings_and_body,
 };
 use super::condition::write_array_literal;
 use super::field::write_column;
 use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_rows};
 use crate::catalog::{Routine, RoutineParameter};
-use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, Representation, RowsCheck};
+use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
 use crate::request::payload::{Content, Shape};
-use corerest_sql::{Ident, SqlBuf, Statement, sql, sql_text};
+use corerest_sql::{Ident, SqlBuf, sql, sql_text};
 use std::sync::LazyLock;
 
 /// The name of what a function returns.
@@ -31,33 +31,24 @@ pub(crate) fn write_call(
     negotiated: &Negotiated<'_>,
     check: &RowsCheck,
     count: Count,
-) -> Statement {
-    let mut out = SqlBuf::new();
+) -> MainStatement {
+    let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
     let kind = row_kind(plan.routine);
-    let representation = negotiated.representation;
     let write_answer = |out: &mut SqlBuf| write_rows(out, read);
-    write_explain(&mut out, negotiated.plan.as_ref());
     sql!(out, "WITH ");
     out.constant(WRITTEN);
-    // Without an aggregate around it, the function could be called after the settings are read
-    // that it makes.
-    let is_bare = kind == RowKind::OnlyValue && matches!(representation, Representation::Custom(_));
-    out.constant(if is_bare {
-        sql_text!(" AS MATERIALIZED (SELECT ")
-    } else {
-        sql_text!(" AS (SELECT ")
-    });
+    sql!(out, " AS (SELECT ");
     write_returned(&mut out, plan);
     write_source(&mut out, plan);
     sql!(out, ")");
-    write_named_rows(&mut out, sql_text!(", "), representation, write_answer);
+    write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
-    write_total(&mut out, read, kind, count);
+    write_total(&mut out, read, kind, answer, count);
     sql!(out, " AS total, ");
-    write_page(&mut out, kind, check);
+    let aggregated = write_page(&mut out, kind, answer, check);
     write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
-    write_from_rows(&mut out, representation, write_answer);
-    out.finish()
+    write_from_rows(&mut out, kind, negotiated, write_answer);
+    MainStatement::finish(out, aggregated)
 }
 
 fn row_kind(routine: &Routine) -> RowKind {

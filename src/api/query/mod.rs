@@ -7,6 +7,7 @@
 //!
 //! Invariant: equal shapes of request give equal texts. Values, numbers too, are parameters.
 
+mod answer;
 mod body;
 mod call;
 mod condition;
@@ -19,9 +20,11 @@ mod rows;
 mod settings;
 mod transaction;
 
+pub(crate) use answer::MainStatement;
+pub use answer::{Answer, Main};
 pub(crate) use call::write_call;
 pub(crate) use mutate::{Location, write_mutation};
-pub use openapi::write_openapi;
+pub(crate) use openapi::write_openapi;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
 pub(crate) use settings::{Circumstances, write_settings};

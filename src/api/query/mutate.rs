@@ -6,10 +6,8 @@
 //! ```
 //! The values are one parameter, whatever their number, so equal shapes give equal texts.
 
-use super::body::{
-    RowKind, write_content, write_explain, write_from_rows, write_named_rows, write_page,
-    write_settings_and_body,
-};
+use super::answer::{MainStatement, RowKind, write_page};
+use super::body::{write_content, write_from_rows, write_named_rows, write_settings_and_body};
 use super::condition::Conditions;
 use super::field::{write_column, write_transformed};
 use super::rows::{WRITTEN, write_rows};
@@ -19,7 +17,7 @@ use crate::plan::{
 };
 use crate::request::payload::Shape;
 use crate::request::preferences::{MissingPreference, ResolutionPreference};
-use corerest_sql::{Ident, Literal, SqlBuf, Statement, sql, sql_text};
+use corerest_sql::{Ident, Literal, SqlBuf, sql, sql_text};
 use std::sync::LazyLock;
 
 /// The name of the rows of the body.
@@ -41,32 +39,32 @@ pub(crate) fn write_mutation(
     negotiated: &Negotiated<'_>,
     check: &RowsCheck,
     location: Location<'_>,
-) -> Statement {
-    let mut out = SqlBuf::new();
+) -> MainStatement {
+    let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
+    let kind = RowKind::Row;
     let representation = negotiated.representation;
     let write_answer = |out: &mut SqlBuf| match representation {
         // What is not shown is not computed either.
         Representation::Nothing => sql!(out, "SELECT * FROM pgrst_source"),
         _ => write_rows(out, read),
     };
-    write_explain(&mut out, negotiated.plan.as_ref());
     sql!(out, "WITH ");
     out.constant(WRITTEN);
     sql!(out, " AS (");
     write_change(&mut out, plan);
     sql!(out, ")");
-    write_named_rows(&mut out, sql_text!(", "), representation, write_answer);
+    write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
     write_new_rows_count(&mut out, &plan.change);
     sql!(out, " AS total, ");
-    write_page(&mut out, RowKind::Row, check);
+    let aggregated = write_page(&mut out, kind, answer, check);
     let write_location = |out: &mut SqlBuf| {
         write_location(out, location);
         sql!(out, " AS location");
     };
-    write_settings_and_body(&mut out, RowKind::Row, negotiated, Some(write_location));
-    write_from_rows(&mut out, representation, write_answer);
-    out.finish()
+    write_settings_and_body(&mut out, kind, negotiated, Some(write_location));
+    write_from_rows(&mut out, kind, negotiated, write_answer);
+    MainStatement::finish(out, aggregated)
 }
 
 fn write_change(out: &mut SqlBuf, plan: &MutatePlan<'_>) {

@@ -6,13 +6,18 @@
 //! Parity: types are printed as the search path of the request lets them be, without the schema if
 //! that is in it; in the catalog they have it.
 
+use super::answer::MainStatement;
 use crate::catalog::write_routine_parameters;
 use corerest_config::OpenApiMode;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
 /// The main statement of a request for the description of a schema. Where privileges do not
 /// matter, the catalog knows all but the comment on the schema.
-pub fn write_openapi(mode: OpenApiMode, schema: &Ident) -> Statement {
+pub(crate) fn write_openapi(mode: OpenApiMode, schema: &Ident) -> MainStatement {
+    MainStatement::of_lines(write_document(mode, schema))
+}
+
+fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
     let mut out = SqlBuf::new();
     sql!(
         out,
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     fn statement(mode: OpenApiMode, schema: &str) -> Statement {
-        write_openapi(mode, &Ident::before_nul(schema))
+        write_document(mode, &Ident::before_nul(schema))
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! Reads: the statement whose rows are a table's, and the counts beside it: of the page, of all
 //! rows there would be, or the planner's guess.
 
-use super::body::{
-    NOTHING_MORE, RowKind, write_explain, write_from_rows, write_named_rows, write_page,
-    write_rows_count, write_settings_and_body,
-};
+use super::answer::{Answer, MainStatement, RowKind, write_page, write_rows_count};
+use super::body::{NOTHING_MORE, write_from_rows, write_named_rows, write_settings_and_body};
 use super::rows::{write_counted_rows, write_number, write_root_rows, write_rows};
 use crate::plan::{Negotiated, ReadPlan, RowsCheck};
 use crate::request::preferences::CountPreference;
@@ -24,23 +22,22 @@ pub(crate) fn write_read(
     plan: &ReadPlan<'_>,
     negotiated: &Negotiated<'_>,
     count: Count,
-) -> Statement {
-    let mut out = SqlBuf::new();
-    let representation = negotiated.representation;
-    write_explain(&mut out, negotiated.plan.as_ref());
+) -> MainStatement {
+    let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
+    let kind = RowKind::Row;
     let write_answer = |out: &mut SqlBuf| match &negotiated.plan {
         // Parity: the plan that is shown is that of the rows as they are asked for.
         Some(_) => write_rows(out, plan),
         None => write_root_rows(out, plan),
     };
-    write_named_rows(&mut out, sql_text!("WITH "), representation, write_answer);
+    write_named_rows(&mut out, sql_text!("WITH "), kind, negotiated, write_answer);
     sql!(out, "SELECT ");
-    write_total(&mut out, plan, RowKind::Row, count);
+    write_total(&mut out, plan, kind, answer, count);
     sql!(out, " AS total, ");
-    write_page(&mut out, RowKind::Row, &RowsCheck::default());
-    write_settings_and_body(&mut out, RowKind::Row, negotiated, NOTHING_MORE);
-    write_from_rows(&mut out, representation, write_answer);
-    out.finish()
+    let aggregated = write_page(&mut out, kind, answer, &RowsCheck::default());
+    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    write_from_rows(&mut out, kind, negotiated, write_answer);
+    MainStatement::finish(out, aggregated)
 }
 
 /// The statement that asks the planner how many rows there are: `EXPLAIN (FORMAT JSON)`.
@@ -52,11 +49,19 @@ pub(crate) fn write_count_estimate(plan: &ReadPlan<'_>) -> Statement {
 }
 
 /// Appends how many rows there would be without a limit, or NULL if nobody asked.
-pub(super) fn write_total(out: &mut SqlBuf, plan: &ReadPlan<'_>, kind: RowKind, count: Count) {
+pub(super) fn write_total(
+    out: &mut SqlBuf,
+    plan: &ReadPlan<'_>,
+    kind: RowKind,
+    answer: Answer,
+    count: Count,
+) {
     match count.preference {
         None | Some(CountPreference::Planned) => sql!(out, "null::bigint"),
         // Without a limit the page is everything, and counting twice would be wasted.
-        Some(_) if count.rows_max.is_none() && plan.range.is_all() => write_rows_count(out, kind),
+        Some(_) if count.rows_max.is_none() && plan.range.is_all() => {
+            write_rows_count(out, kind, answer)
+        }
         Some(preference) => {
             sql!(out, "(SELECT pg_catalog.count(*) FROM (");
             write_counted_rows(out, plan);

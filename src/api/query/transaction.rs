@@ -7,6 +7,7 @@
 //!
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
+use super::answer::{Main, MainStatement};
 use super::settings::AccessMode;
 use crate::catalog::{IsolationLevel, TransactionDefaults};
 use corerest_config::FunctionName;
@@ -19,10 +20,8 @@ pub struct Batch {
     pub statements: Vec<Statement>,
     /// Which of them makes the settings.
     pub settings: usize,
-    /// Which of them gives the row that the response is made of.
-    pub main: usize,
-    /// Whether that is no row of columns but lines of text: an execution plan.
-    pub answers_in_lines: bool,
+    /// Which of them gives what the response is made of, and as what.
+    pub main: Main,
     /// Which of them asks the planner for a number of rows, if one does.
     pub estimate: Option<usize>,
     /// Whether it may be sent a second time when its connection turns out to be dead.
@@ -43,8 +42,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Statement,
     pub(crate) pre_request: Option<Statement>,
     pub(crate) estimate: Option<Statement>,
-    pub(crate) main: Statement,
-    pub(crate) answers_in_lines: bool,
+    pub(crate) main: MainStatement,
     pub(crate) access: AccessMode,
     pub(crate) end: TransactionEnd,
     pub(crate) isolation: IsolationLevel,
@@ -94,8 +92,7 @@ impl Batch {
             statements.push(statement);
             statements.len() - 1
         });
-        statements.push(parts.main);
-        let main = statements.len() - 1;
+        let main = parts.main.push_to(&mut statements);
         match parts.end {
             TransactionEnd::Rollback => {
                 // A rollback would hide what deferred constraints have to say.
@@ -109,7 +106,6 @@ impl Batch {
             statements,
             settings,
             main,
-            answers_in_lines: parts.answers_in_lines,
             estimate,
             access: parts.access,
         }

@@ -14,8 +14,8 @@
 //! (`id:x=eq.1` filters on `id`).
 
 use super::ast::{EmbedPath, Field, JsonArrow, JsonOperand, JsonStep};
-use super::parse_error::Message;
-use super::parser::{Log, Parsed, Parser};
+use super::parse_log::{Log, Message};
+use super::parser::{Parsed, Parser};
 use corerest_sql::{Ident, TypeName};
 use std::borrow::Cow;
 

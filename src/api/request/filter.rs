@@ -16,7 +16,8 @@ use super::ast::{
     FullTextOperator, IsValue, Negation, Operation, QuantifiedOperator, Quantifier, SimpleOperator,
 };
 use super::field::{delimiter, quoted, type_name};
-use super::parser::{Failed, Log, Parsed, Parser};
+use super::parse_log::Log;
+use super::parser::{Failed, Parsed, Parser};
 
 /// Where a value stands, which decides what ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@
 use super::ast::{EmbedPath, Filter, LogicOperator, LogicTree, Negation};
 use super::field::{delimiter, field, ident};
 use super::filter::{Place, condition, negation};
-use super::parser::{Log, Parsed, Parser};
+use super::parse_log::Log;
+use super::parser::{Parsed, Parser};
 use corerest_sql::Ident;
 
 /// `tree`

@@ -8,6 +8,7 @@
 //! Source: PostgREST's documentation, `references/api`.
 
 pub mod accept;
+mod action;
 pub mod ast;
 mod field;
 mod filter;
@@ -16,6 +17,7 @@ mod logic;
 pub mod media_type;
 mod order;
 mod parse_error;
+mod parse_log;
 mod parser;
 pub mod payload;
 pub mod preferences;
@@ -24,6 +26,7 @@ pub(crate) mod query_string;
 pub mod range;
 mod select;
 
+pub use action::{Action, Invocation, Mutation};
 pub use http::HttpRequest;
 
 use crate::error::Error;
@@ -32,7 +35,7 @@ use corerest_sql::{Ident, QualifiedName};
 use media_type::MediaType;
 use payload::Payload;
 use preferences::{Preferences, TransactionChoice};
-use query_params::{FilterStyle, QueryParams};
+use query_params::QueryParams;
 use range::{InvalidRange, Range};
 use std::borrow::Cow;
 
@@ -59,76 +62,6 @@ pub struct ApiRequest<'a> {
     pub content_type: MediaType,
     /// The request as it came.
     pub http: HttpRequest<'a>,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// GET and HEAD of a table or view.
-    ReadRelation {
-        /// The table or view.
-        name: QualifiedName,
-        /// Whether it was HEAD.
-        headers_only: bool,
-    },
-    /// POST, PUT, PATCH and DELETE of a table or view.
-    MutateRelation {
-        /// The table or view.
-        name: QualifiedName,
-        /// What is done to it.
-        mutation: Mutation,
-    },
-    /// GET, HEAD and POST of a function.
-    CallRoutine {
-        /// The function.
-        name: QualifiedName,
-        /// How it is called.
-        invocation: Invocation,
-    },
-    /// GET and HEAD of the root: the description of a schema.
-    ReadSchema {
-        /// The schema.
-        schema: Ident,
-        /// Whether it was HEAD.
-        headers_only: bool,
-    },
-    /// OPTIONS of a table or view.
-    RelationInfo {
-        /// The table or view.
-        name: QualifiedName,
-    },
-    /// OPTIONS of a function.
-    RoutineInfo {
-        /// The function.
-        name: QualifiedName,
-    },
-    /// OPTIONS of the root.
-    SchemaInfo,
-}
-
-/// What is done to a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// POST
-    Create,
-    /// PUT
-    SingleUpsert,
-    /// PATCH
-    Update,
-    /// DELETE
-    Delete,
-}
-
-/// How a function is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// With its arguments in the body.
-    Post,
-    /// With its arguments in the query string, and changing nothing.
-    Read {
-        /// Whether it was HEAD.
-        headers_only: bool,
-    },
 }
 
 impl<'a> ApiRequest<'a> {
@@ -172,27 +105,6 @@ impl<'a> ApiRequest<'a> {
     /// The schema, if the answer must say it.
     pub fn content_profile(&self) -> Option<String> {
         self.negotiated_by_profile.then(|| self.schema.to_string())
-    }
-}
-
-impl Action {
-    fn filter_style(&self) -> FilterStyle {
-        match self {
-            Action::CallRoutine {
-                invocation: Invocation::Read { .. },
-                ..
-            } => FilterStyle::OrArgument,
-            Action::CallRoutine {
-                invocation: Invocation::Post,
-                ..
-            }
-            | Action::ReadRelation { .. }
-            | Action::MutateRelation { .. }
-            | Action::ReadSchema { .. }
-            | Action::RelationInfo { .. }
-            | Action::RoutineInfo { .. }
-            | Action::SchemaInfo => FilterStyle::OperatorNeeded,
-        }
     }
 }
 

@@ -10,7 +10,8 @@
 
 use super::ast::{OrderDirection, OrderNulls, OrderTerm};
 use super::field::{delimiter, field, ident};
-use super::parser::{Log, Parsed, Parser};
+use super::parse_log::Log;
+use super::parser::{Parsed, Parser};
 use corerest_sql::Ident;
 
 /// `order`

@@ -4,28 +4,7 @@
 //! that is written down. Characters are shown as Haskell's `show` does, because PostgREST's
 //! clients and tests compare these texts.
 
-use super::parser::{Log, Outcome};
-
-/// One reason why the input could not go on. The order of the kinds is the order of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    /// The character, or the end, that no grammar wanted.
-    Unexpected(Option<char>),
-    /// A character that a grammar forbids.
-    UnexpectedChar(char),
-    /// The name of what could come here.
-    Expected(&'static str),
-    /// A text that could come here.
-    ExpectedText(&'static str),
-    /// A sentence of our own.
-    Sentence(&'static str),
-}
-
-impl Message {
-    fn is_expectation(&self) -> bool {
-        matches!(self, Message::Expected(_) | Message::ExpectedText(_))
-    }
-}
+use super::parse_log::{Log, Message, Outcome};
 
 /// Everything that is known about the furthest place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,8 @@
 //!
 //! Invariant: no decision depends on the log, so both runs accept the same inputs.
 
-use super::parse_error::{Message, ParseError};
+use super::parse_error::ParseError;
+use super::parse_log::{Log, Message, Outcome, Silent};
 
 /// How deep parentheses of `select=`, `and=` and `or=` may nest.
 ///
@@ -26,46 +27,6 @@ pub(crate) struct Failed;
 
 /// What a grammar function returns.
 pub(crate) type Parsed<T> = Result<T, Failed>;
-
-/// What is remembered of the reasons why the input could not go on.
-pub(crate) trait Log: Sized {
-    /// Whether anything is kept at all; if not, reasons need not be found out.
-    const KEEPS: bool;
-    /// Nothing is known yet at this place.
-    fn unknown(offset: usize) -> Self;
-    /// Adds a reason.
-    fn add(&mut self, offset: usize, message: Message);
-    /// Joins with what was known before.
-    fn join_after(&mut self, earlier: Self);
-    /// Replaces all expectations with one.
-    fn relabel(&mut self, label: &'static str, outcome: Outcome);
-}
-
-/// Whether the labelled grammar accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It did, without consuming anything.
-    Accepted,
-    /// It did not.
-    Refused,
-}
-
-/// The log of the first run: nothing.
-pub(crate) struct Silent;
-
-impl Log for Silent {
-    const KEEPS: bool = false;
-    #[inline]
-    fn unknown(_: usize) -> Silent {
-        Silent
-    }
-    #[inline]
-    fn add(&mut self, _: usize, _: Message) {}
-    #[inline]
-    fn join_after(&mut self, _: Silent) {}
-    #[inline]
-    fn relabel(&mut self, _: &'static str, _: Outcome) {}
-}
 
 /// Parses a text. The grammar is given twice, once for each log.
 pub(crate) fn run<'a, T>(

@@ -12,7 +12,8 @@
 use super::ast::{At, EmbedPath, Filter, LogicTree, OrderTerm, SelectItem};
 use super::filter::{Place, condition};
 use super::parse_error::ParseError;
-use super::parser::{self, Parsed, Parser, Silent};
+use super::parse_log::Silent;
+use super::parser::{self, Parsed, Parser};
 use super::query_string::{Pair, canonical, parse_pairs};
 use super::range::{Range, parse_limit_and_offset};
 use super::{field, logic, order, select};

@@ -16,7 +16,8 @@
 
 use super::ast::{Aggregate, Field, JoinType, SelectField, SelectItem, SelectRelation};
 use super::field::{alias, cast, field, ident, name};
-use super::parser::{Failed, Log, Parsed, Parser};
+use super::parse_log::Log;
+use super::parser::{Failed, Parsed, Parser};
 use corerest_sql::Ident;
 use std::borrow::Cow;
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use self::grammar::{Directive, Position, Refusal};
 use crate::error::ConfigError;
-use crate::load::Sources;
+use crate::sources::Sources;
 use crate::value::Value;
 
 /// Files that import each other. Two files that import each other in a circle end here.

@@ -1,7 +1,7 @@
 //! The file grammar and its meaning, from the outside: text in, bindings or an error out.
 
 use super::*;
-use crate::load::File;
+use crate::sources::File;
 
 /// Files that `import` finds.
 fn read_file(path: &str) -> Result<Vec<u8>, String> {

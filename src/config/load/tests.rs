@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dump::dump;
+use crate::sources::File;
 
 const SECRET: &str = "reallyreallyreallyreallyverysafe";
 

@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::{Cursor, Refusal};
+use super::cursor::{Cursor, Refusal};
 
 /// A path: steps from the claims to the role.
 #[derive(Debug, Clone, PartialEq, Eq)]

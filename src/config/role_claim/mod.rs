@@ -4,6 +4,7 @@
 //! still accepted, with a warning. Both are parsed into typed trees here. Following them through
 //! the claims of a token is the business of authentication.
 
+mod cursor;
 mod json_path;
 mod legacy_path;
 
@@ -67,79 +68,6 @@ impl fmt::Display for RoleClaimKey {
             RoleClaimKey::JsonPath(path) => path.fmt(f),
             RoleClaimKey::Legacy(path) => path.fmt(f),
         }
-    }
-}
-
-/// Why a path was refused.
-#[derive(Debug)]
-struct Refusal {
-    /// In characters, from 1.
-    column: usize,
-    expected: &'static str,
-}
-
-impl Refusal {
-    fn message(&self, text: &str) -> String {
-        let Refusal { column, expected } = self;
-        format!(
-            "\"failed to parse role-claim-key value ({text})\" (line 1, column {column}): \
-             expected {expected}"
-        )
-    }
-}
-
-/// The unread rest of a path.
-#[derive(Clone, Copy)]
-struct Cursor<'a> {
-    text: &'a str,
-    offset: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { text, offset: 0 }
-    }
-
-    fn rest(&self) -> &'a str {
-        &self.text[self.offset..]
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn next(&mut self) -> Option<char> {
-        let next = self.peek()?;
-        self.offset += next.len_utf8();
-        Some(next)
-    }
-
-    fn eat(&mut self, token: &str) -> bool {
-        let found = self.rest().starts_with(token);
-        if found {
-            self.offset += token.len();
-        }
-        found
-    }
-
-    fn eat_while(&mut self, fits: impl Fn(char) -> bool) -> &'a str {
-        let rest = self.rest();
-        let (eaten, _) = rest.split_at(rest.find(|c| !fits(c)).unwrap_or(rest.len()));
-        self.offset += eaten.len();
-        eaten
-    }
-
-    fn expect(&mut self, token: &str, expected: &'static str) -> Result<(), Refusal> {
-        if self.eat(token) {
-            Ok(())
-        } else {
-            Err(self.refusal(expected))
-        }
-    }
-
-    fn refusal(&self, expected: &'static str) -> Refusal {
-        let column = self.text[..self.offset].chars().count() + 1;
-        Refusal { column, expected }
     }
 }
 

@@ -195,10 +195,10 @@ impl Listener {
         connection.keep_notifications(ANSWER_MAX).map_err(lost)?;
         if is_queue_untidy {
             let statement = channel::tidy_queue_statement();
-            loading::ask(&mut connection, &[statement], 0)?;
+            loading::execute(&mut connection, &[statement], None)?;
         }
         let listen = [channel::listen_statement(channel)];
-        loading::ask(&mut connection, &listen, 0)?;
+        loading::execute(&mut connection, &listen, None)?;
         self.health.set_listening(Listening::Since(Instant::now()));
         self.orders.give(Order::Listener);
         *retry_seconds = 1;
@@ -215,7 +215,7 @@ impl Listener {
             match self.wait(Some(&mut connection), Some(QUIET_SECONDS)) {
                 Woken::Heard => connection.hear().map_err(lost)?,
                 Woken::Rung => {}
-                Woken::Quiet => drop(loading::ask(&mut connection, &listen, 0)?),
+                Woken::Quiet => drop(loading::execute(&mut connection, &listen, None)?),
             }
         }
         Ok(())

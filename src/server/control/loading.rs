@@ -6,6 +6,7 @@
 
 use crate::log;
 use corerest_api::catalog::{self, Catalog, PgVersion, Scope};
+use corerest_api::document::OneDocument;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::{
     database_config,
@@ -60,7 +61,7 @@ pub(crate) fn connect(target: &Target) -> Result<(Connection, PgVersion), LoadEr
         .iter()
         .for_each(|warning| log::warn(warning));
     let mut connection = Connection::new(session, Preparation::Unnamed);
-    let mut document = ask(&mut connection, &[catalog::version_statement()], 0)?;
+    let mut document = ask_for(&mut connection, &catalog::ask_version())?;
     let version = catalog::decode_version(&mut document).map_err(not_decoded)?;
     Ok((connection, version))
 }
@@ -70,8 +71,8 @@ pub(crate) fn load_database_config(
     connection: &mut Connection,
     pre_config: Option<&FunctionName>,
 ) -> Result<Vec<(String, String)>, LoadError> {
-    let statements = database_config::statements(pre_config);
-    let mut document = ask(connection, &statements, statements.len() - 1)?;
+    let question = database_config::ask_database_config(pre_config);
+    let mut document = ask_for(connection, &question)?;
     database_config::decode(&mut document).map_err(not_decoded)
 }
 
@@ -80,8 +81,8 @@ pub(crate) fn load_role_settings(
     connection: &mut Connection,
     version: &PgVersion,
 ) -> Result<RoleSettings, LoadError> {
-    let statement = role_settings::statement(version.number);
-    let mut document = ask(connection, &[statement], 0)?;
+    let question = role_settings::ask_role_settings(version.number);
+    let mut document = ask_for(connection, &question)?;
     role_settings::decode(&mut document).map_err(not_decoded)
 }
 
@@ -92,17 +93,15 @@ pub(crate) fn load_catalog(
 ) -> Result<LoadedCatalog, LoadError> {
     let started = Instant::now();
     let pause = |milliseconds: Option<i64>| milliseconds.map(catalog::pause_statement);
-    let mut statements = Vec::new();
-    statements.extend(pause(
-        config.internal_schema_cache_query_sleep_before_queries,
-    ));
-    statements.extend(catalog::statements(Scope {
+    let question = catalog::ask_catalog(Scope {
         schemas: &idents(&config.db_schemas),
         extra_search_path: &idents(&config.db_extra_search_path),
-    }));
-    let main = statements.len() - 1;
-    statements.extend(pause(config.internal_schema_cache_query_sleep));
-    let mut document = ask(connection, &statements, main)?;
+    });
+    let question = question.between(
+        pause(config.internal_schema_cache_query_sleep_before_queries),
+        pause(config.internal_schema_cache_query_sleep),
+    );
+    let mut document = ask_for(connection, &question)?;
     let queried = started.elapsed();
     let catalog = catalog::decode(&mut document).map_err(not_decoded)?;
     Ok(LoadedCatalog {
@@ -112,29 +111,43 @@ pub(crate) fn load_catalog(
     })
 }
 
-/// The one column of the one row of a statement of a batch.
-pub(crate) fn ask(
+/// The one document that is asked for.
+fn ask_for(connection: &mut Connection, question: &OneDocument) -> Result<Vec<u8>, LoadError> {
+    let documents = execute(connection, question.statements(), Some(question.asks()))?;
+    match <[Vec<u8>; 1]>::try_from(documents) {
+        Ok([document]) => Ok(document),
+        Err(documents) => Err(LoadError::Decode(format!(
+            "{} rows came where one was asked for",
+            documents.len()
+        ))),
+    }
+}
+
+/// Executes statements, and returns the last column of each row of one of them.
+pub(crate) fn execute(
     connection: &mut Connection,
     statements: &[Statement],
-    main: usize,
-) -> Result<Vec<u8>, LoadError> {
+    wanted: Option<usize>,
+) -> Result<Vec<Vec<u8>>, LoadError> {
     if connection.is_broken() {
         return Err(LoadError::Gone);
     }
     connection.send(statements, &[])?;
-    let mut document = Vec::new();
+    let mut documents = Vec::new();
     let mut failed = None;
     loop {
-        if connection.is_broken() {
-            return failed.map_or(Ok(document), |error| Err(LoadError::Server(error)));
-        }
         match connection.next_reply()? {
-            Reply::Row(row) if row.statement == main => {
+            Reply::Row(row) if Some(row.statement) == wanted => {
+                let mut document = Vec::new();
                 connection.take_body(&mut document, usize::MAX)?;
+                documents.push(document);
             }
             Reply::Row(_) => {}
             Reply::Failed(error) => failed = Some(error),
-            Reply::Done => return failed.map_or(Ok(document), |e| Err(LoadError::Server(e))),
+            Reply::Done => return failed.map_or(Ok(documents), |e| Err(LoadError::Server(e))),
+        }
+        if connection.is_broken() {
+            return failed.map_or(Err(LoadError::Gone), |e| Err(LoadError::Server(e)));
         }
     }
 }

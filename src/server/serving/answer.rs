@@ -13,7 +13,7 @@ use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::watch::Watch;
 use corerest_api::error::{DatabaseError, Error as ApiError};
-use corerest_api::query::{AccessMode, Batch};
+use corerest_api::query::{AccessMode, Answer, Batch};
 use corerest_api::response::{Body, ResultSet};
 use corerest_api::{Context, Pending, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
@@ -167,7 +167,7 @@ fn converse(
         .connection()
         .send(&batch.statements, question.request_body)?;
     let mut estimate = None;
-    let mut lines = batch.answers_in_lines.then(Vec::new);
+    let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
         let reply = if watch.is_on() {
@@ -180,12 +180,14 @@ fn converse(
             continue;
         };
         match reply {
-            Reply::Row(row) if row.statement == batch.main && batch.answers_in_lines => {
+            Reply::Row(row)
+                if row.statement == batch.main.statement && batch.main.answer == Answer::Lines =>
+            {
                 let lines = lines.get_or_insert_default();
                 connection.take_body(lines, usize::MAX)?;
                 lines.push(b'\n');
             }
-            Reply::Row(row) if row.statement == batch.main => {
+            Reply::Row(row) if row.statement == batch.main.statement => {
                 let body = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
                 if body.take(connection, writer.body())? > 0 {
                     return Ok(Asked::BodyFollows);

@@ -214,15 +214,13 @@ fn ask(
     desk.observer.database_done(&lease);
     let answered = match asked {
         Some(Asked::Completely) => writer.finish(0),
-        Some(Asked::BodyFollows) => {
-            match writer.finish(lease.connection().body_bytes_left()) {
-                Ok(answered) => {
-                    client.body = Some(Remainder::new(lease, desk.core));
-                    return answered;
-                }
-                Err(error) => Err(error),
+        Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
+            Ok(answered) => {
+                client.body = Some(Remainder::new(lease, desk.core));
+                return answered;
             }
-        }
+            Err(error) => Err(error),
+        },
         Some(Asked::Cancelled) => {
             client.after = After::Close;
             return lose(desk, writer);

@@ -1,7 +1,7 @@
 //! Media type handlers and domain representations of the dump. What PostgREST handles by itself is
 //! no handler of ours, but stands among them here, as it does there.
 
-use super::Name;
+use super::name::Name;
 use crate::catalog::{Catalog, MediaHandler};
 use corerest_sql::{CatalogSql, QualifiedName};
 use serde::Serialize;

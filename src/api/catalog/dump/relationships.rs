@@ -1,7 +1,7 @@
 //! Relationships of the dump. Each table has a list for each schema that its relationships lead to,
 //! which may be empty.
 
-use super::Name;
+use super::name::Name;
 use crate::catalog::{Cardinality, Catalog, Junction, Relationship};
 use corerest_sql::Ident;
 use serde::Serialize;

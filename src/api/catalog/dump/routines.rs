@@ -1,7 +1,7 @@
 //! Functions of the dump. Overloads are beside each other, in the order in which errors list them,
 //! too.
 
-use super::Name;
+use super::name::Name;
 use crate::catalog::{
     Catalog, IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };

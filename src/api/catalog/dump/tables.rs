@@ -1,7 +1,7 @@
 //! Tables and views of the dump. What can be written to them is what PostgreSQL could do, whatever
 //! the privileges of roles are.
 
-use super::Name;
+use super::name::Name;
 use crate::catalog::{Catalog, Column, Table, TableKind};
 use corerest_sql::CatalogSql;
 use serde::Serialize;

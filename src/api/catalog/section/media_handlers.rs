@@ -8,8 +8,8 @@
 //! takes the one that PostgreSQL happens to tell last, we the last in the alphabet.
 
 use super::SchemaNames;
-use crate::catalog::MediaHandler;
 use crate::catalog::decode::{DecodeError, qualified};
+use crate::catalog::{HandlerKind, MediaHandler};
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;
 
@@ -22,6 +22,7 @@ pub(in crate::catalog) struct MediaHandlerRow<'a> {
     target_name: &'a str,
     /// The domain's name.
     pub(in crate::catalog) media_type: &'a str,
+    is_cast: bool,
 }
 
 /// The name of the domain of handlers that answer whatever is asked for.
@@ -58,7 +59,8 @@ SELECT COALESCE(pg_catalog.json_agg(handlers ORDER BY handlers.handler_schema,
         ")
   )
   SELECT producer.schema AS handler_schema, producer.name AS handler_name,
-         namespace.nspname AS target_schema, target.typname AS target_name, producer.media_type
+         namespace.nspname AS target_schema, target.typname AS target_name, producer.media_type,
+         false AS is_cast
     FROM producer
     JOIN pg_catalog.pg_type AS target ON target.oid = producer.argument
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = target.typnamespace
@@ -68,7 +70,7 @@ SELECT COALESCE(pg_catalog.json_agg(handlers ORDER BY handlers.handler_schema,
        OR target.oid = 'pg_catalog.anyelement'::pg_catalog.regtype)
   UNION ALL
   SELECT producer.domain_schema, producer.media_type,
-         producer.schema, producer.name, producer.media_type
+         producer.schema, producer.name, producer.media_type, true
     FROM producer
    WHERE producer.kind = 'f' AND NOT producer.is_set
 ) AS handlers
@@ -89,6 +91,11 @@ impl MediaHandlerRow<'_> {
         };
         Ok(MediaHandler {
             function: qualified(self.handler_schema, self.handler_name)?,
+            kind: if self.is_cast {
+                HandlerKind::Cast
+            } else {
+                HandlerKind::Aggregate
+            },
             target,
             media_type: resolved.to_owned(),
         })

@@ -263,7 +263,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
     texts(a) == texts(b)
         && a.texts().all(is_short)
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
-        && (a.answers_in_lines, a.access) == (b.answers_in_lines, b.access)
+        && a.access == b.access
 }
 
 /// The places of all values. Each value must have one.

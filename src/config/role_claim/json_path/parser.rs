@@ -4,8 +4,8 @@
 //! comparison or with a query is known only at the operator, so the comparison is tried first.
 //! A query inside of a filter may have filters again, hence the limit.
 
-use super::super::{Cursor, Refusal};
-use super::{
+use super::super::cursor::{Cursor, Refusal};
+use super::path::{
     Argument, Comparable, Comparison, Condition, JsonPath, Literal, Reach, Root, Search, Segment,
     Selection, Selector, SingularQuery, SingularSegment, is_name_part, is_name_start,
 };

@@ -1,0 +1,141 @@
+//! Batches that ask PostgreSQL for one document: the catalog, the configuration in the database,
+//! the settings of roles, the version of the server.
+//!
+//! Invariant: one statement of such a batch gives the document, as one row of one column; its
+//! text is a `SELECT` without `FROM`, which is one row whatever stands in it. The fields are
+//! private, and [`OneDocument::of`] is the only way to make one.
+
+use corerest_sql::{SqlBuf, Statement, sql};
+use std::fmt;
+
+/// A batch of which one statement answers with one row of one column, a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneDocument {
+    statements: Vec<Statement>,
+    asks: usize,
+}
+
+impl OneDocument {
+    /// Asks for the value that `write` appends, after `before`. A query stands in parentheses.
+    pub(crate) fn of(before: Vec<Statement>, write: impl FnOnce(&mut SqlBuf)) -> OneDocument {
+        let mut out = SqlBuf::new();
+        sql!(out, "SELECT (");
+        write(&mut out);
+        sql!(out, ")::text AS document");
+        let mut statements = before;
+        statements.push(out.finish());
+        OneDocument {
+            asks: statements.len() - 1,
+            statements,
+        }
+    }
+
+    /// The same, with statements around it whose answers nobody wants.
+    #[must_use]
+    pub fn between(self, before: Option<Statement>, after: Option<Statement>) -> OneDocument {
+        let asks = self.asks + usize::from(before.is_some());
+        let statements = before.into_iter().chain(self.statements).chain(after);
+        OneDocument {
+            statements: statements.collect(),
+            asks,
+        }
+    }
+
+    /// What is sent, in this order.
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    /// Which of the statements gives the document.
+    pub fn asks(&self) -> usize {
+        self.asks
+    }
+}
+
+/// Sees to it that one row comes where one is promised. What breaks the promise is a bug, or
+/// something between us and PostgreSQL; either way there is no answer to be made of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OneRow {
+    has_come: bool,
+}
+
+/// There was no row, or a second one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOneRow {
+    /// The statement is over, and there was none.
+    None,
+    /// Here is the second one.
+    Second,
+}
+
+impl OneRow {
+    /// A row has come.
+    ///
+    /// # Errors
+    /// If there was one before.
+    pub fn come(&mut self) -> Result<(), NotOneRow> {
+        if std::mem::replace(&mut self.has_come, true) {
+            return Err(NotOneRow::Second);
+        }
+        Ok(())
+    }
+
+    /// The statement is over, and has not failed.
+    ///
+    /// # Errors
+    /// If no row has come.
+    pub fn is_over(self) -> Result<(), NotOneRow> {
+        if self.has_come {
+            Ok(())
+        } else {
+            Err(NotOneRow::None)
+        }
+    }
+}
+
+impl fmt::Display for NotOneRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotOneRow::None => "no row came where one was promised",
+            NotOneRow::Second => "a second row came where one was promised",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(number: &str) -> Statement {
+        let mut out = SqlBuf::new();
+        out.param(Some(number.as_bytes()));
+        out.finish()
+    }
+
+    #[test]
+    fn the_statement_that_asks_is_known_whatever_stands_around_it() {
+        let write = |out: &mut SqlBuf| sql!(out, "SELECT '{}'");
+        let alone = OneDocument::of(Vec::new(), write);
+        let text = |document: &OneDocument| {
+            let statement = &document.statements()[document.asks()];
+            statement.text.as_str().to_owned()
+        };
+        let expected = "SELECT (SELECT '{}')::text AS document";
+        assert_eq!(text(&alone), expected);
+        let after_one = OneDocument::of(vec![statement("1")], write);
+        assert_eq!(text(&after_one), expected);
+        let between = after_one.between(Some(statement("0")), Some(statement("2")));
+        assert_eq!(text(&between), expected);
+        assert_eq!(between.statements().len(), 4);
+        assert_eq!(between.asks(), 2);
+    }
+
+    #[test]
+    fn one_row_is_neither_none_nor_two() {
+        let mut row = OneRow::default();
+        assert_eq!(row.is_over(), Err(NotOneRow::None));
+        assert_eq!(row.come(), Ok(()));
+        assert_eq!(row.is_over(), Ok(()));
+        assert_eq!(row.come(), Err(NotOneRow::Second));
+    }
+}

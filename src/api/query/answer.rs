@@ -1,0 +1,168 @@
+//! What `query` promises of the answer to a main statement, and the writer that keeps the promise.
+//!
+//! The server makes one response of one row. So a main statement has an aggregate and no `GROUP
+//! BY` on its outside: whatever is left after filters, limits and joins, none or many, it answers
+//! with one row. An execution plan is the exception: it has lines.
+//!
+//! Invariant: a [`MainStatement`] is made by [`MainStatement::finish`] only, which wants an
+//! [`Aggregated`], and that only [`write_page`] gives, which has written the aggregate.
+
+use super::rows::write_number;
+use crate::plan::{RowsCheck, WRONG_ROWS};
+use crate::request::media_type::{PlanFormat, PlanMediaType, PlanOption};
+use corerest_sql::{SqlBuf, Statement, sql, sql_text};
+
+/// The main statement of a [`Batch`](super::Batch), and what it answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Main {
+    /// Which of the statements it is.
+    pub statement: usize,
+    /// What it answers with, unless it fails.
+    pub answer: Answer,
+}
+
+/// What the answer to a main statement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Exactly one row: the columns of a [`ResultSet`](crate::response::ResultSet), and the body
+    /// as the last one.
+    OneRow,
+    /// Rows of one column each, which are the lines of a text: an execution plan, or what there is
+    /// to be said of a schema.
+    Lines,
+}
+
+/// A main statement that answers as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MainStatement {
+    statement: Statement,
+    answer: Answer,
+}
+
+/// What a row is that the answer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowKind {
+    /// A row of a table, or of what a function returns a set of.
+    Row,
+    /// The one row that a function returns.
+    OnlyRow,
+    /// The one value that a function returns, in the column `pgrst_scalar`.
+    OnlyValue,
+    /// One of the values that a function returns a set of, in the column `pgrst_scalar`.
+    Value,
+}
+
+/// The select list of a statement keeps what its answer is to be: for one row, it has an aggregate.
+pub(super) struct Aggregated {
+    answer: Answer,
+}
+
+impl MainStatement {
+    /// Begins a statement, with `EXPLAIN` if its plan is asked for.
+    pub(super) fn begin(plan: Option<&PlanMediaType>) -> (SqlBuf, Answer) {
+        let mut out = SqlBuf::new();
+        match plan {
+            None => (out, Answer::OneRow),
+            Some(plan) => {
+                write_explain(&mut out, plan);
+                (out, Answer::Lines)
+            }
+        }
+    }
+
+    /// Ends what was begun.
+    pub(super) fn finish(out: SqlBuf, aggregated: Aggregated) -> MainStatement {
+        MainStatement {
+            statement: out.finish(),
+            answer: aggregated.answer,
+        }
+    }
+
+    /// A statement whose rows are lines, however many there are.
+    pub(super) fn of_lines(statement: Statement) -> MainStatement {
+        MainStatement {
+            statement,
+            answer: Answer::Lines,
+        }
+    }
+
+    /// Puts it behind the other statements of a batch.
+    pub(super) fn push_to(self, statements: &mut Vec<Statement>) -> Main {
+        statements.push(self.statement);
+        Main {
+            statement: statements.len() - 1,
+            answer: self.answer,
+        }
+    }
+}
+
+fn write_explain(out: &mut SqlBuf, plan: &PlanMediaType) {
+    out.constant(match plan.format {
+        PlanFormat::Json => sql_text!("EXPLAIN (FORMAT JSON"),
+        PlanFormat::Text => sql_text!("EXPLAIN (FORMAT TEXT"),
+    });
+    for option in &plan.options {
+        out.constant(match option {
+            PlanOption::Analyze => sql_text!(", ANALYZE"),
+            PlanOption::Verbose => sql_text!(", VERBOSE"),
+            PlanOption::Settings => sql_text!(", SETTINGS"),
+            PlanOption::Buffers => sql_text!(", BUFFERS"),
+            PlanOption::Wal => sql_text!(", WAL"),
+        });
+    }
+    sql!(out, ") ");
+}
+
+/// Appends the number of rows that are called `_row`, or an error if it is not what it must be.
+/// Whatever the kind, it is an aggregate, if there is to be one row.
+pub(super) fn write_page(
+    out: &mut SqlBuf,
+    kind: RowKind,
+    answer: Answer,
+    check: &RowsCheck,
+) -> Aggregated {
+    if check.is_nothing() {
+        write_rows_count(out, kind, answer);
+    } else {
+        sql!(out, "CASE WHEN ");
+        if check.one.is_some() {
+            write_rows_count(out, kind, answer);
+            sql!(out, " = 1");
+        }
+        if let Some(rows) = check.at_most {
+            if check.one.is_some() {
+                sql!(out, " AND ");
+            }
+            write_rows_count(out, kind, answer);
+            sql!(out, " <= ");
+            write_number(out, i128::from(rows));
+            sql!(out, "::bigint");
+        }
+        sql!(out, " THEN ");
+        write_rows_count(out, kind, answer);
+        sql!(out, " ELSE (");
+        out.param(Some(WRONG_ROWS.as_bytes()));
+        sql!(out, "::text || ");
+        write_rows_count(out, kind, answer);
+        sql!(out, ")::bigint END");
+    }
+    sql!(out, " AS page, ");
+    Aggregated { answer }
+}
+
+/// A count of the row variable, for a bare `count(*)` lets PostgreSQL drop the columns of the
+/// subquery, and with them the errors of casts and functions that HEAD must show like GET.
+///
+/// What a function returns one of counts as one, be it filtered out or joined to several.
+///
+/// Parity: PostgREST has a plain `1` there, which lets PostgreSQL drop the columns, too: HEAD does
+/// not call a stable function for its value. In an execution plan the `1` is as it is there.
+pub(super) fn write_rows_count(out: &mut SqlBuf, kind: RowKind, answer: Answer) {
+    out.constant(match (kind, answer) {
+        (RowKind::Row | RowKind::Value, _) => sql_text!("pg_catalog.count(_row)"),
+        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::OneRow) => {
+            sql_text!("(1 + 0 * pg_catalog.count(*))")
+        }
+        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::Lines) => sql_text!("1::bigint"),
+    });
+}

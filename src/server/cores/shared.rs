@@ -5,9 +5,9 @@
 //!
 //! Invariant: a core has more threads than connections to PostgreSQL ([`super::placing`]), and a
 //! thread blocks only with a connection of its own core in hand: where a body follows from another
-//! core's connection, the client moves there ([`Cores::rest`]). So one thread of each core is always
-//! free for the clients, and a slow query delays nobody but its own client; the simulation in
-//! `model::core` fails when a core's events wait while its connections are idle.
+//! core's connection, the client moves there ([`Cores::rest`]). So one thread of each core is
+//! always free for the clients, and a slow query delays nobody but its own client. The simulation
+//! of a whole core fails when one has to wait although nobody is before it.
 
 use super::clients::Clients;
 use super::crew::{Crew, CrewSize};

@@ -11,38 +11,27 @@
 
 mod access;
 mod spool;
+mod stamp;
 mod zone;
 
 use corerest_api::error::Error as ApiError;
 use corerest_config::{ErrorVerbosity, LogLevel};
 use spool::Stream;
+use stamp::with_stamp;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::RefCell;
 use std::panic::{Location, PanicHookInfo};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
-use time::{OffsetDateTime, UtcOffset};
-use zone::Zone;
 
 pub(crate) use access::Access;
-pub(crate) use spool::{adopt_this_thread, flush, lines_lost, on_pool_timeout};
-
-const TIME: &[BorrowedFormatItem<'_>] = format_description!(
-    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] \
-     [offset_hour sign:mandatory][offset_minute]"
-);
+pub(crate) use spool::{adopt_this_thread, flush, lines_lost};
 
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Error as u8);
-static ZONE: OnceLock<Zone> = OnceLock::new();
 
 /// Notes the local time zone. Call it before there are threads: the operating system can only be
 /// asked safely then.
 pub(crate) fn start() {
-    let _ = ZONE.set(Zone::of_process(unix_seconds()));
+    stamp::start();
     std::panic::set_hook(Box::new(on_panic));
 }
 
@@ -56,7 +45,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         _ => String::new(),
     };
     let line = panic_line(thread::current().name(), info.location(), panic_text(info));
-    let stamp = local_time(unix_seconds());
+    let stamp = stamp::now();
     spool::put_from_panic(format!("{stamp}: {line}\n{trace}").as_bytes());
 }
 
@@ -105,6 +94,12 @@ pub(crate) fn api_error(error: &ApiError) {
         let body = error.response(ErrorVerbosity::Verbose).body;
         write_line(&String::from_utf8_lossy(&body));
     }
+}
+
+/// A request has waited for a connection in vain. When the pool is exhausted, so do hundreds: it
+/// is said at once, and then every five seconds as long as it goes on.
+pub(crate) fn on_pool_timeout() {
+    spool::say_at_times(|| api_error(&ApiError::PoolTimeout));
 }
 
 /// Something may be wrong. The default level is `error`, and an operator who has not changed it
@@ -161,56 +156,9 @@ fn on_one_line(sql: &str) -> String {
     sql.replace(['\n', '\r'], " ")
 }
 
-/// The time as it stands in the log. Each thread formats it once per second.
-fn with_stamp<T>(use_it: impl FnOnce(&str) -> T) -> T {
-    thread_local! {
-        static STAMP: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
-    }
-    STAMP.with_borrow_mut(|(second, text)| {
-        let now = unix_seconds();
-        if *second != now {
-            *second = now;
-            *text = local_time(now);
-        }
-        use_it(text)
-    })
-}
-
-fn local_time(unix_seconds: i64) -> String {
-    let zone = ZONE.get();
-    let offset = zone.map_or(UtcOffset::UTC, |zone| zone.offset_at(unix_seconds));
-    format_time(unix_seconds, offset)
-}
-
-fn format_time(unix_seconds: i64, offset: UtcOffset) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(unix_seconds);
-    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset);
-    time.format(TIME).unwrap_or_default()
-}
-
-fn unix_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_time_is_written_as_in_an_apache_log() {
-        let offset = UtcOffset::from_hms(-5, -30, 0).unwrap();
-        assert_eq!(
-            format_time(1_627_282_598, UtcOffset::UTC),
-            "26/Jul/2021:06:56:38 +0000"
-        );
-        assert_eq!(
-            format_time(1_627_282_598, offset),
-            "26/Jul/2021:01:26:38 -0530"
-        );
-    }
 
     #[test]
     fn the_level_decides_by_the_status() {

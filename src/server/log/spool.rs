@@ -14,8 +14,7 @@
 //! than that of each spool in hand. When a spool is full, lines are lost; they are counted, and the
 //! log says how many as soon as it is read again.
 
-use super::with_stamp;
-use corerest_api::error::Error as ApiError;
+use super::stamp::with_stamp;
 use std::cell::OnceCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,8 +34,9 @@ const GATHERED: Duration = Duration::from_millis(20);
 /// How long the end of the process may wait for whoever reads the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
-/// How long requests that got no connection are not mentioned again. Parity: Logger.hs.
-const POOL_TIMEOUTS_PAUSE: Duration = Duration::from_secs(5);
+/// How long what is frequent is not said again. Parity: Logger.hs, of requests that got no
+/// connection.
+const FREQUENT_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,10 @@ static WOKEN: AtomicBool = AtomicBool::new(false);
 /// Held while lines are taken and written, so that they stay in order.
 static WRITING: Mutex<Writing> = Mutex::new(Writing { late: None });
 static LOST: AtomicU64 = AtomicU64::new(0);
-/// Whether a request has waited for a connection in vain since that was last mentioned.
-static POOL_TIMED_OUT: AtomicBool = AtomicBool::new(false);
+/// What has happened so often that it is only said now and then.
+static FREQUENT: OnceLock<fn()> = OnceLock::new();
+/// Whether it has happened since it was last said.
+static FREQUENT_HAPPENED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static OWN: OnceCell<Spool> = const { OnceCell::new() };
@@ -102,10 +104,11 @@ pub(crate) fn lines_lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// A request has waited for a connection in vain. When the pool is exhausted, so do hundreds: it
-/// is said at once, and then every five seconds as long as it goes on.
-pub(crate) fn on_pool_timeout() {
-    if !POOL_TIMED_OUT.swap(true, Ordering::SeqCst)
+/// Has the writer say something that may happen hundreds of times a second: at once, and then every
+/// five seconds as long as it goes on. There is one such thing.
+pub(super) fn say_at_times(say: fn()) {
+    FREQUENT.get_or_init(|| say);
+    if !FREQUENT_HAPPENED.swap(true, Ordering::SeqCst)
         && let Some(writer) = WRITER.get()
     {
         writer.unpark();
@@ -189,11 +192,11 @@ fn write_for_ever() {
     let mut quiet_until = Instant::now();
     loop {
         let now = Instant::now();
-        match POOL_TIMED_OUT.load(Ordering::SeqCst) {
+        match FREQUENT_HAPPENED.load(Ordering::SeqCst) {
             true if now >= quiet_until => {
-                POOL_TIMED_OUT.store(false, Ordering::SeqCst);
-                quiet_until = now + POOL_TIMEOUTS_PAUSE;
-                super::api_error(&ApiError::PoolTimeout);
+                FREQUENT_HAPPENED.store(false, Ordering::SeqCst);
+                quiet_until = now + FREQUENT_PAUSE;
+                FREQUENT.get().inspect(|say| say());
             }
             true if !WOKEN.load(Ordering::SeqCst) => thread::park_timeout(quiet_until - now),
             false if !WOKEN.load(Ordering::SeqCst) => thread::park(),

@@ -10,11 +10,11 @@
 //! one that has listened for the longest time; when the program names none of them, the kernel
 //! chooses by a hash, as it does without a program.
 
-use super::Listener;
 use nix::libc::{BPF_K, BPF_RET, sock_filter, sock_fprog};
 use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
 use rustix::fs::fstat;
 use std::fs;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// How long a handshake may take that has begun: longer than bytes need around the world.
@@ -27,14 +27,14 @@ const NEWER: u32 = 1;
 const NONE: u32 = u32::MAX;
 
 /// Leaves the choice to the kernel, whatever a process that is gone has asked for.
-pub(super) fn share(listener: &Listener) {
+pub(super) fn share(listener: &impl AsFd) {
     // A kernel that cannot do this has not been asked for anything else either.
     let _ = choose(listener, NONE);
 }
 
 /// Lets the newer one of two processes have all new clients, and says whether it does. Of more
 /// processes nobody can tell which is which, and none is favoured.
-pub(super) fn leave(listener: &Listener) -> bool {
+pub(super) fn leave(listener: &impl AsFd) -> bool {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let inode = fstat(listener).map_or(0, |stat| stat.st_ino);
     let sharing = tables.iter().map(|table| {
@@ -60,7 +60,7 @@ fn count_sharing(table: &str, inode: u64) -> usize {
 }
 
 /// A program of one instruction: always this socket.
-fn choose(listener: &Listener, index: u32) -> bool {
+fn choose(listener: &impl AsFd, index: u32) -> bool {
     let mut program = [sock_filter {
         code: (BPF_RET | BPF_K) as u16,
         jt: 0,
@@ -76,7 +76,7 @@ fn choose(listener: &Listener, index: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ReusePort, bind_tcp};
+    use super::super::{Listener, ReusePort, bind_tcp};
     use super::*;
     use std::net::TcpStream;
 

@@ -4,7 +4,7 @@
 //! begins ─▶ identified ─▶ wants_connection ─▶ has_connection ─▶ database_done ─▶ finishes
 //!                                └─ parks ─▶ resumes, perhaps with the observer of another thread
 //! ```
-//! The story of a request ([`crate::serving::handle`]) names its events and knows nothing of metrics; what
+//! The story of a request (`serving/handle.rs`) names its events and knows nothing of metrics; what
 //! becomes of them is decided here. An event costs a few additions to numbers of the thread's own
 //! ([`Tally`]); four of them look at the clock, which is 30 ns each.
 

@@ -2,7 +2,7 @@
 //! becomes of the connection.
 //!
 //! ```text
-//! owed ──begin()──▶ head ──body()──▶ complete, or as much as does not follow ──finish()──▶ Answered
+//! owed ──begin()──▶ head ──body()──▶ complete, but for what follows ──finish()──▶ Answered
 //!  ▲ │                │                  │
 //!  │ └─lose()─▶ Answered, without a byte │
 //!  └──────────── retract() ◀─────────────┘

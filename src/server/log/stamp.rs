@@ -1,0 +1,78 @@
+//! The time before each line of the log: local, as in an Apache log.
+
+use super::zone::Zone;
+use std::cell::RefCell;
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+const TIME: &[BorrowedFormatItem<'_>] = format_description!(
+    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] \
+     [offset_hour sign:mandatory][offset_minute]"
+);
+
+static ZONE: OnceLock<Zone> = OnceLock::new();
+
+/// Notes the local time zone: see [`super::start`].
+pub(super) fn start() {
+    let _ = ZONE.set(Zone::of_process(unix_seconds()));
+}
+
+/// The time now, formatted for this once.
+pub(super) fn now() -> String {
+    local_time(unix_seconds())
+}
+
+/// The time as it stands in the log. Each thread formats it once per second.
+pub(super) fn with_stamp<T>(use_it: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static STAMP: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    STAMP.with_borrow_mut(|(second, text)| {
+        let now = unix_seconds();
+        if *second != now {
+            *second = now;
+            *text = local_time(now);
+        }
+        use_it(text)
+    })
+}
+
+fn local_time(unix_seconds: i64) -> String {
+    let zone = ZONE.get();
+    let offset = zone.map_or(UtcOffset::UTC, |zone| zone.offset_at(unix_seconds));
+    format_time(unix_seconds, offset)
+}
+
+fn format_time(unix_seconds: i64, offset: UtcOffset) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(unix_seconds);
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(offset);
+    time.format(TIME).unwrap_or_default()
+}
+
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_written_as_in_an_apache_log() {
+        let offset = UtcOffset::from_hms(-5, -30, 0).unwrap();
+        assert_eq!(
+            format_time(1_627_282_598, UtcOffset::UTC),
+            "26/Jul/2021:06:56:38 +0000"
+        );
+        assert_eq!(
+            format_time(1_627_282_598, offset),
+            "26/Jul/2021:01:26:38 -0530"
+        );
+    }
+}

@@ -214,7 +214,10 @@ impl Worker {
                 }
             }
             Event::Listener => self.accept(),
-            Event::Bell => self.core().pulse.answer(),
+            Event::Bell => {
+                self.core().events.on_bell();
+                self.core().pulse.answer();
+            }
             Event::Alarm => self.on_alarm(),
             Event::Relief => self.core().relief_alarm.clear(),
             Event::Nothing => {}
@@ -580,15 +583,13 @@ impl Worker {
         let Some(listener) = self.cores.door.listener() else {
             return;
         };
-        for _ in 0..ACCEPTED_AT_ONCE {
-            let Some(place) = self.cores.door.enter() else {
-                return self.cores.door.pause();
-            };
-            match self.cores.accept(&listener) {
-                Ok(Some(accepted)) => self.cores.place(accepted, place),
-                Ok(None) => return,
-                Err(error) => return self.on_accept_failed(&listener, &error),
-            }
+        let accepted = self.cores.door.let_in(
+            ACCEPTED_AT_ONCE,
+            || self.cores.accept(&listener),
+            |accepted, place| self.cores.place(accepted, place),
+        );
+        if let Err(error) = accepted {
+            self.on_accept_failed(&listener, &error);
         }
     }
 

@@ -13,6 +13,7 @@ mod isolation;
 mod logs;
 mod metrics;
 mod old_postgres;
+mod one_answer_each;
 mod parking;
 mod plan_cases;
 mod pooler;

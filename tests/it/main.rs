@@ -25,4 +25,5 @@ mod service;
 mod slow_readers;
 mod soak;
 mod tidy;
+mod whole_numbers;
 mod write_outcome;

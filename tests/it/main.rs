@@ -25,5 +25,6 @@ mod service;
 mod slow_readers;
 mod soak;
 mod tidy;
+mod two_way_talk;
 mod whole_numbers;
 mod write_outcome;

@@ -19,6 +19,7 @@ mod parking;
 mod plan_cases;
 mod pooler;
 mod postgres_away;
+mod prepared;
 mod reload;
 mod replica;
 mod service;

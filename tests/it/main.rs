@@ -10,6 +10,7 @@ mod fuzz_smoke;
 mod http_robustness;
 mod install;
 mod isolation;
+mod lent_connections;
 mod limits;
 mod logs;
 mod metrics;

@@ -1,9 +1,9 @@
 //! What a configuration key is. The keys themselves stand in one table, [`KEYS`].
 //!
 //! An entry says everything about its key: its names, its documentation, how a value gets into
-//! the [`Config`](crate::Config) and how it is printed. Loading, the dump, the example and the warnings go
-//! through the table, so a new key is one entry and one field. Defaults are not repeated here:
-//! they are what [`Config::default`](crate::Config::default) prints.
+//! the [`Config`](crate::Config) and how it is printed. Loading, the dump, the example and the
+//! warnings go through the table, so a new key is one entry and one field. Defaults are not
+//! repeated here: they are what [`Config::default`](crate::Config::default) prints.
 
 #[macro_use]
 mod entry;

@@ -21,7 +21,7 @@ const WALLS: [(&str, &[&str]); 6] = [
 ];
 
 /// Crates of which no two files use each other, directly or through others.
-const CRATES_WITHOUT_CIRCLES: [&str; 3] = ["api", "config", "server"];
+const CRATES_WITHOUT_CIRCLES: [&str; 4] = ["sql", "config", "api", "server"];
 
 /// The rooms of a crate, floor by floor from the top; a room uses only what is on floors below.
 /// A room is a folder with all that lies in it, or a file.
@@ -315,7 +315,7 @@ fn is_comment(found: &str) -> bool {
 fn catalog_sql_is_made_in_one_place() {
     let offenders = lines_with(&src(), &["CatalogSql::from_postgresql"]).into_iter();
     let offenders = offenders
-        .filter(|line| !line.starts_with("src/api/catalog/decode.rs") && !is_comment(line))
+        .filter(|line| !line.starts_with("src/api/catalog/text.rs") && !is_comment(line))
         .filter(|line| !line.starts_with("src/sql/"));
     report("CatalogSql made elsewhere", offenders.collect());
 }

@@ -131,8 +131,12 @@ fn write_insert_conditions(out: &mut SqlBuf, conditions: &[Condition<'_>], count
             sql_text!(" WHERE ")
         });
         let table = &*BODY;
-        let embeds = None;
-        Conditions { table, embeds }.write(out, conditions);
+        let write_embedded = None;
+        let conditions_of = Conditions {
+            table,
+            write_embedded,
+        };
+        conditions_of.write(out, conditions);
     }
 }
 
@@ -192,7 +196,7 @@ fn write_where(out: &mut SqlBuf, plan: &MutatePlan<'_>, conditions: &[Condition<
         sql!(out, " WHERE ");
         let conditions_of = Conditions {
             table: &plan.table.name,
-            embeds: None,
+            write_embedded: None,
         };
         conditions_of.write(out, conditions);
     }

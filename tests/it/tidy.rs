@@ -28,7 +28,20 @@ const CRATES_WITHOUT_CIRCLES: [&str; 3] = ["sql", "config", "api"];
 type Floors<'a> = &'a [&'a [&'a str]];
 
 /// The crates whose rooms stand on floors.
-const CRATES_WITH_ROOMS: [(&str, Floors<'_>); 1] = [("api", API_ROOMS)];
+const CRATES_WITH_ROOMS: [(&str, Floors<'_>); 2] = [("api", API_ROOMS), ("server", SERVER_ROOMS)];
+
+/// The rooms of the server. While the table is empty nothing is checked; filled in, it is this:
+///
+/// ```text
+/// &["main"],
+/// &["boot"],
+/// &["admin", "control"],
+/// &["cores"],
+/// &["serving"],                               it does not know the cores
+/// &["observing", "state", "exit"],
+/// &["auth", "log", "net", "cli", "ready"],
+/// ```
+const SERVER_ROOMS: Floors<'_> = &[];
 
 /// Bottom up, this is the line in ARCHITECTURE.md: what is on its left is below.
 const API_ROOMS: Floors<'_> = &[
@@ -158,7 +171,8 @@ fn crates_use_only_what_the_table_allows() {
 #[test]
 fn rooms_use_only_what_is_below() {
     let mut offenders = Vec::new();
-    for (name, floors) in CRATES_WITH_ROOMS {
+    let tables = CRATES_WITH_ROOMS.iter();
+    for (name, floors) in tables.filter(|(_, floors)| !floors.is_empty()) {
         offenders.extend(uses_upwards(
             name,
             &Uses::of_crate(&crate_folder(name)),

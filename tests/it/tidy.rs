@@ -170,7 +170,8 @@ fn crates_use_only_what_the_table_allows() {
 #[test]
 fn rooms_use_only_what_is_below() {
     let mut offenders = Vec::new();
-    for (name, floors) in CRATES_WITH_ROOMS {
+    let tables = CRATES_WITH_ROOMS.iter();
+    for (name, floors) in tables.filter(|(_, floors)| !floors.is_empty()) {
         offenders.extend(uses_upwards(
             name,
             &Uses::of_crate(&crate_folder(name)),

@@ -1,8 +1,9 @@
 //! The two verbs: [`prepare`] before PostgreSQL, [`finish`] after it.
 //!
 //! This is where the modules meet: everything left of it knows only what is to its own left, and
-//! the server knows only these two, and what lies between them ([`Batch`], [`Pending`]). What a
-//! kind of request needs is put together in a file of its own.
+//! the server knows only these two, and what lies between them
+//! ([`Batch`](crate::query::Batch), [`Pending`]). What a kind of request needs is put together in a
+//! file of its own.
 
 mod asked;
 mod call;
@@ -69,9 +70,8 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
     pending.finished(response)
 }
 
-/// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says,
-/// into the response.
-/// The context is that of [`prepare`].
+/// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says, into
+/// the response. The context is that of [`prepare`].
 pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>) -> Response {
     let response = match &pending.expected {
         Expected::Plan(plan) => Ok(plan.respond(lines)),

@@ -96,23 +96,23 @@ pub(in crate::exchange) struct Shape {
     /// request's own, its token among them.
     pub(super) batch: Batch,
     /// Where the values are in each statement of the batch.
-    pub(super) places: Vec<Vec<Place>>,
+    pub(super) places: Vec<Vec<ValuePlace>>,
     pub(super) schema: Ident,
     pub(super) timezone: Option<String>,
     pub(super) pending: Pending,
-    pub(super) location: Option<Location>,
+    pub(super) location: Option<ContentLocation>,
 }
 
 /// The parameter of a statement, from 0, that is a value of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ValuePlace {
     pub(super) parameter: usize,
     pub(super) value: usize,
 }
 
 /// The value of `Content-Location`: texts, and between them values of the request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Location {
+pub(super) struct ContentLocation {
     pub(super) pieces: Vec<(String, usize)>,
     pub(super) end: String,
 }

@@ -31,7 +31,7 @@ use crate::query::{Batch, Circumstances, write_settings};
 use crate::request::HttpRequest;
 use crate::request::query_string::escape;
 use corerest_sql::{Param, Params, SqlBuf, SqlText, Statement};
-use known::{Location, Place};
+use known::{ContentLocation, ValuePlace};
 
 /// A statement with a longer text is planned each time: there are few of those, and they are slow.
 const TEXT_BYTES_MAX: usize = 8 << 10;
@@ -62,7 +62,7 @@ impl Shape {
             batch: without_settings(batch),
             schema: asked.request.schema.clone(),
             timezone: asked.request.preferences.timezone.clone(),
-            location: location.map(|location| Location::parse(location, other_values)),
+            location: location.map(|location| ContentLocation::parse(location, other_values)),
             pending: without_location(other_pending),
         };
         // A function may have settings of its own.
@@ -80,7 +80,7 @@ impl Shape {
         identity: &Identity,
         values: &[&str],
     ) -> Prepared {
-        let statement = |(index, places): (usize, &Vec<Place>)| {
+        let statement = |(index, places): (usize, &Vec<ValuePlace>)| {
             if index == self.batch.settings {
                 let known = &self.batch.statements[index].text;
                 self.settings(SqlBuf::of_known_text(known), context, http, identity)
@@ -167,7 +167,7 @@ fn find_all_places(
     other: &Batch,
     values: &[&str],
     other_values: &[String],
-) -> Option<Vec<Vec<Place>>> {
+) -> Option<Vec<Vec<ValuePlace>>> {
     let pairs = batch.statements.iter().zip(&other.statements).enumerate();
     let of_statement = |(index, (statement, other)): (usize, (&Statement, &Statement))| {
         if index == batch.settings {
@@ -175,7 +175,7 @@ fn find_all_places(
         }
         find_places(&statement.params, &other.params, values, other_values)
     };
-    let places: Vec<Vec<Place>> = pairs.map(of_statement).collect::<Option<_>>()?;
+    let places: Vec<Vec<ValuePlace>> = pairs.map(of_statement).collect::<Option<_>>()?;
     let is_used = |value| places.iter().flatten().any(|place| place.value == value);
     (0..values.len()).all(is_used).then_some(places)
 }
@@ -186,7 +186,7 @@ fn find_places(
     others: &Params,
     values: &[&str],
     other_values: &[String],
-) -> Option<Vec<Place>> {
+) -> Option<Vec<ValuePlace>> {
     let mut places = Vec::new();
     for (parameter, (param, other)) in params.iter().zip(others.iter()).enumerate() {
         if param == other {
@@ -200,12 +200,12 @@ fn find_places(
         if values[value].as_bytes() != param {
             return None;
         }
-        places.push(Place { parameter, value });
+        places.push(ValuePlace { parameter, value });
     }
     Some(places)
 }
 
-fn with_values(statement: &Statement, places: &[Place], values: &[&str]) -> Statement {
+fn with_values(statement: &Statement, places: &[ValuePlace], values: &[&str]) -> Statement {
     if places.is_empty() {
         return statement.clone();
     }
@@ -223,8 +223,8 @@ fn with_values(statement: &Statement, places: &[Place], values: &[&str]) -> Stat
     }
 }
 
-impl Location {
-    fn parse(text: &str, values: &[String]) -> Location {
+impl ContentLocation {
+    fn parse(text: &str, values: &[String]) -> ContentLocation {
         let escaped = |value: &String| {
             let mut out = String::new();
             escape(&mut out, value.as_bytes());
@@ -243,7 +243,7 @@ impl Location {
             pieces.push((rest[..at].to_owned(), number));
             rest = &rest[at + values[number].len()..];
         }
-        Location {
+        ContentLocation {
             pieces,
             end: rest.to_owned(),
         }

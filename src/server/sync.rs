@@ -17,8 +17,8 @@ pub(crate) use std::time::Instant;
 
 use std::sync::PoisonError;
 
-/// A fault that was there once, to be put back so that the tests of `cores/model` can show that they
-/// would find it.
+/// A fault that was there once, to be put back so that the tests of `cores/model` can show that
+/// they would find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutant {
     /// The door is paused before it says so, and whoever leaves in between opens it to nobody.

@@ -16,8 +16,12 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("wire", &[]),
     ("config", &[]),
     ("api", &["sql", "config"]),
-    ("pg", &["wire", "sql", "config"]),
-    ("server", &["sql", "wire", "config", "api", "pg"]),
+    // The simulation is for their feature `model` alone, and optional.
+    ("pg", &["wire", "sql", "config", "simulation"]),
+    (
+        "server",
+        &["sql", "wire", "config", "api", "pg", "simulation"],
+    ),
 ];
 
 /// Crates of which no two files use each other, directly or through others.

@@ -5,10 +5,10 @@
 //! the others and rings the bell for another thread.
 //!
 //! Invariant: while events are queued and a thread waits, the bell rings, or somebody is about to
-//! ring it. So it is rung by whoever queues events, whoever takes one and leaves others, and whoever
-//! has silenced it while there are some; it is silenced where it is heard, never after it was rung
-//! for others; and no thread sits down while [`Events::are_queued`]. `model::events` tries it with
-//! threads that are held up by what they take.
+//! ring it. So it is rung by whoever queues events, whoever takes one and leaves others, and
+//! whoever has silenced it while there are some; it is silenced where it is heard, never after it
+//! was rung for others; and no thread sits down while [`Events::are_queued`]. `model::events` tries
+//! it with threads that are held up by what they take.
 
 use crate::net::{Bell, Poll};
 use crate::serving::client::Token;

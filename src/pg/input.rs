@@ -3,7 +3,8 @@
 //! One buffer per connection, filled by as few reads as possible. It grows for a message that is
 //! larger, and goes back to its usual size afterwards; the last column of a row never has to fit.
 
-use std::io::{self, Read};
+use corerest_wire::pg::peek_header;
+use std::io;
 
 /// Usual size: the reply to a typical request fits, and is read by one system call.
 const USUAL_BYTES: usize = 16 << 10;
@@ -14,6 +15,8 @@ pub(crate) struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// How many of the next bytes belong to a notice of which the beginning was thrown away.
+    skipped: usize,
 }
 
 impl Input {
@@ -57,12 +60,44 @@ impl Input {
         self.end = bytes.len();
     }
 
-    /// Reads once. Fails with `UnexpectedEof` when the other side has closed.
-    pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<()> {
+    /// Reads once, with what reads. Fails with `UnexpectedEof` when the other side has closed.
+    pub(crate) fn fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         self.make_room();
-        let count = read_some(stream, &mut self.buffer[self.end..])?;
-        self.end += count;
-        Ok(())
+        match read(&mut self.buffer[self.end..])? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                let skipped = count.min(self.skipped);
+                let kept = self.end + skipped..self.end + count;
+                self.buffer.copy_within(kept, self.end);
+                self.skipped -= skipped;
+                self.end += count - skipped;
+                Ok(())
+            }
+        }
+    }
+
+    /// Throws away the notices behind the first `seen` bytes, the last one also if it has not come
+    /// to its end, and returns up to where it has looked.
+    pub(crate) fn drop_notices(&mut self, mut seen: usize) -> usize {
+        const NOTICE: u8 = b'N';
+        while let Some((tag, length)) = peek_header(&self.bytes()[seen..]) {
+            let message = 1 + length;
+            let arrived = message.min(self.len() - seen);
+            if tag == NOTICE {
+                let behind = self.start + seen + arrived..self.end;
+                self.buffer.copy_within(behind, self.start + seen);
+                self.end -= arrived;
+                self.skipped = message - arrived;
+            } else if arrived == message {
+                seen += message;
+            } else {
+                break;
+            }
+        }
+        seen
     }
 
     fn make_room(&mut self) {
@@ -82,21 +117,14 @@ impl Input {
     }
 }
 
-/// Reads at least one byte; an interrupted read is tried again.
-pub(crate) fn read_some(stream: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stream.read(space) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => return Ok(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+
+    fn fill(input: &mut Input, stream: &mut &[u8]) -> io::Result<()> {
+        input.fill(|space| stream.read(space))
+    }
 
     #[test]
     fn bytes_are_kept_until_they_are_taken() {
@@ -106,17 +134,15 @@ mod tests {
         let mut taken = Vec::new();
         while taken.len() < data.len() {
             if !stream.is_empty() {
-                input.fill(&mut stream).unwrap();
+                fill(&mut input, &mut stream).unwrap();
             }
             let count = input.len().div_ceil(2);
             taken.extend_from_slice(&input.bytes()[..count]);
             input.consume(count);
         }
         assert_eq!(taken, data);
-        assert_eq!(
-            input.fill(&mut stream).unwrap_err().kind(),
-            io::ErrorKind::UnexpectedEof
-        );
+        let end = fill(&mut input, &mut stream).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]
@@ -125,11 +151,58 @@ mod tests {
         let mut stream = &data[..];
         let mut input = Input::default();
         while input.len() < data.len() {
-            input.fill(&mut stream).unwrap();
+            fill(&mut input, &mut stream).unwrap();
         }
         input.consume(data.len());
-        input.fill(&mut &b"next"[..]).unwrap();
+        fill(&mut input, &mut &b"next"[..]).unwrap();
         assert_eq!(input.bytes(), b"next");
         assert_eq!(input.buffer.len(), USUAL_BYTES);
+    }
+
+    fn message(tag: u8, content: usize) -> Vec<u8> {
+        let length = u32::try_from(content + 4).unwrap();
+        let mut bytes = vec![tag];
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.resize(bytes.len() + content, tag);
+        bytes
+    }
+
+    /// In pieces of every size, what is left is the same.
+    #[test]
+    fn notices_are_thrown_away_wherever_the_bytes_are_cut() {
+        let kept = [message(b'1', 0), message(b'S', 40), message(b'D', 7)];
+        let all = [
+            message(b'N', 3),
+            kept[0].clone(),
+            message(b'N', 100),
+            message(b'N', 0),
+            kept[1].clone(),
+            kept[2].clone(),
+            message(b'N', 9),
+        ];
+        let all = all.concat();
+        for size in 1..=all.len() {
+            let mut input = Input::default();
+            let mut seen = 0;
+            for piece in all.chunks(size) {
+                fill(&mut input, &mut &piece[..]).unwrap();
+                seen = input.drop_notices(seen);
+            }
+            assert_eq!(input.bytes(), kept.concat(), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_notice_of_any_size_takes_no_room() {
+        let notice = message(b'N', 3 << 20);
+        let mut stream = &notice[..];
+        let mut input = Input::default();
+        while !stream.is_empty() {
+            fill(&mut input, &mut stream).unwrap();
+            input.drop_notices(0);
+        }
+        assert_eq!(input.buffer.len(), USUAL_BYTES);
+        fill(&mut input, &mut &b"next"[..]).unwrap();
+        assert_eq!(input.bytes(), b"next");
     }
 }

@@ -1,18 +1,21 @@
-//! A blocking socket to the server, TCP or Unix, under a deadline while a session is opened.
+//! A socket to the server, TCP or Unix, which never blocks, and the one place that waits for it.
 //!
-//! The deadline is for the whole attempt, not for each read: a peer that sends one byte a second
-//! must not hold a thread. Without a deadline reads and writes go straight to the system.
-//! Unix sockets are connected without blocking, since a server whose queue is full would
-//! otherwise hold us for as long as it likes; libpq does the same.
+//! Whoever reads or writes tries, and waits with [`Socket::wait`] when there is nothing to be had:
+//! for either direction or for both, since who only waits for one of them may wait for ever. While
+//! a session is opened, reading and writing wait by themselves, until the deadline of the whole
+//! attempt: a peer that sends one byte a second must not hold a thread.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, sockopt,
+};
 
 use super::address::{Address, Endpoint, Place};
 use super::error::{Cause, system_text};
@@ -27,17 +30,39 @@ pub(super) struct Keepalive {
     pub(super) user_timeout_ms: Option<u32>,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 /// A connected socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    kind: Kind,
+    fd: OwnedFd,
     deadline: Option<Instant>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Bytes of the peer, or its end.
+    Read,
+    /// Room for ours.
+    Write,
+    /// Whichever comes first.
+    Both,
+}
+
+/// What has come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    /// There is something to read, or the end.
+    pub(crate) read: bool,
+    /// There is room to write, or nobody who would take it.
+    pub(crate) write: bool,
+}
+
+impl Readiness {
+    /// The time has come first.
+    pub(crate) const NONE: Readiness = Readiness {
+        read: false,
+        write: false,
+    };
 }
 
 /// What a look at the socket without waiting shows.
@@ -101,59 +126,90 @@ impl Socket {
             io::ErrorKind::TimedOut => Cause::TimedOut,
             kind => Cause::Unreachable(kind, system_text(&error)),
         };
-        let kind = match address {
+        let fd = match address {
             Address::Tcp { address, .. } => {
                 let left = remaining(deadline).map_err(|_| Cause::TimedOut)?;
                 let stream = TcpStream::connect_timeout(address, left).map_err(unreachable)?;
                 set_tcp_options(&stream, keepalive).map_err(unreachable)?;
-                Kind::Tcp(stream)
+                stream.set_nonblocking(true).map_err(unreachable)?;
+                OwnedFd::from(stream)
             }
-            Address::Unix { path } => {
-                Kind::Unix(connect_unix(path.as_os_str()).map_err(unreachable)?)
-            }
+            Address::Unix { path } => connect_unix(path.as_os_str()).map_err(unreachable)?,
         };
         Ok(Socket {
-            kind,
+            fd,
             deadline: Some(deadline),
         })
     }
 
-    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+    /// Until when [`Read`] and [`Write`] wait; without a deadline, for as long as it takes.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;
-        if deadline.is_none() {
-            self.set_read_timeout(None)?;
-            self.set_write_timeout(None)?;
-        }
-        Ok(())
     }
 
-    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_read_timeout(timeout),
-            Kind::Unix(stream) => stream.set_read_timeout(timeout),
-        }
+    /// Reads what is there; fails with `WouldBlock` if that is nothing.
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| rustix::io::read(&self.fd, &mut *buffer))
     }
 
-    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_write_timeout(timeout),
-            Kind::Unix(stream) => stream.set_write_timeout(timeout),
-        }
+    /// The same, behind what is in `out`, where there is capacity; that is not cleared before.
+    pub(super) fn try_append(&self, out: &mut Vec<u8>) -> io::Result<usize> {
+        uninterrupted(|| rustix::io::read(&self.fd, rustix::buffer::spare_capacity(out)))
     }
 
-    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_nonblocking(nonblocking),
-            Kind::Unix(stream) => stream.set_nonblocking(nonblocking),
+    /// Writes what there is room for; fails with `WouldBlock` if there is none.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| rustix::net::send(&self.fd, bytes, SendFlags::NOSIGNAL))
+    }
+
+    /// Waits until something can be done, for so long at the most. This is where threads wait for
+    /// PostgreSQL, and the only place.
+    pub(super) fn wait(
+        &self,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> io::Result<Readiness> {
+        let flags = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+            Direction::Both => PollFlags::IN | PollFlags::OUT,
+        };
+        // A limit that is too long for the kernel is none.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let mut sockets = [PollFd::new(&self.fd, flags)];
+        let count = uninterrupted(|| poll(&mut sockets, limit.as_ref()))?;
+        if count == 0 {
+            return Ok(Readiness::NONE);
+        }
+        // An error or the end shows in whatever is tried next.
+        let found = sockets[0].revents();
+        let is_over = found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        Ok(Readiness {
+            read: is_over || found.contains(PollFlags::IN),
+            write: is_over || found.contains(PollFlags::OUT),
+        })
+    }
+
+    /// Tries, and waits until the deadline as long as it would block.
+    fn patiently<T>(
+        &self,
+        direction: Direction,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = self.deadline.map(remaining).transpose()?;
+                    self.wait(direction, left)?;
+                }
+                result => return result,
+            }
         }
     }
 
     pub(super) fn shutdown(&self) {
         // It may be closed already, and then there is nothing left to do.
-        let _ = match &self.kind {
-            Kind::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Kind::Unix(stream) => stream.shutdown(Shutdown::Both),
-        };
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Looks without waiting and without taking anything; one system call.
@@ -171,25 +227,13 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(deadline) = self.deadline {
-            self.set_read_timeout(Some(remaining(deadline)?))?;
-        }
-        match &mut self.kind {
-            Kind::Tcp(stream) => stream.read(buffer),
-            Kind::Unix(stream) => stream.read(buffer),
-        }
+        self.patiently(Direction::Read, || self.try_read(buffer))
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(deadline) = self.deadline {
-            self.set_write_timeout(Some(remaining(deadline)?))?;
-        }
-        match &mut self.kind {
-            Kind::Tcp(stream) => stream.write(bytes),
-            Kind::Unix(stream) => stream.write(bytes),
-        }
+        self.patiently(Direction::Write, || self.try_write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -199,9 +243,15 @@ impl Write for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.as_fd(),
-            Kind::Unix(stream) => stream.as_fd(),
+        self.fd.as_fd()
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
         }
     }
 }
@@ -235,7 +285,9 @@ fn set_tcp_options(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> 
     Ok(())
 }
 
-fn connect_unix(path: &std::ffi::OsStr) -> io::Result<UnixStream> {
+/// Without blocking, since a server whose queue is full would otherwise hold us for as long as it
+/// likes; libpq does the same.
+fn connect_unix(path: &std::ffi::OsStr) -> io::Result<OwnedFd> {
     use std::os::unix::ffi::OsStrExt;
     let address = match path.as_bytes() {
         [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
@@ -245,7 +297,5 @@ fn connect_unix(path: &std::ffi::OsStr) -> io::Result<UnixStream> {
     let socket: OwnedFd =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::connect(&socket, &address)?;
-    let stream = UnixStream::from(socket);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
+    Ok(socket)
 }

@@ -1,17 +1,20 @@
 //! The byte stream of a session, encrypted or not.
 //!
-//! To its user it is a blocking `Read + Write`. It also tells cheaply whether a connection died
-//! while it lay in a pool ([`Stream::is_stale`]), which decides whether a request may use it.
+//! [`Stream::try_read`] and [`Stream::try_write`] never wait, and [`Stream::wait`] does, for both
+//! directions at once where both matter. While a session is opened, it is a `Read + Write` that
+//! waits until a deadline. It also tells cheaply whether a connection died while it lay in a pool
+//! ([`Stream::is_stale`]), which decides whether a request may use it.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::socket::{Glance, Socket};
+use super::socket::{Direction, Glance, Readiness, Socket};
+
+/// How much is encrypted before it is sent: a record of TLS has at most as much.
+const RECORD_BYTES_MAX: usize = 16 << 10;
 
 /// A connection to the server.
 #[derive(Debug)]
@@ -22,6 +25,25 @@ enum Layer {
     Plain(Socket),
     // Boxed, since the state of TLS is a kilobyte and most streams have none.
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+/// A socket as TLS sees it when nobody is to wait.
+struct Trying<'a>(&'a Socket);
+
+impl Read for Trying<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Trying<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Stream {
@@ -40,29 +62,90 @@ impl Stream {
         }
     }
 
-    /// Sets the moment at which any read or write fails with `TimedOut` or `WouldBlock`.
-    ///
-    /// With a deadline each read costs one more system call, so leave it out on the fast path.
-    pub fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+    /// Until when [`Read`] and [`Write`] wait; then they fail with `TimedOut`.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         match &mut self.0 {
             Layer::Plain(socket) => socket.set_deadline(deadline),
             Layer::Tls(tls) => tls.sock.set_deadline(deadline),
         }
     }
 
-    /// Limits how long one read waits; it then fails with `WouldBlock`.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket().set_read_timeout(timeout)
+    /// Reads what is there; fails with `WouldBlock` if that is nothing.
+    ///
+    /// # Errors
+    /// If the stream breaks.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Layer::Plain(socket) => socket.try_read(buffer),
+            Layer::Tls(tls) => try_decrypt(tls, buffer),
+        }
     }
 
-    /// Limits how long one write waits.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.socket().set_write_timeout(timeout)
+    /// The same, behind what is in `out`: as much as there is capacity for.
+    ///
+    /// # Errors
+    /// If the stream breaks.
+    pub(crate) fn try_append(&mut self, out: &mut Vec<u8>) -> io::Result<usize> {
+        match &mut self.0 {
+            Layer::Plain(socket) => socket.try_append(out),
+            // Decryption writes to memory that is cleared.
+            Layer::Tls(tls) => {
+                let start = out.len();
+                out.resize(out.capacity().min(start + RECORD_BYTES_MAX), 0);
+                let read = try_decrypt(tls, &mut out[start..]);
+                out.truncate(start + read.as_ref().copied().unwrap_or(0));
+                read
+            }
+        }
     }
 
-    /// Makes reads and writes fail with `WouldBlock` instead of waiting.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.socket().set_nonblocking(nonblocking)
+    /// Writes what there is room for; fails with `WouldBlock` if there is none. What is encrypted
+    /// and not yet sent is sent first, so there is never more of it than a record.
+    ///
+    /// # Errors
+    /// If the stream breaks.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Layer::Plain(socket) => socket.try_write(bytes),
+            Layer::Tls(tls) => {
+                try_flush(tls)?;
+                let count = bytes.len().min(RECORD_BYTES_MAX);
+                let count = tls.conn.writer().write(&bytes[..count])?;
+                match try_flush(tls) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(count),
+                    flushed => flushed.map(|()| count),
+                }
+            }
+        }
+    }
+
+    /// Sends what was written and not sent; fails with `WouldBlock` if there is no room for it.
+    ///
+    /// # Errors
+    /// If the stream breaks.
+    pub(crate) fn try_flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Layer::Plain(_) => Ok(()),
+            Layer::Tls(tls) => try_flush(tls),
+        }
+    }
+
+    /// Waits until something can be done, for so long at the most.
+    ///
+    /// # Errors
+    /// If the operating system cannot wait.
+    pub(crate) fn wait(
+        &mut self,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> io::Result<Readiness> {
+        if direction != Direction::Write && self.has_buffered_bytes() {
+            return Ok(Readiness {
+                read: true,
+                write: false,
+            });
+        }
+        self.socket().wait(direction, limit)
     }
 
     /// Whether the stream is encrypted.
@@ -94,60 +177,49 @@ impl Stream {
         }
     }
 
-    /// Reads once, blocking until something comes, and appends it to `out`: as much as there is
-    /// capacity for, which is not cleared first. Without regard to a deadline.
-    ///
-    /// # Errors
-    /// If the stream breaks or ends.
-    pub(crate) fn append(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        let count = match &mut self.0 {
-            Layer::Plain(socket) => loop {
-                match rustix::io::read(&*socket, spare_capacity(out)) {
-                    Err(Errno::INTR) => {}
-                    read => break read?,
-                }
-            },
-            Layer::Tls(tls) => append_decrypted(tls, out)?,
-        };
-        match count {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
-        }
-    }
-
     /// Closes both directions, politely if that needs no waiting.
     pub fn shutdown(&mut self) {
         if let Layer::Tls(tls) = &mut self.0 {
             tls.conn.send_close_notify();
-            if tls.sock.set_nonblocking(true).is_ok() {
-                // The peer may be gone; closing goes on all the same.
-                let _ = tls.conn.write_tls(&mut tls.sock);
-            }
+            // The peer may be gone; closing goes on all the same.
+            let _ = try_flush(tls);
         }
         self.socket().shutdown();
     }
 }
 
-/// Decryption writes to memory that is cleared; a record has at most 16 KiB.
-fn append_decrypted(
+/// Sends what is encrypted.
+fn try_flush(tls: &mut StreamOwned<ClientConnection, Socket>) -> io::Result<()> {
+    while tls.conn.wants_write() {
+        tls.conn.write_tls(&mut Trying(&tls.sock))?;
+    }
+    Ok(())
+}
+
+/// Reads and decrypts what is there.
+fn try_decrypt(
     tls: &mut StreamOwned<ClientConnection, Socket>,
-    out: &mut Vec<u8>,
+    buffer: &mut [u8],
 ) -> io::Result<usize> {
-    const RECORD_BYTES_MAX: usize = 16 << 10;
-    let start = out.len();
-    out.resize(out.capacity().min(start + RECORD_BYTES_MAX), 0);
-    let read = crate::input::read_some(tls, &mut out[start..]);
-    out.truncate(start + read.as_ref().copied().unwrap_or(0));
-    read
+    loop {
+        match tls.conn.reader().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        if tls.conn.read_tls(&mut Trying(&tls.sock))? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        tls.conn.process_new_packets().map_err(io::Error::other)?;
+        // TLS answers some of its own messages. If there is no room now, it is sent with the next
+        // batch.
+        let _ = try_flush(tls);
+    }
 }
 
 /// TLS has messages of its own, such as session tickets, that are no bytes for us.
 fn is_tls_stale(tls: &mut StreamOwned<ClientConnection, Socket>) -> bool {
     let mut digest = || -> io::Result<bool> {
-        tls.sock.set_nonblocking(true)?;
-        let read = tls.conn.read_tls(&mut tls.sock);
-        tls.sock.set_nonblocking(false)?;
-        let ended = read? == 0;
+        let ended = tls.conn.read_tls(&mut Trying(&tls.sock))? == 0;
         let state = tls.conn.process_new_packets().map_err(io::Error::other)?;
         Ok(ended || state.peer_has_closed() || state.plaintext_bytes_to_read() > 0)
     };

@@ -1,4 +1,5 @@
-//! Batches for servers that have ended the session before the last byte was written.
+//! Batches for servers that end the session, or have much to say, before the last byte was
+//! written.
 
 use super::{Connection, Preparation, Reply};
 use crate::connect::fake_server::{message, welcome};
@@ -99,4 +100,110 @@ fn the_last_words_are_heard_when_there_was_more_to_be_written() {
         }
     }
     assert!(connection.is_broken());
+}
+
+/// A statement with the request's body as its value.
+fn upload() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    out.param_request_body();
+    out.finish()
+}
+
+/// Sends a batch that no socket has room for to a server that says this before it reads a byte, and
+/// returns what comes of it. Fails when that takes for ever.
+fn talk_at_the_same_time(
+    connect: impl FnOnce(Script) -> Connection + Send + 'static,
+    says: Vec<u8>,
+) -> Result<(), String> {
+    let (tell, told) = mpsc::channel();
+    spawn(move || {
+        let mut connection = connect(Box::new(move |peer| {
+            peer.write_all(&says).expect("it listens");
+            let mut left = BODY_BYTES;
+            let mut space = vec![0; 1 << 20];
+            while left > 0 {
+                let count = peer.read(&mut space).expect("it goes on");
+                left = left.saturating_sub(count);
+            }
+            let done = [
+                message(b'1', b""),
+                message(b'2', b""),
+                message(b'C', b"SELECT 0\0"),
+            ];
+            peer.write_all(&done.concat()).expect("it listens");
+            peer.write_all(&message(b'Z', b"I")).expect("it listens");
+            // Closing with unread bytes would take back what was said.
+            let _ = peer.read_to_end(&mut space);
+        }));
+        let body = vec![b'x'; BODY_BYTES];
+        let sent = connection.send(&[upload()], &body);
+        let done = sent.and_then(|()| match connection.next_reply()? {
+            Reply::Done => Ok(()),
+            other => panic!("{other:?}"),
+        });
+        let _ = tell.send(done.map_err(|error| error.to_string()));
+    });
+    let patience = Duration::from_secs(20);
+    told.recv_timeout(patience)
+        .expect("both sides wait for each other")
+}
+
+/// More than the buffers of both sides hold.
+const BODY_BYTES: usize = 20 << 20;
+
+/// What a server does once it has let its client in.
+type Script = Box<dyn FnOnce(&mut dyn Peer) + Send>;
+
+trait Peer: Read + Write {}
+
+impl<T: Read + Write> Peer for T {}
+
+fn over_unix(script: Script) -> Connection {
+    connect(move |client| script(client)).0
+}
+
+fn over_tcp(script: Script) -> Connection {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let (begin, begun) = mpsc::channel();
+    spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client comes");
+        let count = client.read(&mut [0; 4096]).expect("something was sent");
+        assert!(count > 0);
+        client
+            .write_all(&welcome("off", "off"))
+            .expect("it listens");
+        begun.recv().expect("it is let in");
+        script(&mut client);
+    });
+    let uri = format!("host=127.0.0.1 port={port} sslmode=disable");
+    let environment = Environment::default().with_user("me");
+    let target = Target::parse(&uri, &environment).expect("it is valid");
+    let attempt_timeout = Duration::from_secs(10);
+    let session = open(&target, &OpenOptions { attempt_timeout }).expect("it is let in");
+    begin.send(()).expect("the server waits for it");
+    Connection::new(session, Preparation::Named)
+}
+
+fn notices() -> Vec<u8> {
+    let notice = format!("SNOTICE\0VNOTICE\0C00000\0M{}\0\0", "n".repeat(1000));
+    message(b'N', notice.as_bytes()).repeat(16_000)
+}
+
+#[test]
+fn a_server_that_says_much_before_it_reads_is_heard_over_a_unix_socket() {
+    assert_eq!(talk_at_the_same_time(over_unix, notices()), Ok(()));
+}
+
+#[test]
+fn a_server_that_says_much_before_it_reads_is_heard_over_tcp() {
+    assert_eq!(talk_at_the_same_time(over_tcp, notices()), Ok(()));
+}
+
+#[test]
+fn a_server_that_says_much_that_has_to_be_kept_is_left() {
+    let settings = message(b'S', b"application_name\0me\0").repeat(200_000);
+    let error = talk_at_the_same_time(over_unix, settings).unwrap_err();
+    assert!(error.contains("it says too much"), "{error}");
 }

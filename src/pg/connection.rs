@@ -29,6 +29,7 @@ mod tests;
 
 pub use notification::Notification;
 
+use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
 use crate::connect::{CancelToken, Direction, Readiness, Session};
 use crate::error::{Answered, Error};
@@ -78,6 +79,8 @@ pub struct Connection {
     last_used: Instant,
     /// The statements of the batch that earlier batches have prepared.
     reused: Vec<(StatementIndex, StatementName)>,
+    /// Those that it parses under a name.
+    parsed: Vec<(StatementIndex, StatementName)>,
     /// What was heard, if anybody listens.
     notifications: Option<VecDeque<Notification>>,
     /// What it means that the server says nothing.
@@ -149,6 +152,7 @@ impl Connection {
             begun: Begun::No,
             last_used: Instant::now(),
             reused: Vec::new(),
+            parsed: Vec::new(),
             notifications: None,
             silence: Silence::IsLoss(None),
         }
@@ -203,14 +207,16 @@ impl Connection {
         );
         self.output.clear();
         self.reused.clear();
+        self.parsed.clear();
         let gap = match self.encode(statements, request_body) {
             Ok(gap) => gap,
             Err(error) => {
-                self.prepared.forget_unparsed();
+                self.prepared.on_not_sent();
                 self.expected.clear();
                 return Err(error.into());
             }
         };
+        self.prepared.on_sent();
         self.state = State::Answering(Answered::NotAtAll);
         self.begun = Begun::No;
         self.write_output(gap)
@@ -323,17 +329,28 @@ impl Connection {
         Ok(gap)
     }
 
+    /// Closes what was forgotten. PostgreSQL does not mind names that it does not know.
+    fn encode_closing(&mut self) -> Result<(), pg::EncodeError> {
+        for name in self.prepared.closing() {
+            frontend::close_statement(&mut self.output, name.as_str())?;
+            let index = StatementIndex(0);
+            self.expected.push(index, Expected::CloseComplete);
+        }
+        Ok(())
+    }
+
     fn encode_named(
         &mut self,
         parameters: &mut Parameters<'_, '_>,
         index: StatementIndex,
     ) -> Result<(), pg::EncodeError> {
         let statement = parameters.of;
-        let name = match self.prepared.look_up(&statement.text) {
+        let name = match self.prepared.look_up(&statement.text, index) {
             Lookup::Prepared(name) => {
                 self.reused.push((index, name.clone()));
                 name
             }
+            Lookup::Parsed(name) => name,
             Lookup::Parse(name) => {
                 self.encode_parse(&name, statement, index)?;
                 name
@@ -356,6 +373,7 @@ impl Connection {
     ) -> Result<(), pg::EncodeError> {
         frontend::parse(&mut self.output, name.as_str(), statement.text.as_str())?;
         self.expected.push(index, Expected::ParseComplete);
+        self.parsed.push((index, name.clone()));
         Ok(())
     }
 
@@ -408,7 +426,7 @@ impl Connection {
             Advance::Row(head) => self.lend_row(head).map(Reply::Row),
             Advance::Failed(error) if error.ends_session() => self.ended(error),
             Advance::Failed(error) => Ok(Reply::Failed(error)),
-            Advance::Outdated(error) => Err(self.on_outdated(error)),
+            Advance::Outdated(error, index) => Err(self.on_outdated(error, index)),
             Advance::Done => Ok(Reply::Done),
         }
     }
@@ -442,27 +460,94 @@ impl Connection {
         let due = self.expected.front();
         let step = self.expected.on(&message);
         let error = match message {
-            Message::ErrorResponse(fields) => Some(fields.to_server_error()),
+            Message::ErrorResponse(fields) => Some((
+                fields.to_server_error(),
+                outdated::judge(fields, due, &self.reused),
+            )),
             _ => None,
         };
         let notification = self.notification_of(&message);
-        if matches!(message, Message::ParseComplete) {
-            self.prepared.on_parsed();
-        }
         self.input.consume(length);
         if let Some(notification) = notification {
             self.keep(notification)?;
         }
         match step.map_err(|violation| self.broken(violation.into()))? {
             Step::Failed(_) => {
-                let error = error.expect("only an error fails a batch");
-                Ok(Some(self.judge(error, due)))
+                let (error, judgement) = error.expect("only an error fails a batch");
+                Ok(Some(self.on_refused(error, judgement, due)))
             }
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
+                self.on_progress(due);
                 self.begun = Begun::Yes;
                 Ok(Some(Advance::More))
+            }
+        }
+    }
+
+    /// Tells the cache of statements what the server has done with one, given what was due.
+    fn on_progress(&mut self, due: Option<(Expected, StatementIndex)>) {
+        match due {
+            Some((Expected::ParseComplete, index)) => self.prepared.on_parsed(index),
+            Some((Expected::BindComplete, index)) if self.prepared.has_misfits() => {
+                if let Some(name) = name_at(&self.reused, index) {
+                    self.prepared.on_fit(name);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Draws the consequences for the statements that are prepared.
+    fn on_refused(
+        &mut self,
+        error: ServerError,
+        judgement: Judgement,
+        due: Option<(Expected, StatementIndex)>,
+    ) -> Advance {
+        self.prepared.on_failed();
+        let index = due.map_or(StatementIndex(0), |(_, index)| index);
+        match judgement {
+            Judgement::Answer => {
+                if matches!(due, Some((Expected::BindComplete, _)))
+                    && let Some(name) = name_at(&self.parsed, index)
+                {
+                    self.prepared.on_own_answer(name, &error.code);
+                }
+            }
+            Judgement::Misfit(place) => self.prepared.on_misfit(&self.reused[place].1),
+            Judgement::MixedUp => {
+                self.prepared.distrust();
+                return Advance::Outdated(error, index);
+            }
+            Judgement::Outdated(place) => {
+                let (_, name) = &self.reused[place];
+                if !self.prepared.is_own_answer(name, &error.code) {
+                    // All of them, for there is no third attempt: what has changed may concern
+                    // more than one.
+                    for (_, name) in &self.reused {
+                        self.prepared.forget(name);
+                    }
+                    return Advance::Outdated(error, index);
+                }
+            }
+        }
+        Advance::Failed(error)
+    }
+
+    /// Reads to the end of the batch, so that it can be sent again.
+    fn on_outdated(&mut self, error: ServerError, StatementIndex(index): StatementIndex) -> Error {
+        loop {
+            match self.advance() {
+                Ok(Advance::Done) => {
+                    return Error::Outdated {
+                        error: Box::new(error),
+                        statement: usize::from(index),
+                    };
+                }
+                Ok(_) => {}
+                Err(error) => return error,
             }
         }
     }
@@ -485,7 +570,7 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
-        self.prepared.forget_unparsed();
+        self.prepared.on_over();
         if status == TransactionStatus::Idle {
             self.state = State::Idle;
             return Ok(Advance::Done);
@@ -809,7 +894,7 @@ enum Advance {
     Row(RowHead),
     Failed(ServerError),
     /// A statement that was prepared earlier has failed before it was executed.
-    Outdated(ServerError),
+    Outdated(ServerError, StatementIndex),
     Done,
 }
 
@@ -835,6 +920,15 @@ impl RowHead {
             },
         }
     }
+}
+
+/// The name of the statement at a place of the batch, if the list has it.
+fn name_at(
+    list: &[(StatementIndex, StatementName)],
+    index: StatementIndex,
+) -> Option<&StatementName> {
+    let found = list.iter().find(|(place, _)| *place == index);
+    found.map(|(_, name)| name)
 }
 
 /// A large upload must not keep its memory for the life of the connection.

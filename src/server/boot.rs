@@ -27,7 +27,7 @@ use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{
     ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
 };
-use corerest_pg::{Pool, PoolSettings};
+use corerest_pg::{Pool, PoolSettings, TargetConnector};
 use corerest_wire::http::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -318,10 +318,12 @@ fn pool_settings(
     janitor: &Arc<ScheduledThreadPool>,
 ) -> PoolSettings {
     PoolSettings {
-        target: target.clone(),
-        options: OpenOptions {
-            attempt_timeout: config.db_pool_acquisition_timeout,
-        },
+        connector: Arc::new(TargetConnector {
+            target: target.clone(),
+            options: OpenOptions {
+                attempt_timeout: config.db_pool_acquisition_timeout,
+            },
+        }),
         size: share.connections,
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,

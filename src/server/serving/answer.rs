@@ -88,7 +88,7 @@ pub(crate) fn ask(
         };
         match error.retry() {
             // A statement was prepared for a table that has changed since.
-            Retry::SameConnection => warn_of_pooler(&error),
+            Retry::SameConnection => warn_of_second_flight(&error, batch),
             // A connection that died while it was idle is found out only by using it.
             Retry::IfReadOnly if batch.access == AccessMode::ReadOnly && !watch.is_over() => {
                 lease.reconnect().map_err(Error::from)?;
@@ -118,18 +118,30 @@ pub(crate) fn ask(
     })
 }
 
-/// Statements that are missing, or there already, are a pooler's work, most often. The request is
-/// answered all the same, after a second flight.
+/// Tells why a batch is sent again, if somebody should know. The request is answered all the same.
+///
+/// Statements that are missing, or there already, are a pooler's work, or that of SQL which
+/// discards them. Nothing tells which for certain: poolers invent the process ids that they give.
 ///
 /// Parity: PostgREST says so, too, and ends (Logger.hs, AppState/Pool.hs).
-fn warn_of_pooler(error: &Error) {
-    let Error::Outdated(error) = error else {
+fn warn_of_second_flight(error: &Error, batch: &Batch) {
+    let Error::Outdated { error, statement } = error else {
         return;
     };
     if matches!(error.code.as_str(), "42P05" | "26000") {
         log::warn(&format!(
             "If you are using connection poolers in transaction mode, \
-             try setting db-prepared-statements to false. {}",
+             try setting db-prepared-statements to false. \
+             If you are not, look for SQL with DISCARD or DEALLOCATE. {}",
+            verbose_json(database_error((**error).clone()))
+        ));
+    }
+    // Whatever functions do in a transaction was rolled back.
+    if *statement > batch.settings + 1 {
+        log::warn(&format!(
+            "A request was sent to PostgreSQL again, for a prepared statement no longer fits the \
+             database. What ran before it, such as db-pre-request, ran twice; what it did outside \
+             of the transaction has happened twice. {}",
             verbose_json(database_error((**error).clone()))
         ));
     }
@@ -321,7 +333,7 @@ fn api_error(error: &Error, access: AccessMode) -> ApiError {
                 details: Some(format!("{error}; {UNKNOWN_OUTCOME}")),
             }
         }
-        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated(_) => {
+        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated { .. } => {
             ApiError::DatabaseClient {
                 details: Some(error.to_string()),
             }

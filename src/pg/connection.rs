@@ -158,6 +158,12 @@ impl Connection {
         }
     }
 
+    /// The stream of the simulation.
+    #[cfg(feature = "model")]
+    pub fn as_simulated(&self) -> &corerest_simulation::Stream {
+        self.session.stream.as_simulated()
+    }
+
     /// What a request to cancel needs; `None` if a pooler did not tell it.
     pub fn cancel_token(&self) -> Option<CancelToken> {
         self.session.cancel_token()

@@ -52,6 +52,15 @@ pub(crate) fn set_mutant(mutant: Option<Mutant>) {
     MUTANT.set(mutant);
 }
 
+/// A size: the first one where everything is small and nothing takes time.
+pub(crate) const fn in_simulation(simulated: usize, real: usize) -> usize {
+    if cfg!(feature = "model") {
+        simulated
+    } else {
+        real
+    }
+}
+
 /// Locks, also after a panic of whoever held the lock before: that was a bug of ours, and what is
 /// behind our locks are tables, queues and numbers that no operation leaves half done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

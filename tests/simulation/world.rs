@@ -22,6 +22,8 @@ pub struct World {
     ended: HashMap<usize, bool>,
     next_task: usize,
     has_changed_silently: bool,
+    /// Everybody waited without end. Whoever catches the panic that says so meets the next one.
+    is_stuck: bool,
     pub(crate) pipes: Vec<Pipe>,
     pub(crate) backlogs: Vec<Backlog>,
     pub(crate) bells: Vec<u64>,
@@ -94,6 +96,7 @@ impl World {
             });
             wake(woken.unwrap_or_default());
             let looked = WORLD.with_borrow_mut(|world| {
+                assert!(!world.is_stuck, "all threads wait without end");
                 if let Some(result) = ready(world) {
                     return Err(Some(result));
                 }
@@ -135,6 +138,7 @@ impl World {
         let deadlines = self.waiting.iter().filter_map(|waiting| waiting.until);
         let next = deadlines.chain(alarms).min();
         let Some(next) = next else {
+            self.is_stuck = true;
             panic!("all {} threads wait without end", self.tasks);
         };
         self.now = self.now.max(next);

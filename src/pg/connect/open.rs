@@ -59,6 +59,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session of a simulation, which has been opened. Nobody can cancel what it does.
+    #[cfg(feature = "model")]
+    pub fn simulated(stream: corerest_simulation::Stream) -> Session {
+        let path = "/simulated".into();
+        Session {
+            stream: Stream::simulated(stream),
+            key: None,
+            parameters: ServerParameters::default(),
+            address: Address::Unix { path },
+            warnings: Vec::new(),
+            host: String::new(),
+        }
+    }
+
     /// What [`cancel`](super::cancel()) needs, independent of the session's life.
     pub fn cancel_token(&self) -> Option<CancelToken> {
         Some(CancelToken {

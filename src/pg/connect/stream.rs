@@ -25,6 +25,8 @@ enum Layer {
     Plain(Socket),
     // Boxed, since the state of TLS is a kilobyte and most streams have none.
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    #[cfg(feature = "model")]
+    Simulated(corerest_simulation::Stream),
 }
 
 /// A socket as TLS sees it when nobody is to wait.
@@ -59,6 +61,26 @@ impl Stream {
         match &self.0 {
             Layer::Plain(socket) => socket,
             Layer::Tls(tls) => &tls.sock,
+            #[cfg(feature = "model")]
+            Layer::Simulated(_) => unreachable!("a simulated stream has no socket"),
+        }
+    }
+
+    /// A stream of a simulation.
+    #[cfg(feature = "model")]
+    pub fn simulated(stream: corerest_simulation::Stream) -> Stream {
+        Stream(Layer::Simulated(stream))
+    }
+
+    /// The stream of the simulation.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[cfg(feature = "model")]
+    pub fn as_simulated(&self) -> &corerest_simulation::Stream {
+        match &self.0 {
+            Layer::Simulated(stream) => stream,
+            Layer::Plain(_) | Layer::Tls(_) => panic!("a simulation has no other streams"),
         }
     }
 
@@ -67,6 +89,8 @@ impl Stream {
         match &mut self.0 {
             Layer::Plain(socket) => socket.set_deadline(deadline),
             Layer::Tls(tls) => tls.sock.set_deadline(deadline),
+            #[cfg(feature = "model")]
+            Layer::Simulated(_) => {}
         }
     }
 
@@ -78,6 +102,8 @@ impl Stream {
         match &mut self.0 {
             Layer::Plain(socket) => socket.try_read(buffer),
             Layer::Tls(tls) => try_decrypt(tls, buffer),
+            #[cfg(feature = "model")]
+            Layer::Simulated(stream) => simulated::receive(stream, buffer),
         }
     }
 
@@ -93,6 +119,14 @@ impl Stream {
                 let start = out.len();
                 out.resize(out.capacity().min(start + RECORD_BYTES_MAX), 0);
                 let read = try_decrypt(tls, &mut out[start..]);
+                out.truncate(start + read.as_ref().copied().unwrap_or(0));
+                read
+            }
+            #[cfg(feature = "model")]
+            Layer::Simulated(stream) => {
+                let start = out.len();
+                out.resize(out.capacity(), 0);
+                let read = simulated::receive(stream, &mut out[start..]);
                 out.truncate(start + read.as_ref().copied().unwrap_or(0));
                 read
             }
@@ -116,6 +150,8 @@ impl Stream {
                     flushed => flushed.map(|()| count),
                 }
             }
+            #[cfg(feature = "model")]
+            Layer::Simulated(stream) => simulated::send(stream, bytes),
         }
     }
 
@@ -127,6 +163,8 @@ impl Stream {
         match &mut self.0 {
             Layer::Plain(_) => Ok(()),
             Layer::Tls(tls) => try_flush(tls),
+            #[cfg(feature = "model")]
+            Layer::Simulated(_) => Ok(()),
         }
     }
 
@@ -145,6 +183,10 @@ impl Stream {
                 write: false,
             });
         }
+        #[cfg(feature = "model")]
+        if let Layer::Simulated(stream) = &self.0 {
+            return Ok(simulated::wait(stream, direction, limit));
+        }
         self.socket().wait(direction, limit)
     }
 
@@ -157,6 +199,8 @@ impl Stream {
     pub fn has_buffered_bytes(&mut self) -> bool {
         match &mut self.0 {
             Layer::Plain(_) => false,
+            #[cfg(feature = "model")]
+            Layer::Simulated(_) => false,
             Layer::Tls(tls) => match tls.conn.process_new_packets() {
                 Ok(state) => state.plaintext_bytes_to_read() > 0,
                 Err(_) => false,
@@ -169,11 +213,17 @@ impl Stream {
     /// An idle server says nothing, unless it is about to end the session or its configuration
     /// changed. In both cases a new connection is the simple and safe answer.
     pub fn is_stale(&mut self) -> bool {
+        #[cfg(feature = "model")]
+        if let Layer::Simulated(stream) = &self.0 {
+            return stream.is_gone();
+        }
         match (self.socket().glance(), &mut self.0) {
             (Glance::Gone, _) | (Glance::Bytes, Layer::Plain(_)) => true,
             (Glance::Quiet, Layer::Plain(_)) => false,
             (Glance::Quiet, Layer::Tls(_)) => self.has_buffered_bytes(),
             (Glance::Bytes, Layer::Tls(tls)) => is_tls_stale(tls),
+            #[cfg(feature = "model")]
+            (_, Layer::Simulated(_)) => unreachable!("it was looked at before"),
         }
     }
 
@@ -231,6 +281,8 @@ impl Read for Stream {
         match &mut self.0 {
             Layer::Plain(socket) => socket.read(buffer),
             Layer::Tls(tls) => tls.read(buffer),
+            #[cfg(feature = "model")]
+            Layer::Simulated(stream) => simulated::receive(stream, buffer),
         }
     }
 }
@@ -240,6 +292,8 @@ impl Write for Stream {
         match &mut self.0 {
             Layer::Plain(socket) => socket.write(bytes),
             Layer::Tls(tls) => tls.write(bytes),
+            #[cfg(feature = "model")]
+            Layer::Simulated(stream) => simulated::send(stream, bytes),
         }
     }
 
@@ -247,6 +301,8 @@ impl Write for Stream {
         match &mut self.0 {
             Layer::Plain(socket) => socket.flush(),
             Layer::Tls(tls) => tls.flush(),
+            #[cfg(feature = "model")]
+            Layer::Simulated(_) => Ok(()),
         }
     }
 }
@@ -254,5 +310,43 @@ impl Write for Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket().as_fd()
+    }
+}
+
+/// What a stream of a simulation does, in the words of the operating system.
+#[cfg(feature = "model")]
+mod simulated {
+    use super::{Direction, Duration, Readiness, io};
+    use corerest_simulation::{Received, Sent, Stream};
+
+    pub(super) fn receive(stream: &Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        match stream.receive(buffer) {
+            Received::Bytes(count) => Ok(count),
+            Received::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),
+            Received::Closed => Ok(0),
+        }
+    }
+
+    pub(super) fn send(stream: &Stream, bytes: &[u8]) -> io::Result<usize> {
+        match stream.send(bytes) {
+            Sent::Bytes(count) => Ok(count),
+            Sent::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),
+            Sent::Closed => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    pub(super) fn wait(
+        stream: &Stream,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> Readiness {
+        let ready = match direction {
+            Direction::Read => stream.wait(false, limit),
+            Direction::Write | Direction::Both => stream.wait(true, limit),
+        };
+        ready.map_or(Readiness::NONE, |ready| Readiness {
+            read: ready.read,
+            write: ready.write,
+        })
     }
 }

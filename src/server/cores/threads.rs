@@ -161,6 +161,22 @@ pub(crate) fn start(
     Ok(threads)
 }
 
+/// The same, in a simulation.
+#[cfg(feature = "model")]
+pub(super) fn start_simulated(cores: &Arc<Cores>) -> Vec<corerest_simulation::Task> {
+    let mut threads = Vec::new();
+    for (index, core) in cores.cores.iter().enumerate() {
+        core.alarm.set(TICK).expect("it is simulated");
+        for number in 0..core.share.threads {
+            let worker = Worker::new(Arc::clone(cores), index, number);
+            threads.push(corerest_simulation::spawn(move || {
+                worker.run(Footing::Anywhere);
+            }));
+        }
+    }
+    threads
+}
+
 impl Worker {
     /// A thread of the core with this number.
     fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
@@ -186,7 +202,9 @@ impl Worker {
 
     /// The life of the thread.
     fn run(mut self, footing: Footing) {
-        log::adopt_this_thread();
+        if !cfg!(feature = "model") {
+            log::adopt_this_thread();
+        }
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }

@@ -1,5 +1,6 @@
 //! The network of a simulation, in the words of the real one (feature `model`).
 
+use corerest_pg::Connection;
 use corerest_simulation as world;
 use corerest_simulation::{Listening, Stream, Watched};
 use std::fs::File;
@@ -165,9 +166,8 @@ impl Socket {
         self.0.is_gone()
     }
 
-    /// Whoever watches looks at the client once, and goes on reading.
-    pub(crate) fn is_gone_before<T>(&self, _other: &T) -> bool {
-        self.is_gone()
+    pub(crate) fn is_gone_before(&self, other: &Connection) -> bool {
+        other.as_simulated().is_outlived_by(&self.0)
     }
 
     pub(crate) fn finish_sending(&self) {

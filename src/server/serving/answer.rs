@@ -12,6 +12,7 @@ use crate::serving::desk::Desk;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::watch::Watch;
+use crate::sync::in_simulation;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Answer, Batch};
 use corerest_api::response::{Body, ResultSet};
@@ -22,7 +23,7 @@ use corerest_wire::pg::ServerError;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
-const PASSED_ON_BYTES_MIN: usize = 256 << 10;
+const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";

@@ -176,8 +176,8 @@ fn more_shapes_than_a_connection_keeps_are_no_mix_up() {
             assert_eq!(client.get(&target(shape)).status, 200);
         }
         for _ in 0..2 {
-            client.send(&request("GET", &target(0), &[("Prefer", "timezone=UTC")]));
-            assert_eq!(client.read("GET").status, 200);
+            let answer = client.exchange("GET", &target(0), &[("Prefer", "timezone=UTC")]);
+            assert_eq!(answer.status, 200);
         }
     }
     assert!(server.is_silent_about("prepared statement"));

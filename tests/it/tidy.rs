@@ -16,7 +16,8 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("wire", &[]),
     ("config", &[]),
     ("api", &["sql", "config"]),
-    ("pg", &["wire", "sql", "config"]),
+    // The simulation only with the feature `model`, of which no release is built.
+    ("pg", &["wire", "sql", "config", "simulation"]),
     ("server", &["sql", "wire", "config", "api", "pg"]),
 ];
 

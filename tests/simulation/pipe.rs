@@ -126,6 +126,11 @@ impl Stream {
         })
     }
 
+    /// Waits until there is room to write, or nobody who reads.
+    pub fn wait_to_write(&self) {
+        World::wait(None, |world| self.is_writable(world).then_some(()));
+    }
+
     /// Waits until this stream can be read from, or the other one's peer is gone, and says whether
     /// it is the latter.
     pub fn is_outlived_by(&self, other: &Stream) -> bool {

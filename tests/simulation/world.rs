@@ -53,6 +53,11 @@ impl World {
         });
     }
 
+    /// The thread that has begun the run leaves it; the others go on until they end.
+    pub fn end() {
+        World::change(|world| world.tasks -= 1);
+    }
+
     /// Looks at the world, or changes it, in one step.
     pub(crate) fn with<T>(work: impl FnOnce(&mut World) -> T) -> T {
         step();

@@ -6,8 +6,10 @@
 //! shown to find it, put back as a [`Mutant`]. `RUNS=1000000` tries more orders, and `SEED=…` runs
 //! the one again that has failed.
 
+mod core;
 mod door;
 mod events;
+mod postgresql;
 mod reloading;
 mod schedulers;
 
@@ -21,15 +23,21 @@ const RUNS: u64 = 100_000;
 /// No model of a protocol needs so many steps.
 const STEPS_MAX: usize = 50_000;
 
+/// A whole core takes more.
+const SIMULATED_STEPS_MAX: usize = 2_000_000;
+
 /// Tries a protocol.
 fn check(name: &str, run: impl Fn() + Send + Sync + 'static) {
-    let exploration = Exploration {
-        runs: RUNS,
-        steps_max: STEPS_MAX,
-    };
+    check_runs(name, RUNS, STEPS_MAX, run);
+}
+
+/// Tries something in so many orders of its steps.
+fn check_runs(name: &str, runs: u64, steps_max: usize, run: impl Fn() + Send + Sync + 'static) {
+    let exploration = Exploration { runs, steps_max };
     explore(name, exploration, move || {
         World::begin();
         run();
+        World::end();
     });
 }
 

@@ -1,0 +1,353 @@
+//! Whole cores, in a world where everything goes wrong that can: clients that leave, send half a
+//! request, or read slowly; a PostgreSQL that is slow, silent, refuses, is cut off in the middle of
+//! a reply; no file descriptors. What goes wrong when comes from the seed.
+//!
+//! What has to hold: each request has one response, its own, in order; nobody waits for longer
+//! than deadlines allow; and in the end no client, no connection and no place is missing.
+
+use super::super::crew::CrewSize;
+use super::super::placing::Share;
+use super::super::shared::{Cores, CoresSettings, Patience};
+use super::super::threads::start_simulated;
+use super::postgresql::{Backend, Faults};
+use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
+use crate::auth::Authenticator;
+use crate::net::Listener;
+use crate::serving::spool::Spool;
+use crate::state::health::Health;
+use crate::state::orders::Orders;
+use crate::state::snapshot::Snapshot;
+use crate::sync::{Instant, Mutant};
+use corerest_api::catalog::{self, Catalog};
+use corerest_config::Config;
+use corerest_pg::{Pool, PoolSettings, Preparation};
+use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
+use corerest_wire::http::Limits;
+use scheduled_thread_pool::ScheduledThreadPool;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+/// How many worlds there are.
+const RUNS: u64 = 10_000;
+
+const CLIENTS: usize = 4;
+
+/// Room in a client's socket: a large body does not fit.
+const CLIENT_ROOM: usize = 700;
+
+/// The longest that a request may take: to wait for a connection, then for a PostgreSQL that is
+/// silent before it is cut off, and for a client that is slow.
+const LONGEST: Duration = Duration::from_secs(200);
+
+/// What is the same in every world, and takes long to make.
+struct Fixture {
+    config: Arc<Config>,
+    catalog: Arc<Catalog>,
+    authenticator: Arc<Authenticator>,
+    janitor: Arc<ScheduledThreadPool>,
+}
+
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let config = Config {
+            db_anon_role: Some("anonymous".to_owned()),
+            db_schemas: vec!["api".to_owned()],
+            ..Config::default()
+        };
+        let document = include_bytes!("../../../../tests/cases/plan/catalog.json");
+        let catalog = catalog::decode(&mut document.to_vec()).expect("it was recorded");
+        Fixture {
+            authenticator: Arc::new(Authenticator::new(&config).expect("it is valid")),
+            config: Arc::new(config),
+            catalog: Arc::new(catalog),
+            janitor: Arc::new(ScheduledThreadPool::new(1)),
+        }
+    })
+}
+
+fn make_cores(connections: usize, faults: Faults) -> Arc<Cores> {
+    let fixture = fixture();
+    let seconds = Duration::from_secs;
+    let config = Config {
+        server_max_spool_bytes: if is_lucky(2) { 1 << 20 } else { 0 },
+        server_spool_directory: std::env::temp_dir().display().to_string(),
+        ..Config::default()
+    };
+    let settings = CoresSettings {
+        snapshot: Snapshot {
+            config: Arc::clone(&fixture.config),
+            authenticator: Arc::clone(&fixture.authenticator),
+            role_settings: Arc::default(),
+            catalog: Some(Arc::clone(&fixture.catalog)),
+            shapes: Vec::new(),
+        },
+        health: Arc::new(Health::new(Arc::new(Orders::default()))),
+        patience: Patience {
+            idle: seconds(75),
+            header: seconds(10),
+            body: seconds(10),
+            write: seconds(30),
+            acquisition: seconds(10),
+        },
+        limits: Limits::default(),
+        clients_max: 2 + choose(CLIENTS),
+        spool: Arc::new(Spool::open(&config)),
+        slow_readers_max: choose(2),
+        crew_size: if is_lucky(2) {
+            CrewSize::All
+        } else {
+            CrewSize::Few
+        },
+    };
+    let share = |cpu| Share {
+        cpu,
+        connections,
+        threads: connections + 1,
+    };
+    let shares = [share(0), share(1)];
+    let pool = |share: &Share| {
+        Pool::new(PoolSettings {
+            connector: Arc::new(Backend { faults }),
+            size: share.connections,
+            idle_max: seconds(600),
+            lifetime_max: seconds(1800),
+            preparation: Preparation::Named,
+            silence: Some(crate::serving::watch::SLOW),
+            janitor: Arc::clone(&fixture.janitor),
+            watch: |_| {},
+        })
+    };
+    Arc::new(Cores::new(settings, &shares, pool).expect("it is simulated"))
+}
+
+/// A request, and what its answer is known by.
+struct Asked {
+    id: usize,
+    is_options: bool,
+}
+
+fn request(asked: &Asked) -> String {
+    match asked.is_options {
+        true => "OPTIONS /plants HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        false => format!(
+            "GET /plants?select=id,name&id=eq.{} HTTP/1.1\r\nHost: x\r\n\r\n",
+            asked.id
+        ),
+    }
+}
+
+/// What a client does besides asking.
+#[derive(Clone, Copy)]
+struct Manners {
+    reads_slowly: bool,
+    leaves_early: bool,
+    stops_in_a_request: bool,
+}
+
+/// The life of a client: a pipeline of requests, and their answers.
+fn client(at_door: &Listening, number: usize, may_be_turned_away: bool) {
+    let stream = at_door.connect(CLIENT_ROOM);
+    let began = Instant::now();
+    let manners = Manners {
+        reads_slowly: is_lucky(3),
+        leaves_early: is_lucky(6),
+        stops_in_a_request: is_lucky(8),
+    };
+    let asked: Vec<Asked> = (0..1 + choose(3))
+        .map(|index| Asked {
+            id: 100 * (number + 1) + 10 * index + choose(6),
+            is_options: is_lucky(5),
+        })
+        .collect();
+    let mut text: String = asked.iter().map(request).collect();
+    if manners.stops_in_a_request {
+        text.push_str("GET /pla");
+    }
+    if !send(&stream, text.as_bytes()) {
+        return;
+    }
+    let mut reader = Reader {
+        stream: &stream,
+        bytes: Vec::new(),
+        is_slow: manners.reads_slowly,
+    };
+    let count = if manners.leaves_early {
+        choose(asked.len())
+    } else {
+        asked.len()
+    };
+    for (index, asked) in asked.iter().take(count).enumerate() {
+        match reader.answer() {
+            Answer::Whole(answer) => answer.check(asked),
+            Answer::CutOff => return,
+            Answer::None => {
+                assert!(
+                    may_be_turned_away && index == 0,
+                    "client {number} has no answer to its request {index}"
+                );
+                return;
+            }
+        }
+    }
+    let took = began.elapsed();
+    assert!(took < LONGEST, "client {number} was served in {took:?}");
+    if !manners.leaves_early && !manners.stops_in_a_request {
+        assert_eq!(reader.bytes, b"", "behind the last answer");
+    }
+    if is_lucky(3) {
+        // Until the server has had enough of it.
+        while matches!(reader.more(), More::Bytes) {}
+    }
+}
+
+fn send(stream: &Stream, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match stream.send(bytes) {
+            Sent::Bytes(count) => bytes = &bytes[count..],
+            Sent::WouldBlock => stream.wait_to_write(),
+            Sent::Closed => return false,
+        }
+    }
+    true
+}
+
+struct Reader<'a> {
+    stream: &'a Stream,
+    bytes: Vec<u8>,
+    is_slow: bool,
+}
+
+enum More {
+    Bytes,
+    End,
+}
+
+enum Answer {
+    Whole(Response),
+    /// It ends within its body, as one does whose connection to PostgreSQL has broken.
+    CutOff,
+    None,
+}
+
+struct Response {
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Reader<'_> {
+    fn more(&mut self) -> More {
+        if self.is_slow && is_lucky(4) {
+            sleep(Duration::from_millis(700));
+        }
+        let mut space = [0; 256];
+        loop {
+            match self.stream.receive(&mut space) {
+                Received::Bytes(count) => {
+                    self.bytes.extend_from_slice(&space[..count]);
+                    return More::Bytes;
+                }
+                Received::WouldBlock => drop(self.stream.wait(false, None)),
+                Received::Closed => return More::End,
+            }
+        }
+    }
+
+    fn answer(&mut self) -> Answer {
+        let head_end = loop {
+            let end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n");
+            if let Some(end) = end {
+                break end + 4;
+            }
+            if matches!(self.more(), More::End) {
+                assert_eq!(self.bytes, b"", "it ends within a head");
+                return Answer::None;
+            }
+        };
+        let head: Vec<u8> = self.bytes.drain(..head_end).collect();
+        let head = String::from_utf8(head).expect("heads are ASCII");
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3)?.parse().ok())
+            .unwrap_or_else(|| panic!("no status line: {head:?}"));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |length| length.parse().expect("it is a number"));
+        while self.bytes.len() < length {
+            if matches!(self.more(), More::End) {
+                return Answer::CutOff;
+            }
+        }
+        let body = self.bytes.drain(..length).collect();
+        Answer::Whole(Response { status, body })
+    }
+}
+
+impl Response {
+    /// It is the one to this request: its body says so, unless it is an error.
+    fn check(&self, asked: &Asked) {
+        let body = String::from_utf8_lossy(&self.body);
+        match self.status {
+            200 if asked.is_options => {}
+            200 => {
+                let mark = format!("[{{\"id\":{}", asked.id);
+                assert!(
+                    body.starts_with(&mark),
+                    "{} has the answer {body}",
+                    asked.id
+                );
+            }
+            400 | 500 | 503 | 504 => assert!(body.starts_with('{'), "{body}"),
+            other => panic!("status {other}: {body}"),
+        }
+    }
+}
+
+/// One world.
+fn a_world(connections: usize, faults: Faults, fails_to_accept_one_of: usize) {
+    let at_door = Listening::new();
+    let cores = make_cores(connections, faults);
+    let threads = start_simulated(&cores);
+    let listener = Listener::new(at_door.another(), fails_to_accept_one_of);
+    cores.listen(listener).expect("it is simulated");
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let at_door = at_door.another();
+            spawn(move || client(&at_door, number, fails_to_accept_one_of > 0))
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join());
+    cores.stop();
+    threads.into_iter().for_each(|thread| thread.join());
+    let gauges = cores.gauges();
+    assert_eq!((gauges.waiting, gauges.slow_readers), (0, 0));
+    for core in gauges.cores {
+        assert_eq!((core.clients, core.connections_used), (0, 0));
+    }
+    assert_eq!(cores.door.taken(), 0);
+    await_janitor();
+}
+
+/// The thread that opens slots for r2d2 is none of the world's. Should it be the last one that has a
+/// pool in hand, it would close its connections elsewhere.
+fn await_janitor() {
+    let (done, is_done) = mpsc::channel();
+    fixture().janitor.execute(move || {
+        let _ = done.send(());
+    });
+    is_done.recv().expect("it does one thing after the other");
+}
+
+fn any_world() {
+    let faults = Faults {
+        one_of: [0, 3, 8][choose(3)],
+    };
+    a_world(1 + choose(2), faults, [0, 0, 4][choose(3)]);
+}
+
+#[test]
+fn each_request_has_its_answer_and_nothing_is_lost() {
+    let name = "each_request_has_its_answer_and_nothing_is_lost";
+    check_runs(name, RUNS, SIMULATED_STEPS_MAX, any_world);
+}

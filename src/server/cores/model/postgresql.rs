@@ -1,0 +1,236 @@
+//! A PostgreSQL of a simulation: it understands batches, and fails in every way.
+
+use corerest_pg::Connector;
+use corerest_pg::connect::{CancelToken, ConnectError, Session};
+use corerest_simulation::{Received, Sent, Stream, choose, is_lucky, pair, sleep, spawn};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Room in each direction: a large body does not fit.
+const ROOM: usize = 900;
+
+/// How often something goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Faults {
+    /// In one of so many statements; 0: never.
+    pub(super) one_of: usize,
+}
+
+/// The way to it.
+pub(super) struct Backend {
+    pub(super) faults: Faults,
+}
+
+impl Connector for Backend {
+    fn open(&self) -> Result<Session, ConnectError> {
+        if self.faults.one_of > 0 && is_lucky(3 * self.faults.one_of) {
+            return Err(ConnectError::Parameters("it is away".to_owned()));
+        }
+        let (ours, theirs) = pair(ROOM);
+        let faults = self.faults;
+        spawn(move || Serving::new(theirs, faults).run());
+        Ok(Session::simulated(ours))
+    }
+
+    fn cancel(&self, _token: &CancelToken) -> Result<(), ConnectError> {
+        Ok(())
+    }
+}
+
+/// The connection is over.
+struct Over;
+
+struct Serving {
+    stream: Stream,
+    faults: Faults,
+    bytes: Vec<u8>,
+    /// Texts by the names of their statements.
+    prepared: HashMap<String, String>,
+    bound: Bound,
+    is_skipping: bool,
+}
+
+#[derive(Default)]
+struct Bound {
+    is_main: bool,
+    value: String,
+}
+
+impl Serving {
+    fn new(stream: Stream, faults: Faults) -> Serving {
+        Serving {
+            stream,
+            faults,
+            bytes: Vec::new(),
+            prepared: HashMap::new(),
+            bound: Bound::default(),
+            is_skipping: false,
+        }
+    }
+
+    fn run(mut self) {
+        while let Ok((tag, body)) = self.message() {
+            if tag == b'X' || self.on_message(tag, &body).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn message(&mut self) -> Result<(u8, Vec<u8>), Over> {
+        loop {
+            if let Some(length) = self.bytes.get(1..5) {
+                let length = u32::from_be_bytes(length.try_into().expect("they are four"));
+                let end = 1 + length as usize;
+                if self.bytes.len() >= end {
+                    let message: Vec<u8> = self.bytes.drain(..end).collect();
+                    return Ok((message[0], message[5..].to_vec()));
+                }
+            }
+            let mut space = [0; 512];
+            match self.stream.receive(&mut space) {
+                Received::Bytes(count) => self.bytes.extend_from_slice(&space[..count]),
+                Received::WouldBlock => drop(self.stream.wait(false, None)),
+                Received::Closed => return Err(Over),
+            }
+        }
+    }
+
+    fn on_message(&mut self, tag: u8, body: &[u8]) -> Result<(), Over> {
+        if self.is_skipping && tag != b'S' {
+            return Ok(());
+        }
+        match tag {
+            b'P' => {
+                let mut texts = body.split(|byte| *byte == 0);
+                let mut text = || String::from_utf8_lossy(texts.next().unwrap_or_default()).into();
+                let name: String = text();
+                self.prepared.insert(name, text());
+                self.say(b'1', &[])
+            }
+            b'B' => {
+                let mut texts = body.split(|byte| *byte == 0);
+                texts.next();
+                let name = texts.next().unwrap_or_default();
+                let name = String::from_utf8_lossy(name).into_owned();
+                let Some(text) = self.prepared.get(&name) else {
+                    return self.fail("26000");
+                };
+                self.bound = Bound {
+                    is_main: text.contains(" AS body"),
+                    value: last_number(body),
+                };
+                self.say(b'2', &[])
+            }
+            b'E' => self.execute(),
+            b'C' => {
+                let name = String::from_utf8_lossy(&body[1..body.len() - 1]).into_owned();
+                self.prepared.remove(&name);
+                self.say(b'3', &[])
+            }
+            b'S' => {
+                self.is_skipping = false;
+                self.say(b'Z', b"I")
+            }
+            other => panic!("nobody sends {:?}", char::from(other)),
+        }
+    }
+
+    fn execute(&mut self) -> Result<(), Over> {
+        let bound = std::mem::take(&mut self.bound);
+        let reply = match bound.is_main {
+            true => row(&bound.value),
+            false => Vec::new(),
+        };
+        if self.faults.one_of > 0 && is_lucky(self.faults.one_of) {
+            match choose(6) {
+                0 => sleep(Duration::from_millis(5)),
+                1 => sleep(Duration::from_secs(2)),
+                2 => return self.fail("P0001"),
+                // Silent, and then gone.
+                3 => {
+                    sleep(Duration::from_secs(20));
+                    return Err(Over);
+                }
+                4 => {
+                    self.send(&message(b'E', &error("FATAL", "57P01")))?;
+                    return Err(Over);
+                }
+                _ => {
+                    let whole = message(b'D', &reply);
+                    self.send(&whole[..choose(whole.len())])?;
+                    return Err(Over);
+                }
+            }
+        }
+        if bound.is_main {
+            self.say(b'D', &reply)?;
+        }
+        self.say(b'C', b"SELECT 1\0")
+    }
+
+    fn fail(&mut self, code: &str) -> Result<(), Over> {
+        self.is_skipping = true;
+        self.say(b'E', &error("ERROR", code))
+    }
+
+    fn say(&mut self, tag: u8, body: &[u8]) -> Result<(), Over> {
+        self.send(&message(tag, body))
+    }
+
+    fn send(&mut self, mut bytes: &[u8]) -> Result<(), Over> {
+        while !bytes.is_empty() {
+            match self.stream.send(bytes) {
+                Sent::Bytes(count) => bytes = &bytes[count..],
+                Sent::WouldBlock => self.stream.wait_to_write(),
+                Sent::Closed => return Err(Over),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).expect("they are short");
+    [&[tag][..], &length.to_be_bytes(), body].concat()
+}
+
+fn error(severity: &str, code: &str) -> Vec<u8> {
+    format!("S{severity}\0V{severity}\0C{code}\0Mno\0\0").into_bytes()
+}
+
+/// The last value that is a number: that of the filter.
+fn last_number(body: &[u8]) -> String {
+    let runs = body.split(|byte| !byte.is_ascii_digit());
+    let numbers = runs.filter(|run| run.len() == 3);
+    String::from_utf8_lossy(numbers.last().unwrap_or_default()).into_owned()
+}
+
+/// The columns of a read, and a body that is known by the number; each third one is large.
+fn row(number: &str) -> Vec<u8> {
+    let mut body = format!("[{{\"id\":{number},\"name\":\"");
+    if number
+        .bytes()
+        .map(usize::from)
+        .sum::<usize>()
+        .is_multiple_of(3)
+    {
+        body.push_str(&"x".repeat(4_000));
+    }
+    body.push_str("\"}]");
+    let page = 1_i64.to_be_bytes();
+    let columns = [None, Some(&page[..]), None, None, Some(body.as_bytes())];
+    let mut row = u16::try_from(columns.len())
+        .expect("a few")
+        .to_be_bytes()
+        .to_vec();
+    for column in columns {
+        match column {
+            None => row.extend((-1_i32).to_be_bytes()),
+            Some(value) => {
+                row.extend(i32::try_from(value.len()).expect("short").to_be_bytes());
+                row.extend(value);
+            }
+        }
+    }
+    row
+}

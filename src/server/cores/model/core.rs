@@ -9,7 +9,7 @@ use super::super::crew::CrewSize;
 use super::super::placing::Share;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
-use super::postgresql::{Backend, Faults};
+use super::postgresql::{Backend, Faults, SHORT, SILENT_IN_THE_MIDDLE, SLOW};
 use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
 use crate::auth::Authenticator;
 use crate::net::Listener;
@@ -39,6 +39,10 @@ const CLIENT_ROOM: usize = 700;
 /// silent before it is cut off, and for a client that is slow.
 const LONGEST: Duration = Duration::from_secs(200);
 
+/// How long an answer takes that needs no PostgreSQL: one thread of each core is always free, and
+/// sooner or later the clock of its core wakes it.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// What is the same in every world, and takes long to make.
 struct Fixture {
     config: Arc<Config>,
@@ -66,11 +70,21 @@ fn fixture() -> &'static Fixture {
     })
 }
 
-fn make_cores(connections: usize, faults: Faults) -> Arc<Cores> {
+fn make_cores(plan: Plan) -> Arc<Cores> {
+    let Plan {
+        connections,
+        faults,
+        places,
+        ..
+    } = plan;
     let fixture = fixture();
     let seconds = Duration::from_secs;
     let config = Config {
-        server_max_spool_bytes: if is_lucky(2) { 1 << 20 } else { 0 },
+        server_max_spool_bytes: if faults.one_of > 0 && is_lucky(2) {
+            1 << 20
+        } else {
+            0
+        },
         server_spool_directory: std::env::temp_dir().display().to_string(),
         ..Config::default()
     };
@@ -91,9 +105,9 @@ fn make_cores(connections: usize, faults: Faults) -> Arc<Cores> {
             acquisition: seconds(10),
         },
         limits: Limits::default(),
-        clients_max: 2 + choose(CLIENTS),
+        clients_max: places,
         spool: Arc::new(Spool::open(&config)),
-        slow_readers_max: choose(2),
+        slow_readers_max: if faults.one_of > 0 { choose(3) } else { 2 },
         crew_size: if is_lucky(2) {
             CrewSize::All
         } else {
@@ -146,7 +160,7 @@ struct Manners {
 }
 
 /// The life of a client: a pipeline of requests, and their answers.
-fn client(at_door: &Listening, number: usize, may_be_turned_away: bool) {
+fn client(at_door: &Listening, number: usize, plan: Plan) {
     let stream = at_door.connect(CLIENT_ROOM);
     let began = Instant::now();
     let manners = Manners {
@@ -157,7 +171,7 @@ fn client(at_door: &Listening, number: usize, may_be_turned_away: bool) {
     let asked: Vec<Asked> = (0..1 + choose(3))
         .map(|index| Asked {
             id: 100 * (number + 1) + 10 * index + choose(6),
-            is_options: is_lucky(5),
+            is_options: is_lucky(3),
         })
         .collect();
     let mut text: String = asked.iter().map(request).collect();
@@ -179,11 +193,20 @@ fn client(at_door: &Listening, number: usize, may_be_turned_away: bool) {
     };
     for (index, asked) in asked.iter().take(count).enumerate() {
         match reader.answer() {
-            Answer::Whole(answer) => answer.check(asked),
+            Answer::Whole(answer) => {
+                answer.check(asked);
+                if index == 0 && asked.is_options && plan.places >= CLIENTS {
+                    let took = began.elapsed();
+                    assert!(
+                        manners.reads_slowly || took < AT_ONCE,
+                        "client {number} needs no PostgreSQL, and waited for {took:?}"
+                    );
+                }
+            }
             Answer::CutOff => return,
             Answer::None => {
                 assert!(
-                    may_be_turned_away && index == 0,
+                    plan.fails_to_accept_one_of > 0 && index == 0,
                     "client {number} has no answer to its request {index}"
                 );
                 return;
@@ -304,17 +327,29 @@ impl Response {
     }
 }
 
+/// What a world is like.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Of each core.
+    connections: usize,
+    faults: Faults,
+    /// For clients.
+    places: usize,
+    /// How often there is no descriptor; 0: always.
+    fails_to_accept_one_of: usize,
+}
+
 /// One world.
-fn a_world(connections: usize, faults: Faults, fails_to_accept_one_of: usize) {
+fn a_world(plan: Plan) {
     let at_door = Listening::new();
-    let cores = make_cores(connections, faults);
+    let cores = make_cores(plan);
     let threads = start_simulated(&cores);
-    let listener = Listener::new(at_door.another(), fails_to_accept_one_of);
+    let listener = Listener::new(at_door.another(), plan.fails_to_accept_one_of);
     cores.listen(listener).expect("it is simulated");
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let at_door = at_door.another();
-            spawn(move || client(&at_door, number, fails_to_accept_one_of > 0))
+            spawn(move || client(&at_door, number, plan))
         })
         .collect();
     clients.into_iter().for_each(|client| client.join());
@@ -340,10 +375,97 @@ fn await_janitor() {
 }
 
 fn any_world() {
-    let faults = Faults {
-        one_of: [0, 3, 8][choose(3)],
+    a_world(Plan {
+        connections: 1 + choose(2),
+        faults: Faults {
+            one_of: [0, 3, 8][choose(3)],
+        },
+        places: 2 + choose(CLIENTS),
+        fails_to_accept_one_of: [0, 0, 4][choose(3)],
+    });
+}
+
+/// A slow query keeps core 0's only connection, and a client of that core gets the other one for a
+/// large answer, which it takes only when PostgreSQL has fallen silent in the middle of it. Whoever
+/// comes to core 0 then, and needs no PostgreSQL, is answered at once.
+fn a_connection_of_another_core_falls_silent() {
+    let plan = Plan {
+        connections: 1,
+        faults: Faults { one_of: 0 },
+        places: 5,
+        fails_to_accept_one_of: 0,
     };
-    a_world(1 + choose(2), faults, [0, 0, 4][choose(3)]);
+    let at_door = Listening::new();
+    let cores = make_cores(plan);
+    let threads = start_simulated(&cores);
+    let listener = Listener::new(at_door.another(), 0);
+    cores.listen(listener).expect("it is simulated");
+    // The cores take them by turns.
+    let enter = |id: usize| {
+        let before = cores.door.taken();
+        let stream = at_door.connect(CLIENT_ROOM);
+        while cores.door.taken() == before {
+            sleep(Duration::from_millis(1));
+        }
+        let asked = Asked {
+            id,
+            is_options: id == 0,
+        };
+        assert!(send(&stream, request(&asked).as_bytes()));
+        sleep(Duration::from_millis(100));
+        stream
+    };
+    let read = |stream: &Stream| {
+        let mut reader = Reader {
+            stream,
+            bytes: Vec::new(),
+            is_slow: false,
+        };
+        assert!(matches!(reader.answer(), Answer::Whole(_)));
+    };
+    let slow = enter(SLOW);
+    let short = enter(SHORT);
+    let large = enter(SILENT_IN_THE_MIDDLE);
+    let others = enter(0);
+    read(&short);
+    sleep(Duration::from_secs(2));
+    let reading = spawn(move || {
+        let mut reader = Reader {
+            stream: &large,
+            bytes: Vec::new(),
+            is_slow: false,
+        };
+        assert!(matches!(reader.answer(), Answer::Whole(_)));
+    });
+    sleep(Duration::from_millis(100));
+    let began = Instant::now();
+    read(&enter(0));
+    let took = began.elapsed();
+    assert!(
+        took < AT_ONCE,
+        "it needs no PostgreSQL, and waited for {took:?}"
+    );
+    read(&others);
+    read(&slow);
+    reading.join();
+    drop((slow, short, others));
+    cores.stop();
+    threads.into_iter().for_each(|thread| thread.join());
+    await_janitor();
+}
+
+#[test]
+fn a_silent_connection_holds_up_nobody_but_its_client() {
+    let name = "a_silent_connection_holds_up_nobody_but_its_client";
+    let run = a_connection_of_another_core_falls_silent;
+    check_runs(name, RUNS / 10, SIMULATED_STEPS_MAX, run);
+}
+
+#[test]
+fn a_client_whose_core_waits_for_another_ones_connection_is_found() {
+    let name = "a_connection_of_another_core_falls_silent";
+    let run = a_connection_of_another_core_falls_silent;
+    check_is_found(name, Mutant::ClientsStay, SIMULATED_STEPS_MAX, run);
 }
 
 #[test]

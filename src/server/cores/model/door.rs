@@ -2,7 +2,7 @@
 
 use super::super::door::Door;
 use super::super::events::LISTENER;
-use super::{check, check_is_found};
+use super::{STEPS_MAX, check, check_is_found};
 use crate::net::{Bell, Listener, Poll};
 use crate::sync::Mutant;
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
@@ -90,6 +90,7 @@ fn a_door_that_says_late_that_it_is_paused_is_found() {
     check_is_found(
         "clients_come_and_go",
         Mutant::DoorSaysItLate,
+        STEPS_MAX,
         clients_come_and_go,
     );
 }

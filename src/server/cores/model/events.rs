@@ -1,7 +1,7 @@
 //! Events of a core: each is dealt with, although threads are held up.
 
 use super::super::events::{Event, Events};
-use super::{check, check_is_found};
+use super::{STEPS_MAX, check, check_is_found};
 use crate::net::{Interest, Socket};
 use crate::sync::Mutant;
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
@@ -103,6 +103,7 @@ fn a_bell_that_is_silenced_too_late_is_found() {
     check_is_found(
         "threads_are_held_up",
         Mutant::BellSilencedLate,
+        STEPS_MAX,
         threads_are_held_up,
     );
 }

@@ -42,9 +42,16 @@ fn check_runs(name: &str, runs: u64, steps_max: usize, run: impl Fn() + Send + S
 }
 
 /// Shows that a fault would be found.
-fn check_is_found(name: &str, mutant: Mutant, run: impl Fn() + Send + Sync + 'static) {
+fn check_is_found(
+    name: &str,
+    mutant: Mutant,
+    steps_max: usize,
+    run: impl Fn() + Send + Sync + 'static,
+) {
     set_mutant(Some(mutant));
-    let attempt = catch_unwind(AssertUnwindSafe(|| check(name, run)));
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        check_runs(name, RUNS, steps_max, run);
+    }));
     set_mutant(None);
     assert!(attempt.is_err(), "{mutant:?} is not found by {name}");
 }

@@ -9,6 +9,15 @@ use std::time::Duration;
 /// Room in each direction: a large body does not fit.
 const ROOM: usize = 900;
 
+/// The number of a row for which it takes long.
+pub(super) const SLOW: usize = 901;
+
+/// The number of one for which it takes a second.
+pub(super) const SHORT: usize = 902;
+
+/// The number of a large row in the middle of which it falls silent.
+pub(super) const SILENT_IN_THE_MIDDLE: usize = 903;
+
 /// How often something goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
@@ -141,11 +150,33 @@ impl Serving {
             true => row(&bound.value),
             false => Vec::new(),
         };
+        match bound.value.parse() {
+            Ok(SLOW) => sleep(Duration::from_secs(10)),
+            Ok(SHORT) => sleep(Duration::from_secs(1)),
+            Ok(SILENT_IN_THE_MIDDLE) => {
+                let whole = message(b'D', &reply);
+                let middle = whole.len() / 2;
+                self.send(&whole[..middle])?;
+                sleep(Duration::from_secs(20));
+                self.send(&whole[middle..])?;
+                return self.say(b'C', b"SELECT 1\0");
+            }
+            _ => {}
+        }
         if self.faults.one_of > 0 && is_lucky(self.faults.one_of) {
-            match choose(6) {
+            match choose(7) {
                 0 => sleep(Duration::from_millis(5)),
                 1 => sleep(Duration::from_secs(2)),
                 2 => return self.fail("P0001"),
+                // Silent in the middle of a row.
+                5 if bound.is_main => {
+                    let whole = message(b'D', &reply);
+                    let middle = choose(whole.len());
+                    self.send(&whole[..middle])?;
+                    sleep(Duration::from_secs(20));
+                    self.send(&whole[middle..])?;
+                    return self.say(b'C', b"SELECT 1\0");
+                }
                 // Silent, and then gone.
                 3 => {
                     sleep(Duration::from_secs(20));
@@ -205,15 +236,10 @@ fn last_number(body: &[u8]) -> String {
     String::from_utf8_lossy(numbers.last().unwrap_or_default()).into_owned()
 }
 
-/// The columns of a read, and a body that is known by the number; each third one is large.
+/// The columns of a read, and a body that is known by the number; some are large.
 fn row(number: &str) -> Vec<u8> {
     let mut body = format!("[{{\"id\":{number},\"name\":\"");
-    if number
-        .bytes()
-        .map(usize::from)
-        .sum::<usize>()
-        .is_multiple_of(3)
-    {
+    if number.ends_with(['0', '3']) {
         body.push_str(&"x".repeat(4_000));
     }
     body.push_str("\"}]");

@@ -12,15 +12,13 @@
 //! Cost of a batch of known statements: one write, one read, no allocation. A large parameter,
 //! such as the body of an upload, is written from where it is.
 
-mod body;
-mod notifications;
+mod notification;
 mod outdated;
 mod parameters;
 #[cfg(test)]
 mod tests;
-mod waiting;
 
-pub use notifications::Notification;
+pub use notification::Notification;
 
 use self::parameters::{Gap, Parameters};
 use crate::connect::{CancelToken, Session};
@@ -32,10 +30,19 @@ use corerest_wire::pg::{
     self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
     Step, TransactionStatus, frontend,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::time::Instant;
-use waiting::Silence;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// What PostgreSQL says after the last row has this much room behind a body, so that one read
+/// brings both.
+const END_BYTES: usize = 64;
+
+/// So many notifications at a time are a mistake, or an attack on our memory.
+const KEPT_MAX: usize = 10_000;
 
 /// Whether statements are prepared under a name and kept (`db-prepared-statements`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +91,22 @@ enum State {
     InBody(usize),
     /// Something went wrong that only a new connection can mend.
     Broken,
+}
+
+/// What it means that nothing came for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// The connection is lost; never, if there is no limit.
+    IsLoss(Option<Duration>),
+    /// The server is busy, and whoever wants to know is told so.
+    IsTold(Duration),
+}
+
+/// What waiting has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Bytes,
+    Nothing,
 }
 
 /// What [`Connection::next_reply`] has found.
@@ -452,6 +475,230 @@ impl Connection {
         })
     }
 
+    /// How many bytes of the current row's last column were not yet taken.
+    pub fn body_bytes_left(&self) -> usize {
+        match self.state {
+            State::InBody(missing) => missing,
+            State::Idle | State::Answering(_) | State::Broken => 0,
+        }
+    }
+
+    /// Moves bytes of the current row's last column to the end of `out`, blocking until they are
+    /// there, and returns how many are still to come: `count` of them, or more if they have come
+    /// already and `out` has the capacity.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks.
+    pub fn take_body(&mut self, out: &mut Vec<u8>, count: usize) -> Result<usize, Error> {
+        let State::InBody(missing) = self.state else {
+            return Ok(0);
+        };
+        let wanted = missing.min(count);
+        let buffered = self.input.len().min(wanted);
+        out.extend_from_slice(&self.input.bytes()[..buffered]);
+        self.input.consume(buffered);
+        let mut remaining = missing - buffered;
+        if buffered < wanted {
+            remaining -= self.read_body(out, wanted - buffered, remaining)?;
+        }
+        self.state = match remaining {
+            0 => State::Answering(Answered::Partly),
+            remaining => State::InBody(remaining),
+        };
+        Ok(remaining)
+    }
+
+    /// Reads so many bytes, or more of those that are missing, straight into the caller's buffer.
+    /// The room for them is made once, and not for each of the reads: PostgreSQL sends 8 KiB at a
+    /// time. What comes with the last of them is the next message.
+    fn read_body(
+        &mut self,
+        out: &mut Vec<u8>,
+        wanted: usize,
+        missing: usize,
+    ) -> Result<usize, Error> {
+        let start = out.len();
+        out.reserve(wanted + END_BYTES);
+        while out.len() - start < wanted {
+            let appended = self.session.stream.append(out);
+            appended.map_err(|error| self.lost(error))?;
+        }
+        let end = out.len().min(start + missing);
+        self.input.put(&out[end..]);
+        out.truncate(end);
+        Ok(end - start)
+    }
+
+    /// Throws away what was not taken.
+    fn skip_body(&mut self) -> Result<(), Error> {
+        while let State::InBody(remaining) = self.state {
+            let buffered = self.input.len().min(remaining);
+            self.input.consume(buffered);
+            self.state = match remaining - buffered {
+                0 => State::Answering(Answered::Partly),
+                rest => State::InBody(rest),
+            };
+            if let State::InBody(_) = self.state {
+                self.fill()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on [`next_reply_if_soon`](Connection::next_reply_if_soon) waits for no longer than
+    /// this at a time.
+    pub fn tell_silence(&mut self, after: Duration) {
+        self.silence = Silence::IsTold(after);
+    }
+
+    /// As [`next_reply`](Connection::next_reply), but `None` when nothing has come for as long as
+    /// [`tell_silence`](Connection::tell_silence) said; then it may be called again.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn next_reply_if_soon(&mut self) -> Result<Option<Reply<'_>>, Error> {
+        match self.proceed()? {
+            Advance::Silence => Ok(None),
+            advance => self.reply(advance).map(Some),
+        }
+    }
+
+    /// Reads once, for as long as that may take.
+    fn fill(&mut self) -> Result<(), Error> {
+        let filled = self.input.fill(&mut self.session.stream);
+        filled.map_err(|error| self.lost(error))?;
+        self.on_bytes();
+        Ok(())
+    }
+
+    /// Reads once, or says that nothing has come.
+    fn fill_if_soon(&mut self) -> Result<Advance, Error> {
+        let awaited = self.await_bytes().map_err(|error| self.lost(error))?;
+        match (awaited, self.silence) {
+            (Awaited::Bytes, _) => self.fill().map(|()| Advance::More),
+            (Awaited::Nothing, Silence::IsTold(_)) => Ok(Advance::Silence),
+            (Awaited::Nothing, Silence::IsLoss(_)) => {
+                Err(self.lost(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Blocks until something comes, or nothing has for too long.
+    fn await_bytes(&mut self) -> io::Result<Awaited> {
+        if self.session.stream.has_buffered_bytes() {
+            return Ok(Awaited::Bytes);
+        }
+        let limit = match self.silence {
+            Silence::IsLoss(limit) => limit,
+            Silence::IsTold(after) => Some(after),
+        };
+        // One that is too long for the kernel is none.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let stream = self.session.stream.as_fd();
+        loop {
+            match poll(&mut [PollFd::new(&stream, PollFlags::IN)], limit.as_ref()) {
+                Ok(0) => return Ok(Awaited::Nothing),
+                Ok(_) => return Ok(Awaited::Bytes),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// From now on notifications are kept, and no read waits for longer than this: who listens
+    /// wants to know when the server has gone silent.
+    ///
+    /// # Errors
+    /// If the socket is broken.
+    pub fn keep_notifications(&mut self, patience: Duration) -> Result<(), Error> {
+        self.notifications = Some(VecDeque::new());
+        self.silence = Silence::IsLoss(Some(patience));
+        let set = self.session.stream.set_read_timeout(Some(patience));
+        set.map_err(|error| self.lost(error))
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> &crate::connect::Address {
+        &self.session.address
+    }
+
+    /// Whether there is something to be heard that the descriptor does not show.
+    pub fn has_unheard(&mut self) -> bool {
+        self.input.len() > 0 || self.session.stream.has_buffered_bytes()
+    }
+
+    /// Takes in what has arrived; to be called when the descriptor is readable, or when there is
+    /// something [unheard](Connection::has_unheard).
+    ///
+    /// # Errors
+    /// If the connection has ended. What the server says about that is an [`Error::Server`].
+    ///
+    /// # Panics
+    /// If a batch is being answered.
+    pub fn hear(&mut self) -> Result<(), Error> {
+        assert!(
+            self.state == State::Idle,
+            "the last batch was read to its end"
+        );
+        if !self.hear_buffered()? {
+            self.fill()?;
+            self.hear_buffered()?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the messages that have been read, and says whether there was one.
+    fn hear_buffered(&mut self) -> Result<bool, Error> {
+        let mut is_any = false;
+        while let Some((message, length)) = pg::decode(self.input.bytes())? {
+            is_any = true;
+            if let Message::ErrorResponse(fields) = message {
+                let error = fields.to_server_error();
+                return Err(self.broken(Error::Server(error)));
+            }
+            let notification = self.notification_of(&message);
+            let step = self.expected.on(&message);
+            self.input.consume(length);
+            step.map_err(|violation| self.broken(violation.into()))?;
+            if let Some(notification) = notification {
+                self.keep(notification)?;
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// The next one that was heard.
+    pub fn next_notification(&mut self) -> Option<Notification> {
+        self.notifications.as_mut()?.pop_front()
+    }
+
+    fn notification_of(&self, message: &Message<'_>) -> Option<Notification> {
+        let Message::NotificationResponse {
+            channel, payload, ..
+        } = message
+        else {
+            return None;
+        };
+        self.notifications.as_ref()?;
+        Some(Notification {
+            channel: String::from_utf8_lossy(channel).into_owned(),
+            payload: String::from_utf8_lossy(payload).into_owned(),
+        })
+    }
+
+    fn keep(&mut self, notification: Notification) -> Result<(), Error> {
+        let kept = self.notifications.get_or_insert_default();
+        if kept.len() >= KEPT_MAX {
+            let source = io::Error::other("too many notifications at a time");
+            return Err(self.lost(source));
+        }
+        kept.push_back(notification);
+        Ok(())
+    }
+
     fn on_bytes(&mut self) {
         if self.state == State::Answering(Answered::NotAtAll) {
             self.state = State::Answering(Answered::Partly);
@@ -513,6 +760,12 @@ fn shrink(output: &mut Vec<u8>) {
     const KEPT_BYTES_MAX: usize = 64 << 10;
     if output.capacity() > KEPT_BYTES_MAX {
         *output = Vec::new();
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.session.stream.as_fd()
     }
 }
 

@@ -1,0 +1,10 @@
+//! What another session has told with NOTIFY, as a type of its own.
+
+/// What another session has told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// The channel.
+    pub channel: String,
+    /// The text with it; empty if there was none.
+    pub payload: String,
+}

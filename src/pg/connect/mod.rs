@@ -39,5 +39,6 @@ pub use cancel::{CancelToken, cancel};
 pub use environment::Environment;
 pub use error::{Attempt, Cause, ConnectError};
 pub use open::{OpenOptions, ServerParameters, Session, open};
+pub(crate) use socket::{Interest, Ready};
 pub use stream::Stream;
 pub use target::Target;

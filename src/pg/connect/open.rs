@@ -74,9 +74,7 @@ impl Session {
         let mut goodbye = Vec::new();
         frontend::terminate(&mut goodbye);
         // Without waiting: a server that does not read must not delay us.
-        if self.stream.set_nonblocking(true).is_ok() {
-            let _ = self.stream.write(&goodbye);
-        }
+        let _ = self.stream.try_write(&mut &goodbye[..]);
         self.stream.shutdown();
     }
 }
@@ -262,9 +260,7 @@ impl Place<'_> {
         let (key, parameters) = read_until_ready(&mut handshake)?;
         check_attributes(&mut handshake, self.demand, &parameters)?;
         let mut stream = handshake.finish()?;
-        stream
-            .set_deadline(None)
-            .map_err(|error| Cause::of_io(&error))?;
+        stream.forget_deadline();
         Ok(Session {
             stream,
             key,

@@ -1,18 +1,27 @@
-//! A blocking socket to the server, TCP or Unix, under a deadline while a session is opened.
+//! A non-blocking socket to the server, TCP or Unix, and the one place that waits for it.
 //!
-//! The deadline is for the whole attempt, not for each read: a peer that sends one byte a second
-//! must not hold a thread. Without a deadline reads and writes go straight to the system.
+//! Reading and writing never wait: whoever writes to a server must hear it meanwhile, or both
+//! wait for each other for ever. What waits is [`Socket::wait`], for either direction or for both,
+//! and it has a limit as an argument; no limit lies hidden in the options of a socket.
+//!
+//! While a session is opened, when one side speaks at a time, `Read` and `Write` wait as a
+//! blocking socket would, until the deadline of the whole attempt: a peer that sends one byte a
+//! second must not hold a thread.
 //! Unix sockets are connected without blocking, since a server whose queue is full would
 //! otherwise hold us for as long as it likes; libpq does the same.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, sockopt,
+};
 
 use super::address::{Address, Endpoint, Place};
 use super::error::{Cause, system_text};
@@ -27,17 +36,35 @@ pub(super) struct Keepalive {
     pub(super) user_timeout_ms: Option<u32>,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 /// A connected socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    kind: Kind,
+    fd: OwnedFd,
+    /// When `Read` and `Write` give up; never, once the session is open and does without them.
     deadline: Option<Instant>,
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Something to read.
+    Reading,
+    /// Room to write.
+    Writing,
+    /// Either.
+    Both,
+}
+
+/// What waiting has come to. A broken socket is ready for whatever was waited for: trying it
+/// tells what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// There is something to read, and perhaps room to write.
+    Reading,
+    /// There is room to write, and nothing to read.
+    Writing,
+    /// Nothing has come within the limit.
+    Nothing,
 }
 
 /// What a look at the socket without waiting shows.
@@ -101,59 +128,80 @@ impl Socket {
             io::ErrorKind::TimedOut => Cause::TimedOut,
             kind => Cause::Unreachable(kind, system_text(&error)),
         };
-        let kind = match address {
+        let fd = match address {
             Address::Tcp { address, .. } => {
                 let left = remaining(deadline).map_err(|_| Cause::TimedOut)?;
                 let stream = TcpStream::connect_timeout(address, left).map_err(unreachable)?;
                 set_tcp_options(&stream, keepalive).map_err(unreachable)?;
-                Kind::Tcp(stream)
+                stream.set_nonblocking(true).map_err(unreachable)?;
+                OwnedFd::from(stream)
             }
-            Address::Unix { path } => {
-                Kind::Unix(connect_unix(path.as_os_str()).map_err(unreachable)?)
-            }
+            Address::Unix { path } => connect_unix(path.as_os_str()).map_err(unreachable)?,
         };
         Ok(Socket {
-            kind,
+            fd,
             deadline: Some(deadline),
         })
     }
 
-    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        self.deadline = deadline;
-        if deadline.is_none() {
-            self.set_read_timeout(None)?;
-            self.set_write_timeout(None)?;
-        }
-        Ok(())
+    /// Ends the time of the deadline: the session is open.
+    pub(super) fn forget_deadline(&mut self) {
+        self.deadline = None;
     }
 
-    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_read_timeout(timeout),
-            Kind::Unix(stream) => stream.set_read_timeout(timeout),
+    /// Reads what has arrived; 0 is the end, and `WouldBlock` says that nothing has.
+    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received =
+            uninterrupted(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::empty()));
+        received.map(|(_, count)| count)
+    }
+
+    /// As [`try_read`](Socket::try_read), to the end of `out`: as much as there is capacity for,
+    /// which is not cleared first.
+    pub(super) fn try_append(&self, out: &mut Vec<u8>) -> io::Result<usize> {
+        uninterrupted(|| rustix::io::read(&self.fd, spare_capacity(out)))
+    }
+
+    /// Writes what there is room for; `WouldBlock` says that there is none.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| rustix::net::send(&self.fd, bytes, SendFlags::NOSIGNAL))
+    }
+
+    /// Blocks until the socket is ready, or for no longer than the limit. Nothing else waits for a
+    /// server.
+    pub(super) fn wait(&self, interest: Interest, limit: Option<Duration>) -> io::Result<Ready> {
+        let flags = match interest {
+            Interest::Reading => PollFlags::IN,
+            Interest::Writing => PollFlags::OUT,
+            Interest::Both => PollFlags::IN | PollFlags::OUT,
+        };
+        // One that is too long for the kernel is none.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let mut polled = [PollFd::new(&self.fd, flags)];
+        if uninterrupted(|| poll(&mut polled, limit.as_ref()))? == 0 {
+            return Ok(Ready::Nothing);
+        }
+        let has_bytes = !(polled[0].revents() - PollFlags::OUT).is_empty();
+        match interest {
+            Interest::Reading => Ok(Ready::Reading),
+            Interest::Writing => Ok(Ready::Writing),
+            Interest::Both if has_bytes => Ok(Ready::Reading),
+            Interest::Both => Ok(Ready::Writing),
         }
     }
 
-    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_write_timeout(timeout),
-            Kind::Unix(stream) => stream.set_write_timeout(timeout),
-        }
-    }
-
-    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.set_nonblocking(nonblocking),
-            Kind::Unix(stream) => stream.set_nonblocking(nonblocking),
+    /// What `Read` and `Write` do when they would block.
+    pub(super) fn wait_until_deadline(&self, interest: Interest) -> io::Result<()> {
+        let left = self.deadline.map(remaining).transpose()?;
+        match self.wait(interest, left)? {
+            Ready::Nothing => Err(io::ErrorKind::TimedOut.into()),
+            Ready::Reading | Ready::Writing => Ok(()),
         }
     }
 
     pub(super) fn shutdown(&self) {
         // It may be closed already, and then there is nothing left to do.
-        let _ = match &self.kind {
-            Kind::Tcp(stream) => stream.shutdown(Shutdown::Both),
-            Kind::Unix(stream) => stream.shutdown(Shutdown::Both),
-        };
+        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
     }
 
     /// Looks without waiting and without taking anything; one system call.
@@ -171,25 +219,46 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(deadline) = self.deadline {
-            self.set_read_timeout(Some(remaining(deadline)?))?;
-        }
-        match &mut self.kind {
-            Kind::Tcp(stream) => stream.read(buffer),
-            Kind::Unix(stream) => stream.read(buffer),
+        loop {
+            match self.try_read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_until_deadline(Interest::Reading)?;
+                }
+                read => return read,
+            }
         }
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(deadline) = self.deadline {
-            self.set_write_timeout(Some(remaining(deadline)?))?;
+        loop {
+            match self.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_until_deadline(Interest::Writing)?;
+                }
+                written => return written,
+            }
         }
-        match &mut self.kind {
-            Kind::Tcp(stream) => stream.write(bytes),
-            Kind::Unix(stream) => stream.write(bytes),
-        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(()) // Sockets have no buffer of ours.
+    }
+}
+
+/// The socket as rustls needs it: reads and writes that never wait.
+pub(super) struct Trying<'s>(pub(super) &'s Socket);
+
+impl Read for Trying<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Trying<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -199,9 +268,15 @@ impl Write for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.as_fd(),
-            Kind::Unix(stream) => stream.as_fd(),
+        self.fd.as_fd()
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result.map_err(io::Error::from),
         }
     }
 }
@@ -235,7 +310,7 @@ fn set_tcp_options(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> 
     Ok(())
 }
 
-fn connect_unix(path: &std::ffi::OsStr) -> io::Result<UnixStream> {
+fn connect_unix(path: &std::ffi::OsStr) -> io::Result<OwnedFd> {
     use std::os::unix::ffi::OsStrExt;
     let address = match path.as_bytes() {
         [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
@@ -245,7 +320,5 @@ fn connect_unix(path: &std::ffi::OsStr) -> io::Result<UnixStream> {
     let socket: OwnedFd =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::connect(&socket, &address)?;
-    let stream = UnixStream::from(socket);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
+    Ok(socket)
 }

@@ -20,8 +20,9 @@ use corerest_perf::report::{self as numbers, Numbers};
 use corerest_perf::tables;
 
 /// The columns that others are compared with, and what the ratio is called.
-const REFERENCES: [(&str, &str); 9] = [
+const REFERENCES: [(&str, &str); 10] = [
     ("ceiling", "of_ceiling"),
+    ("before", "of_before"),
     ("baseline", "of_baseline"),
     ("tuned", "of_tuned"),
     ("alone", "of_alone"),

@@ -19,9 +19,12 @@ pub struct Arguments {
     /// names with commas between, or list (all)
     #[argh(option, default = "\"all\".into()")]
     pub scenario: String,
-    /// which of ceiling,server,baseline,tuned take part (all)
-    #[argh(option, default = "\"ceiling,server,baseline,tuned\".into()")]
+    /// which of ceiling,server,before,baseline,tuned take part (all)
+    #[argh(option, default = "\"ceiling,server,before,baseline,tuned\".into()")]
     pub contestants: String,
+    /// another version of the server, to be measured in turn with it
+    #[argh(option)]
+    pub before: Option<PathBuf>,
     /// rounds (2)
     #[argh(option, default = "2")]
     pub rounds: usize,

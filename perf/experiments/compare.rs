@@ -14,6 +14,7 @@ pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>>
     let script = ceiling::script(scenario, &setup.catalog)?;
     let takes_part = |name: &&str| match *name {
         "ceiling" => script.is_some(),
+        "before" => setup.arguments.before.is_some(),
         "baseline" | "tuned" => scenario.opponents == Opponents::Baseline,
         _ => true,
     };
@@ -34,6 +35,7 @@ pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>>
                 return pgbench::run(&file, script, &setup.database, setup.duty());
             }
             ("server", _) => setup.server()?,
+            ("before", _) => setup.server_before()?,
             ("baseline", _) => baseline(setup, None)?,
             ("tuned", _) => baseline(setup, Some(setup.arguments.pool))?,
             (other, _) => {

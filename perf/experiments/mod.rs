@@ -209,6 +209,13 @@ impl Setup {
         self.server_with(&Variant::default())
     }
 
+    /// The version that the server is compared with.
+    fn server_before(&self) -> io::Result<Running> {
+        let before = self.arguments.before.as_ref();
+        let before = before.ok_or_else(|| io::Error::other("--before names no server"))?;
+        contestant::start_server(before, &self.database, &Variant::default())
+    }
+
     fn server_with(&self, variant: &Variant) -> io::Result<Running> {
         self.server_at(&self.database, variant)
     }

@@ -10,9 +10,9 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, catalog → auth, openapi, request → plan → query → response`; what the database says
-//! about the server itself ([`database_config`], [`role_settings`], [`channel`]) stands beside the
-//! catalog.
+//! `error, document → catalog, auth → openapi, request → plan → query → response`; what the
+//! database says about the server itself ([`database_config`], [`role_settings`], [`channel`])
+//! stands beside the catalog.
 
 pub mod auth;
 pub mod catalog;

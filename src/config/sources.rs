@@ -1,4 +1,5 @@
-//! What a configuration is made of: the contents of files, the environment, what the database says.
+//! What a configuration is made of: the contents of files, the environment, what the database
+//! says. Files refer to variables and to other files, so evaluating them needs the sources, too.
 
 use crate::secret::Secret;
 

@@ -9,31 +9,17 @@
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
 //! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
 //!
-//! Cost of a batch of known statements: one write, one wait, one read, no allocation. A large
-//! parameter, such as the body of an upload, is written from where it is, and a large body is read
-//! to where it shall be, piece by piece.
+//! The socket never blocks. While a batch is written, what arrives is read as well: a server that
+//! has much to say before it has read all of it stops reading when nobody takes that, and then
+//! both sides would wait for ever. There is one place that waits (`Stream::wait`), and it is `poll`
+//! and not `recv`: a Unix socket wakes whoever blocks in `recv` also when the other side has taken
+//! in what was sent, and that is after each request. Beside a busy PostgreSQL this was one of two
+//! switches of threads, and a whole one of its processes could be kept from its CPU for a tenth of
+//! a second (p99 of 25 rows with embedded ones: 20 to 80 ms instead of 9).
 //!
-//! **Writing.** What the server says while a batch is being written is taken in whenever there is
-//! no room to write: PostgreSQL with more to say than its buffer holds stops reading, and both
-//! would wait for each other for ever. Notices, which a function can raise by the megabyte, are
-//! thrown away at once.
-//!
-//! **Waiting.** [`Connection::wait`] is all that waits, with a limit or without. A connection that
-//! [tells silence](Connection::tell_silence) lets go of its thread for a moment whenever nothing
-//! has come for a while ([`Connection::next_reply_if_soon`]), so that whoever asks can look whether
-//! the answer is still wanted. All other waiting goes on until bytes come.
-//! It is `poll` that waits for a reply, and not `recv`: a Unix socket wakes whoever blocks in
-//! `recv` also when the other side has taken in what was sent, and that is after each request.
-//! Beside a busy PostgreSQL this was one of two switches of threads, and a whole one of its
-//! processes could be kept from its CPU for a tenth of a second (p99 of 25 rows with embedded
-//! ones: 20 to 80 ms instead of 9).
-//!
-//! **Hearing.** Only who asks for it hears what other sessions tell with NOTIFY: a request's
-//! connection ignores notifications, which come to it only when SQL of the user has said LISTEN.
-//! Who listens waits on the descriptor, together with what else can wake him, and then takes
-//! notifications until there are no more.
-//!
-//! Invariant: no notification is lost but with the connection.
+//! Cost of a batch of known statements: one write, one poll, one read, no allocation. A large
+//! parameter, such as the body of an upload, is written from where it is, and the last column of a
+//! row, the body of a response, is taken piece by piece, in whatever size the caller likes.
 
 mod notification;
 mod outdated;
@@ -43,18 +29,18 @@ mod tests;
 
 pub use notification::Notification;
 
-use self::notification::{Notifications, TooMany};
+use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
-use crate::connect::{CancelToken, Interest, Ready, Session};
+use crate::connect::{CancelToken, Direction, Readiness, Session};
 use crate::error::{Answered, Error};
-use crate::input::{Input, Sifted};
+use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
 use corerest_sql::Statement;
-use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::{
     self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
     Step, TransactionStatus, frontend,
 };
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -63,10 +49,12 @@ use std::time::{Duration, Instant};
 /// brings both.
 const END_BYTES: usize = 64;
 
-/// So much may have arrived, notices apart, before a batch is written. The answers to what stands
-/// before a large parameter are short, but one of them may be an error, with the largest fields
-/// that there are. Beyond that the server answers what it has not been asked.
-const ARRIVED_WHILE_WRITING_BYTES_MAX: usize = CONTROL_MESSAGE_BYTES_MAX + (1 << 20);
+/// What may arrive, apart from notices, before a batch is written: acknowledgements, and the rows
+/// of settings and of a pre-request. Nobody has asked for more, and it has to be kept in memory.
+const AHEAD_BYTES_MAX: usize = 1 << 20;
+
+/// So many notifications at a time are a mistake, or an attack on our memory.
+const NOTIFICATIONS_MAX: usize = 10_000;
 
 /// Whether statements are prepared under a name and kept (`db-prepared-statements`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +79,10 @@ pub struct Connection {
     last_used: Instant,
     /// The statements of the batch that earlier batches have prepared.
     reused: Vec<(StatementIndex, StatementName)>,
+    /// Those that it parses under a name.
+    parsed: Vec<(StatementIndex, StatementName)>,
     /// What was heard, if anybody listens.
-    notifications: Option<Notifications>,
+    notifications: Option<VecDeque<Notification>>,
     /// What it means that the server says nothing.
     silence: Silence,
 }
@@ -102,6 +92,15 @@ pub struct Connection {
 enum Begun {
     No,
     Yes,
+}
+
+/// What it means that nothing came for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    /// The connection is lost; never, if there is no limit.
+    IsLoss(Option<Duration>),
+    /// The server is busy, and whoever wants to know is told so.
+    IsTold(Duration),
 }
 
 /// What the connection is doing.
@@ -115,30 +114,6 @@ enum State {
     InBody(usize),
     /// Something went wrong that only a new connection can mend.
     Broken,
-}
-
-/// What it means that nothing came for so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Silence {
-    /// The connection is lost; never, if there is no limit.
-    IsLoss(Option<Duration>),
-    /// The server is busy, and whoever wants to know is told so.
-    IsTold(Duration),
-}
-
-/// Whether the server is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Peer {
-    There,
-    /// It has closed the connection. What it has said before can still be read.
-    Gone,
-}
-
-/// What a read that does not wait has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arrived {
-    Bytes,
-    Nothing,
 }
 
 /// What [`Connection::next_reply`] has found.
@@ -177,9 +152,16 @@ impl Connection {
             begun: Begun::No,
             last_used: Instant::now(),
             reused: Vec::new(),
+            parsed: Vec::new(),
             notifications: None,
             silence: Silence::IsLoss(None),
         }
+    }
+
+    /// The stream of the simulation.
+    #[cfg(feature = "model")]
+    pub fn as_simulated(&self) -> &corerest_simulation::Stream {
+        self.session.stream.as_simulated()
     }
 
     /// What a request to cancel needs; `None` if a pooler did not tell it.
@@ -231,14 +213,16 @@ impl Connection {
         );
         self.output.clear();
         self.reused.clear();
+        self.parsed.clear();
         let gap = match self.encode(statements, request_body) {
             Ok(gap) => gap,
             Err(error) => {
-                self.prepared.forget_unparsed();
+                self.prepared.on_not_sent();
                 self.expected.clear();
                 return Err(error.into());
             }
         };
+        self.prepared.on_sent();
         self.state = State::Answering(Answered::NotAtAll);
         self.begun = Begun::No;
         self.write_output(gap)
@@ -246,52 +230,78 @@ impl Connection {
 
     /// A server that has closed the connection may have said why before it did. So its last words
     /// are read like any reply, and that there are none, or no more, breaks the connection then.
+    fn on_write_failed(&mut self, error: io::Error) -> Result<(), Error> {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+            _ => Err(self.lost(error)),
+        }
+    }
+
+    /// Writes the output, and the value that is missing in it.
     fn write_output(&mut self, gap: Option<Gap<'_>>) -> Result<(), Error> {
-        let mut output = std::mem::take(&mut self.output);
-        let parts = match gap {
-            None => [&output[..], &[], &[]],
-            Some(Gap { at, value }) => [&output[..at], value, &output[at..]],
+        let output = std::mem::take(&mut self.output);
+        let written = match gap {
+            None => self.write_all(&[&output]),
+            Some(Gap { at, value }) => self.write_all(&[&output[..at], value, &output[at..]]),
         };
-        let mut sifted = Sifted::default();
-        for part in parts {
-            if self.write(part, &mut sifted)? == Peer::Gone {
-                break;
-            }
-        }
-        shrink(&mut output);
         self.output = output;
-        Ok(())
+        shrink(&mut self.output);
+        written
     }
 
-    /// Writes all of it, and takes in what the server says meanwhile.
-    fn write(&mut self, mut bytes: &[u8], sifted: &mut Sifted) -> Result<Peer, Error> {
+    /// Writes pieces one after the other, and takes in what arrives meanwhile.
+    fn write_all(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
+        // Up to where the input was looked through for notices.
+        let mut seen = 0;
+        for piece in pieces {
+            let mut left = *piece;
+            while !left.is_empty() {
+                match self.session.stream.try_write(left) {
+                    Ok(count) => left = &left[count..],
+                    Err(error) if is_would_block(&error) => match self.read_ahead(&mut seen)? {
+                        Ahead::Goes => {}
+                        Ahead::Ended => return Ok(()),
+                    },
+                    Err(error) => return self.on_write_failed(error),
+                }
+            }
+        }
         loop {
-            match self.session.stream.try_write(&mut bytes) {
-                Ok(()) => return Ok(Peer::There),
-                Err(error) if is_end(&error) => return Ok(Peer::Gone),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(self.lost(error)),
-            }
-            let ready = self.wait_or_lose(Interest::Both)?;
-            if ready == Ready::Reading && self.take_in(sifted)? == Peer::Gone {
-                return Ok(Peer::Gone);
+            match self.session.stream.try_flush() {
+                Ok(()) => return Ok(()),
+                Err(error) if is_would_block(&error) => match self.read_ahead(&mut seen)? {
+                    Ahead::Goes => {}
+                    Ahead::Ended => return Ok(()),
+                },
+                Err(error) => return self.on_write_failed(error),
             }
         }
     }
 
-    /// Reads once while a batch is being written, for whoever reads the replies later.
-    fn take_in(&mut self, sifted: &mut Sifted) -> Result<Peer, Error> {
-        match self.try_fill() {
-            Ok(_) => {}
-            Err(error) if is_end(&error) => return Ok(Peer::Gone),
-            Err(error) => return Err(self.lost(error)),
+    /// Waits until there is room to write, and takes in what comes before that. Notices are thrown
+    /// away, however many there are.
+    fn read_ahead(&mut self, seen: &mut usize) -> Result<Ahead, Error> {
+        let ready = self.session.stream.wait(Direction::Both, None);
+        let ready = ready.map_err(|error| self.lost(error))?;
+        if !ready.read {
+            return Ok(Ahead::Goes);
         }
-        self.input.sift(sifted);
-        if self.input.len() > ARRIVED_WHILE_WRITING_BYTES_MAX {
-            let source = io::Error::other("the server says too much before it has read the batch");
-            return Err(self.lost(source));
+        let stream = &mut self.session.stream;
+        match self.input.fill(|space| stream.try_read(space)) {
+            Ok(()) => {}
+            Err(error) if is_would_block(&error) => return Ok(Ahead::Goes),
+            // What it has said before that is read like any reply, and then that it is gone.
+            Err(_) => return Ok(Ahead::Ended),
         }
-        Ok(Peer::There)
+        *seen = self.input.drop_notices(*seen);
+        if self.input.len() > 0 {
+            self.on_bytes();
+        }
+        if self.input.len() > AHEAD_BYTES_MAX {
+            let text = "it says too much before it has read what it is asked";
+            return Err(self.lost(io::Error::other(text)));
+        }
+        Ok(Ahead::Goes)
     }
 
     /// Writes the batch, and returns which value is missing in it.
@@ -325,17 +335,28 @@ impl Connection {
         Ok(gap)
     }
 
+    /// Closes what was forgotten. PostgreSQL does not mind names that it does not know.
+    fn encode_closing(&mut self) -> Result<(), pg::EncodeError> {
+        for name in self.prepared.closing() {
+            frontend::close_statement(&mut self.output, name.as_str())?;
+            let index = StatementIndex(0);
+            self.expected.push(index, Expected::CloseComplete);
+        }
+        Ok(())
+    }
+
     fn encode_named(
         &mut self,
         parameters: &mut Parameters<'_, '_>,
         index: StatementIndex,
     ) -> Result<(), pg::EncodeError> {
         let statement = parameters.of;
-        let name = match self.prepared.look_up(&statement.text) {
+        let name = match self.prepared.look_up(&statement.text, index) {
             Lookup::Prepared(name) => {
                 self.reused.push((index, name.clone()));
                 name
             }
+            Lookup::Parsed(name) => name,
             Lookup::Parse(name) => {
                 self.encode_parse(&name, statement, index)?;
                 name
@@ -358,6 +379,7 @@ impl Connection {
     ) -> Result<(), pg::EncodeError> {
         frontend::parse(&mut self.output, name.as_str(), statement.text.as_str())?;
         self.expected.push(index, Expected::ParseComplete);
+        self.parsed.push((index, name.clone()));
         Ok(())
     }
 
@@ -410,7 +432,7 @@ impl Connection {
             Advance::Row(head) => self.lend_row(head).map(Reply::Row),
             Advance::Failed(error) if error.ends_session() => self.ended(error),
             Advance::Failed(error) => Ok(Reply::Failed(error)),
-            Advance::Outdated(error) => Err(self.on_outdated(error)),
+            Advance::Outdated(error, index) => Err(self.on_outdated(error, index)),
             Advance::Done => Ok(Reply::Done),
         }
     }
@@ -444,27 +466,94 @@ impl Connection {
         let due = self.expected.front();
         let step = self.expected.on(&message);
         let error = match message {
-            Message::ErrorResponse(fields) => Some(fields.to_server_error()),
+            Message::ErrorResponse(fields) => Some((
+                fields.to_server_error(),
+                outdated::judge(fields, due, &self.reused),
+            )),
             _ => None,
         };
         let notification = self.notification_of(&message);
-        if matches!(message, Message::ParseComplete) {
-            self.prepared.on_parsed();
-        }
         self.input.consume(length);
         if let Some(notification) = notification {
             self.keep(notification)?;
         }
         match step.map_err(|violation| self.broken(violation.into()))? {
             Step::Failed(_) => {
-                let error = error.expect("only an error fails a batch");
-                Ok(Some(self.judge(error, due)))
+                let (error, judgement) = error.expect("only an error fails a batch");
+                Ok(Some(self.on_refused(error, judgement, due)))
             }
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
+                self.on_progress(due);
                 self.begun = Begun::Yes;
                 Ok(Some(Advance::More))
+            }
+        }
+    }
+
+    /// Tells the cache of statements what the server has done with one, given what was due.
+    fn on_progress(&mut self, due: Option<(Expected, StatementIndex)>) {
+        match due {
+            Some((Expected::ParseComplete, index)) => self.prepared.on_parsed(index),
+            Some((Expected::BindComplete, index)) if self.prepared.has_misfits() => {
+                if let Some(name) = name_at(&self.reused, index) {
+                    self.prepared.on_fit(name);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Draws the consequences for the statements that are prepared.
+    fn on_refused(
+        &mut self,
+        error: ServerError,
+        judgement: Judgement,
+        due: Option<(Expected, StatementIndex)>,
+    ) -> Advance {
+        self.prepared.on_failed();
+        let index = due.map_or(StatementIndex(0), |(_, index)| index);
+        match judgement {
+            Judgement::Answer => {
+                if matches!(due, Some((Expected::BindComplete, _)))
+                    && let Some(name) = name_at(&self.parsed, index)
+                {
+                    self.prepared.on_own_answer(name, &error.code);
+                }
+            }
+            Judgement::Misfit(place) => self.prepared.on_misfit(&self.reused[place].1),
+            Judgement::MixedUp => {
+                self.prepared.distrust();
+                return Advance::Outdated(error, index);
+            }
+            Judgement::Outdated(place) => {
+                let (_, name) = &self.reused[place];
+                if !self.prepared.is_own_answer(name, &error.code) {
+                    // All of them, for there is no third attempt: what has changed may concern
+                    // more than one.
+                    for (_, name) in &self.reused {
+                        self.prepared.forget(name);
+                    }
+                    return Advance::Outdated(error, index);
+                }
+            }
+        }
+        Advance::Failed(error)
+    }
+
+    /// Reads to the end of the batch, so that it can be sent again.
+    fn on_outdated(&mut self, error: ServerError, StatementIndex(index): StatementIndex) -> Error {
+        loop {
+            match self.advance() {
+                Ok(Advance::Done) => {
+                    return Error::Outdated {
+                        error: Box::new(error),
+                        statement: usize::from(index),
+                    };
+                }
+                Ok(_) => {}
+                Err(error) => return error,
             }
         }
     }
@@ -487,7 +576,7 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
-        self.prepared.forget_unparsed();
+        self.prepared.on_over();
         if status == TransactionStatus::Idle {
             self.state = State::Idle;
             return Ok(Advance::Done);
@@ -581,9 +670,7 @@ impl Connection {
             match self.session.stream.try_append(out) {
                 Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_or_lose(Interest::Reading)?;
-                }
+                Err(error) if is_would_block(&error) => self.await_bytes()?,
                 Err(error) => return Err(self.lost(error)),
             }
         }
@@ -630,72 +717,62 @@ impl Connection {
         }
     }
 
-    /// Reads once, and waits before it if nothing has come.
+    /// Reads once, for as long as that may take.
     fn fill(&mut self) -> Result<(), Error> {
-        loop {
-            match self.try_fill() {
-                Ok(Arrived::Bytes) => return Ok(()),
-                Ok(Arrived::Nothing) => self.wait_or_lose(Interest::Reading)?,
-                Err(error) => return Err(self.lost(error)),
-            };
+        while !self.try_fill()? {
+            self.await_bytes()?;
         }
+        Ok(())
     }
 
-    /// Waits and reads once, or says that nothing has come. A reply is rarely there already when
-    /// it is asked for, so reading before would be a call for nothing.
+    /// Reads once, or says that nothing has come. Waiting comes first, for there is nothing yet as
+    /// a rule.
     fn fill_if_soon(&mut self) -> Result<Advance, Error> {
-        if let Silence::IsTold(after) = self.silence {
-            if self.wait(Interest::Reading, Some(after))? == Ready::Nothing {
-                return Ok(Advance::Silence);
+        loop {
+            match (self.await_for(self.silence.limit())?, self.silence) {
+                (Readiness { read: true, .. }, _) if self.try_fill()? => return Ok(Advance::More),
+                (Readiness { read: true, .. }, _) => {}
+                (_, Silence::IsTold(_)) => return Ok(Advance::Silence),
+                (_, Silence::IsLoss(_)) => return Err(self.lost(io::ErrorKind::TimedOut.into())),
             }
-        } else {
-            self.wait_or_lose(Interest::Reading)?;
         }
-        let filled = self.try_fill();
-        filled.map_err(|error| self.lost(error))?;
-        Ok(Advance::More)
     }
 
-    /// Reads what has arrived.
-    fn try_fill(&mut self) -> io::Result<Arrived> {
+    /// Reads once, and says whether there was something.
+    fn try_fill(&mut self) -> Result<bool, Error> {
         let stream = &mut self.session.stream;
         match self.input.fill(|space| stream.try_read(space)) {
             Ok(()) => {
                 self.on_bytes();
-                Ok(Arrived::Bytes)
+                Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Arrived::Nothing),
-            Err(error) => Err(error),
+            Err(error) if is_would_block(&error) => Ok(false),
+            Err(error) => Err(self.lost(error)),
         }
     }
 
-    /// Waits for as long as the server may be silent, which is for ever unless silence is loss.
-    fn wait_or_lose(&mut self, interest: Interest) -> Result<Ready, Error> {
+    /// Waits until something comes: for as long as it takes, unless silence is loss.
+    fn await_bytes(&mut self) -> Result<(), Error> {
         let limit = match self.silence {
             Silence::IsLoss(limit) => limit,
             Silence::IsTold(_) => None,
         };
-        match self.wait(interest, limit)? {
-            Ready::Nothing => Err(self.lost(io::ErrorKind::TimedOut.into())),
-            ready => Ok(ready),
+        match self.await_for(limit)?.read {
+            true => Ok(()),
+            false => Err(self.lost(io::ErrorKind::TimedOut.into())),
         }
     }
 
-    /// All waiting for the server is here.
-    fn wait(&mut self, interest: Interest, limit: Option<Duration>) -> Result<Ready, Error> {
-        let waited = self.session.stream.wait(interest, limit);
-        waited.map_err(|error| self.lost(error))
+    fn await_for(&mut self, limit: Option<Duration>) -> Result<Readiness, Error> {
+        let ready = self.session.stream.wait(Direction::Read, limit);
+        ready.map_err(|error| self.lost(error))
     }
 
     /// From now on notifications are kept, and no read waits for longer than this: who listens
     /// wants to know when the server has gone silent.
-    ///
-    /// # Errors
-    /// None any more; it is a limit of ours, and not of the socket.
-    pub fn keep_notifications(&mut self, patience: Duration) -> Result<(), Error> {
-        self.notifications = Some(Notifications::default());
+    pub fn keep_notifications(&mut self, patience: Duration) {
+        self.notifications = Some(VecDeque::new());
         self.silence = Silence::IsLoss(Some(patience));
-        Ok(())
     }
 
     /// Where the server is.
@@ -750,18 +827,31 @@ impl Connection {
 
     /// The next one that was heard.
     pub fn next_notification(&mut self) -> Option<Notification> {
-        self.notifications.as_mut()?.take_next()
+        self.notifications.as_mut()?.pop_front()
     }
 
     fn notification_of(&self, message: &Message<'_>) -> Option<Notification> {
+        let Message::NotificationResponse {
+            channel, payload, ..
+        } = message
+        else {
+            return None;
+        };
         self.notifications.as_ref()?;
-        Notification::of(message)
+        Some(Notification {
+            channel: String::from_utf8_lossy(channel).into_owned(),
+            payload: String::from_utf8_lossy(payload).into_owned(),
+        })
     }
 
     fn keep(&mut self, notification: Notification) -> Result<(), Error> {
         let kept = self.notifications.get_or_insert_default();
-        let kept = kept.keep(notification);
-        kept.map_err(|TooMany| self.lost(io::Error::other("too many notifications at a time")))
+        if kept.len() >= NOTIFICATIONS_MAX {
+            let source = io::Error::other("too many notifications at a time");
+            return Err(self.lost(source));
+        }
+        kept.push_back(notification);
+        Ok(())
     }
 
     fn on_bytes(&mut self) {
@@ -784,6 +874,24 @@ impl Connection {
     }
 }
 
+/// Whether a server goes on while it is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ahead {
+    Goes,
+    /// It will read nothing more.
+    Ended,
+}
+
+impl Silence {
+    /// For how long it may last before it means something.
+    fn limit(self) -> Option<Duration> {
+        match self {
+            Silence::IsLoss(limit) => limit,
+            Silence::IsTold(after) => Some(after),
+        }
+    }
+}
+
 /// What one step through the input has brought.
 enum Advance {
     More,
@@ -792,7 +900,7 @@ enum Advance {
     Row(RowHead),
     Failed(ServerError),
     /// A statement that was prepared earlier has failed before it was executed.
-    Outdated(ServerError),
+    Outdated(ServerError, StatementIndex),
     Done,
 }
 
@@ -820,10 +928,13 @@ impl RowHead {
     }
 }
 
-/// Whether the other side has closed.
-fn is_end(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+/// The name of the statement at a place of the batch, if the list has it.
+fn name_at(
+    list: &[(StatementIndex, StatementName)],
+    index: StatementIndex,
+) -> Option<&StatementName> {
+    let found = list.iter().find(|(place, _)| *place == index);
+    found.map(|(_, name)| name)
 }
 
 /// A large upload must not keep its memory for the life of the connection.
@@ -834,19 +945,24 @@ fn shrink(output: &mut Vec<u8>) {
     }
 }
 
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.session.stream.as_fd()
-    }
-}
-
 impl Drop for Connection {
     /// Says goodbye, so that the server does not log a lost client. Nobody waits for an answer.
     fn drop(&mut self) {
         if self.state != State::Broken {
             let mut goodbye = Vec::new();
             frontend::terminate(&mut goodbye);
-            let _ = self.session.stream.try_write(&mut &goodbye[..]);
+            // It is not worth any waiting.
+            let _ = self.session.stream.try_write(&goodbye);
         }
     }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.session.stream.as_fd()
+    }
+}
+
+fn is_would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }

@@ -26,7 +26,13 @@ pub enum Error {
     Protocol(ProtocolError),
     /// The batch was rolled back because a prepared statement of it no longer fits the database,
     /// or is not there any more. The connection prepares it anew when the batch is sent again.
-    Outdated(Box<ServerError>),
+    Outdated {
+        /// What PostgreSQL said.
+        error: Box<ServerError>,
+        /// The place of that statement in its batch, from 0. Those before it had been executed:
+        /// what they did outside of the transaction happens twice if the batch is sent again.
+        statement: usize,
+    },
     /// A row came although whoever asked was promised no more. What is left of the batch was not
     /// read, so the connection is not used again.
     SurplusRow,
@@ -55,7 +61,8 @@ pub enum ProtocolError {
 /// Whether the same batch may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// On the same connection, also if it writes: nothing of it has happened.
+    /// On the same connection, also if it writes: nothing of it is left, except what functions do
+    /// outside of transactions.
     SameConnection,
     /// On another connection, if it only reads: the server did not begin to answer.
     IfReadOnly,
@@ -71,7 +78,7 @@ impl Error {
                 answered: Answered::NotAtAll,
                 ..
             } => Retry::IfReadOnly,
-            Error::Outdated(_) => Retry::SameConnection,
+            Error::Outdated { .. } => Retry::SameConnection,
             _ => Retry::Never,
         }
     }
@@ -90,7 +97,7 @@ impl fmt::Display for Error {
         match self {
             Error::Connect(error) => write!(f, "{error}"),
             Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
-            Error::Outdated(error) => write!(f, "{}: {}", error.severity, error.message),
+            Error::Outdated { error, .. } => write!(f, "{}: {}", error.severity, error.message),
             Error::Lost { source, .. } => {
                 write!(f, "the connection to the server was lost: {source}")
             }

@@ -12,7 +12,11 @@ mod error;
 mod input;
 mod pool;
 mod prepared;
+mod sync;
 
 pub use connection::{Connection, Notification, Preparation, Reply, Row};
 pub use error::{Error, Retry};
-pub use pool::{Closing, ConnectionEvent, Lease, Pool, PoolSettings, is_out_of_connections};
+pub use pool::{
+    Closing, ConnectionEvent, Connector, Lease, Pool, PoolSettings, TargetConnector,
+    is_out_of_connections,
+};

@@ -1,7 +1,8 @@
 //! The connections of one core.
 //!
 //! `r2d2` keeps them: it knows which are idle, and closes those that are idle or alive for too
-//! long. Around it stands what it does not do. Its `try_get` does not grow the pool, and its `get`
+//! long when nobody comes; the pool itself looks at that, too, whenever one is lent or comes back.
+//! Around it stands what it does not do. Its `try_get` does not grow the pool, and its `get`
 //! waits, which a thread that serves clients must never do; so the pool counts the leases itself
 //! ([`Pool::take`] never waits for another request), and what r2d2 holds are slots: opening a slot
 //! is instant, and whoever gets an empty one connects for himself and sees his own error.
@@ -11,13 +12,13 @@
 //!
 //! Invariant: there are never more leases, and so never more connections, than `size`.
 
-use crate::connect::{self, ConnectError, OpenOptions, Target};
+use crate::connect::{self, CancelToken, ConnectError, OpenOptions, Session, Target};
 use crate::connection::{Connection, Preparation};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// An idle connection is looked at before it is used if it has been idle for so long: a server
@@ -33,19 +34,51 @@ const DISTRUSTED: u64 = u64::MAX;
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// How the pool comes to sessions. A simulation has its own way.
+pub trait Connector: Send + Sync {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached, or refuses.
+    fn open(&self) -> Result<Session, ConnectError>;
+
+    /// Asks the server to cancel what a session is doing, as [`connect::cancel`] does.
+    ///
+    /// # Errors
+    /// If it is in doubt whether the request will still arrive.
+    fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError>;
+}
+
+/// The way to a real PostgreSQL.
+#[derive(Clone)]
+pub struct TargetConnector {
+    /// Where to connect to.
+    pub target: Arc<Target>,
+    /// How long connecting may take.
+    pub options: OpenOptions,
+}
+
+impl Connector for TargetConnector {
+    fn open(&self) -> Result<Session, ConnectError> {
+        connect::open(&self.target, &self.options)
+    }
+
+    fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError> {
+        connect::cancel(&self.target, token, &self.options)
+    }
+}
+
 /// How a pool is made.
 #[derive(Clone)]
 pub struct PoolSettings {
-    /// Where to connect to.
-    pub target: Arc<Target>,
+    /// How sessions are opened and cancelled.
+    pub connector: Arc<dyn Connector>,
     /// How many connections there may be.
     pub size: usize,
-    /// How long a connection may be idle (`db-pool-max-idletime`).
+    /// How long a connection may be idle (`db-pool-max-idletime`). With 0, none is used twice.
     pub idle_max: Duration,
-    /// How long a connection may live (`db-pool-max-lifetime`).
+    /// How long a connection may live (`db-pool-max-lifetime`). With 0, none is used twice.
     pub lifetime_max: Duration,
-    /// How long connecting may take.
-    pub options: OpenOptions,
     /// Whether statements are kept. [`Pool::set_preparation`] changes it.
     pub preparation: Preparation,
     /// After how long a silent server is told of, by [`Connection::next_reply_if_soon`]. `None`:
@@ -159,8 +192,8 @@ impl Pool {
             .max_size(u32::try_from(settings.size).unwrap_or(u32::MAX))
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .idle_timeout(Some(settings.idle_max))
-            .max_lifetime(Some(settings.lifetime_max))
+            .idle_timeout(positive(settings.idle_max))
+            .max_lifetime(positive(settings.lifetime_max))
             .connection_timeout(SLOT_WAIT_MAX)
             .thread_pool(settings.janitor.clone())
             .build_unchecked(Slots {
@@ -197,6 +230,21 @@ impl Pool {
         {
             self.forget_if_old(&mut slot);
             idle.push(slot);
+        }
+    }
+
+    /// Closes a connection that must not be used for another request. r2d2 looks every now and
+    /// then, and forgets connections that are due only then.
+    ///
+    /// Parity: hasql-pool looks when a connection is taken and when it is given back, so that a
+    /// limit of 0 is one request.
+    fn close_if_due(&self, slot: &mut Slot) {
+        self.forget_if_old(slot);
+        if let Some(connection) = slot.connection.as_deref()
+            && connection.is_idle()
+            && let Some(why) = slot.is_due(connection)
+        {
+            slot.close(why);
         }
     }
 
@@ -253,8 +301,7 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection, ConnectError> {
-        let session = connect::open(&self.settings.target, &self.settings.options);
-        let session = session.inspect_err(|error| {
+        let session = self.settings.connector.open().inspect_err(|error| {
             if is_out_of_connections(error) {
                 let until = self.made.elapsed() + HELD_BACK;
                 let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
@@ -332,10 +379,7 @@ impl Lease {
         let Some(token) = connection.and_then(Connection::cancel_token) else {
             return Ok(());
         };
-        let PoolSettings {
-            target, options, ..
-        } = &self.pool.settings;
-        let cancelled = connect::cancel(target, &token, options);
+        let cancelled = self.pool.settings.connector.cancel(&token);
         if cancelled.is_err() {
             self.slot.edition = DISTRUSTED;
         }
@@ -350,7 +394,8 @@ impl Lease {
 
     /// Connects if there is no connection, or a dead one.
     fn make_ready(&mut self) -> Result<(), ConnectError> {
-        self.pool.forget_if_old(&mut self.slot);
+        let pool = Arc::clone(&self.pool);
+        pool.close_if_due(&mut self.slot);
         if self.slot.connection.as_deref_mut().is_some_and(is_dead) {
             self.reset();
         }
@@ -374,14 +419,21 @@ impl Slot {
 
     /// Why r2d2, which does not say, has dropped it.
     fn reason(&self, connection: &Connection) -> Closing {
-        if !connection.is_idle() {
-            Closing::Broken
-        } else if self.opened.elapsed() >= self.slots.lifetime_max {
-            Closing::Lifetime
+        match self.is_due(connection) {
+            _ if !connection.is_idle() => Closing::Broken,
+            Some(why) => why,
+            None => Closing::Release,
+        }
+    }
+
+    /// Whether the connection has lived or been idle for as long as it may.
+    fn is_due(&self, connection: &Connection) -> Option<Closing> {
+        if self.opened.elapsed() >= self.slots.lifetime_max {
+            Some(Closing::Lifetime)
         } else if connection.last_used().elapsed() >= self.slots.idle_max {
-            Closing::Idle
+            Some(Closing::Idle)
         } else {
-            Closing::Release
+            None
         }
     }
 }
@@ -395,6 +447,11 @@ impl Drop for Slot {
     }
 }
 
+/// r2d2 takes no limits of 0; those are kept by the pool alone.
+fn positive(limit: Duration) -> Option<Duration> {
+    (!limit.is_zero()).then_some(limit)
+}
+
 fn is_dead(connection: &mut Connection) -> bool {
     let idle = connection.last_used().elapsed();
     connection.is_broken() || (idle > TRUSTED_IDLE && connection.is_stale())
@@ -405,7 +462,7 @@ impl Drop for Lease {
         if let Some(connection) = &mut self.slot.connection {
             connection.touch(Instant::now());
         }
-        self.pool.forget_if_old(&mut self.slot);
+        self.pool.close_if_due(&mut self.slot);
         // r2d2 takes the slot back when the fields are dropped, which is after this; a request
         // that takes the place in between waits in `get` for that moment.
         self.pool.leased.fetch_sub(1, Ordering::SeqCst);

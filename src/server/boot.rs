@@ -27,7 +27,7 @@ use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{
     ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
 };
-use corerest_pg::{Pool, PoolSettings};
+use corerest_pg::{Pool, PoolSettings, TargetConnector};
 use corerest_wire::http::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -46,6 +46,11 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How our sessions are called in `pg_stat_activity`, unless the user chose a name.
 const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
+
+/// One thread waits for each connection to PostgreSQL. The system lets a process have some 16,000
+/// (`vm.max_map_count`), and ends it with a signal where one is started beyond that; PostgreSQL
+/// seldom has more than a few hundred connections.
+const THREADS_MAX: usize = 8_192;
 
 /// How long the control plane and its listener may take to end, once all clients are gone.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
@@ -283,6 +288,13 @@ fn make_cores(
         config.server_threads_per_core.map(NonZeroUsize::get),
         config.db_pool.get(),
     );
+    let threads: usize = division.cores.iter().map(|share| share.threads).sum();
+    if threads > THREADS_MAX {
+        return Err(format!(
+            "db-pool={} would need {threads} threads, and there may be {THREADS_MAX} at most.",
+            config.db_pool
+        ));
+    }
     let janitor = Arc::new(ScheduledThreadPool::new(1));
     let pool = |share: &Share| Pool::new(pool_settings(config, target, share, &janitor));
     let cores = Cores::new(settings, &division.cores, pool).map_err(text)?;
@@ -306,10 +318,12 @@ fn pool_settings(
     janitor: &Arc<ScheduledThreadPool>,
 ) -> PoolSettings {
     PoolSettings {
-        target: target.clone(),
-        options: OpenOptions {
-            attempt_timeout: config.db_pool_acquisition_timeout,
-        },
+        connector: Arc::new(TargetConnector {
+            target: target.clone(),
+            options: OpenOptions {
+                attempt_timeout: config.db_pool_acquisition_timeout,
+            },
+        }),
         size: share.connections,
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,

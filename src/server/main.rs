@@ -8,17 +8,30 @@
 //!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
 //! ```
 //! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.
+//!
+//! With the feature `model` only what cores need is there, in a simulated world, for the tests of
+//! `cores/model`.
 
+#![cfg_attr(
+    feature = "model",
+    expect(dead_code, unused_imports, reason = "what a simulation has no use for")
+)]
+
+#[cfg(not(feature = "model"))]
 mod admin;
 mod auth;
+#[cfg(not(feature = "model"))]
 mod boot;
+#[cfg(not(feature = "model"))]
 mod cli;
+#[cfg(not(feature = "model"))]
 mod control;
 mod cores;
 mod exit;
 mod log;
 mod net;
 mod observing;
+#[cfg(not(feature = "model"))]
 mod ready;
 mod serving;
 mod state;
@@ -26,6 +39,12 @@ mod sync;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "model")]
+fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
+
+#[cfg(not(feature = "model"))]
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args().skip(1)) {
         Ok(cli) => cli,

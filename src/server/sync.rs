@@ -17,6 +17,50 @@ pub(crate) use std::time::Instant;
 
 use std::sync::PoisonError;
 
+/// A fault that was there once, to be put back so that the tests of `cores/model` can show that
+/// they would find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// The door is paused before it says so, and whoever leaves in between opens it to nobody.
+    DoorSaysItLate,
+    /// The bell is silenced by whoever has heard it, and not where it is heard.
+    BellSilencedLate,
+    /// A client stays at its core while it is sent a body from another core's connection.
+    ClientsStay,
+}
+
+/// Whether this fault is to be made. In the server, it never is.
+#[cfg(not(feature = "model"))]
+pub(crate) const fn is_mutant(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(feature = "model")]
+thread_local! {
+    static MUTANT: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether this fault is to be made.
+#[cfg(feature = "model")]
+pub(crate) fn is_mutant(mutant: Mutant) -> bool {
+    MUTANT.get() == Some(mutant)
+}
+
+/// Makes this fault from now on, or none.
+#[cfg(feature = "model")]
+pub(crate) fn set_mutant(mutant: Option<Mutant>) {
+    MUTANT.set(mutant);
+}
+
+/// A size: the first one where everything is small and nothing takes time.
+pub(crate) const fn in_simulation(simulated: usize, real: usize) -> usize {
+    if cfg!(feature = "model") {
+        simulated
+    } else {
+        real
+    }
+}
+
 /// Locks, also after a panic of whoever held the lock before: that was a bug of ours, and what is
 /// behind our locks are tables, queues and numbers that no operation leaves half done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

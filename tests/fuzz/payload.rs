@@ -6,7 +6,7 @@
 
 use corerest_api::error::Error;
 use corerest_api::request::media_type::MediaType;
-use corerest_api::request::payload::{Content, Payload, Shape};
+use corerest_api::request::payload::{Content, JsonForm, Payload};
 use corerest_api::request::{Action, Invocation, Mutation};
 use corerest_sql::{Ident, QualifiedName};
 use simd_json::BorrowedValue;
@@ -109,13 +109,13 @@ fn check_columns(payload: &Payload<'_>, value: &BorrowedValue<'_>) {
         object.keys().map(|key| Ident::before_nul(key)).collect()
     };
     match (payload.content.shape(), value.as_array()) {
-        (Shape::Object, _) => assert_eq!(keys_of(value), payload.columns),
-        (Shape::Array, Some(objects)) => {
+        (JsonForm::Object, _) => assert_eq!(keys_of(value), payload.columns),
+        (JsonForm::Array, Some(objects)) => {
             for object in objects {
                 assert_eq!(keys_of(object), payload.columns);
             }
         }
-        (Shape::Array, None) => assert!(value.as_object().is_none()),
+        (JsonForm::Array, None) => assert!(value.as_object().is_none()),
     }
 }
 

@@ -91,7 +91,7 @@ fn a_read_whose_client_goes_is_cancelled_and_its_connection_is_used_again() {
     for (count, target) in [(1, LONG_NAP), (2, "/rpc/grumble")] {
         let mut client = server.client();
         let sleeper = fall_asleep(&mut client, &request("GET", target, &[]), &mut session);
-        drop(client);
+        client.leave("the test is about that");
         await_cancelled(&mut session);
         let answer = server.client().get("/rpc/whoami");
         assert_eq!(answer.text(), sleeper.to_string());
@@ -109,8 +109,7 @@ fn a_client_that_resets_its_connection_is_gone_too() {
     let mut bytes = request("GET", PLANT, &[]);
     bytes.extend(request("GET", LONG_NAP, &[]));
     fall_asleep(&mut client, &bytes, &mut session);
-    // The first answer has not been read, so closing is a reset.
-    drop(client);
+    client.leave("its first answer has not been read, so closing is a reset");
     await_cancelled(&mut session);
     assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
     server.stop();
@@ -148,7 +147,7 @@ fn a_write_whose_client_goes_is_committed() {
     let mut client = server.client();
     let bytes = write("/rpc/note_slowly", r#"{"line": "written for nobody"}"#);
     fall_asleep(&mut client, &bytes, &mut database.connect());
-    drop(client);
+    client.leave("the test is about that");
     await_diary(&database, "written for nobody");
     assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
     assert_eq!(cancelled(&server), 0);
@@ -162,11 +161,13 @@ fn of_those_that_wait_for_a_connection_only_reads_are_given_up() {
     let nap = request("GET", "/naps?milliseconds=eq.1000", &[]);
     fall_asleep(&mut client, &nap, &mut database.connect());
     for _ in 0..20 {
-        server.client().send(request("GET", LONG_NAP, &[]));
+        let mut reading = server.client();
+        reading.send(request("GET", LONG_NAP, &[]));
+        reading.leave("its read is to be given up");
     }
-    server
-        .client()
-        .send(write("/diary", r#"{"line": "parked"}"#));
+    let mut writing = server.client();
+    writing.send(write("/diary", r#"{"line": "parked"}"#));
+    writing.leave("its write is to be carried out nevertheless");
     let mut last = server.client();
     last.send(request("GET", PLANT, &[]));
     assert_eq!(client.read("GET").status, 200);
@@ -184,7 +185,7 @@ fn nothing_is_cancelled_where_that_is_switched_off() {
     let mut client = server.client();
     let nap = request("GET", "/naps?milliseconds=eq.1000", &[]);
     fall_asleep(&mut client, &nap, &mut session);
-    drop(client);
+    client.leave("the test is about that");
     // The only connection is the sleeper's.
     assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
     assert_eq!(cancelled(&server), 0);
@@ -229,7 +230,7 @@ fn come_and_go(server: &Server, number: u64, end: Instant) {
         client.wait_at_most(Duration::from_millis(patience));
         match client.try_read("GET") {
             Ok(answer) => assert_eq!(answer.status, 200, "{}", answer.text()),
-            Err(ClientError::TimedOut) => {}
+            Err(ClientError::TimedOut) => client.leave("its patience is over"),
             Err(error) => panic!("{error}"),
         }
     }

@@ -97,6 +97,11 @@ fn run_folder(folder: &Path, server: &Server) -> Vec<String> {
                 }
             }
         }
+        // What came behind the last answer, or late, is in the way of this one.
+        if let Err(error) = client.try_exchange("GET", "/no/such/path", &[]) {
+            let place = file.path.display();
+            failures.push(format!("{place}: behind the last case: {error}"));
+        }
         if is_update() {
             file.save();
         }

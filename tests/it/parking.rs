@@ -155,7 +155,9 @@ fn a_waiting_client_that_disappears_leaves_its_place_to_the_next() {
     let server = Server::start(&database, &[("db-pool", "1")]);
     let mut napping = begin_nap(&server, &database, 1000, 1);
     for _ in 0..20 {
-        server.client().send(request("GET", &nap(500), &[]));
+        let mut client = server.client();
+        client.send(request("GET", &nap(500), &[]));
+        client.leave("it disappears");
     }
     let mut last = server.client();
     last.send(request("GET", PLANT, &[]));

@@ -195,6 +195,7 @@ fn a_second_signal_does_not_wait_for_requests() {
     assert!(server.is_running());
     server.signal(Signal::INT);
     assert_eq!(server.await_exit().code(), Some(1));
+    busy.leave("the server has gone before");
 }
 
 /// The next message but signs of life.

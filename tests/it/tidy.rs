@@ -16,12 +16,16 @@ const WALLS: [(&str, &[&str]); 6] = [
     ("wire", &[]),
     ("config", &[]),
     ("api", &["sql", "config"]),
-    ("pg", &["wire", "sql", "config"]),
-    ("server", &["sql", "wire", "config", "api", "pg"]),
+    // The simulation is for their feature `model` alone, and optional.
+    ("pg", &["wire", "sql", "config", "simulation"]),
+    (
+        "server",
+        &["sql", "wire", "config", "api", "pg", "simulation"],
+    ),
 ];
 
 /// Crates of which no two files use each other, directly or through others.
-const CRATES_WITHOUT_CIRCLES: [&str; 3] = ["api", "config", "server"];
+const CRATES_WITHOUT_CIRCLES: [&str; 4] = ["sql", "config", "api", "server"];
 
 /// The rooms of a crate, floor by floor from the top; a room uses only what is on floors below.
 /// A room is a folder with all that lies in it, or a file.
@@ -170,7 +174,8 @@ fn crates_use_only_what_the_table_allows() {
 #[test]
 fn rooms_use_only_what_is_below() {
     let mut offenders = Vec::new();
-    for (name, floors) in CRATES_WITH_ROOMS {
+    let tables = CRATES_WITH_ROOMS.iter();
+    for (name, floors) in tables.filter(|(_, floors)| !floors.is_empty()) {
         offenders.extend(uses_upwards(
             name,
             &Uses::of_crate(&crate_folder(name)),
@@ -315,7 +320,7 @@ fn is_comment(found: &str) -> bool {
 fn catalog_sql_is_made_in_one_place() {
     let offenders = lines_with(&src(), &["CatalogSql::from_postgresql"]).into_iter();
     let offenders = offenders
-        .filter(|line| !line.starts_with("src/api/catalog/decode.rs") && !is_comment(line))
+        .filter(|line| !line.starts_with("src/api/catalog/text.rs") && !is_comment(line))
         .filter(|line| !line.starts_with("src/sql/"));
     report("CatalogSql made elsewhere", offenders.collect());
 }

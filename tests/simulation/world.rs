@@ -4,7 +4,7 @@ use crate::pipe::{Backlog, Pipe};
 use crate::poll::{AlarmState, PollState};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
-use shuttle::thread::{self, Thread, ThreadId};
+use shuttle::thread::{self, Thread};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,10 +17,13 @@ pub struct World {
     pub(crate) now: Duration,
     /// Threads that have begun and not ended.
     tasks: usize,
-    waiting: HashMap<ThreadId, Waiting>,
+    /// In the order in which they have begun to.
+    waiting: Vec<Waiting>,
     ended: HashMap<usize, bool>,
     next_task: usize,
     has_changed_silently: bool,
+    /// Everybody waited without end. Whoever catches the panic that says so meets the next one.
+    is_stuck: bool,
     pub(crate) pipes: Vec<Pipe>,
     pub(crate) backlogs: Vec<Backlog>,
     pub(crate) bells: Vec<u64>,
@@ -66,7 +69,8 @@ impl World {
     /// Changes the world while something is dropped, perhaps after a panic or the end of a run,
     /// where nobody else can come in. Those who wait look again as soon as this thread waits.
     pub(crate) fn change_silently(work: impl FnOnce(&mut World)) {
-        WORLD.with(|world| {
+        // The world may be about to end itself, with what is in it.
+        let _ = WORLD.try_with(|world| {
             if let Ok(mut world) = world.try_borrow_mut() {
                 work(&mut world);
                 world.has_changed_silently = true;
@@ -86,11 +90,13 @@ impl World {
         loop {
             let thread = thread::current();
             let woken = WORLD.with_borrow_mut(|world| {
-                world.waiting.remove(&thread.id());
+                let id = thread.id();
+                world.waiting.retain(|waiting| waiting.thread.id() != id);
                 std::mem::take(&mut world.has_changed_silently).then(|| world.take_waiting())
             });
             wake(woken.unwrap_or_default());
             let looked = WORLD.with_borrow_mut(|world| {
+                assert!(!world.is_stuck, "all threads wait without end");
                 if let Some(result) = ready(world) {
                     return Err(Some(result));
                 }
@@ -101,7 +107,7 @@ impl World {
                     thread: thread.clone(),
                     until,
                 };
-                world.waiting.insert(thread.id(), waiting);
+                world.waiting.push(waiting);
                 Ok(world.pass_time_if_all_wait())
             });
             match looked {
@@ -117,11 +123,8 @@ impl World {
     }
 
     fn take_waiting(&mut self) -> Vec<Thread> {
-        let waiting = std::mem::take(&mut self.waiting).into_values();
-        let mut threads: Vec<Thread> = waiting.map(|waiting| waiting.thread).collect();
-        // A map has no order, and the same seed must do the same.
-        threads.sort_by_key(|thread| format!("{:?}", thread.id()));
-        threads
+        let waiting = self.waiting.drain(..);
+        waiting.map(|waiting| waiting.thread).collect()
     }
 
     /// Lets time go on to the next deadline, if nothing else can happen, and returns those who look
@@ -132,9 +135,10 @@ impl World {
         }
         let alarms = self.alarms.iter().filter_map(|alarm| alarm.due);
         let alarms = alarms.filter(|due| *due > self.now);
-        let deadlines = self.waiting.values().filter_map(|waiting| waiting.until);
+        let deadlines = self.waiting.iter().filter_map(|waiting| waiting.until);
         let next = deadlines.chain(alarms).min();
         let Some(next) = next else {
+            self.is_stuck = true;
             panic!("all {} threads wait without end", self.tasks);
         };
         self.now = self.now.max(next);

@@ -47,6 +47,12 @@ impl Log {
         self.lines().join("\n")
     }
 
+    /// Whether the output has ended.
+    pub fn has_ended(&self) -> bool {
+        let lines = self.state.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.ended
+    }
+
     /// Waits for a line that gives an answer. `None` when the output ends before, or after
     /// [`LONG`].
     pub fn find<T>(&self, mut answer: impl FnMut(&str) -> Option<T>) -> Option<T> {

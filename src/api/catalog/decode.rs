@@ -2,8 +2,6 @@
 //!
 //! The rows borrow their texts from the document, which is decoded in place; each text is copied
 //! once, into the catalog. A document that is not as expected is an error, never a panic.
-//!
-//! Invariant: text becomes [`CatalogSql`] here and nowhere else.
 
 use super::detect::detect;
 use super::hint::{RelationshipHints, RoutineHints};
@@ -25,21 +23,12 @@ use super::section::server::ServerRow;
 use super::section::tables::TableRow;
 use super::section::views::ViewRow;
 use super::section::{Position, RelationOid};
+use super::text::{DecodeError, ident, printed, qualified};
 use super::timings::{Readings, Timings};
 use super::{Catalog, Column, ComputedRelationship, DetectedRelationship, Table, TableKind};
-use corerest_sql::{CatalogSql, Ident, QualifiedName};
+use corerest_sql::Ident;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-
-/// Why a document is not a catalog.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// It is not JSON, or a section is missing or has another shape; the text says where.
-    Malformed(String),
-    /// A name holds a NUL, which no name in PostgreSQL can.
-    InvalidName,
-}
 
 /// The document. Recorded ones may be older than some sections, which are then empty.
 #[derive(Deserialize)]
@@ -268,38 +257,11 @@ fn primary_key(positions: &[Position], columns: &[PlacedColumn]) -> Vec<Ident> {
     names
 }
 
-/// A name from the catalog.
-pub(super) fn ident(name: &str) -> Result<Ident, DecodeError> {
-    Ident::new(name).map_err(|_| DecodeError::InvalidName)
-}
-
-/// A name in a schema from the catalog.
-pub(super) fn qualified(schema: &str, name: &str) -> Result<QualifiedName, DecodeError> {
-    Ok(QualifiedName::new(ident(schema)?, ident(name)?))
-}
-
-/// SQL that PostgreSQL printed into the document.
-pub(super) fn printed(text: &str) -> CatalogSql {
-    CatalogSql::from_postgresql(text)
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecodeError::Malformed(reason) => {
-                write!(f, "the answer to the catalog query is malformed: {reason}")
-            }
-            DecodeError::InvalidName => write!(f, "the catalog holds a name with a NUL"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::{PgVersion, TableKind, Writable};
+    use corerest_sql::QualifiedName;
 
     const SERVER: &str =
         r#"{"version_number": 150018, "version": "15.18", "full_version": "PostgreSQL 15.18"}"#;

@@ -6,12 +6,12 @@
 //! the same relation are a many-to-many relationship if the columns of both are part of that
 //! relation's primary key; keys that are unique by themselves (one-to-one) do not count for that.
 
-use super::decode::{DecodeError, ident, qualified};
 use super::lineage::Lineage;
 use super::primary_key::PrimaryKeys;
 use super::relationship::{Cardinality, DetectedRelationship, Junction};
 use super::section::foreign_keys::ForeignKeyRow;
 use super::section::{Position, RelationOid};
+use super::text::{DecodeError, ident, qualified};
 use corerest_sql::{Ident, QualifiedName};
 use std::collections::HashMap;
 

@@ -2,7 +2,6 @@
 //!
 //! PostgREST's own handlers are not in here: a custom one comes before them.
 
-use super::Catalog;
 use corerest_sql::QualifiedName;
 use std::collections::HashMap;
 
@@ -40,8 +39,8 @@ const BUILT_IN: [&str; 4] = [
 /// The handlers, as negotiation looks for them.
 #[derive(Debug, Default)]
 pub(super) struct MediaHandlers {
-    by_target: HashMap<QualifiedName, HashMap<String, MediaHandler>>,
-    of_any: HashMap<String, MediaHandler>,
+    pub(super) by_target: HashMap<QualifiedName, HashMap<String, MediaHandler>>,
+    pub(super) of_any: HashMap<String, MediaHandler>,
 }
 
 impl MediaHandlers {
@@ -67,27 +66,6 @@ impl MediaHandlers {
         let custom: usize = self.by_target.values().map(HashMap::len).sum();
         let own = built_in.filter(|&&name| !self.of_any.contains_key(name));
         custom + self.of_any.len() + own.count()
-    }
-}
-
-impl Catalog {
-    /// Whether the database defines any.
-    pub fn has_media_handlers(&self) -> bool {
-        !self.media_handlers.of_any.is_empty() || !self.media_handlers.by_target.is_empty()
-    }
-
-    /// The handler for a relation's rows or a function's value (`None`: for any row) and exactly
-    /// that media type, in lower case; `*/*` finds one for everything.
-    pub fn media_handler(
-        &self,
-        target: Option<&QualifiedName>,
-        media_type: &str,
-    ) -> Option<&MediaHandler> {
-        let handlers = match target {
-            Some(target) => self.media_handlers.by_target.get(target)?,
-            None => &self.media_handlers.of_any,
-        };
-        handlers.get(media_type)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Primary keys where PostgreSQL knows of none: those that views have from the tables below them;
 //! and those of tables, as far as many-to-many relationships ask for them.
 
-use super::decode::{DecodeError, ident, qualified};
 use super::lineage::Lineage;
 use super::section::foreign_keys::ForeignKeyRow;
 use super::section::primary_keys::PrimaryKeyRow;
 use super::section::{Position, RelationOid};
+use super::text::{DecodeError, ident, qualified};
 use corerest_sql::{Ident, QualifiedName};
 use std::cmp::Reverse;
 use std::collections::HashMap;

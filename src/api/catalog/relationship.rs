@@ -5,7 +5,6 @@
 //! sorted, and that order is seen by clients: the details of `PGRST201` are in it. It is the order
 //! of the fields and variants below, which is PostgREST's.
 
-use super::Catalog;
 use corerest_sql::{Ident, QualifiedName};
 use std::collections::{HashMap, HashSet};
 
@@ -247,19 +246,6 @@ impl Relationships {
     /// The schemas that lists are for, each once.
     pub(super) fn schemas(&self) -> HashSet<&Ident> {
         self.by_table.values().flat_map(HashMap::keys).collect()
-    }
-}
-
-impl Catalog {
-    /// The relationships of a table or view to those of a schema, in the order in which PostgREST
-    /// tells them when it cannot choose. A computed one is in the list of its function's schema.
-    pub fn relationships_of(
-        &self,
-        table: &QualifiedName,
-        foreign_schema: &Ident,
-    ) -> &[Relationship] {
-        let list = self.relationships.list(table, foreign_schema.as_str());
-        list.unwrap_or_default()
     }
 }
 

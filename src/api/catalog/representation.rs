@@ -2,14 +2,13 @@
 //!
 //! Types are texts here, as PostgreSQL prints them, for that is how a column's type is known.
 
-use super::Catalog;
 use corerest_sql::CatalogSql;
 use std::collections::HashMap;
 
 /// The functions of the casts, by source and by target.
 #[derive(Debug, Default)]
 pub(super) struct Representations {
-    by_source: HashMap<String, HashMap<String, CatalogSql>>,
+    pub(super) by_source: HashMap<String, HashMap<String, CatalogSql>>,
 }
 
 impl Representations {
@@ -30,21 +29,5 @@ impl Representations {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.by_source.values().map(HashMap::len).sum()
-    }
-}
-
-impl Catalog {
-    /// Whether there are any, which most databases have not.
-    pub fn has_representations(&self) -> bool {
-        !self.representations.by_source.is_empty()
-    }
-
-    /// The function that makes the one type of the other. One of them is a domain, as
-    /// [`Column::nominal_type`](super::Column::nominal_type) names it, the other `json` or `text`.
-    pub fn representation(&self, source_type: &str, target_type: &str) -> Option<&CatalogSql> {
-        self.representations
-            .by_source
-            .get(source_type)?
-            .get(target_type)
     }
 }

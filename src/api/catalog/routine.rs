@@ -6,7 +6,6 @@
 //! Parity: overloads are kept in PostgREST's order (fewest parameters first), in which errors
 //! list them.
 
-use super::Catalog;
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -100,9 +99,9 @@ pub enum IsolationLevel {
 #[derive(Debug, Default)]
 pub(super) struct Routines {
     /// In order, so overloads are beside each other.
-    sorted: Vec<Routine>,
+    pub(super) sorted: Vec<Routine>,
     /// Where the overloads of a name stand in `sorted`.
-    overloads: HashMap<QualifiedName, Range<usize>>,
+    pub(super) overloads: HashMap<QualifiedName, Range<usize>>,
 }
 
 impl Routines {
@@ -130,21 +129,6 @@ impl Routines {
     /// The names, each once.
     pub(super) fn names(&self) -> impl Iterator<Item = &QualifiedName> {
         self.overloads.keys()
-    }
-}
-
-impl Catalog {
-    /// The routines of that name in their order; none if there is no such name.
-    pub fn routines(&self, name: &QualifiedName) -> &[Routine] {
-        match self.routines.overloads.get(name) {
-            Some(range) => &self.routines.sorted[range.clone()],
-            None => &[],
-        }
-    }
-
-    /// All routines by schema and name, and in their order.
-    pub fn all_routines(&self) -> &[Routine] {
-        &self.routines.sorted
     }
 }
 

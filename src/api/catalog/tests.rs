@@ -3,6 +3,7 @@
 //! A relation is known by a letter in most of them: `a` and `b` are tables, `v` and `w` views.
 
 use super::*;
+use corerest_sql::{CatalogSql, Ident, QualifiedName};
 
 /// The parts of a document, each a list of rows.
 #[derive(Default)]

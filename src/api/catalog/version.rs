@@ -4,8 +4,8 @@
 //! before the first statement that an older one would not understand.
 
 use super::PgVersion;
-use super::decode::DecodeError;
 use super::section::server::{ServerRow, write_rows};
+use super::text::DecodeError;
 use crate::document::OneDocument;
 use corerest_sql::{SqlBuf, Statement, sql};
 

@@ -1,4 +1,5 @@
-//! From the words of an error to the response that tells them.
+//! From the words of an error to the response that tells them. It knows no error: what PostgreSQL
+//! reports and what SQL raises are told with it, too.
 
 use super::header::HeaderValue;
 use super::json::{JsonText, write_json_object};

@@ -1,7 +1,8 @@
 //! GET, HEAD and POST of a function: it is found by the names of its arguments, called, and what it
 //! returns is read like a table.
 
-use super::{Asked, BodyWanted, Expected, Prepared, Question};
+use super::asked::{Asked, BodyWanted, Question};
+use super::pending::{Expected, Prepared};
 use crate::catalog::Volatility;
 use crate::error::Error;
 use crate::plan::{

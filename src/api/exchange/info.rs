@@ -1,7 +1,8 @@
 //! OPTIONS: which methods there are. The catalog knows, so no database is asked, and privileges are
 //! not looked at.
 
-use super::{Asked, Prepared};
+use super::asked::Asked;
+use super::pending::Prepared;
 use crate::error::Error;
 use crate::plan::{RoutineCall, argument_names, find_routine, find_table};
 use crate::request::Invocation;

@@ -1,7 +1,8 @@
 //! POST, PUT, PATCH and DELETE of a table or view: the rows are written, and what the answer shows
 //! of them is read by the same plan as a table's.
 
-use super::{Asked, BodyWanted, Expected, Prepared, Question};
+use super::asked::{Asked, BodyWanted, Question};
+use super::pending::{Expected, Prepared};
 use crate::error::Error;
 use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_mutate, plan_read};
 use crate::query::{AccessMode, Location, write_mutation};

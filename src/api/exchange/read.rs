@@ -1,7 +1,8 @@
 //! GET and HEAD of a table or view: a read, and, if the client wants it, how many rows there would
 //! be without a limit.
 
-use super::{Asked, BodyWanted, Expected, Prepared, Question};
+use super::asked::{Asked, BodyWanted, Question};
+use super::pending::{Expected, Prepared};
 use crate::error::Error;
 use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_read};
 use crate::query::{AccessMode, Count, write_count_estimate, write_read};

@@ -1,7 +1,8 @@
 //! GET and HEAD of the root: the description of a schema. PostgreSQL says what the role may use,
 //! and the document is made of that when it has answered.
 
-use super::{Asked, ErrorStyle, Expected, Pending, Prepared, Question};
+use super::asked::{Asked, Question};
+use super::pending::{ErrorStyle, Expected, Pending, Prepared};
 use crate::error::Error;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_openapi};

@@ -66,7 +66,7 @@ struct Related<'t, 'a> {
 }
 
 /// Where a node is.
-struct Place<'a> {
+struct NodePlace<'a> {
     from: Source<'a>,
     name: Cow<'a, Ident>,
     /// What errors call it.
@@ -124,7 +124,7 @@ pub(crate) fn plan_read<'a>(
         RootRows::Table => Source::Table(root.name),
         RootRows::Write | RootRows::Call => Source::Written,
     };
-    let place = Place {
+    let place = NodePlace {
         from,
         name: Cow::Borrowed(&root.name.name),
         origin: &root.name.name,
@@ -171,7 +171,7 @@ impl<'a> Planner<'a, '_> {
         &self,
         node: &Node<'a>,
         related: &[Related<'_, 'a>],
-        place: Place<'a>,
+        place: NodePlace<'a>,
     ) -> Result<ReadPlan<'a>, Error> {
         let columns = Columns {
             catalog: self.catalog,
@@ -207,7 +207,7 @@ impl<'a> Planner<'a, '_> {
     fn plan_embed(
         &self,
         related: &Related<'_, 'a>,
-        around: &Place<'a>,
+        around: &NodePlace<'a>,
         index: usize,
     ) -> Result<Embed<'a>, Error> {
         let Related {
@@ -217,7 +217,7 @@ impl<'a> Planner<'a, '_> {
         } = related;
         let depth = around.depth + 1;
         let is_to_many_spread = child.is_spread && !relationship.is_to_one();
-        let place = Place {
+        let place = NodePlace {
             from: source(relationship, &around.name),
             name: node_name(relationship, depth),
             origin: &relationship.foreign_table().name,

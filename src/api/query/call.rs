@@ -17,7 +17,7 @@ use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_rows};
 use crate::catalog::{Routine, RoutineParameter};
 use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
-use crate::request::payload::{Content, Shape};
+use crate::request::payload::{Content, JsonForm};
 use corerest_sql::{Ident, SqlBuf, sql, sql_text};
 use std::sync::LazyLock;
 
@@ -157,8 +157,8 @@ fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 fn write_members(out: &mut SqlBuf, parameters: &[&RoutineParameter], content: &Content<'_>) {
     sql!(out, "(SELECT * FROM ");
     out.constant(match content.shape() {
-        Shape::Object => sql_text!("json_to_record("),
-        Shape::Array => sql_text!("json_to_recordset("),
+        JsonForm::Object => sql_text!("json_to_record("),
+        JsonForm::Array => sql_text!("json_to_recordset("),
     });
     write_content(out, content);
     sql!(out, "::json) AS _(");

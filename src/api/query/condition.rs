@@ -3,22 +3,25 @@
 //! An operator is an enum here, and its SQL a constant; its right side is always a parameter. To
 //! add an operator: the enum in `request/ast.rs`, its parser in `request/`, one line below.
 
-use super::embed::{EmbedConditions, write_embed_condition};
 use super::field::{write_field, write_transformed};
-use crate::plan::{Condition, PlannedFilter, ReadPlan};
+use crate::plan::{Condition, EmbedIs, PlannedFilter};
 use crate::request::ast::{
     FullTextOperator, IsValue, LogicOperator, Negation, Operation, QuantifiedOperator, Quantifier,
     SimpleOperator,
 };
 use corerest_sql::{CatalogSql, ConstSql, Ident, SqlBuf, sql, sql_text};
 
+/// Appends whether the embedded relation at a place has rows.
+pub(super) type WriteEmbedded<'p> = &'p dyn Fn(&mut SqlBuf, EmbedIs, usize);
+
 /// What conditions are written with: how columns are called, and what embeds look like.
 #[derive(Clone, Copy)]
 pub(super) struct Conditions<'p> {
     /// The name of the relation.
     pub(super) table: &'p Ident,
-    /// The plan that conditions on embedded relations refer to, and how these are written.
-    pub(super) embeds: Option<(&'p ReadPlan<'p>, EmbedConditions)>,
+    /// Appends a condition on an embedded relation, which is given by its place; only reads have
+    /// any.
+    pub(super) write_embedded: Option<WriteEmbedded<'p>>,
 }
 
 impl Conditions<'_> {
@@ -33,8 +36,10 @@ impl Conditions<'_> {
         match condition {
             Condition::Filter(filter) => write_filter(out, self.table, filter),
             Condition::Embedded(is, index) => {
-                let (plan, style) = self.embeds.expect("only reads have embeds to be filtered");
-                write_embed_condition(out, &plan.embeds[*index], *is, style);
+                let write = self
+                    .write_embedded
+                    .expect("only reads have embeds to be filtered");
+                write(out, *is, *index);
             }
             Condition::Group(negation, operator, members) => {
                 write_negation(out, *negation);

@@ -1,32 +1,13 @@
-//! Embedded relations as lateral joins.
-//!
-//! ```text
-//! SELECT "films"."title", to_jsonb("films_directors_1".*) AS "directors"
-//!   FROM "api"."films"
-//!   LEFT JOIN LATERAL (SELECT … WHERE "directors_1"."id" = "films"."director_id")
-//!          AS "films_directors_1" ON TRUE
-//! ```
-//! A to-one relation is joined as it is, so that PostgreSQL may turn the lateral join into a hash
-//! join. A to-many relation is aggregated inside its join.
+//! What embedded relations add to the select list of the relation around them; their joins are
+//! written with the rows ([`rows`](super::rows)), for these have embedded relations again.
 //!
 //! Parity: what is embedded is `jsonb`, whose text has its own spaces and order of keys (QuerySpec
 //! tests a length). It can also be compared, which `GROUP BY` needs. PostgREST makes JSON and casts
 //! it; `to_jsonb` and `jsonb_agg` give the same bytes in three quarters of the time (`perf/sql`).
 
 use super::field::{write_aggregated, write_column};
-use super::rows::{write_counted_rows, write_rows};
-use crate::plan::{Embed, EmbedIs, EmbedShape, ReadPlan, SpreadItem, Visibility};
-use crate::request::ast::JoinType;
-use corerest_sql::{SqlBuf, sql, sql_text};
-
-/// How it is found out whether an embedded relation has rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EmbedConditions {
-    /// By the join, which is there.
-    Joined,
-    /// By a subquery: a count has no joins.
-    Counted,
-}
+use crate::plan::{Embed, EmbedShape, ReadPlan, SpreadItem, Visibility};
+use corerest_sql::{SqlBuf, sql};
 
 /// Appends the items of the select list that the embeds of a plan give.
 pub(super) fn embed_items<'p, 'a>(
@@ -97,88 +78,6 @@ impl EmbedItem<'_, '_> {
         match self {
             EmbedItem::Whole(_) => false,
             EmbedItem::Spread(_, item) => item.aggregate.is_some(),
-        }
-    }
-}
-
-/// Appends the joins of the embeds of a plan.
-pub(super) fn write_joins(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
-    for embed in &plan.embeds {
-        out.constant(match embed.join {
-            JoinType::Inner => sql_text!(" INNER JOIN LATERAL ("),
-            JoinType::Left => sql_text!(" LEFT JOIN LATERAL ("),
-        });
-        let is_aggregated = match &embed.shape {
-            EmbedShape::Object(_) | EmbedShape::SpreadOne(_) => {
-                write_rows(out, &embed.plan);
-                false
-            }
-            EmbedShape::Array(_) => {
-                write_array(out, embed, &[]);
-                true
-            }
-            EmbedShape::SpreadMany(items) => {
-                write_array(out, embed, items);
-                true
-            }
-        };
-        sql!(out, ") AS ");
-        out.ident(&embed.name);
-        if is_aggregated && embed.join == JoinType::Inner {
-            sql!(out, " ON ");
-            write_column(out, &embed.name, &embed.name);
-            sql!(out, " IS NOT NULL");
-        } else {
-            sql!(out, " ON TRUE");
-        }
-    }
-}
-
-/// Appends the rows of an embed as one array, and the columns of a spread one as an array each.
-/// The aggregates see the rows in the order in which the subquery gives them.
-///
-/// Source: PostgreSQL's documentation, 9.21 "Aggregate Functions", on input from a sorted subquery.
-fn write_array(out: &mut SqlBuf, embed: &Embed<'_>, items: &[SpreadItem<'_>]) {
-    let name = &embed.name;
-    sql!(out, "SELECT jsonb_agg(");
-    out.ident(name);
-    sql!(out, ") AS ");
-    out.ident(name);
-    for item in items {
-        sql!(out, ", coalesce(jsonb_agg(");
-        write_column(out, name, &item.name);
-        sql!(out, "), '[]') AS ");
-        out.ident(&item.name);
-    }
-    sql!(out, " FROM (");
-    write_rows(out, &embed.plan);
-    sql!(out, ") AS ");
-    out.ident(name);
-}
-
-/// Appends the condition that an embedded relation has rows, or has none.
-pub(super) fn write_embed_condition(
-    out: &mut SqlBuf,
-    embed: &Embed<'_>,
-    is: EmbedIs,
-    style: EmbedConditions,
-) {
-    match style {
-        EmbedConditions::Joined => {
-            out.ident(&embed.name);
-            // `IS NULL` would be true for a row of nulls, too.
-            out.constant(match is {
-                EmbedIs::Absent => sql_text!(" IS NOT DISTINCT FROM NULL"),
-                EmbedIs::Present => sql_text!(" IS DISTINCT FROM NULL"),
-            });
-        }
-        EmbedConditions::Counted => {
-            out.constant(match is {
-                EmbedIs::Absent => sql_text!("NOT EXISTS ("),
-                EmbedIs::Present => sql_text!("EXISTS ("),
-            });
-            write_counted_rows(out, &embed.plan);
-            sql!(out, ")");
         }
     }
 }

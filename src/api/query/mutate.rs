@@ -15,7 +15,7 @@ use crate::plan::{
     Change, Condition, Conflict, MutatePlan, Negotiated, ReadPlan, Representation, RowsCheck,
     Values, WrittenColumn,
 };
-use crate::request::payload::Shape;
+use crate::request::payload::JsonForm;
 use crate::request::preferences::{MissingPreference, ResolutionPreference};
 use corerest_sql::{Ident, Literal, SqlBuf, sql, sql_text};
 use std::sync::LazyLock;
@@ -131,8 +131,12 @@ fn write_insert_conditions(out: &mut SqlBuf, conditions: &[Condition<'_>], count
             sql_text!(" WHERE ")
         });
         let table = &*BODY;
-        let embeds = None;
-        Conditions { table, embeds }.write(out, conditions);
+        let write_embedded = None;
+        let conditions_of = Conditions {
+            table,
+            write_embedded,
+        };
+        conditions_of.write(out, conditions);
     }
 }
 
@@ -192,7 +196,7 @@ fn write_where(out: &mut SqlBuf, plan: &MutatePlan<'_>, conditions: &[Condition<
         sql!(out, " WHERE ");
         let conditions_of = Conditions {
             table: &plan.table.name,
-            embeds: None,
+            write_embedded: None,
         };
         conditions_of.write(out, conditions);
     }
@@ -220,8 +224,8 @@ fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
     sql!(out, "(SELECT ");
     if values.columns.is_empty() {
         match shape {
-            Shape::Object => sql!(out, "FROM (VALUES (1)) AS _"),
-            Shape::Array => {
+            JsonForm::Object => sql!(out, "FROM (VALUES (1)) AS _"),
+            JsonForm::Array => {
                 sql!(out, "FROM json_array_elements(");
                 write_content(out, values.content);
                 sql!(out, "::json) AS _");
@@ -242,20 +246,20 @@ fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
 }
 
 /// Appends the body as a record of the columns, which have their types there, or as several.
-fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
+fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
     sql!(out, " FROM ");
     match values.missing {
         MissingPreference::Null => {
             out.constant(match shape {
-                Shape::Object => sql_text!("json_to_record("),
-                Shape::Array => sql_text!("json_to_recordset("),
+                JsonForm::Object => sql_text!("json_to_record("),
+                JsonForm::Array => sql_text!("json_to_recordset("),
             });
             write_content(out, values.content);
             sql!(out, "::json)");
         }
         MissingPreference::Default => out.constant(match shape {
-            Shape::Object => sql_text!("jsonb_to_record(_completed.value)"),
-            Shape::Array => sql_text!("jsonb_to_recordset(_completed.value)"),
+            JsonForm::Object => sql_text!("jsonb_to_record(_completed.value)"),
+            JsonForm::Array => sql_text!("jsonb_to_recordset(_completed.value)"),
         }),
     }
     sql!(out, " AS _(");
@@ -271,20 +275,20 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
 }
 
 /// Appends the body with the defaults of what is missing in it.
-fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: Shape) {
+fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
     let write_body = |out: &mut SqlBuf| {
         write_content(out, values.content);
         sql!(out, "::jsonb");
     };
     match shape {
-        Shape::Object => {
+        JsonForm::Object => {
             sql!(out, "(SELECT ");
             write_defaults(out, &values.columns);
             sql!(out, " || ");
             write_body(out);
             sql!(out, " AS value)");
         }
-        Shape::Array => {
+        JsonForm::Array => {
             sql!(out, "(SELECT jsonb_agg(");
             write_defaults(out, &values.columns);
             sql!(out, " || elem) AS value FROM jsonb_array_elements(");

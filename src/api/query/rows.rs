@@ -1,10 +1,21 @@
 //! The rows of a plan: `SELECT … FROM … WHERE … GROUP BY … ORDER BY … LIMIT …`, and the same for
 //! counting them.
+//!
+//! Embedded relations are lateral joins:
+//! ```text
+//! SELECT "films"."title", to_jsonb("films_directors_1".*) AS "directors"
+//!   FROM "api"."films"
+//!   LEFT JOIN LATERAL (SELECT … WHERE "directors_1"."id" = "films"."director_id")
+//!          AS "films_directors_1" ON TRUE
+//! ```
+//! A to-one relation is joined as it is, so that PostgreSQL may turn the lateral join into a hash
+//! join. A to-many relation is aggregated inside its join. The rows of an embedded relation are
+//! rows again, which is why joins and conditions on them stand in this file.
 
 use super::condition::Conditions;
-use super::embed::{EmbedConditions, EmbedItem, embed_items, write_joins};
+use super::embed::{EmbedItem, embed_items};
 use super::field::{write_column, write_field, write_select_item};
-use crate::plan::{Embed, EmbedShape, PlannedOrder, ReadPlan, Source};
+use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
 use crate::request::range::Range;
 use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
@@ -13,6 +24,15 @@ use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
 ///
 /// Parity: execution plans show it.
 pub(super) const WRITTEN: ConstSql = sql_text!("pgrst_source");
+
+/// How it is found out whether an embedded relation has rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EmbedConditions {
+    /// By the join, which is there.
+    Joined,
+    /// By a subquery: a count has no joins.
+    Counted,
+}
 
 /// Appends the rows of a plan.
 pub(super) fn write_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
@@ -117,7 +137,9 @@ fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
         separator = sql_text!(" AND ");
         let conditions = Conditions {
             table: &plan.name,
-            embeds: Some((plan, style)),
+            write_embedded: Some(&|out, is, index| {
+                write_embed_condition(out, &plan.embeds[index], is, style);
+            }),
         };
         conditions.write(out, &plan.conditions);
     }
@@ -169,6 +191,83 @@ fn is_filtered(plan: &ReadPlan<'_>) -> bool {
         .iter()
         .filter(|embed| embed.join == JoinType::Inner);
     !plan.conditions.is_empty() || inside.any(|embed| is_filtered(&embed.plan))
+}
+
+/// Appends the joins of the embeds of a plan.
+fn write_joins(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
+    for embed in &plan.embeds {
+        out.constant(match embed.join {
+            JoinType::Inner => sql_text!(" INNER JOIN LATERAL ("),
+            JoinType::Left => sql_text!(" LEFT JOIN LATERAL ("),
+        });
+        let is_aggregated = match &embed.shape {
+            EmbedShape::Object(_) | EmbedShape::SpreadOne(_) => {
+                write_rows(out, &embed.plan);
+                false
+            }
+            EmbedShape::Array(_) => {
+                write_array(out, embed, &[]);
+                true
+            }
+            EmbedShape::SpreadMany(items) => {
+                write_array(out, embed, items);
+                true
+            }
+        };
+        sql!(out, ") AS ");
+        out.ident(&embed.name);
+        if is_aggregated && embed.join == JoinType::Inner {
+            sql!(out, " ON ");
+            write_column(out, &embed.name, &embed.name);
+            sql!(out, " IS NOT NULL");
+        } else {
+            sql!(out, " ON TRUE");
+        }
+    }
+}
+
+/// Appends the rows of an embed as one array, and the columns of a spread one as an array each.
+/// The aggregates see the rows in the order in which the subquery gives them.
+///
+/// Source: PostgreSQL's documentation, 9.21 "Aggregate Functions", on input from a sorted subquery.
+fn write_array(out: &mut SqlBuf, embed: &Embed<'_>, items: &[SpreadItem<'_>]) {
+    let name = &embed.name;
+    sql!(out, "SELECT jsonb_agg(");
+    out.ident(name);
+    sql!(out, ") AS ");
+    out.ident(name);
+    for item in items {
+        sql!(out, ", coalesce(jsonb_agg(");
+        write_column(out, name, &item.name);
+        sql!(out, "), '[]') AS ");
+        out.ident(&item.name);
+    }
+    sql!(out, " FROM (");
+    write_rows(out, &embed.plan);
+    sql!(out, ") AS ");
+    out.ident(name);
+}
+
+/// Appends the condition that an embedded relation has rows, or has none.
+fn write_embed_condition(out: &mut SqlBuf, embed: &Embed<'_>, is: EmbedIs, style: EmbedConditions) {
+    match style {
+        EmbedConditions::Joined => {
+            out.ident(&embed.name);
+            // `IS NULL` would be true for a row of nulls, too.
+            out.constant(match is {
+                EmbedIs::Absent => sql_text!(" IS NOT DISTINCT FROM NULL"),
+                EmbedIs::Present => sql_text!(" IS DISTINCT FROM NULL"),
+            });
+        }
+        EmbedConditions::Counted => {
+            out.constant(match is {
+                EmbedIs::Absent => sql_text!("NOT EXISTS ("),
+                EmbedIs::Present => sql_text!("EXISTS ("),
+            });
+            write_counted_rows(out, &embed.plan);
+            sql!(out, ")");
+        }
+    }
 }
 
 /// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.

@@ -1,4 +1,5 @@
-//! What a request wants to be done, and with what: its method and its path, understood.
+//! What a request wants to be done, and with what: its method and its path, understood. Body and
+//! preferences are read differently for each action.
 
 use super::query_params::FilterStyle;
 use corerest_sql::{Ident, QualifiedName};

@@ -1,4 +1,5 @@
-//! What a response is: its head, and where its body comes from.
+//! What a response is: its head, and where its body comes from. The kinds of responses, each with a
+//! file of its own, are made of it.
 
 use crate::error::{ErrorResponse, HeaderValue};
 use std::borrow::Cow;

@@ -1,4 +1,5 @@
 //! The place that has been read to in a path of either language, and how one is refused there.
+//! Clients of PostgREST compare these messages, so both languages count alike.
 
 /// Why a path was refused.
 #[derive(Debug)]

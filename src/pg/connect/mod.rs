@@ -39,6 +39,6 @@ pub use cancel::{CancelToken, cancel};
 pub use environment::Environment;
 pub use error::{Attempt, Cause, ConnectError};
 pub use open::{OpenOptions, ServerParameters, Session, open};
-pub(crate) use socket::{Interest, Ready};
+pub(crate) use socket::{Direction, Readiness};
 pub use stream::Stream;
 pub use target::Target;

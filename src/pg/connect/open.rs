@@ -59,6 +59,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session of a simulation, which has been opened. Nobody can cancel what it does.
+    #[cfg(feature = "model")]
+    pub fn simulated(stream: corerest_simulation::Stream) -> Session {
+        let path = "/simulated".into();
+        Session {
+            stream: Stream::simulated(stream),
+            key: None,
+            parameters: ServerParameters::default(),
+            address: Address::Unix { path },
+            warnings: Vec::new(),
+            host: String::new(),
+        }
+    }
+
     /// What [`cancel`](super::cancel()) needs, independent of the session's life.
     pub fn cancel_token(&self) -> Option<CancelToken> {
         Some(CancelToken {
@@ -74,7 +88,7 @@ impl Session {
         let mut goodbye = Vec::new();
         frontend::terminate(&mut goodbye);
         // Without waiting: a server that does not read must not delay us.
-        let _ = self.stream.try_write(&mut &goodbye[..]);
+        let _ = self.stream.try_write(&goodbye);
         self.stream.shutdown();
     }
 }
@@ -260,7 +274,7 @@ impl Place<'_> {
         let (key, parameters) = read_until_ready(&mut handshake)?;
         check_attributes(&mut handshake, self.demand, &parameters)?;
         let mut stream = handshake.finish()?;
-        stream.forget_deadline();
+        stream.set_deadline(None);
         Ok(Session {
             stream,
             key,

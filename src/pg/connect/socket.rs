@@ -1,14 +1,9 @@
-//! A non-blocking socket to the server, TCP or Unix, and the one place that waits for it.
+//! A socket to the server, TCP or Unix, which never blocks, and the one place that waits for it.
 //!
-//! Reading and writing never wait: whoever writes to a server must hear it meanwhile, or both
-//! wait for each other for ever. What waits is [`Socket::wait`], for either direction or for both,
-//! and it has a limit as an argument; no limit lies hidden in the options of a socket.
-//!
-//! While a session is opened, when one side speaks at a time, `Read` and `Write` wait as a
-//! blocking socket would, until the deadline of the whole attempt: a peer that sends one byte a
-//! second must not hold a thread.
-//! Unix sockets are connected without blocking, since a server whose queue is full would
-//! otherwise hold us for as long as it likes; libpq does the same.
+//! Whoever reads or writes tries, and waits with [`Socket::wait`] when there is nothing to be had:
+//! for either direction or for both, since who only waits for one of them may wait for ever. While
+//! a session is opened, reading and writing wait by themselves, until the deadline of the whole
+//! attempt: a peer that sends one byte a second must not hold a thread.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -16,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -40,31 +34,35 @@ pub(super) struct Keepalive {
 #[derive(Debug)]
 pub(super) struct Socket {
     fd: OwnedFd,
-    /// When `Read` and `Write` give up; never, once the session is open and does without them.
     deadline: Option<Instant>,
 }
 
-/// What to wait for.
+/// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Something to read.
-    Reading,
-    /// Room to write.
-    Writing,
-    /// Either.
+pub(crate) enum Direction {
+    /// Bytes of the peer, or its end.
+    Read,
+    /// Room for ours.
+    Write,
+    /// Whichever comes first.
     Both,
 }
 
-/// What waiting has come to. A broken socket is ready for whatever was waited for: trying it
-/// tells what is wrong.
+/// What has come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ready {
-    /// There is something to read, and perhaps room to write.
-    Reading,
-    /// There is room to write, and nothing to read.
-    Writing,
-    /// Nothing has come within the limit.
-    Nothing,
+pub(crate) struct Readiness {
+    /// There is something to read, or the end.
+    pub(crate) read: bool,
+    /// There is room to write, or nobody who would take it.
+    pub(crate) write: bool,
+}
+
+impl Readiness {
+    /// The time has come first.
+    pub(crate) const NONE: Readiness = Readiness {
+        read: false,
+        write: false,
+    };
 }
 
 /// What a look at the socket without waiting shows.
@@ -144,58 +142,68 @@ impl Socket {
         })
     }
 
-    /// Ends the time of the deadline: the session is open.
-    pub(super) fn forget_deadline(&mut self) {
-        self.deadline = None;
+    /// Until when [`Read`] and [`Write`] wait; without a deadline, for as long as it takes.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
-    /// Reads what has arrived; 0 is the end, and `WouldBlock` says that nothing has.
+    /// Reads what is there; fails with `WouldBlock` if that is nothing.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let received =
-            uninterrupted(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::empty()));
-        received.map(|(_, count)| count)
+        uninterrupted(|| rustix::io::read(&self.fd, &mut *buffer))
     }
 
-    /// As [`try_read`](Socket::try_read), to the end of `out`: as much as there is capacity for,
-    /// which is not cleared first.
+    /// The same, behind what is in `out`, where there is capacity; that is not cleared before.
     pub(super) fn try_append(&self, out: &mut Vec<u8>) -> io::Result<usize> {
-        uninterrupted(|| rustix::io::read(&self.fd, spare_capacity(out)))
+        uninterrupted(|| rustix::io::read(&self.fd, rustix::buffer::spare_capacity(out)))
     }
 
-    /// Writes what there is room for; `WouldBlock` says that there is none.
+    /// Writes what there is room for; fails with `WouldBlock` if there is none.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         uninterrupted(|| rustix::net::send(&self.fd, bytes, SendFlags::NOSIGNAL))
     }
 
-    /// Blocks until the socket is ready, or for no longer than the limit. Nothing else waits for a
-    /// server.
-    pub(super) fn wait(&self, interest: Interest, limit: Option<Duration>) -> io::Result<Ready> {
-        let flags = match interest {
-            Interest::Reading => PollFlags::IN,
-            Interest::Writing => PollFlags::OUT,
-            Interest::Both => PollFlags::IN | PollFlags::OUT,
+    /// Waits until something can be done, for so long at the most. This is where threads wait for
+    /// PostgreSQL, and the only place.
+    pub(super) fn wait(
+        &self,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> io::Result<Readiness> {
+        let flags = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+            Direction::Both => PollFlags::IN | PollFlags::OUT,
         };
-        // One that is too long for the kernel is none.
+        // A limit that is too long for the kernel is none.
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-        let mut polled = [PollFd::new(&self.fd, flags)];
-        if uninterrupted(|| poll(&mut polled, limit.as_ref()))? == 0 {
-            return Ok(Ready::Nothing);
+        let mut sockets = [PollFd::new(&self.fd, flags)];
+        let count = uninterrupted(|| poll(&mut sockets, limit.as_ref()))?;
+        if count == 0 {
+            return Ok(Readiness::NONE);
         }
-        let has_bytes = !(polled[0].revents() - PollFlags::OUT).is_empty();
-        match interest {
-            Interest::Reading => Ok(Ready::Reading),
-            Interest::Writing => Ok(Ready::Writing),
-            Interest::Both if has_bytes => Ok(Ready::Reading),
-            Interest::Both => Ok(Ready::Writing),
-        }
+        // An error or the end shows in whatever is tried next.
+        let found = sockets[0].revents();
+        let is_over = found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        Ok(Readiness {
+            read: is_over || found.contains(PollFlags::IN),
+            write: is_over || found.contains(PollFlags::OUT),
+        })
     }
 
-    /// What `Read` and `Write` do when they would block.
-    pub(super) fn wait_until_deadline(&self, interest: Interest) -> io::Result<()> {
-        let left = self.deadline.map(remaining).transpose()?;
-        match self.wait(interest, left)? {
-            Ready::Nothing => Err(io::ErrorKind::TimedOut.into()),
-            Ready::Reading | Ready::Writing => Ok(()),
+    /// Tries, and waits until the deadline as long as it would block.
+    fn patiently<T>(
+        &self,
+        direction: Direction,
+        mut attempt: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match attempt() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = self.deadline.map(remaining).transpose()?;
+                    self.wait(direction, left)?;
+                }
+                result => return result,
+            }
         }
     }
 
@@ -219,46 +227,13 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_until_deadline(Interest::Reading)?;
-                }
-                read => return read,
-            }
-        }
+        self.patiently(Direction::Read, || self.try_read(buffer))
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match self.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait_until_deadline(Interest::Writing)?;
-                }
-                written => return written,
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(()) // Sockets have no buffer of ours.
-    }
-}
-
-/// The socket as rustls needs it: reads and writes that never wait.
-pub(super) struct Trying<'s>(pub(super) &'s Socket);
-
-impl Read for Trying<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
-    }
-}
-
-impl Write for Trying<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.patiently(Direction::Write, || self.try_write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -272,11 +247,11 @@ impl AsFd for Socket {
     }
 }
 
-fn uninterrupted<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
-            result => return result.map_err(io::Error::from),
+            result => return Ok(result?),
         }
     }
 }
@@ -310,6 +285,8 @@ fn set_tcp_options(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> 
     Ok(())
 }
 
+/// Without blocking, since a server whose queue is full would otherwise hold us for as long as it
+/// likes; libpq does the same.
 fn connect_unix(path: &std::ffi::OsStr) -> io::Result<OwnedFd> {
     use std::os::unix::ffi::OsStrExt;
     let address = match path.as_bytes() {

@@ -192,7 +192,7 @@ impl Listener {
     ) -> Result<(), Lost> {
         self.health.set_listening(Listening::Down);
         let (mut connection, version) = loading::connect(&self.target)?;
-        connection.keep_notifications(ANSWER_MAX).map_err(lost)?;
+        connection.keep_notifications(ANSWER_MAX);
         if is_queue_untidy {
             let statement = channel::tidy_queue_statement();
             loading::execute(&mut connection, &[statement], None)?;

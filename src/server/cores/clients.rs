@@ -92,7 +92,7 @@ impl Clients {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "model")))]
 mod tests {
     use super::super::door::Door;
     use super::*;

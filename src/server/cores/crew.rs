@@ -150,6 +150,11 @@ impl Crew {
         }
         self.at_work.fetch_sub(1, Ordering::Relaxed);
         self.threads[thread].0.store(SITS, Ordering::SeqCst);
+        // It may have been the one whom the watcher counted on.
+        if self.is_dozing.load(Ordering::SeqCst) && !self.somebody_waits() {
+            self.is_dozing.store(false, Ordering::SeqCst);
+            self.call.notify_all();
+        }
         while !bench.is_closed {
             if bench.is_watched {
                 bench = self

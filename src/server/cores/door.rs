@@ -15,9 +15,9 @@
 //! together, under one lock; `model::door` tries all that can come in between.
 
 use super::events::LISTENER;
-use crate::net::{Listener, Poll};
+use crate::net::{Accepted, Listener, Poll};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutant, Mutex, is_mutant, lock};
 use std::io;
 use std::sync::Arc;
 
@@ -108,10 +108,34 @@ impl Door {
         self.taken.load(Ordering::SeqCst)
     }
 
+    /// Lets in those who wait, so many at the most, as long as there are places: `accept` gets the
+    /// next one, and `place` brings it to its seat. When the places are taken the door is paused.
+    ///
+    /// # Errors
+    /// If one cannot be accepted.
+    pub(super) fn let_in(
+        self: &Arc<Door>,
+        at_most: usize,
+        accept: impl Fn() -> io::Result<Option<Accepted>>,
+        place: impl Fn(Accepted, Place),
+    ) -> io::Result<()> {
+        for _ in 0..at_most {
+            let Some(free) = self.enter() else {
+                self.pause();
+                break;
+            };
+            match accept()? {
+                Some(accepted) => place(accepted, free),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// A place for a client that has not been accepted yet: `None` if all are taken, or if the
     /// door is closed. Whoever sees the door closed and no place taken knows that nobody enters
     /// any more.
-    pub(super) fn enter(self: &Arc<Door>) -> Option<Place> {
+    fn enter(self: &Arc<Door>) -> Option<Place> {
         let next = |taken| (taken < self.places).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
@@ -128,15 +152,18 @@ impl Door {
     }
 
     /// Leaves new clients waiting in the kernel's queue until a place is free.
-    pub(super) fn pause(&self) {
+    fn pause(&self) {
         let mut state = lock(&self.state);
         let State::Open(listener) = &*state else {
             return;
         };
-        self.may_be_paused.store(true, Ordering::SeqCst);
+        if !is_mutant(Mutant::DoorSaysItLate) {
+            self.may_be_paused.store(true, Ordering::SeqCst);
+        }
         if self.is_full() {
             self.ignore(listener);
             *state = State::Paused(Arc::clone(listener));
+            self.may_be_paused.store(true, Ordering::SeqCst);
         } else {
             self.may_be_paused.store(false, Ordering::SeqCst);
         }

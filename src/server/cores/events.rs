@@ -4,14 +4,16 @@
 //! and none waits behind a thread that blocks. Whoever gets more than one event at a time queues
 //! the others and rings the bell for another thread.
 //!
-//! Invariant: while events are queued, a thread that waits has been rung for, or the one that has
-//! queued them looks for them next. So the bell is silenced where it is heard, and never after it
-//! was rung for others, and no thread rests while [`Events::are_queued`].
+//! Invariant: while events are queued and a thread waits, the bell rings, or somebody is about to
+//! ring it. So it is rung by whoever queues events, whoever takes one and leaves others, and
+//! whoever has silenced it while there are some; it is silenced where it is heard, never after it
+//! was rung for others; and no thread sits down while [`Events::are_queued`]. `model::events` tries
+//! it with threads that are held up by what they take.
 
 use crate::net::{Bell, Poll};
 use crate::serving::client::Token;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutant, Mutex, is_mutant, lock};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -83,15 +85,22 @@ impl Events {
 
     /// The next thing to be done on this core.
     pub(super) fn next(&self, at_most: Option<Duration>) -> Event {
-        if let Some(event) = self.queued() {
+        if let Some(event) = self.queued(0) {
             return event;
         }
         // Whoever queues events looks for idle threads after that, and whoever gets idle looks
         // for events after that: one of the two sees the other.
         self.idle_threads.fetch_add(1, Ordering::SeqCst);
-        let event = self.queued().unwrap_or_else(|| self.wait(at_most));
+        let event = self.queued(1).unwrap_or_else(|| self.wait(at_most));
         self.idle_threads.fetch_sub(1, Ordering::SeqCst);
         event
+    }
+
+    /// The bell was heard by whoever calls this.
+    pub(super) fn on_bell(&self) {
+        if is_mutant(Mutant::BellSilencedLate) {
+            self.bell.silence();
+        }
     }
 
     /// Whether there are events that no thread has begun to deal with.
@@ -99,19 +108,30 @@ impl Events {
         !lock(&self.queue).is_empty()
     }
 
-    fn queued(&self) -> Option<Event> {
-        lock(&self.queue).pop_front()
+    /// Takes the next event. Whoever does may be held up by it, so if there are more, another
+    /// thread is woken, apart from so many who count as waiting and do not.
+    fn queued(&self, apart_from: usize) -> Option<Event> {
+        let mut queue = lock(&self.queue);
+        let event = queue.pop_front();
+        let are_more = !queue.is_empty();
+        drop(queue);
+        if are_more && self.idle_threads.load(Ordering::SeqCst) > apart_from {
+            self.ring();
+        }
+        event
     }
 
     /// Waits for something to happen; what is more than one thread can do is queued.
     fn wait(&self, at_most: Option<Duration>) -> Event {
         let mut first = None;
         let mut others = VecDeque::new();
+        let mut has_heard_bell = false;
         let waited = self.poll.wait(at_most, |token| {
             let event = Event::of_token(token);
-            if event == Event::Bell {
+            if event == Event::Bell && !is_mutant(Mutant::BellSilencedLate) {
                 // Not later: it may be rung below, for the others.
                 self.bell.silence();
+                has_heard_bell = true;
             }
             match first {
                 None => first = Some(event),
@@ -120,10 +140,15 @@ impl Events {
         });
         // The only errors are those of a wrong call: the descriptor is valid while we live.
         waited.expect("the epoll instance is open");
-        if !others.is_empty() {
-            lock(&self.queue).append(&mut others);
+        // Whoever has heard the bell may have been rung for because of what is queued, and does
+        // something else first.
+        if !others.is_empty() || has_heard_bell {
+            let mut queue = lock(&self.queue);
+            queue.append(&mut others);
+            let are_queued = !queue.is_empty();
+            drop(queue);
             // This thread counts itself.
-            if self.idle_threads.load(Ordering::SeqCst) > 1 {
+            if are_queued && self.idle_threads.load(Ordering::SeqCst) > 1 {
                 self.ring();
             }
         }

@@ -21,6 +21,9 @@ mod relief;
 mod shared;
 mod threads;
 
+#[cfg(all(test, feature = "model"))]
+mod model;
+
 pub(crate) use crew::CrewSize;
 pub(crate) use placing::{Footing, Share, divide};
 pub(crate) use shared::{Cores, CoresSettings, Patience};

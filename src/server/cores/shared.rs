@@ -27,7 +27,7 @@ use crate::serving::spool::{Room, Spool};
 use crate::state::health::Health;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Instant, Mutex, RwLock, lock, sleep};
+use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
 use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
@@ -311,7 +311,8 @@ impl Cores {
     /// for it, so that no thread ever reads from another core's connection.
     pub(super) fn rest(&self, mut client: Box<Client>, interest: Interest) {
         let connected_to = client.body.as_ref().and_then(|body| body.core());
-        let moves_to = connected_to.filter(|core| *core != client.home);
+        let moves_to =
+            connected_to.filter(|core| *core != client.home && !is_mutant(Mutant::ClientsStay));
         if let Some(core) = moves_to {
             self.move_home(&mut client, core);
         }

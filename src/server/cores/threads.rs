@@ -161,6 +161,22 @@ pub(crate) fn start(
     Ok(threads)
 }
 
+/// The same, in a simulation.
+#[cfg(feature = "model")]
+pub(super) fn start_simulated(cores: &Arc<Cores>) -> Vec<corerest_simulation::Task> {
+    let mut threads = Vec::new();
+    for (index, core) in cores.cores.iter().enumerate() {
+        core.alarm.set(TICK).expect("it is simulated");
+        for number in 0..core.share.threads {
+            let worker = Worker::new(Arc::clone(cores), index, number);
+            threads.push(corerest_simulation::spawn(move || {
+                worker.run(Footing::Anywhere);
+            }));
+        }
+    }
+    threads
+}
+
 impl Worker {
     /// A thread of the core with this number.
     fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
@@ -186,7 +202,9 @@ impl Worker {
 
     /// The life of the thread.
     fn run(mut self, footing: Footing) {
-        log::adopt_this_thread();
+        if !cfg!(feature = "model") {
+            log::adopt_this_thread();
+        }
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
@@ -214,7 +232,10 @@ impl Worker {
                 }
             }
             Event::Listener => self.accept(),
-            Event::Bell => self.core().pulse.answer(),
+            Event::Bell => {
+                self.core().events.on_bell();
+                self.core().pulse.answer();
+            }
             Event::Alarm => self.on_alarm(),
             Event::Relief => self.core().relief_alarm.clear(),
             Event::Nothing => {}
@@ -580,15 +601,13 @@ impl Worker {
         let Some(listener) = self.cores.door.listener() else {
             return;
         };
-        for _ in 0..ACCEPTED_AT_ONCE {
-            let Some(place) = self.cores.door.enter() else {
-                return self.cores.door.pause();
-            };
-            match self.cores.accept(&listener) {
-                Ok(Some(accepted)) => self.cores.place(accepted, place),
-                Ok(None) => return,
-                Err(error) => return self.on_accept_failed(&listener, &error),
-            }
+        let accepted = self.cores.door.let_in(
+            ACCEPTED_AT_ONCE,
+            || self.cores.accept(&listener),
+            |accepted, place| self.cores.place(accepted, place),
+        );
+        if let Err(error) = accepted {
+            self.on_accept_failed(&listener, &error);
         }
     }
 

@@ -133,6 +133,9 @@ pub(crate) fn is_request_logged(status: u16) -> bool {
 
 /// The line of a request in the access log.
 pub(crate) fn access(access: &Access<'_>) {
+    if cfg!(feature = "model") {
+        return;
+    }
     with_stamp(|stamp| spool::put(Stream::Access, |out| access.write_line(out, stamp)));
 }
 
@@ -141,6 +144,9 @@ fn is_at(level: LogLevel) -> bool {
 }
 
 fn write_line(text: &str) {
+    if cfg!(feature = "model") {
+        return;
+    }
     with_stamp(|stamp| {
         spool::put(Stream::Diagnostics, |out| {
             out.extend_from_slice(stamp.as_bytes());

@@ -3,17 +3,34 @@
 //! Thin wrappers around `rustix`, so that the rest of the server reads in its own words. Nothing
 //! in here knows about HTTP or requests.
 
+#[cfg(not(feature = "model"))]
 mod affinity;
+#[cfg(not(feature = "model"))]
 mod hand_over;
+#[cfg(not(feature = "model"))]
 mod listen;
+#[cfg(not(feature = "model"))]
 mod poll;
+#[cfg(not(feature = "model"))]
 mod reserve;
+#[cfg(feature = "model")]
+mod simulated;
+#[cfg(not(feature = "model"))]
 mod socket;
+#[cfg(not(feature = "model"))]
 mod visit;
 
-pub(crate) use affinity::{available_cpus, pin_to, wait_for_turn};
-pub(crate) use hand_over::HANDSHAKES_MAX;
-pub(crate) use listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
-pub(crate) use poll::{Alarm, Bell, Interest, Poll};
-pub(crate) use reserve::Reserve;
-pub(crate) use socket::{Received, Sent, Socket};
+#[cfg(not(feature = "model"))]
+mod real {
+    pub(crate) use super::affinity::{available_cpus, pin_to, wait_for_turn};
+    pub(crate) use super::hand_over::HANDSHAKES_MAX;
+    pub(crate) use super::listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
+    pub(crate) use super::poll::{Alarm, Bell, Interest, Poll};
+    pub(crate) use super::reserve::Reserve;
+    pub(crate) use super::socket::{Received, Sent, Socket};
+}
+
+#[cfg(not(feature = "model"))]
+pub(crate) use real::*;
+#[cfg(feature = "model")]
+pub(crate) use simulated::*;

@@ -88,7 +88,7 @@ pub(super) fn tcp(address: SocketAddr, visitors: &Visitors, patience: Duration) 
         let _announced = visitors.announce(getsockname(&socket)?);
         // The kernel completes the handshake, whether or not anybody accepts.
         connect(&socket, &target)?;
-        ask(&mut TcpStream::from(socket.try_clone()?), patience)
+        ask(&mut TcpStream::from(socket), patience)
     };
     visit().is_ok()
 }
@@ -107,7 +107,7 @@ pub(super) fn unix(path: &Path, visitors: &Visitors, patience: Duration) -> bool
             &SocketAddrUnix::new_abstract_name(name.as_bytes())?,
         )?;
         let _announced = visitors.announce(getsockname(&socket)?);
-        let mut stream = UnixStream::from(socket.try_clone()?);
+        let mut stream = UnixStream::from(socket);
         // A queue that is full would hold us up.
         stream.set_nonblocking(true)?;
         connect(&stream, &SocketAddrUnix::new(path)?)?;
@@ -140,6 +140,8 @@ impl Patient for UnixStream {
 }
 
 /// The request fits into any socket's buffer, so only reading takes time. One deadline for all.
+///
+/// Whoever is turned away, as when there are no more descriptors, was noticed, too.
 fn ask(stream: &mut impl Patient, patience: Duration) -> io::Result<()> {
     const ANSWER: &[u8] = b"HTTP/1.1 ";
     let deadline = Instant::now() + patience;
@@ -152,9 +154,11 @@ fn ask(stream: &mut impl Patient, patience: Duration) -> io::Result<()> {
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_patience(left)?;
-        match stream.read(&mut answer[got..])? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => got += count,
+        match stream.read(&mut answer[got..]) {
+            Ok(0) => return Ok(()),
+            Ok(count) => got += count,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
     match answer == ANSWER {

@@ -14,6 +14,7 @@ pub(crate) mod timing;
 
 use crate::auth::{Lookups, Verifier};
 use crate::log::{self, Access};
+use crate::sync::Instant;
 use corerest_api::auth::Identity;
 use corerest_api::error::Error;
 use corerest_api::query::Batch;
@@ -24,7 +25,7 @@ use corerest_wire::http::Request;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+
 use tally::Tally;
 use timing::{Phase, Stopwatch};
 

@@ -2,8 +2,9 @@
 //!
 //! Source: PostgREST's documentation, `references/observability` ("Server-Timing Header").
 
+use crate::sync::Instant;
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The phases of a request, in the order of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

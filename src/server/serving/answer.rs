@@ -12,6 +12,7 @@ use crate::serving::desk::Desk;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::watch::Watch;
+use crate::sync::in_simulation;
 use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::query::{AccessMode, Answer, Batch};
 use corerest_api::response::{Body, ResultSet};
@@ -22,7 +23,7 @@ use corerest_wire::pg::ServerError;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
-const PASSED_ON_BYTES_MIN: usize = 256 << 10;
+const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
@@ -88,7 +89,7 @@ pub(crate) fn ask(
         };
         match error.retry() {
             // A statement was prepared for a table that has changed since.
-            Retry::SameConnection => warn_of_pooler(&error),
+            Retry::SameConnection => warn_of_second_flight(&error, batch),
             // A connection that died while it was idle is found out only by using it.
             Retry::IfReadOnly if batch.access == AccessMode::ReadOnly && !watch.is_over() => {
                 lease.reconnect().map_err(Error::from)?;
@@ -118,18 +119,30 @@ pub(crate) fn ask(
     })
 }
 
-/// Statements that are missing, or there already, are a pooler's work, most often. The request is
-/// answered all the same, after a second flight.
+/// Tells why a batch is sent again, if somebody should know. The request is answered all the same.
+///
+/// Statements that are missing, or there already, are a pooler's work, or that of SQL which
+/// discards them. Nothing tells which for certain: poolers invent the process ids that they give.
 ///
 /// Parity: PostgREST says so, too, and ends (Logger.hs, AppState/Pool.hs).
-fn warn_of_pooler(error: &Error) {
-    let Error::Outdated(error) = error else {
+fn warn_of_second_flight(error: &Error, batch: &Batch) {
+    let Error::Outdated { error, statement } = error else {
         return;
     };
     if matches!(error.code.as_str(), "42P05" | "26000") {
         log::warn(&format!(
             "If you are using connection poolers in transaction mode, \
-             try setting db-prepared-statements to false. {}",
+             try setting db-prepared-statements to false. \
+             If you are not, look for SQL with DISCARD or DEALLOCATE. {}",
+            verbose_json(database_error((**error).clone()))
+        ));
+    }
+    // Whatever functions do in a transaction was rolled back.
+    if *statement > batch.settings + 1 {
+        log::warn(&format!(
+            "A request was sent to PostgreSQL again, for a prepared statement no longer fits the \
+             database. What ran before it, such as db-pre-request, ran twice; what it did outside \
+             of the transaction has happened twice. {}",
             verbose_json(database_error((**error).clone()))
         ));
     }
@@ -321,7 +334,7 @@ fn api_error(error: &Error, access: AccessMode) -> ApiError {
                 details: Some(format!("{error}; {UNKNOWN_OUTCOME}")),
             }
         }
-        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated(_) => {
+        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated { .. } => {
             ApiError::DatabaseClient {
                 details: Some(error.to_string()),
             }

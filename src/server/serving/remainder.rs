@@ -14,13 +14,14 @@ use crate::net::{Sent, Socket};
 use crate::observing::tally::Count;
 use crate::serving::output::{Flushed, Output};
 use crate::serving::spool::{Room, SpoolFile};
+use crate::sync::in_simulation;
 use corerest_pg::{Connection, Error, Lease, Reply};
 
 /// How much of a large body is moved at a time, and so held in memory for its client.
-pub(crate) const BODY_CHUNK_BYTES: usize = 64 << 10;
+pub(crate) const BODY_CHUNK_BYTES: usize = in_simulation(512, 64 << 10);
 
 /// How much is written to a file at a time, and so held in memory meanwhile.
-const SPOOLED_AT_ONCE_BYTES: usize = 256 << 10;
+const SPOOLED_AT_ONCE_BYTES: usize = in_simulation(1 << 10, 256 << 10);
 
 /// How much of a file is sent before other clients have their turn: whoever sends from a file has
 /// no connection in hand, and may be the only thread that the core's clients have left.

@@ -12,6 +12,8 @@
 
 use crate::log;
 use crate::net::{Sent, Socket};
+use crate::sync::Instant;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use corerest_config::Config;
 use rustix::process::{Resource, getrlimit};
 use std::fs::{File, Permissions};
@@ -19,8 +21,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long no answer is begun after the disk has refused one: it is full, most probably.
 const HELD_BACK: Duration = Duration::from_secs(10);
@@ -190,7 +191,7 @@ fn file_bytes_max() -> u64 {
     getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "model")))]
 mod tests {
     use super::*;
     use std::io::Read;

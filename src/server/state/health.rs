@@ -5,9 +5,10 @@
 //! plane looks.
 
 use crate::state::orders::{Order, Orders};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Instant, Mutex, lock};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The state of the database.
 #[derive(Debug)]
@@ -15,8 +16,9 @@ pub(crate) struct Health {
     connected: AtomicBool,
     catalog_loaded: AtomicBool,
     listening: Mutex<Listening>,
-    /// When the control plane will try to connect again, in seconds since 1970; 0 if it need not.
+    /// When the control plane will try to connect again, in seconds since `made`; 0 if it need not.
     next_attempt: AtomicU64,
+    made: Instant,
     suspected: AtomicBool,
     orders: Arc<Orders>,
     /// How loading the catalog went.
@@ -79,6 +81,7 @@ impl Health {
             catalog_loaded: AtomicBool::new(false),
             listening: Mutex::new(Listening::Off),
             next_attempt: AtomicU64::new(0),
+            made: Instant::now(),
             suspected: AtomicBool::new(false),
             orders,
             schema_loads: SchemaLoads::default(),
@@ -112,31 +115,25 @@ impl Health {
 
     /// The control plane tries again after so many seconds.
     pub(crate) fn on_retry_in(&self, seconds: u64) {
-        let next = unix_seconds().saturating_add(seconds);
+        let next = self.made.elapsed().as_secs().saturating_add(seconds);
         self.next_attempt.store(next, Ordering::Relaxed);
     }
 
     /// What has become of listening.
     pub(crate) fn set_listening(&self, listening: Listening) {
-        *self
-            .listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = listening;
+        *lock(&self.listening) = listening;
     }
 
     /// Whether notifications are heard.
     pub(crate) fn listening(&self) -> Listening {
-        *self
-            .listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.listening)
     }
 
     /// Seconds after which a client may try again: when the control plane does, at least one.
     pub(crate) fn retry_after_seconds(&self) -> u64 {
         self.next_attempt
             .load(Ordering::Relaxed)
-            .saturating_sub(unix_seconds())
+            .saturating_sub(self.made.elapsed().as_secs())
             .max(1)
     }
 
@@ -151,12 +148,6 @@ impl Health {
         };
         is_connected && self.catalog_loaded.load(Ordering::Relaxed)
     }
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 //!
 //! Invariant: a reload that was asked for begins after it was asked for.
 
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use crate::sync::{Condvar, Instant, Mutex, lock};
+use std::sync::PoisonError;
+use std::time::Duration;
 
 /// What the control plane can be asked for, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Waiting {
 impl Orders {
     /// Gives an order.
     pub(crate) fn give(&self, order: Order) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         waiting.is_given[order as usize] = true;
         drop(waiting);
         self.changed.notify_all();
@@ -77,19 +78,19 @@ impl Orders {
 
     /// Withdraws an order that has been done on the way.
     pub(crate) fn withdraw(&self, order: Order) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         waiting.is_given[order as usize] = false;
     }
 
     /// Lets an order rest for some time, should it be given again.
     pub(crate) fn rest(&self, order: Order, pause: Duration) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         waiting.rests_until[order as usize] = Some(Instant::now() + pause);
     }
 
     /// The most urgent order, waited for until the deadline.
     pub(crate) fn next(&self, deadline: Instant) -> Option<Order> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
         loop {
             let now = Instant::now();
             if let Some(order) = waiting.take(now) {

@@ -7,13 +7,14 @@
 //! a thread may be idle for days.
 
 use crate::auth::Authenticator;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, lock};
 use corerest_api::catalog::Catalog;
 use corerest_api::role_settings::RoleSettings;
 use corerest_api::{Context, Shapes};
 use corerest_config::Config;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// A configuration with the catalog that was loaded for it.
 #[derive(Debug)]
@@ -147,11 +148,6 @@ impl Deref for InUse<'_> {
     fn deref(&self) -> &Arc<Snapshot> {
         &self.0.snapshot
     }
-}
-
-/// A panic while the lock was held leaves one snapshot or the other.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -63,6 +63,17 @@ impl<'a> ErrorFields<'a> {
         std::str::from_utf8(self.field(b'P')?).ok()?.parse().ok()
     }
 
+    /// Which function of PostgreSQL's source says so. Never translated; poolers' own errors, and
+    /// other servers', may have none.
+    pub fn routine(self) -> Option<&'a [u8]> {
+        self.field(b'R')
+    }
+
+    /// What was being done, the innermost first: functions of the user, most often. Translated.
+    pub fn context(self) -> Option<&'a [u8]> {
+        self.field(b'W')
+    }
+
     /// An owned copy of the fields that clients get to see.
     pub fn to_server_error(self) -> ServerError {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -160,6 +171,14 @@ mod tests {
         assert_eq!(error.hint(), Some(&b"look again"[..]));
         assert_eq!(error.position(), Some(15));
         assert_eq!(error.into_iter().count(), 6);
+    }
+
+    #[test]
+    fn where_an_error_comes_from_is_known_if_the_server_tells() {
+        let error = fields(b"C0A000\0Wfunction f()\0RRevalidateCachedQuery\0\0");
+        assert_eq!(error.routine(), Some(&b"RevalidateCachedQuery"[..]));
+        assert_eq!(error.context(), Some(&b"function f()"[..]));
+        assert_eq!(fields(b"C0A000\0\0").routine(), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! How the dump writes the name of a table or function.
+//! How the dump writes the name of a table or function. All parts of the dump have names, so it
+//! stands below them.
 
 use corerest_sql::QualifiedName;
 use serde::Serialize;

@@ -10,7 +10,7 @@
 
 use super::{Position, RelationOid, SchemaNames, write_domain_bases};
 use crate::catalog::Column;
-use crate::catalog::decode::{DecodeError, ident, printed};
+use crate::catalog::text::{DecodeError, ident, printed};
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;
 

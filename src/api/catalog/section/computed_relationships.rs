@@ -5,7 +5,7 @@
 
 use super::SchemaNames;
 use crate::catalog::ComputedRelationship;
-use crate::catalog::decode::{DecodeError, qualified};
+use crate::catalog::text::{DecodeError, qualified};
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;
 

@@ -8,7 +8,7 @@
 //! takes the one that PostgreSQL happens to tell last, we the last in the alphabet.
 
 use super::SchemaNames;
-use crate::catalog::decode::{DecodeError, qualified};
+use crate::catalog::text::{DecodeError, qualified};
 use crate::catalog::{HandlerKind, MediaHandler};
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;

@@ -10,7 +10,7 @@
 //! Unlike PostgREST's, a name is that of its parameter when an `OUT` stands before an `IN`.
 
 use super::{SchemaNames, write_domain_bases};
-use crate::catalog::decode::{DecodeError, ident, printed, qualified};
+use crate::catalog::text::{DecodeError, ident, printed, qualified};
 use crate::catalog::{
     IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };

@@ -16,130 +16,25 @@
 //!
 //! Shapes belong to one snapshot of configuration and catalog, and are dropped with it.
 
+mod known;
 mod outline;
 
+pub use known::Shapes;
+pub(in crate::exchange) use known::{Found, Shape};
 pub(in crate::exchange) use outline::Outline;
 
-use super::{Asked, Context, ErrorStyle, Expected, Pending, Prepared};
+use super::asked::Asked;
+use super::context::Context;
+use super::pending::{ErrorStyle, Expected, Pending, Prepared};
 use crate::auth::Identity;
 use crate::query::{Batch, Circumstances, write_settings};
 use crate::request::HttpRequest;
 use crate::request::query_string::escape;
-use corerest_sql::{Ident, Param, Params, SqlBuf, SqlText, Statement};
-use lru::LruCache;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How many shapes are known, at some 4 KiB each: more than an application has.
-const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("the number is not zero");
-
-/// How many outlines are remembered as seen once. Whoever sends no two alike makes us learn none.
-const SEEN: usize = 1024;
+use corerest_sql::{Param, Params, SqlBuf, SqlText, Statement};
+use known::{ContentLocation, ValuePlace};
 
 /// A statement with a longer text is planned each time: there are few of those, and they are slow.
 const TEXT_BYTES_MAX: usize = 8 << 10;
-
-/// The shapes that are known, for the threads of a core.
-pub struct Shapes {
-    kept: Mutex<Kept>,
-    hashing: RandomState,
-}
-
-struct Kept {
-    /// `None`: requests with this outline have no shape.
-    known: LruCache<Box<[u8]>, Option<Arc<Shape>>>,
-    /// Hashes of outlines that were seen once, in a place that the hash chooses.
-    seen: Box<[u64; SEEN]>,
-}
-
-/// What is known of an outline.
-pub(super) enum Found {
-    /// Its shape.
-    Known(Arc<Shape>),
-    /// Nothing, and it is worth learning.
-    New,
-    /// It is planned each time, or has not been seen often enough.
-    Unknown,
-}
-
-impl Shapes {
-    /// None yet.
-    pub fn new() -> Shapes {
-        Shapes {
-            kept: Mutex::new(Kept {
-                known: LruCache::new(KNOWN_MAX),
-                seen: Box::new([0; SEEN]),
-            }),
-            hashing: RandomState::new(),
-        }
-    }
-
-    pub(super) fn find(&self, outline: &Outline<'_>) -> Found {
-        let mut kept = self.kept();
-        if let Some(known) = kept.known.get(&*outline.key) {
-            return known.clone().map_or(Found::Unknown, Found::Known);
-        }
-        let hash = self.hashing.hash_one(&outline.key);
-        let seen = &mut kept.seen[hash as usize % SEEN];
-        if *seen == hash {
-            return Found::New;
-        }
-        *seen = hash;
-        Found::Unknown
-    }
-
-    pub(super) fn keep(&self, outline: Outline<'_>, shape: Option<Shape>) {
-        let key = outline.key.into_boxed_slice();
-        self.kept().known.put(key, shape.map(Arc::new));
-    }
-
-    /// A panic while the lock was held leaves a table that is whole.
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Shapes {
-    fn default() -> Shapes {
-        Shapes::new()
-    }
-}
-
-impl fmt::Debug for Shapes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = self.kept().known.len();
-        f.debug_struct("Shapes").field("known", &known).finish()
-    }
-}
-
-/// What all requests of an outline have in common.
-pub(super) struct Shape {
-    /// The batch of one of them, whose values are replaced. Its settings have none: they were that
-    /// request's own, its token among them.
-    batch: Batch,
-    /// Where the values are in each statement of the batch.
-    places: Vec<Vec<Place>>,
-    schema: Ident,
-    timezone: Option<String>,
-    pending: Pending,
-    location: Option<Location>,
-}
-
-/// The parameter of a statement, from 0, that is a value of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    parameter: usize,
-    value: usize,
-}
-
-/// The value of `Content-Location`: texts, and between them values of the request.
-#[derive(Debug, PartialEq, Eq)]
-struct Location {
-    pieces: Vec<(String, usize)>,
-    end: String,
-}
 
 impl Shape {
     /// What a request has in common with another one that differs in its values only; `None` unless
@@ -167,7 +62,7 @@ impl Shape {
             batch: without_settings(batch),
             schema: asked.request.schema.clone(),
             timezone: asked.request.preferences.timezone.clone(),
-            location: location.map(|location| Location::parse(location, other_values)),
+            location: location.map(|location| ContentLocation::parse(location, other_values)),
             pending: without_location(other_pending),
         };
         // A function may have settings of its own.
@@ -185,7 +80,7 @@ impl Shape {
         identity: &Identity,
         values: &[&str],
     ) -> Prepared {
-        let statement = |(index, places): (usize, &Vec<Place>)| {
+        let statement = |(index, places): (usize, &Vec<ValuePlace>)| {
             if index == self.batch.settings {
                 let known = &self.batch.statements[index].text;
                 self.settings(SqlBuf::of_known_text(known), context, http, identity)
@@ -272,7 +167,7 @@ fn find_all_places(
     other: &Batch,
     values: &[&str],
     other_values: &[String],
-) -> Option<Vec<Vec<Place>>> {
+) -> Option<Vec<Vec<ValuePlace>>> {
     let pairs = batch.statements.iter().zip(&other.statements).enumerate();
     let of_statement = |(index, (statement, other)): (usize, (&Statement, &Statement))| {
         if index == batch.settings {
@@ -280,7 +175,7 @@ fn find_all_places(
         }
         find_places(&statement.params, &other.params, values, other_values)
     };
-    let places: Vec<Vec<Place>> = pairs.map(of_statement).collect::<Option<_>>()?;
+    let places: Vec<Vec<ValuePlace>> = pairs.map(of_statement).collect::<Option<_>>()?;
     let is_used = |value| places.iter().flatten().any(|place| place.value == value);
     (0..values.len()).all(is_used).then_some(places)
 }
@@ -291,7 +186,7 @@ fn find_places(
     others: &Params,
     values: &[&str],
     other_values: &[String],
-) -> Option<Vec<Place>> {
+) -> Option<Vec<ValuePlace>> {
     let mut places = Vec::new();
     for (parameter, (param, other)) in params.iter().zip(others.iter()).enumerate() {
         if param == other {
@@ -305,12 +200,12 @@ fn find_places(
         if values[value].as_bytes() != param {
             return None;
         }
-        places.push(Place { parameter, value });
+        places.push(ValuePlace { parameter, value });
     }
     Some(places)
 }
 
-fn with_values(statement: &Statement, places: &[Place], values: &[&str]) -> Statement {
+fn with_values(statement: &Statement, places: &[ValuePlace], values: &[&str]) -> Statement {
     if places.is_empty() {
         return statement.clone();
     }
@@ -328,8 +223,8 @@ fn with_values(statement: &Statement, places: &[Place], values: &[&str]) -> Stat
     }
 }
 
-impl Location {
-    fn parse(text: &str, values: &[String]) -> Location {
+impl ContentLocation {
+    fn parse(text: &str, values: &[String]) -> ContentLocation {
         let escaped = |value: &String| {
             let mut out = String::new();
             escape(&mut out, value.as_bytes());
@@ -348,7 +243,7 @@ impl Location {
             pieces.push((rest[..at].to_owned(), number));
             rest = &rest[at + values[number].len()..];
         }
-        Location {
+        ContentLocation {
             pieces,
             end: rest.to_owned(),
         }

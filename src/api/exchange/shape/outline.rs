@@ -11,7 +11,7 @@
 
 use crate::request::HttpRequest;
 use crate::request::media_type::MediaType;
-use crate::request::payload::{self, Shape};
+use crate::request::payload::{self, JsonForm};
 use crate::role_settings::RoleSettings;
 
 /// A longer outline is not worth its memory.
@@ -131,8 +131,8 @@ impl<'a> Outline<'a> {
         };
         let (shape, columns) = payload::outline(&content_type, http.body)?;
         self.key.push(match shape {
-            Shape::Object => b'{',
-            Shape::Array => b'[',
+            JsonForm::Object => b'{',
+            JsonForm::Array => b'[',
         });
         for column in &columns {
             self.key.extend_from_slice(column.as_str().as_bytes());

@@ -39,13 +39,13 @@ pub struct Payload<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// JSON that stands for a body that is none.
-    Empty(Shape),
+    Empty(JsonForm),
     /// JSON as it came. Checked, unless `columns=` made that PostgreSQL's task.
     Json {
         /// The text.
         text: &'a [u8],
         /// Whether it is one object.
-        shape: Shape,
+        shape: JsonForm,
     },
     /// CSV, which PostgreSQL gets as an array of objects.
     Csv(Csv<'a>),
@@ -58,7 +58,7 @@ pub enum Content<'a> {
 
 /// What JSON looks like from outside: whether it is for `json_to_record` or `json_to_recordset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum JsonForm {
     /// One object.
     Object,
     /// An array of objects, or something PostgreSQL will refuse.
@@ -66,7 +66,7 @@ pub enum Shape {
 }
 
 impl<'a> Payload<'a> {
-    fn empty(shape: Shape) -> Payload<'a> {
+    fn empty(shape: JsonForm) -> Payload<'a> {
         Payload {
             content: Content::Empty(shape),
             columns: BTreeSet::new(),
@@ -112,24 +112,27 @@ impl<'a> Payload<'a> {
 
 /// All that planning a write depends on of a JSON body without `columns=`: whether it is one
 /// object, and the keys. `None` if it is of another type, or none, or empty.
-pub(crate) fn outline(content_type: &MediaType, body: &[u8]) -> Option<(Shape, BTreeSet<Ident>)> {
+pub(crate) fn outline(
+    content_type: &MediaType,
+    body: &[u8],
+) -> Option<(JsonForm, BTreeSet<Ident>)> {
     if *content_type != MediaType::ApplicationJson {
         return None;
     }
     match json::check(body).ok()? {
-        json::Document::Object(columns) => Some((Shape::Object, columns)),
-        json::Document::Objects(columns) => Some((Shape::Array, columns)),
+        json::Document::Object(columns) => Some((JsonForm::Object, columns)),
+        json::Document::Objects(columns) => Some((JsonForm::Array, columns)),
         json::Document::Nothing => None,
     }
 }
 
 impl Content<'_> {
     /// Whether it is one object, or an array of them.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> JsonForm {
         match self {
             Content::Json { shape, .. } | Content::Empty(shape) => *shape,
-            Content::Form(_) => Shape::Object,
-            Content::Csv(_) | Content::Raw(_) => Shape::Array,
+            Content::Form(_) => JsonForm::Object,
+            Content::Csv(_) | Content::Raw(_) => JsonForm::Array,
         }
     }
 
@@ -144,8 +147,8 @@ impl Content<'_> {
     /// Appends the parameter: JSON, or the bytes as they came.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Content::Empty(Shape::Object) => out.extend_from_slice(b"{}"),
-            Content::Empty(Shape::Array) => out.extend_from_slice(b"[]"),
+            Content::Empty(JsonForm::Object) => out.extend_from_slice(b"{}"),
+            Content::Empty(JsonForm::Array) => out.extend_from_slice(b"[]"),
             Content::Json { text, .. } | Content::Raw(text) => out.extend_from_slice(text),
             Content::Csv(csv) => csv.write_json(out),
             Content::Form(pairs) => form::write_json(out, pairs),
@@ -188,8 +191,8 @@ fn target<'c>(
 fn unchecked_json<'a>(body: &'a [u8], columns: &BTreeSet<Ident>) -> Payload<'a> {
     let begins = body.iter().find(|byte| !json::is_blank(**byte));
     let shape = match begins {
-        Some(b'{') => Shape::Object,
-        _ => Shape::Array,
+        Some(b'{') => JsonForm::Object,
+        _ => JsonForm::Array,
     };
     Payload {
         content: Content::Json { text: body, shape },
@@ -200,13 +203,13 @@ fn unchecked_json<'a>(body: &'a [u8], columns: &BTreeSet<Ident>) -> Payload<'a> 
 fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
     if target == Target::Routine && body.is_empty() {
         // A call without a body is one without arguments.
-        return Ok(Payload::empty(Shape::Object));
+        return Ok(Payload::empty(JsonForm::Object));
     }
     let (shape, columns) = match json::check(body)? {
-        json::Document::Object(columns) => (Shape::Object, columns),
-        json::Document::Objects(columns) => (Shape::Array, columns),
+        json::Document::Object(columns) => (JsonForm::Object, columns),
+        json::Document::Objects(columns) => (JsonForm::Array, columns),
         // Parity: what is neither an object nor an array is nothing to write.
-        json::Document::Nothing => return Ok(Payload::empty(Shape::Array)),
+        json::Document::Nothing => return Ok(Payload::empty(JsonForm::Array)),
     };
     let content = Content::Json { text: body, shape };
     Ok(Payload { content, columns })

@@ -1,4 +1,5 @@
-//! What a JSONPath is once it has been read, and how it is written.
+//! What a JSONPath is once it has been read, and how it is written. Conditions have queries in
+//! them again, so the types stand together.
 
 use std::fmt::{self, Display, Formatter};
 

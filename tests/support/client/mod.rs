@@ -1,8 +1,14 @@
 //! An HTTP/1.1 client that sends what it is told and forgives nothing in the answer.
 //!
 //! It is not a client for any use but this: bytes go out as they are, and an answer with a wrong
-//! framing, with a body where none may be, or with bytes behind its end is an error.
+//! framing, with a body where none may be, or with bytes behind its end is an error. It knows how
+//! many answers it is owed, because it cuts what it sends into requests ([`owed`]).
+//! Invariant: a test that ends well has read each answer that it asked for, and there was nothing
+//! else to read, unless it says by [`Client::leave`] why it does not wait for that.
 
+mod owed;
+
+use self::owed::Owed;
 use crate::waiting::LONG;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -110,6 +116,15 @@ impl From<std::io::Error> for ClientError {
     }
 }
 
+/// What an answer begins with.
+const VERSION: &[u8] = b"HTTP/1.1 ";
+
+/// What comes before a body that waits for it.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// So many bytes of what nobody has asked for are shown.
+const SHOWN_BYTES_MAX: usize = 500;
+
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
@@ -121,6 +136,9 @@ enum Stream {
 pub struct Client {
     stream: Stream,
     buffered: Vec<u8>,
+    owed: Owed,
+    /// Nothing is expected of it any more: it broke, or the test has left.
+    is_over: bool,
 }
 
 impl Client {
@@ -149,6 +167,8 @@ impl Client {
         let client = Client {
             stream,
             buffered: Vec::new(),
+            owed: Owed::default(),
+            is_over: false,
         };
         client.wait_at_most(LONG);
         Ok(client)
@@ -183,13 +203,32 @@ impl Client {
     /// Sends bytes.
     ///
     /// # Errors
-    /// If the connection is broken.
+    /// If the connection is broken, or if bytes have come that nobody has asked for.
     pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        let sent = self.send_unsurprised(bytes);
+        self.is_over |= sent.is_err();
+        sent
+    }
+
+    fn send_unsurprised(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        if !self.owed.is_any() {
+            self.check_silence()?;
+        }
+        self.owed.on_sent(bytes);
         match &mut self.stream {
             Stream::Tcp(stream) => stream.write_all(bytes)?,
             Stream::Unix(stream) => stream.write_all(bytes)?,
         }
         Ok(())
+    }
+
+    /// Says that the test does not wait for what it has asked for, and why.
+    ///
+    /// # Panics
+    /// If there is no reason.
+    pub fn leave(mut self, why: &str) {
+        assert_ne!(why, "", "a reason");
+        self.is_over = true;
     }
 
     /// Says that nothing more will be sent.
@@ -246,8 +285,71 @@ impl Client {
     /// Reads the answer to a request with this method.
     ///
     /// # Errors
-    /// If there is none, or it is malformed.
+    /// If there is none, or it is malformed, or bytes come behind it that nobody has asked for.
     pub fn try_read(&mut self, method: &str) -> Result<Answer, ClientError> {
+        let answer = self.read_owed(method);
+        self.is_over |= !matches!(answer, Ok(_) | Err(ClientError::TimedOut));
+        answer
+    }
+
+    fn read_owed(&mut self, method: &str) -> Result<Answer, ClientError> {
+        // Without a request there may be an end, and nothing else.
+        let is_asked = self.owed.is_any();
+        let answer = self.read_one(method)?;
+        if !is_asked {
+            return Err(malformed("it was not asked for"));
+        }
+        if let Some(owed) = self.owed.pop() {
+            let is_right = (owed == "HEAD") == (method == "HEAD");
+            assert!(is_right, "{method} is read, but {owed} was asked");
+        }
+        if answer.closes() {
+            self.owed.clear();
+        }
+        self.check_next()?;
+        Ok(answer)
+    }
+
+    /// What has come behind an answer is the next one, which is owed.
+    fn check_next(&self) -> Result<(), ClientError> {
+        let count = self.buffered.len().min(VERSION.len());
+        let is_answer = self.buffered[..count] == VERSION[..count];
+        if is_answer && (count == 0 || self.owed.is_any()) {
+            return Ok(());
+        }
+        Err(self.surplus())
+    }
+
+    fn surplus(&self) -> ClientError {
+        let shown = &self.buffered[..self.buffered.len().min(SHOWN_BYTES_MAX)];
+        malformed(&format!("behind the last answer: {}", shown.escape_ascii()))
+    }
+
+    /// Looks, without waiting, whether something has come that nobody has asked for.
+    fn check_silence(&mut self) -> Result<(), ClientError> {
+        self.set_nonblocking(true);
+        let received = match self.buffered.is_empty() {
+            true => self.receive().map(drop),
+            false => Ok(()),
+        };
+        self.set_nonblocking(false);
+        match received {
+            Ok(()) if self.buffered.is_empty() => Ok(()),
+            Ok(()) => Err(self.surplus()),
+            Err(ClientError::TimedOut) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_nonblocking(&self, is_on: bool) {
+        let set = match &self.stream {
+            Stream::Tcp(stream) => stream.set_nonblocking(is_on),
+            Stream::Unix(stream) => stream.set_nonblocking(is_on),
+        };
+        set.expect("a socket can be switched");
+    }
+
+    fn read_one(&mut self, method: &str) -> Result<Answer, ClientError> {
         let head_end = loop {
             if let Some(at) = self
                 .buffered
@@ -262,18 +364,33 @@ impl Client {
                 _ => {}
             }
         };
-        let head: Vec<u8> = self.buffered.drain(..head_end + 4).collect();
-        let head = String::from_utf8(head).map_err(|_| malformed("the head is not UTF-8"))?;
-        let mut answer = parse_head(head.strip_suffix("\r\n\r\n").unwrap_or(&head))?;
+        let head = &self.buffered[..head_end];
+        let head = std::str::from_utf8(head).map_err(|_| malformed("the head is not UTF-8"))?;
+        let mut answer = parse_head(head)?;
         let length = body_length(method, &answer)?;
-        while self.buffered.len() < length {
+        let body_start = head_end + 4;
+        while self.buffered.len() < body_start + length {
             if self.receive()? == 0 {
-                let got = self.buffered.len();
+                let got = self.buffered.len() - body_start;
                 return Err(malformed(&format!("{got} of {length} bytes of the body")));
             }
         }
-        answer.body = self.buffered.drain(..length).collect();
+        let mut bytes: Vec<u8> = self.buffered.drain(..body_start + length).collect();
+        answer.body = bytes.split_off(body_start);
         Ok(answer)
+    }
+
+    /// Reads the bytes of `100 Continue`, which is no answer yet.
+    ///
+    /// # Panics
+    /// If something else comes.
+    #[track_caller]
+    pub fn read_continue(&mut self) {
+        let interim = self.read_some(INTERIM.len()).expect("it is sent at once");
+        assert_eq!(
+            interim.escape_ascii().to_string(),
+            INTERIM.escape_ascii().to_string()
+        );
     }
 
     /// Reads what has come, but not more than so many bytes.
@@ -288,20 +405,16 @@ impl Client {
         Ok(self.buffered.drain(..count).collect())
     }
 
-    /// Checks that the server closes the connection without another byte.
+    /// Checks that the server closes the connection without another byte, whatever was asked.
     ///
     /// # Panics
     /// If it sends something, or leaves it open.
     #[track_caller]
     pub fn expect_closed(&mut self) {
-        assert_eq!(
-            self.buffered.escape_ascii().to_string(),
-            "",
-            "behind the last answer"
-        );
+        assert!(self.buffered.is_empty(), "{}", self.surplus());
         match self.receive() {
-            Ok(0) | Err(ClientError::Broken(ErrorKind::ConnectionReset)) => {}
-            Ok(_) => panic!("behind the last answer: {}", self.buffered.escape_ascii()),
+            Ok(0) | Err(ClientError::Broken(ErrorKind::ConnectionReset)) => self.owed.clear(),
+            Ok(_) => panic!("{}", self.surplus()),
             Err(error) => panic!("it should be closed: {error}"),
         }
     }
@@ -310,11 +423,7 @@ impl Client {
     /// request.
     #[track_caller]
     pub fn expect_usable(&mut self) {
-        assert_eq!(
-            self.buffered.escape_ascii().to_string(),
-            "",
-            "behind the last answer"
-        );
+        assert_eq!(self.owed.count(), 0, "answers are owed");
         assert_eq!(self.get("/no/such/path").status, 404);
     }
 
@@ -334,6 +443,24 @@ impl Client {
         };
         self.buffered.extend_from_slice(&bytes[..count]);
         Ok(count)
+    }
+}
+
+/// A test that ends well has read what it asked for, and nothing more has come.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.is_over || std::thread::panicking() {
+            return;
+        }
+        assert_eq!(self.owed.count(), 0, "answers were not read: see `leave`");
+        assert!(
+            !self.owed.has_begun(),
+            "a request was not ended: see `leave`"
+        );
+        match self.check_silence() {
+            Ok(()) | Err(ClientError::Broken(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -357,7 +484,12 @@ fn parse_head(head: &str) -> Result<Answer, ClientError> {
     let status = status_line
         .strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.split_once(' '));
-    let status = status.and_then(|(code, reason)| Some((code.parse().ok()?, reason.to_owned())));
+    let status = status.and_then(|(code, reason)| {
+        let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+        let is_reason = !reason.contains(char::is_control) && reason.trim() == reason;
+        let code: u16 = code.parse().ok().filter(|code| (200..600).contains(code))?;
+        (is_code && is_reason).then(|| (code, reason.to_owned()))
+    });
     let (status, reason) = status.ok_or_else(|| malformed(&format!("{status_line:?}")))?;
     let mut headers: Vec<(String, String)> = Vec::new();
     for line in lines {
@@ -379,6 +511,11 @@ fn parse_head(head: &str) -> Result<Answer, ClientError> {
         }
         headers.push((name.to_owned(), value.to_owned()));
     }
+    for name in ["Date", "Server"] {
+        if !headers.iter().any(|(known, _)| known == name) {
+            return Err(malformed(&format!("no {name}")));
+        }
+    }
     Ok(Answer {
         status,
         reason,
@@ -395,8 +532,7 @@ fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
         ));
     }
     let length = answer.header("Content-Length");
-    let interim = (100..200).contains(&answer.status);
-    if interim || answer.status == 204 {
+    if answer.status == 204 {
         return match length {
             Some(_) => Err(malformed("Content-Length where no body can be")),
             None => Ok(0),
@@ -409,3 +545,6 @@ fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
     let length = digits.and_then(|text| text.parse().ok());
     length.ok_or_else(|| malformed("no usable Content-Length"))
 }
+
+#[cfg(test)]
+mod tests;

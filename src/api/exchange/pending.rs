@@ -1,0 +1,140 @@
+//! What a request has become before PostgreSQL answers, and what is remembered of it until then.
+//! It knows nothing of how that came about: planning and shapes give the same.
+
+use crate::auth::Identity;
+use crate::error::{DatabaseError, Error, HeaderValue};
+use crate::plan::RowsCheck;
+use crate::query::Batch;
+use crate::response::{
+    CallPending, ExplainPending, Header, MutatePending, OpenApiPending, ReadPending, Response,
+};
+use corerest_config::{Config, ErrorVerbosity};
+use corerest_sql::Ident;
+
+/// What is to be done for a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// The answer needs no database.
+    Reply(Response),
+    /// PostgreSQL has to be asked.
+    Ask(Batch, Pending),
+}
+
+/// What is remembered of a request while PostgreSQL works on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub(super) expected: Expected,
+    pub(super) check: RowsCheck,
+    pub(super) error: ErrorStyle,
+    pub(super) deprecation: Option<Deprecation>,
+}
+
+/// What the answer of PostgreSQL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// The row of a read.
+    Read(Box<ReadPending>),
+    /// The row of a write.
+    Write(Box<MutatePending>),
+    /// The row of a call.
+    Call(Box<CallPending>),
+    /// An execution plan.
+    Plan(ExplainPending),
+    /// What a schema has to offer.
+    Schema(OpenApiPending),
+}
+
+/// What the shape of an error depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ErrorStyle {
+    pub(super) verbosity: ErrorVerbosity,
+    pub(super) authenticated: bool,
+}
+
+/// The request calls an embedded relation by a name that will not be understood for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Deprecation {
+    /// What to write instead, as in `` `projects` to `p` ``.
+    pub(super) replacements: String,
+}
+
+impl Pending {
+    /// The response to an error that PostgreSQL reported.
+    pub fn database_error(&self, error: DatabaseError) -> Response {
+        let error = DatabaseError {
+            authenticated: self.error.authenticated,
+            ..error
+        };
+        match self.check.explain(&error) {
+            Some(explained) => self.error(&explained),
+            None => self.error(&Error::Database(error)),
+        }
+    }
+
+    /// The response to any other error on the way to PostgreSQL.
+    pub fn error(&self, error: &Error) -> Response {
+        error.response(self.error.verbosity).into()
+    }
+
+    /// The lines that the log gets if a request for this target has a deprecated name in it.
+    pub fn deprecation(&self, method: &str, target: &str) -> Option<[String; 2]> {
+        let deprecation = self.deprecation.as_ref()?;
+        Some([
+            Deprecation::MESSAGE.to_owned(),
+            format!(
+                "Update filters, orders or limits that use {} in `{method} {target}`",
+                deprecation.replacements
+            ),
+        ])
+    }
+
+    pub(super) fn finished(&self, response: Result<Response, Error>) -> Response {
+        match (response, &self.deprecation) {
+            (Ok(mut response), Some(deprecation)) => {
+                response.headers.push(deprecation.header());
+                response
+            }
+            (Ok(response), None) => response,
+            (Err(error), _) => self.error(&error),
+        }
+    }
+}
+
+impl Deprecation {
+    const MESSAGE: &'static str = "Embedded resource was referenced by relation name even though \
+                                   it has an alias. This is deprecated and will stop working in a \
+                                   future release.";
+
+    pub(super) fn new(names: &[(&Ident, &Ident)]) -> Option<Deprecation> {
+        let replacements: Vec<String> = names
+            .iter()
+            .map(|(name, alias)| format!("`{name}` to `{alias}`"))
+            .collect();
+        (!names.is_empty()).then(|| Deprecation {
+            replacements: replacements.join(", "),
+        })
+    }
+
+    /// Source: RFC 7234, section 5.5.
+    fn header(&self) -> Header {
+        let value = format!(
+            "299 CoreRESTv{} \"{} Update {} in query string filters, orders or limits.\"",
+            env!("CARGO_PKG_VERSION"),
+            Deprecation::MESSAGE,
+            self.replacements
+        );
+        Header {
+            name: "Warning".into(),
+            value: HeaderValue::sanitized(value),
+        }
+    }
+}
+
+impl ErrorStyle {
+    pub(super) fn of(config: &Config, identity: &Identity) -> ErrorStyle {
+        ErrorStyle {
+            verbosity: config.client_error_verbosity,
+            authenticated: config.db_anon_role.as_deref() != Some(&*identity.role),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What threads share: the standard library's, or those of a simulation that tries all orders.
+//!
+//! Invariant: files of which a model is made take their atomics and locks from here. An order that
+//! a simulation cannot see is one that it cannot try.
+
+#[cfg(feature = "model")]
+pub(crate) use corerest_simulation::sync::atomic;
+#[cfg(not(feature = "model"))]
+pub(crate) use std::sync::atomic;

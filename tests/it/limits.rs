@@ -1,0 +1,166 @@
+//! As many clients as are allowed, and more, coming and going for as long as it takes to be sure:
+//! whoever waits for a place gets one when another has gone.
+
+use corerest_tests::client::{Client, ClientError};
+use corerest_tests::cluster::Cluster;
+use corerest_tests::server::{Server, command};
+use corerest_tests::waiting::until;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// So long clients come and go, or so often, whichever is first.
+const CHURN_TIME: Duration = Duration::from_secs(10);
+const CHURN_REQUESTS: usize = 40_000;
+
+/// A client that waits longer for its place and its answer waits in vain.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// So many places are left when the others are taken by clients that stay.
+const PLACES_LEFT: usize = 3;
+
+/// More cores than this machine may have: what they do at the same time is what is looked for.
+const MANY_CORES: [(&str, &str); 2] = [("server-cores", "8"), ("db-pool", "16")];
+
+fn options(client: &mut Client) -> Result<u16, ClientError> {
+    let answer = client.try_exchange("OPTIONS", "/plants", &[])?;
+    Ok(answer.status)
+}
+
+/// Clients that are connected, as the metrics have it.
+fn clients(server: &Server) -> f64 {
+    let answer = server.admin().get("/metrics");
+    let lines = answer.text().lines();
+    let counts = lines.filter_map(|line| line.strip_prefix("corerest_clients{"));
+    let counts = counts.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    counts.sum()
+}
+
+/// Clients that are answered and stay, until one more waits in vain. Returns them without the last.
+fn fill(server: &Server) -> Vec<Client> {
+    const NOT_LONG: Duration = Duration::from_millis(700);
+    let mut staying = Vec::new();
+    loop {
+        let mut client = server.client();
+        client.wait_at_most(NOT_LONG);
+        match options(&mut client) {
+            Ok(status) => assert_eq!(status, 200),
+            Err(_) => {
+                client.leave("there is no place for it");
+                return staying;
+            }
+        }
+        staying.push(client);
+    }
+}
+
+/// How long a client stays away after a request. Without that, clients and cores take turns at so
+/// few CPUs that hardly anything happens at the same time: this found in seconds what 20,000
+/// requests without it did not (a listener that nobody took up again).
+const PAUSE: Duration = Duration::from_micros(100);
+
+fn pauses(number: usize) -> u32 {
+    u32::try_from(number * 7 % 13).expect("it is small")
+}
+
+/// Comes, asks and goes, until it is over. `false` if it was not answered. By turns the client is
+/// the first to close the connection, and the server.
+fn come_and_go(server: &Server, over: &AtomicBool, asked: &AtomicUsize, end: Instant) -> bool {
+    while !over.load(Ordering::Relaxed) && Instant::now() < end {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        if number >= CHURN_REQUESTS {
+            over.store(true, Ordering::Relaxed);
+        }
+        let headers: &[_] = match number % 2 {
+            0 => &[("Connection", "close")],
+            _ => &[],
+        };
+        std::thread::park_timeout(PAUSE * pauses(number));
+        let mut client = server.client();
+        client.wait_at_most(PATIENCE);
+        match client.try_exchange("OPTIONS", "/plants", headers) {
+            Ok(answer) => assert_eq!(answer.status, 200),
+            Err(ClientError::TimedOut) => {
+                over.store(true, Ordering::Relaxed);
+                client.leave("it was waited for in vain");
+                return false;
+            }
+            // Turned away, which is an answer.
+            Err(_) => {}
+        }
+    }
+    true
+}
+
+/// Lets clients come and go beside others that stay, and checks that it goes on afterwards.
+#[track_caller]
+fn check_churn(server: Server, churning: usize, staying: Vec<Client>) {
+    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let end = Instant::now() + CHURN_TIME;
+    let all_answered = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..churning)
+            .map(|_| scope.spawn(|| come_and_go(&server, &over, &asked, end)))
+            .collect();
+        let ends = runs.into_iter().map(|run| run.join().expect("it returns"));
+        ends.filter(|answered| !answered).count() == 0
+    });
+    let asked = asked.into_inner();
+    assert!(
+        all_answered,
+        "no client is accepted any more, after {asked} requests"
+    );
+    let mut fresh = server.client();
+    fresh.wait_at_most(PATIENCE);
+    assert_eq!(options(&mut fresh), Ok(200), "after {asked} requests");
+    drop((fresh, staying));
+    until("the clients to be gone", || clients(&server) == 0.0);
+    server.stop();
+}
+
+fn start_with_max(connections: &str) -> Server {
+    let mut settings = MANY_CORES.to_vec();
+    settings.push(("server-max-connections", connections));
+    Server::start(&Cluster::shared().database(), &settings)
+}
+
+#[test]
+fn a_dozen_clients_come_and_go_where_three_may_be() {
+    check_churn(start_with_max("3"), 12, Vec::new());
+}
+
+#[test]
+fn a_score_of_clients_come_and_go_where_ten_may_be() {
+    check_churn(start_with_max("10"), 20, Vec::new());
+}
+
+#[test]
+fn a_dozen_clients_come_and_go_beside_those_that_stay() {
+    let server = start_with_max("100");
+    let mut staying = fill(&server);
+    assert_eq!(staying.len(), 100);
+    staying.truncate(100 - PLACES_LEFT);
+    check_churn(server, 12, staying);
+}
+
+#[test]
+fn clients_come_and_go_where_file_descriptors_are_the_limit() {
+    let database = Cluster::shared().database();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 256; exec \"$0\""])
+        .arg(command().get_program())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let uri = database.uri();
+    let mut settings = MANY_CORES.to_vec();
+    settings.push(("db-uri", &uri));
+    let mut server = Server::spawn_by(shell, &settings);
+    server.await_listening();
+    server.await_ready();
+    let mut staying = fill(&server);
+    assert!((100..256).contains(&staying.len()), "{}", staying.len());
+    staying.truncate(staying.len() - PLACES_LEFT);
+    check_churn(server, 12, staying);
+}

@@ -36,6 +36,7 @@ use crate::error::{Answered, Error};
 use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
 use corerest_sql::Statement;
+use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::{
     self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
     Step, TransactionStatus, frontend,
@@ -49,9 +50,10 @@ use std::time::{Duration, Instant};
 /// brings both.
 const END_BYTES: usize = 64;
 
-/// What may arrive, apart from notices, before a batch is written: acknowledgements, and the rows
-/// of settings and of a pre-request. Nobody has asked for more, and it has to be kept in memory.
-const AHEAD_BYTES_MAX: usize = 1 << 20;
+/// What may arrive, apart from notices, before a batch is written, and has to be kept in memory:
+/// acknowledgements, the rows of settings and of a pre-request; or an error instead of all that
+/// follows, which is the answer of the request and may be as long as one can be.
+const AHEAD_BYTES_MAX: usize = CONTROL_MESSAGE_BYTES_MAX + (1 << 20);
 
 /// So many notifications at a time are a mistake, or an attack on our memory.
 const NOTIFICATIONS_MAX: usize = 10_000;
@@ -281,8 +283,7 @@ impl Connection {
     /// Waits until there is room to write, and takes in what comes before that. Notices are thrown
     /// away, however many there are.
     fn read_ahead(&mut self, seen: &mut usize) -> Result<Ahead, Error> {
-        let ready = self.session.stream.wait(Direction::Both, None);
-        let ready = ready.map_err(|error| self.lost(error))?;
+        let ready = self.await_or_lose(Direction::Both)?;
         if !ready.read {
             return Ok(Ahead::Goes);
         }
@@ -670,7 +671,9 @@ impl Connection {
             match self.session.stream.try_append(out) {
                 Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
-                Err(error) if is_would_block(&error) => self.await_bytes()?,
+                Err(error) if is_would_block(&error) => {
+                    self.await_or_lose(Direction::Read)?;
+                }
                 Err(error) => return Err(self.lost(error)),
             }
         }
@@ -720,7 +723,7 @@ impl Connection {
     /// Reads once, for as long as that may take.
     fn fill(&mut self) -> Result<(), Error> {
         while !self.try_fill()? {
-            self.await_bytes()?;
+            self.await_or_lose(Direction::Read)?;
         }
         Ok(())
     }
@@ -729,7 +732,8 @@ impl Connection {
     /// a rule.
     fn fill_if_soon(&mut self) -> Result<Advance, Error> {
         loop {
-            match (self.await_for(self.silence.limit())?, self.silence) {
+            let limit = self.silence.limit();
+            match (self.await_for(Direction::Read, limit)?, self.silence) {
                 (Readiness { read: true, .. }, _) if self.try_fill()? => return Ok(Advance::More),
                 (Readiness { read: true, .. }, _) => {}
                 (_, Silence::IsTold(_)) => return Ok(Advance::Silence),
@@ -751,20 +755,25 @@ impl Connection {
         }
     }
 
-    /// Waits until something comes: for as long as it takes, unless silence is loss.
-    fn await_bytes(&mut self) -> Result<(), Error> {
+    /// Waits for as long as it takes, unless silence is loss.
+    fn await_or_lose(&mut self, direction: Direction) -> Result<Readiness, Error> {
         let limit = match self.silence {
             Silence::IsLoss(limit) => limit,
             Silence::IsTold(_) => None,
         };
-        match self.await_for(limit)?.read {
-            true => Ok(()),
-            false => Err(self.lost(io::ErrorKind::TimedOut.into())),
+        match self.await_for(direction, limit)? {
+            Readiness::NONE => Err(self.lost(io::ErrorKind::TimedOut.into())),
+            ready => Ok(ready),
         }
     }
 
-    fn await_for(&mut self, limit: Option<Duration>) -> Result<Readiness, Error> {
-        let ready = self.session.stream.wait(Direction::Read, limit);
+    /// All waiting for the server is here.
+    fn await_for(
+        &mut self,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> Result<Readiness, Error> {
+        let ready = self.session.stream.wait(direction, limit);
         ready.map_err(|error| self.lost(error))
     }
 

@@ -2,12 +2,19 @@
 //!
 //! One buffer per connection, filled by as few reads as possible. It grows for a message that is
 //! larger, and goes back to its usual size afterwards; the last column of a row never has to fit.
+//! Notices, which nobody reads, can be thrown away while what is around them stays
+//! ([`Input::drop_notices`]), and one that is larger than the buffer is thrown away as it arrives.
 
+use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::peek_header;
 use std::io;
 
 /// Usual size: the reply to a typical request fits, and is read by one system call.
 const USUAL_BYTES: usize = 16 << 10;
+
+/// No read has less room, however much stays in the buffer: a notice of megabytes that passes
+/// through what is left of it must not be read byte by byte.
+const ROOM_BYTES_MIN: usize = 4 << 10;
 
 /// A window of bytes over a buffer.
 #[derive(Debug, Default)]
@@ -15,7 +22,8 @@ pub(crate) struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// How many of the next bytes belong to a notice of which the beginning was thrown away.
+    /// How many of the next bytes belong to a notice of which the beginning was thrown away. All
+    /// that is in the buffer is whole messages then.
     skipped: usize,
 }
 
@@ -50,7 +58,7 @@ impl Input {
     /// Puts bytes into the empty buffer, which were read with the end of a body.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         assert!(
-            self.len() == 0,
+            self.len() == 0 && self.skipped == 0,
             "a body is read when its beginning was taken"
         );
         if self.buffer.len() < bytes.len() {
@@ -69,35 +77,50 @@ impl Input {
         match read(&mut self.buffer[self.end..])? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
-                let skipped = count.min(self.skipped);
-                let kept = self.end + skipped..self.end + count;
-                self.buffer.copy_within(kept, self.end);
-                self.skipped -= skipped;
-                self.end += count - skipped;
+                self.end += count;
+                if self.skipped > 0 {
+                    self.skip(count);
+                }
                 Ok(())
             }
         }
     }
 
+    /// Throws away what belongs to a notice among so many bytes that have just arrived.
+    fn skip(&mut self, count: usize) {
+        let skipped = count.min(self.skipped);
+        let first = self.end - count;
+        self.buffer.copy_within(first + skipped..self.end, first);
+        self.end -= skipped;
+        self.skipped -= skipped;
+    }
+
     /// Throws away the notices behind the first `seen` bytes, the last one also if it has not come
-    /// to its end, and returns up to where it has looked.
-    pub(crate) fn drop_notices(&mut self, mut seen: usize) -> usize {
+    /// to its end, and returns up to where it has looked, which is beyond what has arrived if a
+    /// message that stays has not. What is no message stays, for whoever can say what is wrong.
+    pub(crate) fn drop_notices(&mut self, seen: usize) -> usize {
         const NOTICE: u8 = b'N';
-        while let Some((tag, length)) = peek_header(&self.bytes()[seen..]) {
-            let message = 1 + length;
-            let arrived = message.min(self.len() - seen);
-            if tag == NOTICE {
-                let behind = self.start + seen + arrived..self.end;
-                self.buffer.copy_within(behind, self.start + seen);
-                self.end -= arrived;
+        // Everything moves once at the most, however many notices are between: to where it stays.
+        let mut from = self.start + seen;
+        let mut to = from;
+        let mut missing = 0;
+        while let Some((tag, length)) = peek(&self.buffer[..self.end], from) {
+            let message = 1 + length.max(4);
+            let arrived = message.min(self.end - from);
+            if tag == NOTICE && (4..=CONTROL_MESSAGE_BYTES_MAX).contains(&length) {
                 self.skipped = message - arrived;
-            } else if arrived == message {
-                seen += message;
             } else {
-                break;
+                self.buffer.copy_within(from..from + arrived, to);
+                to += arrived;
+                missing = message - arrived;
             }
+            from += arrived;
         }
-        seen
+        if from <= self.end {
+            self.buffer.copy_within(from..self.end, to);
+            self.end -= from - to;
+        }
+        to + missing - self.start
     }
 
     fn make_room(&mut self) {
@@ -105,16 +128,21 @@ impl Input {
             self.buffer.truncate(USUAL_BYTES);
             self.buffer.shrink_to_fit();
         }
-        if self.end == self.buffer.len() && self.start > 0 {
+        if self.buffer.len() - self.end < ROOM_BYTES_MIN && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
+        if self.buffer.len() - self.end < ROOM_BYTES_MIN {
             let size = (self.buffer.len() * 2).max(USUAL_BYTES);
             self.buffer.resize(size, 0);
         }
     }
+}
+
+/// Tag and length of the message that begins there, if so much of it has arrived.
+fn peek(bytes: &[u8], from: usize) -> Option<(u8, usize)> {
+    bytes.get(from..).and_then(peek_header)
 }
 
 #[cfg(test)]
@@ -204,5 +232,40 @@ mod tests {
         assert_eq!(input.buffer.len(), USUAL_BYTES);
         fill(&mut input, &mut &b"next"[..]).unwrap();
         assert_eq!(input.bytes(), b"next");
+    }
+
+    #[test]
+    fn a_notice_behind_what_stays_is_not_read_byte_by_byte() {
+        let kept = message(b'S', USUAL_BYTES - 6);
+        let all = [kept.clone(), message(b'N', 3 << 20)].concat();
+        let mut input = Input::default();
+        let (mut stream, mut seen, mut reads) = (&all[..], 0, 0);
+        while !stream.is_empty() {
+            fill(&mut input, &mut stream).unwrap();
+            seen = input.drop_notices(seen);
+            reads += 1;
+        }
+        assert_eq!(input.bytes(), kept);
+        assert!(input.buffer.len() <= 2 * USUAL_BYTES);
+        assert!(reads <= all.len() / ROOM_BYTES_MIN, "{reads}");
+    }
+
+    #[test]
+    fn what_is_no_message_is_not_thrown_away() {
+        for bytes in [
+            &b"N\0\0\0\x03abc"[..],
+            b"N\xff\xff\xff\xffabc",
+            b"\xff\0\0\0\0N",
+        ] {
+            for cut in 1..=bytes.len() {
+                let mut input = Input::default();
+                let mut seen = 0;
+                for piece in bytes.chunks(cut) {
+                    fill(&mut input, &mut &piece[..]).unwrap();
+                    seen = input.drop_notices(seen);
+                }
+                assert_eq!(input.bytes(), bytes, "in pieces of {cut}");
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use postgres_protocol::authentication::sasl::{
 };
 
 use super::error::Cause;
-use super::target::Password;
+use super::password::Password;
 
 /// `channel_binding`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

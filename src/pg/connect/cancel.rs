@@ -6,23 +6,14 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use corerest_wire::pg::{BackendKey, frontend};
+use corerest_wire::pg::frontend;
 
-use super::address::Address;
 use super::error::{Attempt, Cause, ConnectError};
 use super::open::{OpenOptions, secure_again};
+use super::session::CancelToken;
 use super::socket::Socket;
 use super::target::Target;
 use super::tls::io_cause;
-
-/// What identifies a session towards its server, to be used from another thread.
-#[derive(Clone, Debug)]
-pub struct CancelToken {
-    pub(super) address: Address,
-    pub(super) host: String,
-    pub(super) key: BackendKey,
-    pub(super) encrypted: bool,
-}
 
 /// Asks the server to cancel; that it succeeded says only that the request was passed on: the
 /// session has got its signal, and heeds it if it is still busy.

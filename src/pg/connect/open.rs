@@ -16,13 +16,14 @@ use corerest_wire::pg::{BackendKey, Message, frontend};
 use super::address::{Address, Endpoint};
 use super::attributes::{SessionFacts, TargetSessionAttributes};
 use super::authenticate::{Channel, Credentials, Exchange};
-use super::cancel::CancelToken;
 use super::error::{Attempt, Cause, ConnectError};
 use super::handshake::Handshake;
+use super::password::Password;
 use super::password_file::{self, Wanted};
+use super::session::{ServerParameters, Session};
 use super::socket::{Socket, resolve};
 use super::stream::Stream;
-use super::target::{DEFAULT_SOCKET_DIRECTORY, HostOrder, Password, Target};
+use super::target::{DEFAULT_SOCKET_DIRECTORY, HostOrder, Target};
 use super::tls::{self, TlsMode, TlsNegotiation};
 
 /// How to open sessions, apart from what the user decides.
@@ -38,95 +39,6 @@ impl Default for OpenOptions {
     fn default() -> OpenOptions {
         OpenOptions {
             attempt_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-/// An authenticated session that waits for its first batch.
-#[derive(Debug)]
-pub struct Session {
-    /// The bytes; nothing of them was read beyond ReadyForQuery.
-    pub stream: Stream,
-    /// What a cancel request needs; poolers may give none.
-    pub key: Option<BackendKey>,
-    /// What the server reported about itself.
-    pub parameters: ServerParameters,
-    /// Where the server is.
-    pub address: Address,
-    /// Things the operator should read, such as a password file that was ignored.
-    pub warnings: Vec<String>,
-    host: String,
-}
-
-impl Session {
-    /// A session of a simulation, which has been opened. Nobody can cancel what it does.
-    #[cfg(feature = "model")]
-    pub fn simulated(stream: corerest_simulation::Stream) -> Session {
-        let path = "/simulated".into();
-        Session {
-            stream: Stream::simulated(stream),
-            key: None,
-            parameters: ServerParameters::default(),
-            address: Address::Unix { path },
-            warnings: Vec::new(),
-            host: String::new(),
-        }
-    }
-
-    /// What [`cancel`](super::cancel()) needs, independent of the session's life.
-    pub fn cancel_token(&self) -> Option<CancelToken> {
-        Some(CancelToken {
-            address: self.address.clone(),
-            host: self.host.clone(),
-            key: self.key?,
-            encrypted: self.stream.is_encrypted(),
-        })
-    }
-
-    /// Ends the session politely.
-    pub fn close(mut self) {
-        let mut goodbye = Vec::new();
-        frontend::terminate(&mut goodbye);
-        // Without waiting: a server that does not read must not delay us.
-        let _ = self.stream.try_write(&goodbye);
-        self.stream.shutdown();
-    }
-}
-
-/// The settings that the server reports when a session starts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServerParameters(Vec<(String, String)>);
-
-impl ServerParameters {
-    /// The value of a reported setting.
-    pub fn value(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// The server's version, such as `15.4 (Debian 15.4-1)`.
-    pub fn server_version(&self) -> Option<&str> {
-        self.value("server_version")
-    }
-
-    /// Whether the server is a standby, if it says so (since PostgreSQL 14).
-    pub fn in_hot_standby(&self) -> Option<bool> {
-        self.value("in_hot_standby").map(|value| value == "on")
-    }
-
-    /// Whether transactions are read-only by default, if the server says so (since 14).
-    pub fn default_transaction_read_only(&self) -> Option<bool> {
-        self.value("default_transaction_read_only")
-            .map(|value| value == "on")
-    }
-
-    /// Takes in a ParameterStatus, at the start or later.
-    pub fn set(&mut self, name: &[u8], value: &[u8]) {
-        let name = String::from_utf8_lossy(name);
-        let value = String::from_utf8_lossy(value).into_owned();
-        match self.0.iter_mut().find(|(found, _)| *found == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.into_owned(), value)),
         }
     }
 }

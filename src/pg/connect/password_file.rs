@@ -7,7 +7,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::target::Password;
+use super::password::Password;
 
 /// What a session wants a password for.
 #[derive(Clone, Copy, Debug)]

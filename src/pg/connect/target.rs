@@ -18,6 +18,7 @@ use super::conninfo::{self, Settings};
 use super::environment::Environment;
 use super::error::ConnectError;
 use super::keywords::{KEYWORDS, SESSION_VARIABLES, Support};
+use super::password::Password;
 use super::socket::Keepalive;
 use super::tls::{CertificateMode, TlsMode, TlsSettings, TlsVersion};
 
@@ -26,26 +27,6 @@ pub(super) const DEFAULT_SOCKET_DIRECTORY: &str = "/var/run/postgresql";
 const DEFAULT_PORT: u16 = 5432;
 /// libpq rounds 1 up to 2 because a whole handshake in less than a second is often too strict.
 const CONNECT_TIMEOUT_MIN: Duration = Duration::from_secs(2);
-
-/// A password, which prints as `REDACTED`.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Password(String);
-
-impl Password {
-    pub(super) fn new(text: String) -> Password {
-        Password(text)
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("REDACTED")
-    }
-}
 
 /// Whether hosts are tried in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,17 +1,58 @@
-//! Batches for servers that end the session, or have much to say, before the last byte was
-//! written.
+//! Batches for servers that end the session, or talk without end, before the last byte is written.
 
 use super::{Connection, Preparation, Reply};
 use crate::connect::fake_server::{message, welcome};
 use crate::connect::{Environment, OpenOptions, Target, open};
-use crate::error::Retry;
+use crate::error::{Error, Retry};
 use corerest_sql::{SqlBuf, Statement, sql};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
+
+/// A certificate for nobody, and its key, made by `openssl req -x509`.
+const IDENTITY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgP8Xevkp+YRNGeK4X
+/4J6Rnkf2LkL4f0x4bBORHJKVbOhRANCAAQyouVMHwmyUHfaCDopICER8cepTlVz
+JWikd7ajAXW9GEuFDmeNEsIkgxSNHjlHZq28GMGo9pzXm/d8xFUMZ8Ae
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBbzCCARWgAwIBAgIUFIE3W6Q7rx/m/KQuiUheOlZ+KpAwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBeDAgFw0yNjExMjkwODU0MzZaGA8yMTI2MTEwNTA4NTQzNlow
+DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDKi5UwfCbJQ
+d9oIOikgIRHxx6lOVXMlaKR3tqMBdb0YS4UOZ40SwiSDFI0eOUdmrbwYwaj2nNeb
+93zEVQxnwB6jUzBRMB0GA1UdDgQWBBQnXscgckeZaIzfrwYw/VqWRfx6WTAfBgNV
+HSMEGDAWgBQnXscgckeZaIzfrwYw/VqWRfx6WTAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIFIhQ9hXJPEU2oqmxkDL4XWFJBdUTnleSUsIirTE2yen
+AiEA88PAsEMqvekvoORyWqqTlY4P8bpMO9iRCK6Lr7zg8Wk=
+-----END CERTIFICATE-----
+";
+
+/// More than any socket holds.
+const LARGE_BYTES: usize = 20 << 20;
+
+/// The client as a server sees it.
+trait Client: Read + Write {}
+
+impl<T: Read + Write> Client for T {}
+
+/// How they are connected.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// A write to whoever is gone fails at once here.
+    Unix,
+    Tcp,
+    Tls,
+}
+
+const WAYS: [Way; 3] = [Way::Unix, Way::Tcp, Way::Tls];
 
 fn statement() -> Statement {
     let mut out = SqlBuf::new();
@@ -24,43 +65,147 @@ fn refusal(severity: &str, code: &str, words: &str) -> Vec<u8> {
     message(b'E', fields.as_bytes())
 }
 
-fn read_some(client: &mut UnixStream) {
+fn upload() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    out.param_request_body();
+    out.finish()
+}
+
+fn read_some(client: &mut dyn Client) {
     let count = client.read(&mut [0; 4096]).expect("something was sent");
     assert!(count > 0, "the client is gone");
 }
 
-/// A connection to a server on a Unix socket, where a write to whoever is gone fails at once. The
-/// script begins when the connection is idle.
-fn connect(script: impl FnOnce(&mut UnixStream) + Send + 'static) -> (Connection, JoinHandle<()>) {
+/// Reads to the Sync of a batch.
+fn read_batch(client: &mut dyn Client) {
+    loop {
+        let mut header = [0; 5];
+        client.read_exact(&mut header).expect("a message");
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+        let body = std::io::copy(
+            &mut client.take(u64::from(length) - 4),
+            &mut std::io::sink(),
+        );
+        body.expect("all of it");
+        if header[0] == b'S' {
+            return;
+        }
+    }
+}
+
+/// What a server says to a batch of one statement that has no rows.
+fn answer() -> Vec<u8> {
+    let messages = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"SELECT 0\0"),
+        message(b'Z', b"I"),
+    ];
+    messages.concat()
+}
+
+type Script = Box<dyn FnOnce(&mut dyn Client) + Send>;
+
+/// Listens, and returns where. The script begins when the client has been welcomed.
+fn listen(way: Way, script: Script) -> (String, JoinHandle<()>) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("last-words-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("it can be made");
-    let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).expect("it is unused");
-    let (begin, begun) = mpsc::channel();
+    if let Way::Unix = way {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("batches-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("it can be made");
+        let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).expect("it is unused");
+        let place = format!("host={} port=5432", folder.display());
+        let server = spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client comes");
+            std::fs::remove_dir_all(&folder).expect("it is ours");
+            play(&mut client, script);
+        });
+        return (place, server);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let mode = match way {
+        Way::Tls => "require",
+        Way::Unix | Way::Tcp => "disable",
+    };
     let server = spawn(move || {
         let (mut client, _) = listener.accept().expect("a client comes");
-        read_some(&mut client);
-        client
-            .write_all(&welcome("off", "off"))
-            .expect("it listens");
-        begun.recv().expect("it is let in");
-        script(&mut client);
+        match way {
+            Way::Tls => {
+                client.read_exact(&mut [0; 8]).expect("it asks for TLS");
+                client.write_all(b"S").expect("it listens");
+                play(&mut StreamOwned::new(tls_server(), client), script);
+            }
+            Way::Unix | Way::Tcp => play(&mut client, script),
+        }
     });
-    let uri = format!("host={} port=5432", folder.display());
+    (format!("host=127.0.0.1 port={port} sslmode={mode}"), server)
+}
+
+fn tls_server() -> ServerConnection {
+    let chain = CertificateDer::pem_slice_iter(IDENTITY.as_bytes()).collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_slice(IDENTITY.as_bytes()).expect("it is a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("it has some")
+        .with_no_client_auth()
+        .with_single_cert(chain.expect("it is a certificate"), key)
+        .expect("they fit");
+    ServerConnection::new(Arc::new(config)).expect("nothing is missing")
+}
+
+fn play(client: &mut dyn Client, script: Script) {
+    read_some(client);
+    let welcomed = client.write_all(&welcome("off", "off"));
+    welcomed.and_then(|()| client.flush()).expect("it listens");
+    script(client);
+}
+
+/// A connection to a server of which the script begins when the connection is idle.
+fn connect(
+    way: Way,
+    script: impl FnOnce(&mut dyn Client) + Send + 'static,
+) -> (Connection, JoinHandle<()>) {
+    let (begin, begun) = mpsc::channel();
+    let script = Box::new(move |client: &mut dyn Client| {
+        begun.recv().expect("it is let in");
+        script(client);
+    });
+    let (place, server) = listen(way, script);
     let environment = Environment::default().with_user("me");
-    let target = Target::parse(&uri, &environment).expect("it is valid");
+    let target = Target::parse(&place, &environment).expect("it is valid");
     let attempt_timeout = Duration::from_secs(10);
     let session = open(&target, &OpenOptions { attempt_timeout }).expect("it is let in");
     begin.send(()).expect("the server waits for it");
-    std::fs::remove_dir_all(&folder).expect("it is ours");
     (Connection::new(session, Preparation::Named), server)
+}
+
+/// Does it in a thread of its own, and fails if it takes for ever.
+#[track_caller]
+fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    spawn(move || done.send(act()));
+    let result = result.recv_timeout(Duration::from_secs(30));
+    result.expect("it neither fails nor waits for ever")
+}
+
+/// Sends a large batch, and returns what its first reply is, in words.
+fn reply_to_upload(connection: &mut Connection) -> Result<String, Error> {
+    connection.send(&[upload()], &vec![b'x'; LARGE_BYTES])?;
+    Ok(match connection.next_reply()? {
+        Reply::Row(_) => "row".to_owned(),
+        Reply::Failed(error) => error.message,
+        Reply::Done => "done".to_owned(),
+    })
 }
 
 /// The batch was not looked at, so it may be sent again to another server if it only reads.
 #[track_caller]
 fn check_not_begun(says: Vec<u8>, expected: Option<&str>) {
-    let (mut connection, server) = connect(move |client| {
+    let (mut connection, server) = connect(Way::Unix, move |client| {
         client.write_all(&says).expect("it listens");
     });
     server.join().expect("it has ended");
@@ -82,7 +227,7 @@ fn the_last_words_of_a_server_that_is_gone_are_heard() {
 
 #[test]
 fn the_last_words_are_heard_when_there_was_more_to_be_written() {
-    let (mut connection, server) = connect(|client| {
+    let (mut connection, server) = connect(Way::Unix, |client| {
         read_some(client);
         let mut bytes = [message(b'1', b""), message(b'2', b"")].concat();
         bytes.extend(refusal("ERROR", "22P02", "no number"));
@@ -102,108 +247,167 @@ fn the_last_words_are_heard_when_there_was_more_to_be_written() {
     assert!(connection.is_broken());
 }
 
-/// A statement with the request's body as its value.
-fn upload() -> Statement {
-    let mut out = SqlBuf::new();
-    sql!(out, "SELECT ");
-    out.param_request_body();
-    out.finish()
-}
-
-/// Sends a batch that no socket has room for to a server that says this before it reads a byte, and
-/// returns what comes of it. Fails when that takes for ever.
-fn talk_at_the_same_time(
-    connect: impl FnOnce(Script) -> Connection + Send + 'static,
-    says: Vec<u8>,
-) -> Result<(), String> {
-    let (tell, told) = mpsc::channel();
-    spawn(move || {
-        let mut connection = connect(Box::new(move |peer| {
-            peer.write_all(&says).expect("it listens");
-            let mut left = BODY_BYTES;
-            let mut space = vec![0; 1 << 20];
-            while left > 0 {
-                let count = peer.read(&mut space).expect("it goes on");
-                left = left.saturating_sub(count);
-            }
-            let done = [
-                message(b'1', b""),
-                message(b'2', b""),
-                message(b'C', b"SELECT 0\0"),
-            ];
-            peer.write_all(&done.concat()).expect("it listens");
-            peer.write_all(&message(b'Z', b"I")).expect("it listens");
-            // Closing with unread bytes would take back what was said.
-            let _ = peer.read_to_end(&mut space);
-        }));
-        let body = vec![b'x'; BODY_BYTES];
-        let sent = connection.send(&[upload()], &body);
-        let done = sent.and_then(|()| match connection.next_reply()? {
-            Reply::Done => Ok(()),
-            other => panic!("{other:?}"),
+#[test]
+fn a_server_that_says_megabytes_before_it_reads_is_heard_meanwhile() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, |client| {
+            let fields = format!("SNOTICE\0M{}\0\0", "n".repeat(1000));
+            let huge = format!("SNOTICE\0M{}\0\0", "n".repeat(4 << 20));
+            let mut notices = message(b'N', fields.as_bytes()).repeat(8000);
+            notices.extend(message(b'N', huge.as_bytes()));
+            client.write_all(&notices).expect("it listens");
+            read_batch(client);
+            client.write_all(&answer()).expect("it listens");
+            client.flush().expect("it listens");
         });
-        let _ = tell.send(done.map_err(|error| error.to_string()));
+        let (reply, connection) = in_time(move || {
+            let reply = reply_to_upload(&mut connection);
+            (reply, connection)
+        });
+        assert_eq!(reply.expect("it is answered"), "done", "{way:?}");
+        assert!(connection.is_idle());
+        assert!(connection.input.len() == 0);
+        server.join().expect("the script ran to its end");
+    }
+}
+
+#[test]
+fn a_large_batch_for_a_server_that_reads_slowly_arrives_as_it_is() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, |client| {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"S\0\0\0\x04") {
+                let start = bytes.len();
+                bytes.resize(start + 8192, 0);
+                let count = client.read(&mut bytes[start..]).expect("there is more");
+                assert!(count > 0, "the client is gone");
+                bytes.truncate(start + count);
+            }
+            let body = bytes.iter().filter(|byte| **byte == b'x').count();
+            assert_eq!(body, LARGE_BYTES);
+            client.write_all(&answer()).expect("it listens");
+            client.flush().expect("it listens");
+        });
+        let reply = in_time(move || reply_to_upload(&mut connection));
+        assert_eq!(reply.expect("it is answered"), "done", "{way:?}");
+        server.join().expect("the script ran to its end");
+    }
+}
+
+#[test]
+fn a_server_that_says_too_much_before_it_reads_is_left() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, |client| {
+            let settings = message(b'S', b"a\0b\0").repeat(3 << 20);
+            // The client goes away in the middle of it.
+            let _ = client.write_all(&settings);
+        });
+        let (reply, is_broken) = in_time(move || {
+            let reply = reply_to_upload(&mut connection);
+            (reply, connection.is_broken())
+        });
+        let error = reply.expect_err("it is left");
+        assert!(error.to_string().contains("too much"), "{way:?}: {error}");
+        assert_eq!(error.retry(), Retry::Never);
+        assert!(is_broken);
+        server.join().expect("the script ran to its end");
+    }
+}
+
+#[test]
+fn a_large_error_is_heard_before_the_batch_is_written() {
+    let length = 15 << 20;
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        let words = refusal("ERROR", "22P02", &"e".repeat(length));
+        let bytes = [message(b'1', b""), words].concat();
+        client.write_all(&bytes).expect("it listens");
+        read_batch(client);
+        client.write_all(&message(b'Z', b"I")).expect("it listens");
     });
-    let patience = Duration::from_secs(20);
-    told.recv_timeout(patience)
-        .expect("both sides wait for each other")
-}
-
-/// More than the buffers of both sides hold.
-const BODY_BYTES: usize = 20 << 20;
-
-/// What a server does once it has let its client in.
-type Script = Box<dyn FnOnce(&mut dyn Peer) + Send>;
-
-trait Peer: Read + Write {}
-
-impl<T: Read + Write> Peer for T {}
-
-fn over_unix(script: Script) -> Connection {
-    connect(move |client| script(client)).0
-}
-
-fn over_tcp(script: Script) -> Connection {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let port = listener.local_addr().expect("it is bound").port();
-    let (begin, begun) = mpsc::channel();
-    spawn(move || {
-        let (mut client, _) = listener.accept().expect("a client comes");
-        let count = client.read(&mut [0; 4096]).expect("something was sent");
-        assert!(count > 0);
-        client
-            .write_all(&welcome("off", "off"))
-            .expect("it listens");
-        begun.recv().expect("it is let in");
-        script(&mut client);
+    let reply = in_time(move || {
+        let reply = reply_to_upload(&mut connection);
+        let is_done = matches!(connection.next_reply(), Ok(Reply::Done));
+        reply.map(|words| (words.len(), is_done))
     });
-    let uri = format!("host=127.0.0.1 port={port} sslmode=disable");
-    let environment = Environment::default().with_user("me");
-    let target = Target::parse(&uri, &environment).expect("it is valid");
-    let attempt_timeout = Duration::from_secs(10);
-    let session = open(&target, &OpenOptions { attempt_timeout }).expect("it is let in");
-    begin.send(()).expect("the server waits for it");
-    Connection::new(session, Preparation::Named)
-}
-
-fn notices() -> Vec<u8> {
-    let notice = format!("SNOTICE\0VNOTICE\0C00000\0M{}\0\0", "n".repeat(1000));
-    message(b'N', notice.as_bytes()).repeat(16_000)
+    assert_eq!(reply.expect("it is answered"), (length, true));
+    server.join().expect("the script ran to its end");
 }
 
 #[test]
-fn a_server_that_says_much_before_it_reads_is_heard_over_a_unix_socket() {
-    assert_eq!(talk_at_the_same_time(over_unix, notices()), Ok(()));
+fn the_last_words_are_heard_when_a_batch_was_written_by_half() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, move |client| {
+            read_some(client);
+            let words = refusal("FATAL", "57P01", "shutting down");
+            client.write_all(&words).expect("it listens");
+            client.flush().expect("it listens");
+        });
+        let (reply, is_broken) = in_time(move || {
+            let reply = reply_to_upload(&mut connection);
+            (reply, connection.is_broken())
+        });
+        let error = reply.expect_err("the server is gone");
+        let words = error.last_words().map(|words| words.message.as_str());
+        assert_eq!(words, Some("shutting down"), "{way:?}: {error}");
+        assert!(is_broken);
+        server.join().expect("the script ran to its end");
+    }
 }
 
 #[test]
-fn a_server_that_says_much_before_it_reads_is_heard_over_tcp() {
-    assert_eq!(talk_at_the_same_time(over_tcp, notices()), Ok(()));
+fn a_server_that_is_gone_without_a_word_in_the_middle_of_a_batch_is_lost() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, read_some);
+        let reply = in_time(move || reply_to_upload(&mut connection));
+        let error = reply.expect_err("the server is gone");
+        assert!(matches!(error, Error::Lost { .. }), "{way:?}: {error}");
+        server.join().expect("the script ran to its end");
+    }
 }
 
 #[test]
-fn a_server_that_says_much_that_has_to_be_kept_is_left() {
-    let settings = message(b'S', b"application_name\0me\0").repeat(200_000);
-    let error = talk_at_the_same_time(over_unix, settings).unwrap_err();
-    assert!(error.contains("it says too much"), "{error}");
+fn replies_that_come_byte_by_byte_are_understood() {
+    for way in WAYS {
+        let (mut connection, server) = connect(way, |client| {
+            read_batch(client);
+            let mut bytes = [message(b'1', b""), message(b'2', b"")].concat();
+            bytes.extend(message(b'D', b"\0\x01\0\0\0\x05hello"));
+            bytes.extend(message(b'C', b"SELECT 1\0"));
+            bytes.extend(message(b'Z', b"I"));
+            for byte in bytes {
+                client.write_all(&[byte]).expect("it listens");
+                client.flush().expect("it listens");
+            }
+        });
+        let body = in_time(move || {
+            connection.send(&[statement()], &[]).expect("it is there");
+            assert!(matches!(connection.next_reply(), Ok(Reply::Row(_))));
+            let mut body = Vec::new();
+            let left = connection.take_body(&mut body, usize::MAX);
+            assert_eq!(left.expect("it comes"), 0);
+            assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+            body
+        });
+        assert_eq!(body, b"hello", "{way:?}");
+        server.join().expect("the script ran to its end");
+    }
+}
+
+#[test]
+fn who_listens_to_a_silent_server_loses_patience() {
+    let (stay, stayed) = mpsc::channel::<()>();
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        read_batch(client);
+        let _ = stayed.recv();
+    });
+    let patience = Duration::from_millis(20);
+    connection.keep_notifications(patience);
+    connection.send(&[statement()], &[]).expect("it is there");
+    let error = connection
+        .next_reply()
+        .map(|_| ())
+        .expect_err("it is silent");
+    assert!(matches!(error, Error::Lost { .. }), "{error}");
+    drop(stay);
+    server.join().expect("the script ran to its end");
 }

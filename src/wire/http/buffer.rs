@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::head::FieldSpan;
+use super::span::FieldSpan;
 
 /// Memory for one request. Made once by each thread and lent to the client it serves.
 #[derive(Default)]

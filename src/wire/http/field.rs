@@ -5,9 +5,9 @@
 //! Invariant: when in doubt, refuse. No field that has two readings is repaired.
 
 use super::refusal::Refusal;
-use super::request::Version;
 use super::target::is_host;
 use super::token::trim_whitespace;
+use super::version::Version;
 
 /// How the end of the body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

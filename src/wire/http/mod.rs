@@ -20,8 +20,10 @@ mod limits;
 mod refusal;
 mod request;
 pub mod response;
+mod span;
 mod target;
 mod token;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -31,4 +33,5 @@ pub use connection::{Connection, Phase, Progress};
 pub use date::HttpDate;
 pub use limits::Limits;
 pub use refusal::Refusal;
-pub use request::{Headers, HeadersIter, Request, Target, Version};
+pub use request::{Headers, HeadersIter, Request, Target};
+pub use version::Version;

@@ -7,17 +7,10 @@
 use std::fmt;
 use std::slice;
 
-use super::head::{FieldSpan, Head, Span};
+use super::head::Head;
 use super::response::ConnectionHeader;
-
-/// The versions that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0: the connection closes unless the client asks to keep it.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
+use super::span::{FieldSpan, Span};
+use super::version::Version;
 
 /// A request, borrowed from its connection.
 #[derive(Clone, Copy)]

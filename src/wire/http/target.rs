@@ -4,8 +4,8 @@
 //! own. It works on positions, so that the result outlives the borrow of the buffer.
 //! Invariant: a path is empty, `*`, or begins with `/`; nothing is decoded here.
 
-use super::head::Span;
 use super::refusal::Refusal;
+use super::span::Span;
 use super::token::is_reg_name_byte;
 
 /// Where the parts of a target lie, counted from its first byte.

@@ -5,13 +5,11 @@
 //! Everything inside a body is checked here once; the iterators handed out cannot fail afterwards.
 //! Invariant: no allocation, no panic, no byte read beyond the declared length.
 
+use super::decode_error::DecodeError;
 use super::fields::ErrorFields;
-use super::limits::{CONTROL_MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX};
+use super::header::{HEADER_BYTES, check_length, check_tag, peek_header};
 use super::row::{DataRow, RowDescription};
 use super::scan::Scan;
-
-/// Bytes before the body: the tag and the length.
-pub const HEADER_BYTES: usize = 5;
 
 /// One message of the server, borrowed from the receive buffer.
 #[derive(Clone, Copy, Debug)]
@@ -176,55 +174,6 @@ pub enum TransactionStatus {
     Failed,
 }
 
-/// Why bytes of the server cannot be a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// No message of the protocol has this tag.
-    UnknownTag(u8),
-    /// The declared length is below the minimum, above the limit, or does not fit the content.
-    BadLength,
-    /// A string has no end within its message.
-    UnterminatedString,
-    /// The message is longer than what it contains.
-    TrailingBytes,
-    /// ReadyForQuery carries a status letter that does not exist.
-    UnknownTransactionStatus(u8),
-    /// A field of a fixed set has a value outside of it.
-    InvalidValue,
-    /// A row prefix was asked for, but the next message is another one.
-    NotARow(u8),
-}
-
-impl std::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            DecodeError::UnknownTag(tag) => {
-                write!(f, "unknown message type 0x{tag:02x} from the server")
-            }
-            DecodeError::BadLength => f.write_str("invalid message length from the server"),
-            DecodeError::UnterminatedString => f.write_str("unterminated string from the server"),
-            DecodeError::TrailingBytes => f.write_str("extraneous data in a message"),
-            DecodeError::UnknownTransactionStatus(status) => {
-                write!(f, "unknown transaction status 0x{status:02x}")
-            }
-            DecodeError::InvalidValue => f.write_str("invalid value in a message"),
-            DecodeError::NotARow(tag) => write!(f, "message type 0x{tag:02x} is not a row"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-/// Tag and length of the next message, as soon as both have arrived.
-///
-/// The length is the one on the wire: it counts itself and the body, not the tag. It is not yet
-/// judged; [`decode`] and [`decode_row_prefix`](super::decode_row_prefix) do that.
-pub fn peek_header(buf: &[u8]) -> Option<(u8, usize)> {
-    let header = buf.first_chunk::<HEADER_BYTES>()?;
-    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-    Some((header[0], length as usize))
-}
-
 /// Decodes the first message of `buf` and tells how many bytes it takes up.
 ///
 /// `Ok(None)` means that the message has not arrived completely.
@@ -242,33 +191,6 @@ pub fn decode(buf: &[u8]) -> Result<Option<(Message<'_>, usize)>, DecodeError> {
         return Ok(None);
     };
     Ok(Some((decode_body(tag, body)?, total)))
-}
-
-/// Refuses tags that no server message has, before its length is believed.
-fn check_tag(tag: u8) -> Result<(), DecodeError> {
-    match tag {
-        b'1' | b'2' | b'3' | b'A' | b'C' | b'D' | b'E' | b'G' | b'H' | b'I' | b'K' | b'N'
-        | b'R' | b'S' | b'T' | b'V' | b'W' | b'Z' | b'c' | b'd' | b'n' | b's' | b't' | b'v' => {
-            Ok(())
-        }
-        _ => Err(DecodeError::UnknownTag(tag)),
-    }
-}
-
-/// Refuses lengths that the kind of message cannot have, before we wait for the body.
-pub(super) fn check_length(tag: u8, length: usize) -> Result<(), DecodeError> {
-    let allowed = match tag {
-        b'1' | b'2' | b'3' | b'I' | b'n' | b's' | b'c' => 4..=4,
-        b'Z' => 5..=5,
-        b'K' => 12..=12,
-        b'D' | b'd' => 4..=MESSAGE_BYTES_MAX,
-        _ => 4..=CONTROL_MESSAGE_BYTES_MAX,
-    };
-    if allowed.contains(&length) {
-        Ok(())
-    } else {
-        Err(DecodeError::BadLength)
-    }
 }
 
 fn decode_body(tag: u8, body: &[u8]) -> Result<Message<'_>, DecodeError> {

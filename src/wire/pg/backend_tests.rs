@@ -1,5 +1,6 @@
 //! Tests of the decoder: every message, every split, and everything that is not a message.
 
+use super::super::limits::CONTROL_MESSAGE_BYTES_MAX;
 use super::super::samples::{Random, all, message, row};
 use super::super::{decode_row_prefix, fields::ServerError};
 use super::*;

@@ -5,7 +5,7 @@
 //! `client_encoding` is agreed on, the server answers in whatever encoding it was set up with.
 //! Invariant: an `ErrorFields` was checked as a whole, so iterating over it cannot fail.
 
-use super::backend::DecodeError;
+use super::decode_error::DecodeError;
 use super::scan::Scan;
 
 /// The fields of an ErrorResponse or a NoticeResponse.

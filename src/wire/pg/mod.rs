@@ -7,9 +7,11 @@
 //! never a panic, never an allocation, never a read beyond a declared length.
 
 pub mod backend;
+mod decode_error;
 pub mod expected;
 mod fields;
 pub mod frontend;
+mod header;
 pub mod limits;
 mod row;
 mod scan;
@@ -18,11 +20,12 @@ mod scan;
 mod samples;
 
 pub use backend::{
-    Authentication, BackendKey, CommandTag, DecodeError, Mechanisms, Message, TransactionStatus,
-    decode, peek_header,
+    Authentication, BackendKey, CommandTag, Mechanisms, Message, TransactionStatus, decode,
 };
+pub use decode_error::DecodeError;
 pub use expected::{Expected, ExpectedReplies, ProtocolViolation, StatementIndex, Step};
 pub use fields::{ErrorFields, ServerError};
 pub use frontend::{EncodeError, Parameter};
+pub use header::peek_header;
 pub use row::{Columns, DataRow, FieldDescription, LastColumn, RowDescription, RowPrefix};
 pub use row::{FieldDescriptions, decode_row_prefix, decoded_columns};

@@ -5,7 +5,8 @@
 //! body can be passed on as it comes while memory stays bounded.
 //! Invariant: a [`DataRow`] was walked once when it was decoded, so its columns cannot fail.
 
-use super::backend::{DecodeError, HEADER_BYTES, check_length, peek_header};
+use super::decode_error::DecodeError;
+use super::header::{HEADER_BYTES, check_length, peek_header};
 use super::scan::Scan;
 
 /// One row; iterate over it for the columns.

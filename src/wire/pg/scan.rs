@@ -4,7 +4,7 @@
 //! Invariant: it never yields a byte beyond the slice it was made from, and a failed read is
 //! an error of the message, since the slice is exactly as long as the message declared.
 
-use super::backend::DecodeError;
+use super::decode_error::DecodeError;
 
 /// What is left to read of a message body.
 #[derive(Clone, Copy, Debug)]

@@ -19,7 +19,7 @@ pub struct Batch {
     /// In the order in which they are executed.
     pub statements: Vec<Statement>,
     /// Which of them makes the settings.
-    pub settings: usize,
+    pub(crate) settings: usize,
     /// Which of them gives what the response is made of, and as what.
     pub main: Main,
     /// Which of them asks the planner for a number of rows, if one does.
@@ -30,7 +30,7 @@ pub struct Batch {
 
 /// How a transaction ends when nothing fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionEnd {
+pub(crate) enum TransactionEnd {
     /// What was written stays.
     Commit,
     /// Nothing stays: `Prefer: tx=rollback`, or `db-tx-end`.

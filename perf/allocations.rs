@@ -31,7 +31,7 @@ const EXPECTED: [(&str, u64); 6] = [
 fn requests_allocate_no_more_than_they_did() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("ceiling/catalog.json");
     let mut document = std::fs::read(file).expect("it is recorded");
-    let catalog = corerest_api::catalog::decode(&mut document).expect("it is a catalog");
+    let catalog = corerest_api::decode_catalog(&mut document).expect("it is a catalog");
     let _profiler = dhat::Profiler::builder().testing().build();
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
     let measure = &mut |name: &str, work: &mut dyn FnMut()| {

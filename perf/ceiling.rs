@@ -15,12 +15,9 @@ use std::os::unix::ffi::OsStringExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use corerest_api::auth::{Identity, bearer_token, check_claims};
-use corerest_api::catalog::Catalog;
-use corerest_api::query::Batch;
-use corerest_api::request::HttpRequest;
-use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Prepared, prepare};
+use corerest_api::internals::prepare;
+use corerest_api::{Batch, Catalog, ClaimRules, Claims, Context, HttpRequest, Identity, Prepared};
+use corerest_api::{RoleSettings, bearer_token};
 use corerest_config::{Config, Sources};
 use corerest_sql::{Param, Statement};
 
@@ -125,7 +122,9 @@ pub(crate) fn caller(config: &Config, request: &Request) -> io::Result<Identity>
             .decode(payload.unwrap_or_default())
             .map_err(|error| invalid(&error))?,
     };
-    check_claims(config, &claims, 0).map_err(|error| io::Error::other(format!("{error:?}")))
+    Claims::parse(&claims)
+        .and_then(|claims| ClaimRules::new(config).identify(config, &claims, 0))
+        .map_err(|error| io::Error::other(format!("{error:?}")))
 }
 
 fn batch(config: &Config, catalog: &Catalog, request: &Request, caller: Identity) -> Option<Batch> {
@@ -297,7 +296,7 @@ mod tests {
     fn the_scripts_are_what_the_server_would_send() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ceiling");
         let mut document = fs::read(folder.join("catalog.json")).expect("it is recorded");
-        let catalog = corerest_api::catalog::decode(&mut document).expect("it is a catalog");
+        let catalog = corerest_api::decode_catalog(&mut document).expect("it is a catalog");
         let is_update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
         for scenario in &SCENARIOS {
             let path = folder.join(scenario.name).with_extension("sql");
@@ -318,7 +317,7 @@ mod tests {
     fn psql_executes_what_the_server_would_send() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ceiling");
         let mut document = fs::read(folder.join("catalog.json")).expect("it is recorded");
-        let catalog = corerest_api::catalog::decode(&mut document).expect("it is a catalog");
+        let catalog = corerest_api::decode_catalog(&mut document).expect("it is a catalog");
         let request = Request::get("/items?name=eq.it's&limit=3");
         let [prepare, execute] = executed(&request, &catalog).expect("it needs the database");
         assert!(

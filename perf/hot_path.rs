@@ -10,12 +10,9 @@
 use std::hint::black_box;
 use std::io;
 
-use corerest_api::catalog::Catalog;
-use corerest_api::query::Batch;
-use corerest_api::request::HttpRequest;
-use corerest_api::response::Response;
-use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Pending, Prepared, Shapes, finish, prepare};
+use corerest_api::internals::prepare;
+use corerest_api::{Batch, Catalog, Context, HttpRequest, Pending, Prepared, Response};
+use corerest_api::{RoleSettings, Shapes, finish};
 use corerest_sql::Param;
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
@@ -234,7 +231,7 @@ mod tests {
     fn every_piece_of_every_scenario_runs_as_often_as_it_is_asked_to() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("ceiling/catalog.json");
         let mut document = std::fs::read(file).expect("it is recorded");
-        let catalog = corerest_api::catalog::decode(&mut document).expect("it is a catalog");
+        let catalog = corerest_api::decode_catalog(&mut document).expect("it is a catalog");
         let mut names = Vec::new();
         let measure = &mut |name: &str, work: &mut dyn FnMut()| {
             work();

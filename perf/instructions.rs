@@ -20,7 +20,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use corerest_api::catalog::{self, Catalog};
+use corerest_api::{Catalog, decode_catalog};
 use corerest_perf::hot_path;
 
 /// How much more than in the baseline is too much, made with the same compiler …
@@ -65,7 +65,7 @@ fn main() -> io::Result<ExitCode> {
 
 /// Inside of valgrind: prints the name of each piece, in the order in which they are measured.
 fn run(catalog: &Path) -> io::Result<()> {
-    let catalog = decode_catalog(fs::read(catalog)?)?;
+    let catalog = catalog_of(fs::read(catalog)?)?;
     let mut names = String::new();
     hot_path::for_each_piece(&catalog, &mut |name, work| {
         names.push_str(name);
@@ -78,8 +78,8 @@ fn run(catalog: &Path) -> io::Result<()> {
     io::stdout().write_all(names.as_bytes())
 }
 
-fn decode_catalog(mut document: Vec<u8>) -> io::Result<Catalog> {
-    catalog::decode(&mut document).map_err(|error| io::Error::other(error.to_string()))
+fn catalog_of(mut document: Vec<u8>) -> io::Result<Catalog> {
+    decode_catalog(&mut document).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Callgrind counts what happens in here, and only that.

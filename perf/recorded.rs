@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::io;
 
-use corerest_api::catalog;
+use corerest_api::ask_catalog;
 use corerest_sql::{Ident, Param, Statement};
 use postgres::types::private::BytesMut;
 use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -25,7 +25,7 @@ fn query_document(database: &Database) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut transaction = client.transaction()?;
     let mut document = String::new();
     let schemas = [Ident::before_nul(SCHEMA)];
-    for statement in catalog::ask_catalog(schemas.as_slice()).statements() {
+    for statement in ask_catalog(schemas.as_slice()).statements() {
         let values = texts(statement);
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         document = transaction

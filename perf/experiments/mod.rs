@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use corerest_api::catalog::{self, Catalog};
+use corerest_api::{Catalog, decode_catalog};
 
 pub use self::arguments::Arguments;
 use crate::contestant::{self, Database, Running, Variant};
@@ -317,7 +317,7 @@ fn record_catalog(perf: &Path, database: &Database) -> io::Result<Catalog> {
     let folder = perf.join("ceiling");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("catalog.json"), &document)?;
-    catalog::decode(&mut document).map_err(|error| io::Error::other(error.to_string()))
+    decode_catalog(&mut document).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// An answer that is wrong from the start is told before it is measured.

@@ -12,8 +12,8 @@ use crate::document::OneDocument;
 use corerest_config::{FunctionName, in_database_names};
 use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement, sql};
 
-/// Asks for it: the document for [`decode`]. Nothing in the batch may write, not even
-/// `db-pre-config`.
+/// Asks for it: the document for [`decode_database_config`]. Nothing in the batch may write,
+/// not even `db-pre-config`.
 pub fn ask_database_config(pre_config: Option<&FunctionName>) -> OneDocument {
     let mut before = vec![read_only()];
     before.extend(pre_config.map(call));
@@ -24,7 +24,7 @@ pub fn ask_database_config(pre_config: Option<&FunctionName>) -> OneDocument {
 ///
 /// # Errors
 /// If the document is not what was asked for.
-pub fn decode(document: &mut [u8]) -> Result<Vec<(String, String)>, DecodeError> {
+pub fn decode_database_config(document: &mut [u8]) -> Result<Vec<(String, String)>, DecodeError> {
     simd_json::serde::from_slice(document)
         .map_err(|error| DecodeError::Malformed(error.to_string()))
 }
@@ -106,10 +106,13 @@ mod tests {
         let mut document = br#"[["pgrst.db_max_rows","5"],["pgrst.jwt_aud","\u00e9"]]"#.to_vec();
         let expected = [("pgrst.db_max_rows", "5"), ("pgrst.jwt_aud", "é")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(decode(&mut document).unwrap(), expected);
-        assert_eq!(decode(&mut b"[]".to_vec()).unwrap(), []);
+        assert_eq!(decode_database_config(&mut document).unwrap(), expected);
+        assert_eq!(decode_database_config(&mut b"[]".to_vec()).unwrap(), []);
         for other in ["", "{}", "[[1,2]]", r#"[["a"]]"#] {
-            assert!(decode(&mut other.as_bytes().to_vec()).is_err(), "{other}");
+            assert!(
+                decode_database_config(&mut other.as_bytes().to_vec()).is_err(),
+                "{other}"
+            );
         }
     }
 

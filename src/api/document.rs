@@ -6,7 +6,6 @@
 //! private, and [`OneDocument::of`] is the only way to make one.
 
 use corerest_sql::{SqlBuf, Statement, sql};
-use std::fmt;
 
 /// A batch of which one statement answers with one row of one column, a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,56 +51,6 @@ impl OneDocument {
     }
 }
 
-/// Sees to it that one row comes where one is promised. What breaks the promise is a bug, or
-/// something between us and PostgreSQL; either way there is no answer to be made of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OneRow {
-    has_come: bool,
-}
-
-/// There was no row, or a second one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotOneRow {
-    /// The statement is over, and there was none.
-    None,
-    /// Here is the second one.
-    Second,
-}
-
-impl OneRow {
-    /// A row has come.
-    ///
-    /// # Errors
-    /// If there was one before.
-    pub fn come(&mut self) -> Result<(), NotOneRow> {
-        if std::mem::replace(&mut self.has_come, true) {
-            return Err(NotOneRow::Second);
-        }
-        Ok(())
-    }
-
-    /// The statement is over, and has not failed.
-    ///
-    /// # Errors
-    /// If no row has come.
-    pub fn is_over(self) -> Result<(), NotOneRow> {
-        if self.has_come {
-            Ok(())
-        } else {
-            Err(NotOneRow::None)
-        }
-    }
-}
-
-impl fmt::Display for NotOneRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotOneRow::None => "no row came where one was promised",
-            NotOneRow::Second => "a second row came where one was promised",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,14 +77,5 @@ mod tests {
         assert_eq!(text(&between), expected);
         assert_eq!(between.statements().len(), 4);
         assert_eq!(between.asks(), 2);
-    }
-
-    #[test]
-    fn one_row_is_neither_none_nor_two() {
-        let mut row = OneRow::default();
-        assert_eq!(row.is_over(), Err(NotOneRow::None));
-        assert_eq!(row.come(), Ok(()));
-        assert_eq!(row.is_over(), Ok(()));
-        assert_eq!(row.come(), Err(NotOneRow::Second));
     }
 }

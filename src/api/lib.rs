@@ -5,29 +5,54 @@
 //!        request      plan   query                  response
 //! ```
 //!
-//! Two verbs carry the whole domain: [`prepare`] turns a request into a reply or a batch of
-//! statements, [`finish`] turns what PostgreSQL answered into a response. Nothing in here does
+//! Two verbs carry the whole domain: [`prepare_in_steps`] turns a request into a reply or a batch
+//! of statements, [`finish`] turns what PostgreSQL answered into a response. Nothing in here does
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
 //! `error, document → catalog, auth → openapi, request → plan → query → response`; what the
-//! database says about the server itself ([`database_config`], [`role_settings`], [`channel`])
+//! database says about the server itself (`database_config`, `role_settings`, [`channel`])
 //! stands beside the catalog.
+//!
+//! The modules are private, and what is exported here is what the server uses. The packages
+//! `tests`, `fuzz` and `perf` look further inside, through the feature `internals`; `scripts/check`
+//! also builds the server without it.
 
-pub mod auth;
-pub mod catalog;
+// What only `internals` exports is public for nobody without it; with it, the lint sees the rest.
+#![cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+
+mod auth;
+mod catalog;
 pub mod channel;
-pub mod database_config;
-pub mod document;
-pub mod error;
+mod database_config;
+mod document;
+mod error;
 mod exchange;
-pub mod openapi;
-pub mod plan;
-pub mod query;
-pub mod request;
-pub mod response;
-pub mod role_settings;
+#[cfg(feature = "internals")]
+pub mod internals;
+mod openapi;
+mod plan;
+mod query;
+mod request;
+mod response;
+mod role_settings;
 
-pub use exchange::{
-    Context, Pending, Prepared, Shapes, finish, finish_lines, prepare, prepare_in_steps,
-};
+// From a request to its statements, and from what PostgreSQL answers to the response.
+pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
+pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines, prepare_in_steps};
+pub use query::{AccessMode, Answer, Batch};
+pub use request::HttpRequest;
+pub use response::{Body, CorsHeaders, Response, ResultSet};
+
+// Who makes a request. Tokens are verified by the server, which reads its keys and their headers
+// with the JSON of claims.
+pub use auth::json::{Json, Members};
+pub use auth::{ClaimRules, Claims, Identity, bearer_token};
+
+// What the database is asked for before there are requests. Each question is a document of its
+// own, and has a function that decodes the answer.
+pub use catalog::{Catalog, DecodeError, PgVersion, Scope, ask_catalog, decode_catalog};
+pub use catalog::{ask_version, decode_version, pause_statement};
+pub use database_config::{ask_database_config, decode_database_config};
+pub use document::OneDocument;
+pub use role_settings::{RoleSettings, ask_role_settings, decode_role_settings};

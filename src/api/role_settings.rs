@@ -32,7 +32,7 @@ struct OfOneRole {
 
 impl RoleSettings {
     /// Whether there is anything to be set for a role.
-    pub fn has(&self, role: &str) -> bool {
+    pub(crate) fn has(&self, role: &str) -> bool {
         self.by_role.contains_key(role)
     }
 
@@ -50,7 +50,7 @@ impl RoleSettings {
 }
 
 /// Asks a server of this version (as [`PgVersion::number`](crate::catalog::PgVersion::number) has
-/// it) for them: the document for [`decode`].
+/// it) for them: the document for [`decode_role_settings`].
 ///
 /// Parity: a setting that the login role may not make is left out, and so is one of an extension
 /// that this session has not loaded (`queryRoleSettings` in Config/Database.hs).
@@ -91,7 +91,7 @@ AND (known.context = 'user'"
 ///
 /// # Errors
 /// If it is not what the statement answers with.
-pub fn decode(document: &mut [u8]) -> Result<RoleSettings, DecodeError> {
+pub fn decode_role_settings(document: &mut [u8]) -> Result<RoleSettings, DecodeError> {
     let rows: Result<Vec<(String, String, String)>, _> = simd_json::serde::from_slice(document);
     let rows = rows.map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let mut all = RoleSettings::default();
@@ -126,7 +126,7 @@ mod tests {
             ["a","default_transaction_isolation","REPEATABLE READ"],["a","work_mem","3MB"],
             ["b","default_transaction_isolation","read uncommitted"]]"#
             .to_vec();
-        let all = decode(&mut document).unwrap();
+        let all = decode_role_settings(&mut document).unwrap();
         let expected = [("statement_timeout", "5s"), ("work_mem", "3MB")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(all.settings("a"), expected);
@@ -145,9 +145,15 @@ mod tests {
 
     #[test]
     fn other_documents_are_errors() {
-        assert_eq!(decode(&mut b"[]".to_vec()), Ok(RoleSettings::default()));
+        assert_eq!(
+            decode_role_settings(&mut b"[]".to_vec()),
+            Ok(RoleSettings::default())
+        );
         for other in ["", "null", "{}", r#"[["a","b"]]"#] {
-            assert!(decode(&mut other.as_bytes().to_vec()).is_err(), "{other}");
+            assert!(
+                decode_role_settings(&mut other.as_bytes().to_vec()).is_err(),
+                "{other}"
+            );
         }
     }
 

@@ -4,8 +4,7 @@
 //! that it is; a role that is found is in the claims that PostgreSQL gets to see, which are JSON;
 //! and rules that were made ready once decide as ones that are made anew.
 
-use corerest_api::auth::json::Json;
-use corerest_api::auth::{ClaimRules, Claims, check_claims};
+use corerest_api::{ClaimRules, Claims, Json};
 use corerest_config::{Config, Sources};
 
 /// Paths, and behind a line break the claims to start from.
@@ -71,12 +70,13 @@ fn load(path: &str, anonymous: &str) -> Option<Config> {
 }
 
 fn check(config: &Config, json: &[u8]) {
-    let identity = check_claims(config, json, NOW_UNIX_SECONDS);
-    if let Ok(claims) = Claims::parse(json) {
-        let rules = ClaimRules::new(config);
-        for _ in 0..2 {
-            assert_eq!(rules.identify(config, &claims, NOW_UNIX_SECONDS), identity);
-        }
+    let Ok(claims) = Claims::parse(json) else {
+        return;
+    };
+    let identity = ClaimRules::new(config).identify(config, &claims, NOW_UNIX_SECONDS);
+    let rules = ClaimRules::new(config);
+    for _ in 0..2 {
+        assert_eq!(rules.identify(config, &claims, NOW_UNIX_SECONDS), identity);
     }
     let Ok(identity) = identity else {
         return;

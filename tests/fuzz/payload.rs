@@ -4,10 +4,10 @@
 //! columns are the keys that simd-json finds; what is written for CSV and forms is JSON of the
 //! kind that was announced, and is judged so again; a body that is blank in front means the same.
 
-use corerest_api::error::Error;
-use corerest_api::request::media_type::MediaType;
-use corerest_api::request::payload::{Content, JsonForm, Payload};
-use corerest_api::request::{Action, Invocation, Mutation};
+use corerest_api::Error;
+use corerest_api::internals::{
+    Action, Content, Invocation, JsonForm, MediaType, Mutation, Payload,
+};
 use corerest_sql::{Ident, QualifiedName};
 use simd_json::BorrowedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsObject};

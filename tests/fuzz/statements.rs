@@ -6,11 +6,10 @@
 //! earlier request gives is what planning gives.
 
 use crate::sql_scan::check_statement;
-use corerest_api::auth::Identity;
-use corerest_api::catalog::{Catalog, decode};
-use corerest_api::request::HttpRequest;
-use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Prepared, Shapes, prepare};
+use corerest_api::internals::prepare;
+use corerest_api::{
+    Catalog, Context, HttpRequest, Identity, Prepared, RoleSettings, Shapes, decode_catalog,
+};
 use corerest_config::{Config, Sources};
 use std::sync::LazyLock;
 
@@ -73,7 +72,7 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let mut document = include_bytes!("../cases/plan/catalog.json").to_vec();
     World {
-        catalog: decode(&mut document).expect("it was recorded from PostgreSQL"),
+        catalog: decode_catalog(&mut document).expect("it was recorded from PostgreSQL"),
         configs: [
             &[][..],
             &[

@@ -8,13 +8,9 @@
 //! The catalog is that of `fixtures/api.sql`; `UPDATE=catalog` records it anew.
 
 use bytes::BytesMut;
-use corerest_api::auth::Identity;
-use corerest_api::catalog::{self, Catalog, decode};
-use corerest_api::query::{Answer, Batch};
-use corerest_api::request::HttpRequest;
-use corerest_api::response::Body;
-use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Prepared, Shapes, prepare};
+use corerest_api::internals::prepare;
+use corerest_api::{Answer, Batch, Body, Catalog, Context, HttpRequest, Identity, Prepared};
+use corerest_api::{RoleSettings, Shapes, ask_catalog, decode_catalog};
 use corerest_config::{Config, Sources};
 use corerest_sql::{Ident, Param, Statement};
 use corerest_tests::case_file::{CaseFile, Section, is_update};
@@ -36,7 +32,7 @@ fn every_plan_case_gives_the_sql_it_says() {
         std::fs::write(folder.join(CATALOG), recorded_catalog()).expect("it could be read");
     }
     let mut document = std::fs::read(folder.join(CATALOG)).expect("it is there");
-    let catalog = decode(&mut document).expect("it is a recorded one");
+    let catalog = decode_catalog(&mut document).expect("it is a recorded one");
     let mut failures = Vec::new();
     for mut file in CaseFile::load_all(&folder) {
         let with_settings = file.path.ends_with("settings.case");
@@ -71,7 +67,7 @@ fn recorded_catalog() -> String {
     let mut client = Cluster::shared().database().connect();
     let mut transaction = client.transaction().expect("the database is there");
     let mut document = String::new();
-    for statement in catalog::ask_catalog(&schema[..]).statements() {
+    for statement in ask_catalog(&schema[..]).statements() {
         let values = in_text_format(statement, "");
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let row = transaction.query_one(statement.text.as_str(), &values);
@@ -236,7 +232,8 @@ fn uses(text: &str, number: usize) -> bool {
 #[test]
 fn a_request_with_more_values_than_postgresql_takes_is_refused() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
-    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let catalog =
+        decode_catalog(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let question = |count: usize| Section {
         first: format!("GET /plants?or=({})", vec!["id.eq.1"; count].join(",")),
         ..empty()
@@ -255,7 +252,8 @@ fn a_request_with_more_values_than_postgresql_takes_is_refused() {
 #[test]
 fn requests_of_equal_shape_give_equal_text() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
-    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let catalog =
+        decode_catalog(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let texts = |target: &str| {
         // What follows a vertical line is the body of a POST.
         let (first, body) = match target.split_once('|') {
@@ -318,7 +316,8 @@ fn requests_of_equal_shape_give_equal_text() {
 #[test]
 fn no_value_of_a_request_is_in_its_sql() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
-    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let catalog =
+        decode_catalog(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let operators: HashMap<&str, &str> = HashMap::from([
         ("eq", "7654321"),
         ("in", "(7654321,\"a'b\")"),
@@ -372,7 +371,8 @@ fn check_no_value(batch: &Batch, what: &str) {
 #[test]
 fn every_main_statement_answers_with_one_row() {
     let catalog_text = include_str!("../cases/plan/catalog.json");
-    let catalog = decode(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
+    let catalog =
+        decode_catalog(&mut catalog_text.as_bytes().to_vec()).expect("it is a recorded one");
     let database = Cluster::shared().database();
     let mut client = database.connect();
     let mut asked = 0;

@@ -1,8 +1,8 @@
 //! The configuration and the schema cache change while the server runs: by signal, by
 //! notification, from file, environment and database; and requests go on meanwhile.
 
-use corerest_api::catalog::IsolationLevel;
-use corerest_api::role_settings::{self, RoleSettings};
+use corerest_api::internals::IsolationLevel;
+use corerest_api::{RoleSettings, ask_role_settings, decode_role_settings};
 use corerest_tests::client::Client;
 use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::proxy::Proxy;
@@ -55,11 +55,11 @@ fn role_settings(database: &Database) -> RoleSettings {
     connection
         .batch_execute("SET SESSION AUTHORIZATION authenticator")
         .expect("a superuser may");
-    let asked = role_settings::ask_role_settings(version);
+    let asked = ask_role_settings(version);
     let statement = &asked.statements()[asked.asks()];
     let row = connection.query_one(statement.text.as_str(), &[]);
     let document: String = row.expect("the query is right").get(0);
-    role_settings::decode(&mut document.into_bytes()).expect("it is the document")
+    decode_role_settings(&mut document.into_bytes()).expect("it is the document")
 }
 
 #[test]

@@ -11,7 +11,7 @@
 //! longer than a moment; and if there is none, they would wait for ever, which is a failure.
 //!
 //! Invariant: whatever is random comes from the seed of the run, which a failure tells
-//! ([`explore`]).
+//! ([`explore()`]).
 
 mod explore;
 mod locks;

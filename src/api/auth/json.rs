@@ -13,7 +13,7 @@ use crate::error::json::write_json_string;
 
 /// How deep values may be nested. Real claims need less than 10; 128 frames of a recursive walk
 /// fit on the smallest stack.
-pub const DEPTH_MAX: usize = 128;
+pub(crate) const DEPTH_MAX: usize = 128;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Json {
     }
 
     /// Appends the value without any white space.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Json::Null => out.extend_from_slice(b"null"),
             Json::Boolean(true) => out.extend_from_slice(b"true"),
@@ -99,17 +99,17 @@ impl Members {
     }
 
     /// The members in the order of their names.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Appends the object without any white space.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         self.write_replacing(out, None);
     }
 
     /// Appends the object with one member put in the place of any that has its name.
-    pub fn write_with(&self, out: &mut Vec<u8>, name: &str, value: &Json) {
+    pub(crate) fn write_with(&self, out: &mut Vec<u8>, name: &str, value: &Json) {
         self.write_replacing(out, Some((name, value)));
     }
 

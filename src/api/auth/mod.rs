@@ -8,14 +8,11 @@
 
 mod claims;
 mod identity;
-pub mod json;
+pub(crate) mod json;
 mod role;
 
 pub use claims::{ClaimRules, Claims};
 pub use identity::Identity;
-
-use crate::error::Error;
-use corerest_config::Config;
 
 /// The token in the value of an Authorization header; `None` if it is of another scheme.
 ///
@@ -39,19 +36,6 @@ pub fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
 /// Latin-1, so that the no-break space is one.
 fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0xA0)
-}
-
-/// Reads the claims of a genuine token, checks them, and finds out whose they are.
-///
-/// # Errors
-/// If they are no claims, not valid now or here, or name no role and there is no anonymous one.
-pub fn check_claims(
-    config: &Config,
-    claims_json: &[u8],
-    now_unix_seconds: i64,
-) -> Result<Identity, Error> {
-    let claims = Claims::parse(claims_json)?;
-    ClaimRules::new(config).identify(config, &claims, now_unix_seconds)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What claims mean, as tables.
 
 use super::*;
-use crate::error::JwtClaimsFault as Fault;
-use corerest_config::Sources;
+use crate::error::{Error, JwtClaimsFault as Fault};
+use corerest_config::{Config, Sources};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -21,6 +21,10 @@ fn config(keys: &[(&str, &str)]) -> Config {
     Config::load(sources)
         .expect("the test gives a valid configuration")
         .config
+}
+
+fn check_claims(config: &Config, claims: &[u8], now: i64) -> Result<Identity, Error> {
+    ClaimRules::new(config).identify(config, &Claims::parse(claims)?, now)
 }
 
 #[track_caller]

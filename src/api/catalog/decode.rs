@@ -18,7 +18,6 @@ use super::section::media_handlers::MediaHandlerRow;
 use super::section::primary_keys::PrimaryKeyRow;
 use super::section::representations::RepresentationRow;
 use super::section::routines::RoutineRow;
-use super::section::schemas::SchemaCommentRow;
 use super::section::server::ServerRow;
 use super::section::tables::TableRow;
 use super::section::views::ViewRow;
@@ -57,8 +56,6 @@ struct Document<'a> {
     columns: Vec<ColumnRow<'a>>,
     #[serde(borrow, default)]
     schemas: Vec<&'a str>,
-    #[serde(borrow, default)]
-    schema_comments: Vec<SchemaCommentRow<'a>>,
     #[serde(borrow, default)]
     views: Vec<ViewRow<'a>>,
     #[serde(borrow, default)]
@@ -106,7 +103,7 @@ struct PlacedTable {
 }
 
 /// Decodes the document, and leaves its bytes in disorder.
-pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
+pub fn decode_catalog(document: &mut [u8]) -> Result<Catalog, DecodeError> {
     let document: Document = simd_json::serde::from_slice(document)
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
     let mut tables = decode_tables(&document)?;
@@ -125,14 +122,13 @@ pub fn decode(document: &mut [u8]) -> Result<Catalog, DecodeError> {
     Ok(Catalog {
         routine_hints: RoutineHints::new(&routines),
         routines,
-        schema_descriptions: decode_schema_comments(&document.schema_comments)?,
         relationship_hints: RelationshipHints::new(&relationships),
         relationships,
         representations: decode_representations(&document.representations),
         media_handlers: decode_media_handlers(&document.media_handlers)?,
         transaction_defaults: document.server.transaction_defaults(),
         timings: Timings::between(&document.readings()),
-        ..Catalog::new(document.server.pg_version(), tables)
+        ..Catalog::new(tables)
     })
 }
 
@@ -197,15 +193,6 @@ fn decode_media_handlers(rows: &[MediaHandlerRow<'_>]) -> Result<MediaHandlers, 
     Ok(handlers)
 }
 
-fn decode_schema_comments(
-    rows: &[SchemaCommentRow<'_>],
-) -> Result<HashMap<Ident, String>, DecodeError> {
-    let comments = rows.iter();
-    comments
-        .map(|row| Ok((ident(row.schema)?, row.description.to_owned())))
-        .collect()
-}
-
 /// The columns of each relation, in their order.
 fn group_columns(
     rows: &[ColumnRow<'_>],
@@ -260,7 +247,7 @@ fn primary_key(positions: &[Position], columns: &[PlacedColumn]) -> Vec<Ident> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{PgVersion, TableKind, Writable};
+    use crate::catalog::{TableKind, Writable};
     use corerest_sql::QualifiedName;
 
     const SERVER: &str =
@@ -287,7 +274,7 @@ mod tests {
     }
 
     fn decode_text(document: &str) -> Result<Catalog, DecodeError> {
-        decode(&mut document.as_bytes().to_vec())
+        decode_catalog(&mut document.as_bytes().to_vec())
     }
 
     fn name(schema: &str, name: &str) -> QualifiedName {
@@ -367,14 +354,8 @@ mod tests {
     }
 
     #[test]
-    fn the_catalog_knows_its_server_and_its_size() {
+    fn the_catalog_knows_its_size() {
         let catalog = decode_text(&document(&[FILMS, RECENT], &[YEAR])).unwrap();
-        let expected = PgVersion {
-            number: 150_018,
-            text: "15.18".to_owned(),
-            full_text: "PostgreSQL 15.18".to_owned(),
-        };
-        assert_eq!(catalog.pg_version, expected);
         assert_eq!(catalog.summary().relations, 2);
         let empty = decode_text(&document(&[], &[])).unwrap();
         let expected = "0 Relations, 0 Relationships, 0 RPCs, 0 Domain Representations, \
@@ -409,7 +390,7 @@ mod tests {
         let whole = document(&[FILMS, RECENT], &[YEAR, TITLE, KIND]);
         assert!(decode_text(&whole).is_ok());
         for end in 0..whole.len() {
-            let cut = decode(&mut whole.as_bytes()[..end].to_vec());
+            let cut = decode_catalog(&mut whole.as_bytes()[..end].to_vec());
             assert!(cut.is_err(), "cut at {end}");
         }
     }

@@ -45,7 +45,7 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Column, PgVersion, Table, TableKind};
+    use crate::catalog::{Column, Table, TableKind};
     use corerest_sql::{Ident, QualifiedName};
 
     #[test]
@@ -72,10 +72,7 @@ mod tests {
             let name = QualifiedName::new(Ident::before_nul("api"), Ident::before_nul(name));
             Table::new(name, TableKind::Table, columns)
         };
-        let catalog = Catalog::new(
-            PgVersion::default(),
-            [table("b", vec![]), table("a", vec![])],
-        );
+        let catalog = Catalog::new([table("b", vec![]), table("a", vec![])]);
         let json = catalog.dump(&[]);
         let expected = concat!(
             r#""dbTables":[[{"qiName":"a","qiSchema":"api"},{"tableColumns":{},"#,

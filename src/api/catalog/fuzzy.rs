@@ -15,7 +15,7 @@ const CANDIDATES_MAX: usize = 50;
 
 /// Names that can be searched.
 #[derive(Debug)]
-pub struct FuzzySet {
+pub(crate) struct FuzzySet {
     entries: Vec<Entry>,
     /// Where the name stands in `entries`, by its lower case.
     exact: HashMap<String, usize>,
@@ -27,7 +27,7 @@ pub struct FuzzySet {
 
 /// A name that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FuzzyMatch<'a> {
+pub(crate) struct FuzzyMatch<'a> {
     /// From 0, nothing in common, to 1, the same but for upper and lower case.
     pub score: f64,
     /// The name as it was given.
@@ -51,7 +51,7 @@ struct GramIndex<const N: usize> {
 
 impl FuzzySet {
     /// Takes the names; of those that differ only in case, the first in the alphabet counts.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> FuzzySet {
+    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> FuzzySet {
         let mut entries: Vec<Entry> = Vec::new();
         let mut exact = HashMap::new();
         for name in names.into_iter().collect::<BTreeSet<&str>>() {
@@ -79,7 +79,7 @@ impl FuzzySet {
     }
 
     /// The names that score at least `score_min`, best first.
-    pub fn get(&self, name: &str, score_min: f64) -> Vec<FuzzyMatch<'_>> {
+    pub(crate) fn get(&self, name: &str, score_min: f64) -> Vec<FuzzyMatch<'_>> {
         let lower = name.to_lowercase();
         if let Some(&index) = self.exact.get(&lower) {
             let name = &self.entries[index].name;
@@ -100,7 +100,7 @@ impl FuzzySet {
     }
 
     /// The best of [`get`](FuzzySet::get).
-    pub fn get_one(&self, name: &str, score_min: f64) -> Option<&str> {
+    pub(crate) fn get_one(&self, name: &str, score_min: f64) -> Option<&str> {
         self.get(name, score_min).first().map(|found| found.name)
     }
 

@@ -31,7 +31,7 @@ impl<'a> From<&'a [Ident]> for Scope<'a> {
     }
 }
 
-/// Asks for the catalog: the document for [`decode`](super::decode()).
+/// Asks for the catalog: the document for [`decode_catalog`](super::decode_catalog).
 ///
 /// It fails with PostgreSQL's `schema "…" does not exist` when one of the schemas is missing.
 pub fn ask_catalog<'a>(scope: impl Into<Scope<'a>>) -> OneDocument {
@@ -55,8 +55,6 @@ fn write_document(out: &mut SqlBuf, scope: Scope<'_>) {
     section::server::write_rows(out);
     sql!(out, "), 'schemas', (");
     section::schemas::write_rows(out, &exposed);
-    sql!(out, "), 'schema_comments', (");
-    section::schemas::write_comments(out, &exposed);
     sql!(out, "), 'tables', (");
     section::tables::write_rows(out, &exposed);
     sql!(out, "), 'columns', (");

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 /// A handler that the database defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaHandler {
+pub(crate) struct MediaHandler {
     /// What is called.
     pub function: QualifiedName,
     /// Whether that takes all rows or one.
@@ -21,7 +21,7 @@ pub struct MediaHandler {
 
 /// What a handler is called on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandlerKind {
+pub(crate) enum HandlerKind {
     /// An aggregate: it is called on all rows.
     Aggregate,
     /// A domain, called like a cast on the one value that a function returns.

@@ -1,8 +1,8 @@
 //! The database's shape as this server needs it: what PostgREST calls the schema cache.
 //!
 //! [`ask_catalog`] is one query on PostgreSQL's catalogs that answers with JSON,
-//! [`decode()`] turns the answer into a [`Catalog`], purely. The catalog is immutable and shared by
-//! all cores; a reload makes a new one.
+//! [`decode_catalog`] turns the answer into a [`Catalog`], purely. The catalog is immutable and
+//! shared by all cores; a reload makes a new one.
 
 mod decode;
 mod detect;
@@ -26,22 +26,20 @@ mod text;
 mod timings;
 mod version;
 
-pub use decode::decode;
-pub use fuzzy::{FuzzyMatch, FuzzySet};
+pub use decode::decode_catalog;
 pub use load::{Scope, ask_catalog};
-pub use media_handler::{HandlerKind, MediaHandler};
-pub use relationship::{
+pub(crate) use media_handler::{HandlerKind, MediaHandler};
+pub(crate) use relationship::{
     Cardinality, ComputedRelationship, DetectedRelationship, Junction, Relationship,
 };
-pub use routine::{
-    IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
-};
-pub use schema_cache::{Catalog, Summary};
+pub use routine::IsolationLevel;
+pub(crate) use routine::{ReturnType, ReturnedType, Routine, RoutineParameter, Volatility};
+pub use schema_cache::Catalog;
 pub(crate) use section::routines::write_parameters as write_routine_parameters;
-pub use server::{PgVersion, TransactionDefaults};
-pub use table::{Column, Table, TableKind, Writable};
+pub use server::PgVersion;
+pub(crate) use server::TransactionDefaults;
+pub(crate) use table::{Column, Table, TableKind, Writable};
 pub use text::DecodeError;
-pub use timings::Timings;
 pub use version::{ask_version, decode_version, pause_statement};
 
 #[cfg(test)]

@@ -21,7 +21,12 @@ impl Catalog {
     /// The hint for a relationship that does not exist, `Perhaps you meant 'films' instead of
     /// 'film'.`: about the parent if no relationship starts there, else about the child. There is
     /// none if both names are right, for then the request is wrong about how they are related.
-    pub fn relationship_hint(&self, parent: &str, child: &str, schema: &str) -> Option<String> {
+    pub(crate) fn relationship_hint(
+        &self,
+        parent: &str,
+        child: &str,
+        schema: &str,
+    ) -> Option<String> {
         let parent_name = QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(parent));
         let (found, wrong) = match self.relationships.list(&parent_name, schema) {
             Some(relationships) => (nearest_child(relationships, child)?, child),
@@ -40,7 +45,7 @@ impl Catalog {
     }
 
     /// The hint for a table that is not in the schema: `Perhaps you meant the table 'api.films'`.
-    pub fn table_hint(&self, schema: &str, name: &str) -> Option<String> {
+    pub(crate) fn table_hint(&self, schema: &str, name: &str) -> Option<String> {
         let index = self.table_hints.schemas.get(schema)?;
         let names = index.get_or_init(|| FuzzySet::new(self.table_names(schema)));
         let found = names.get_one(name, NAME_SCORE_MIN)?;
@@ -60,7 +65,7 @@ impl Catalog {
     /// The hint for a call that fits no routine, `Perhaps you meant to call the function
     /// api.add(a, b)`: about the arguments if there are routines of that name, else about the
     /// name.
-    pub fn routine_hint(&self, name: &QualifiedName, arguments: &[&str]) -> Option<String> {
+    pub(crate) fn routine_hint(&self, name: &QualifiedName, arguments: &[&str]) -> Option<String> {
         let schema = name.schema.as_ref()?;
         let meant = match self.routines(name) {
             [] => self.nearest_routine(schema, name.name.as_str())?.to_owned(),
@@ -118,14 +123,14 @@ fn nearest_child(relationships: &[Relationship], child: &str) -> Option<String> 
 mod tests {
     use super::super::hint::TABLES_END;
     use super::*;
-    use crate::catalog::{PgVersion, Table, TableKind};
+    use crate::catalog::{Table, TableKind};
 
     fn catalog<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Catalog {
         let tables = names.into_iter().map(|(schema, name)| {
             let name = QualifiedName::new(Ident::before_nul(schema), Ident::before_nul(name));
             Table::new(name, TableKind::Table, Vec::new())
         });
-        Catalog::new(PgVersion::default(), tables)
+        Catalog::new(tables)
     }
 
     #[track_caller]

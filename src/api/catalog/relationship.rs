@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A relationship from a table to a foreign table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Relationship {
+pub(crate) enum Relationship {
     /// Found by foreign keys.
     Detected(DetectedRelationship),
     /// Made by a function.
@@ -19,7 +19,7 @@ pub enum Relationship {
 
 /// A relationship that follows from foreign keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DetectedRelationship {
+pub(crate) struct DetectedRelationship {
     /// Where it starts, a table or view.
     pub table: QualifiedName,
     /// Where it leads to.
@@ -38,7 +38,7 @@ pub struct DetectedRelationship {
 ///
 /// Each pair of columns is one of the table and one of the foreign table, in the key's order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cardinality {
+pub(crate) enum Cardinality {
     /// The foreign table holds the key.
     OneToMany {
         /// The foreign key.
@@ -68,7 +68,7 @@ pub enum Cardinality {
 
 /// The relation between the two of a many-to-many relationship.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Junction {
+pub(crate) struct Junction {
     /// The table or view that holds the keys.
     pub table: QualifiedName,
     /// Its foreign key to the table.
@@ -83,7 +83,7 @@ pub struct Junction {
 
 /// A relationship whose SQL is in a function of one row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ComputedRelationship {
+pub(crate) struct ComputedRelationship {
     /// The function; requests name the relationship by its name.
     pub function: QualifiedName,
     /// Whose row it takes.
@@ -105,7 +105,7 @@ pub(super) struct Relationships {
 
 impl Relationship {
     /// Where it starts.
-    pub fn table(&self) -> &QualifiedName {
+    pub(crate) fn table(&self) -> &QualifiedName {
         match self {
             Relationship::Detected(detected) => &detected.table,
             Relationship::Computed(computed) => &computed.table,
@@ -113,23 +113,15 @@ impl Relationship {
     }
 
     /// Where it leads to.
-    pub fn foreign_table(&self) -> &QualifiedName {
+    pub(crate) fn foreign_table(&self) -> &QualifiedName {
         match self {
             Relationship::Detected(detected) => &detected.foreign_table,
             Relationship::Computed(computed) => &computed.foreign_table,
         }
     }
 
-    /// Whether it leads back to where it starts.
-    pub fn is_self(&self) -> bool {
-        match self {
-            Relationship::Detected(detected) => detected.is_self,
-            Relationship::Computed(computed) => computed.is_self,
-        }
-    }
-
     /// Whether it leads to one row at most, which is an object in JSON and not an array.
-    pub fn is_to_one(&self) -> bool {
+    pub(crate) fn is_to_one(&self) -> bool {
         match self {
             Relationship::Detected(detected) => match detected.cardinality {
                 Cardinality::ManyToOne { .. } | Cardinality::OneToOne { .. } => true,

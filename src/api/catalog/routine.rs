@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// A function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routine {
+pub(crate) struct Routine {
     /// Its schema and name; overloads share it.
     pub name: QualifiedName,
     /// Its comment.
@@ -34,7 +34,7 @@ pub struct Routine {
 
 /// A parameter of a routine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RoutineParameter {
+pub(crate) struct RoutineParameter {
     /// Its name; empty for a parameter without one.
     pub name: Ident,
     /// Its type, as `format_type` prints it.
@@ -49,7 +49,7 @@ pub struct RoutineParameter {
 
 /// What a routine returns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ReturnType {
+pub(crate) enum ReturnType {
     /// One value or row.
     Single(ReturnedType),
     /// A set.
@@ -58,7 +58,7 @@ pub enum ReturnType {
 
 /// The type of a returned value or row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ReturnedType {
+pub(crate) enum ReturnedType {
     /// A value, or nothing (`void`); the base type of a domain. So is a `record` whose columns
     /// the function does not declare.
     Scalar(QualifiedName),
@@ -75,7 +75,7 @@ pub enum ReturnedType {
 
 /// What a function promises about the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Volatility {
+pub(crate) enum Volatility {
     /// It may write.
     Volatile,
     /// It reads.
@@ -134,35 +134,29 @@ impl Routines {
 
 impl Routine {
     /// The type of what it returns, one or many.
-    pub fn returned_type(&self) -> &ReturnedType {
+    pub(crate) fn returned_type(&self) -> &ReturnedType {
         match &self.returns {
             ReturnType::Single(returned) | ReturnType::SetOf(returned) => returned,
         }
     }
 
     /// Whether it returns one value or row, even if that is null.
-    pub fn returns_single(&self) -> bool {
+    pub(crate) fn returns_single(&self) -> bool {
         matches!(self.returns, ReturnType::Single(_))
     }
 
     /// Whether it returns one value, or nothing.
-    pub fn returns_scalar(&self) -> bool {
+    pub(crate) fn returns_scalar(&self) -> bool {
         matches!(self.returns, ReturnType::Single(ReturnedType::Scalar(_)))
     }
 
     /// Whether it returns a set of values.
-    pub fn returns_set_of_scalar(&self) -> bool {
+    pub(crate) fn returns_set_of_scalar(&self) -> bool {
         matches!(self.returns, ReturnType::SetOf(ReturnedType::Scalar(_)))
     }
 
-    /// Whether it returns one row.
-    pub fn returns_single_composite(&self) -> bool {
-        let Routine { returns, .. } = self;
-        matches!(returns, ReturnType::Single(ReturnedType::Composite { .. }))
-    }
-
     /// Whether it returns nothing.
-    pub fn returns_void(&self) -> bool {
+    pub(crate) fn returns_void(&self) -> bool {
         let ReturnType::Single(ReturnedType::Scalar(returned)) = &self.returns else {
             return false;
         };
@@ -171,7 +165,7 @@ impl Routine {
     }
 
     /// The table or composite type whose rows it returns.
-    pub fn returned_table(&self) -> Option<&QualifiedName> {
+    pub(crate) fn returned_table(&self) -> Option<&QualifiedName> {
         match self.returned_type() {
             ReturnedType::Composite { name, .. } => Some(name),
             ReturnedType::Scalar(_) => None,
@@ -183,7 +177,7 @@ impl Routine {
     ///
     /// Parity: the returned table is looked for in the routine's schema, whatever its own is. A
     /// routine without one reads as a relation of its own name.
-    pub fn relation(&self) -> QualifiedName {
+    pub(crate) fn relation(&self) -> QualifiedName {
         let table = self.returned_table().unwrap_or(&self.name);
         QualifiedName {
             schema: self.name.schema.clone(),
@@ -192,7 +186,7 @@ impl Routine {
     }
 
     /// The parameter of that name.
-    pub fn parameter(&self, name: &str) -> Option<&RoutineParameter> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&RoutineParameter> {
         let mut parameters = self.parameters.iter();
         parameters.find(|parameter| parameter.name.as_str() == name)
     }
@@ -202,7 +196,10 @@ impl Routine {
     ///
     /// Parity: PostgREST looks for the allowed names anywhere in the setting, so `work_mem` allows
     /// `maintenance_work_mem`, too.
-    pub fn hoisted_settings(&self, allowed: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn hoisted_settings(
+        &self,
+        allowed: &[String],
+    ) -> impl Iterator<Item = (&str, &str)> {
         let settings = self.settings.iter();
         let is_allowed = |name: &str| allowed.iter().any(|part| name.contains(part.as_str()));
         settings

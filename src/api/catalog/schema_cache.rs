@@ -8,7 +8,7 @@ use super::media_handler::{MediaHandler, MediaHandlers};
 use super::relationship::{Relationship, Relationships};
 use super::representation::Representations;
 use super::routine::{Routine, Routines};
-use super::server::{PgVersion, TransactionDefaults};
+use super::server::TransactionDefaults;
 use super::table::Table;
 use super::timings::Timings;
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
@@ -19,11 +19,9 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub struct Catalog {
     /// Tables, views, materialized views, foreign and partitioned tables, by name.
-    pub tables: HashMap<QualifiedName, Table>,
-    /// The server that answered.
-    pub pg_version: PgVersion,
+    pub(crate) tables: HashMap<QualifiedName, Table>,
     /// How transactions begin there.
-    pub transaction_defaults: TransactionDefaults,
+    pub(crate) transaction_defaults: TransactionDefaults,
     /// How long it took PostgreSQL to tell all this.
     pub timings: Timings,
     /// How tables lead to each other.
@@ -34,8 +32,6 @@ pub struct Catalog {
     pub(super) representations: Representations,
     /// What makes other documents than PostgREST's own.
     pub(super) media_handlers: MediaHandlers,
-    /// The comments on schemas that have one.
-    pub(super) schema_descriptions: HashMap<Ident, String>,
     /// Where hints about missing tables come from.
     pub(super) table_hints: TableHints,
     /// Where hints about missing relationships come from.
@@ -61,13 +57,12 @@ pub struct Summary {
 
 impl Catalog {
     /// A catalog of these tables, and nothing else.
-    pub fn new(pg_version: PgVersion, tables: impl IntoIterator<Item = Table>) -> Catalog {
+    pub(crate) fn new(tables: impl IntoIterator<Item = Table>) -> Catalog {
         let named = tables.into_iter().map(|table| (table.name.clone(), table));
         let tables: HashMap<QualifiedName, Table> = named.collect();
         Catalog {
             table_hints: TableHints::new(tables.keys()),
             tables,
-            pg_version,
             ..Catalog::default()
         }
     }
@@ -84,18 +79,13 @@ impl Catalog {
     }
 
     /// The table of that name.
-    pub fn table(&self, name: &QualifiedName) -> Option<&Table> {
+    pub(crate) fn table(&self, name: &QualifiedName) -> Option<&Table> {
         self.tables.get(name)
-    }
-
-    /// The comment on an exposed schema.
-    pub fn schema_description(&self, schema: &str) -> Option<&str> {
-        self.schema_descriptions.get(schema).map(String::as_str)
     }
 
     /// The relationships of a table or view to those of a schema, in the order in which PostgREST
     /// tells them when it cannot choose. A computed one is in the list of its function's schema.
-    pub fn relationships_of(
+    pub(crate) fn relationships_of(
         &self,
         table: &QualifiedName,
         foreign_schema: &Ident,
@@ -105,7 +95,7 @@ impl Catalog {
     }
 
     /// The routines of that name in their order; none if there is no such name.
-    pub fn routines(&self, name: &QualifiedName) -> &[Routine] {
+    pub(crate) fn routines(&self, name: &QualifiedName) -> &[Routine] {
         match self.routines.overloads.get(name) {
             Some(range) => &self.routines.sorted[range.clone()],
             None => &[],
@@ -113,18 +103,22 @@ impl Catalog {
     }
 
     /// All routines by schema and name, and in their order.
-    pub fn all_routines(&self) -> &[Routine] {
+    pub(crate) fn all_routines(&self) -> &[Routine] {
         &self.routines.sorted
     }
 
     /// Whether there are any, which most databases have not.
-    pub fn has_representations(&self) -> bool {
+    pub(crate) fn has_representations(&self) -> bool {
         !self.representations.by_source.is_empty()
     }
 
     /// The function that makes the one type of the other. One of them is a domain, as
     /// [`Column::nominal_type`](super::Column::nominal_type) names it, the other `json` or `text`.
-    pub fn representation(&self, source_type: &str, target_type: &str) -> Option<&CatalogSql> {
+    pub(crate) fn representation(
+        &self,
+        source_type: &str,
+        target_type: &str,
+    ) -> Option<&CatalogSql> {
         self.representations
             .by_source
             .get(source_type)?
@@ -132,13 +126,13 @@ impl Catalog {
     }
 
     /// Whether the database defines any.
-    pub fn has_media_handlers(&self) -> bool {
+    pub(crate) fn has_media_handlers(&self) -> bool {
         !self.media_handlers.of_any.is_empty() || !self.media_handlers.by_target.is_empty()
     }
 
     /// The handler for a relation's rows or a function's value (`None`: for any row) and exactly
     /// that media type, in lower case; `*/*` finds one for everything.
-    pub fn media_handler(
+    pub(crate) fn media_handler(
         &self,
         target: Option<&QualifiedName>,
         media_type: &str,

@@ -17,7 +17,7 @@ pub struct PgVersion {
 /// How transactions begin that do not say otherwise: settings of the server, of the database or of
 /// the login role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransactionDefaults {
+pub(crate) struct TransactionDefaults {
     /// `default_transaction_isolation`
     pub isolation: IsolationLevel,
     /// `default_transaction_read_only`

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// A table or view.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Its schema and name.
     pub name: QualifiedName,
     /// Its comment.
@@ -25,7 +25,7 @@ pub struct Table {
 
 /// What kind of relation a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableKind {
+pub(crate) enum TableKind {
     /// An ordinary, foreign or partitioned table.
     Table,
     /// A view or materialized view.
@@ -34,7 +34,7 @@ pub enum TableKind {
 
 /// Which writes PostgreSQL accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Writable {
+pub(crate) struct Writable {
     /// INSERT
     pub insert: bool,
     /// UPDATE
@@ -45,7 +45,7 @@ pub struct Writable {
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its name.
     pub name: Ident,
     /// Its comment.
@@ -66,7 +66,7 @@ pub struct Column {
 
 impl Table {
     /// A table of these columns, without a key, to which nothing can be written.
-    pub fn new(name: QualifiedName, kind: TableKind, columns: Vec<Column>) -> Table {
+    pub(crate) fn new(name: QualifiedName, kind: TableKind, columns: Vec<Column>) -> Table {
         let names = columns.iter().map(|column| column.name.clone());
         Table {
             name,
@@ -80,7 +80,7 @@ impl Table {
     }
 
     /// The column of that name.
-    pub fn column(&self, name: &str) -> Option<&Column> {
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.column_index
             .get(name)
             .map(|&index| &self.columns[index])

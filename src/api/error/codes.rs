@@ -8,7 +8,7 @@
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// The code.
     pub code: Code,
     /// Its text.
@@ -22,12 +22,12 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident $text:literal $status:literal)*) => {
         /// An error code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Code {
+        pub(crate) enum Code {
             $($(#[$doc])* $code,)*
         }
 
         /// All codes.
-        pub const TABLE: &[Row] = &[
+        pub(crate) const TABLE: &[Row] = &[
             $(Row { code: Code::$code, text: $text, status: $status },)*
         ];
     };
@@ -116,7 +116,7 @@ codes! {
 
 impl Code {
     /// Its row of the table.
-    pub fn row(self) -> &'static Row {
+    pub(crate) fn row(self) -> &'static Row {
         // The table and the enum come from one list, in one order.
         &TABLE[self as usize]
     }

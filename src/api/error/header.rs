@@ -13,7 +13,7 @@ pub struct HeaderValue(Cow<'static, [u8]>);
 
 impl HeaderValue {
     /// Takes any bytes; CR, LF and NUL become blanks, as RFC 9110, section 5.5 says.
-    pub fn sanitized(value: impl Into<Vec<u8>>) -> HeaderValue {
+    pub(crate) fn sanitized(value: impl Into<Vec<u8>>) -> HeaderValue {
         let mut value = value.into();
         value
             .iter_mut()
@@ -26,7 +26,7 @@ impl HeaderValue {
     ///
     /// # Panics
     /// If it holds CR, LF or NUL; in a constant, that is while compiling.
-    pub const fn of_constant(value: &'static str) -> HeaderValue {
+    pub(crate) const fn of_constant(value: &'static str) -> HeaderValue {
         let bytes = value.as_bytes();
         let mut at = 0;
         while at < bytes.len() {
@@ -64,7 +64,7 @@ const FRAMING: [&str; 7] = [
 
 /// Whether SQL may set a header of that name: a token of RFC 9110, section 5.6.2, that has
 /// nothing to do with framing.
-pub fn is_free_name(name: &str) -> bool {
+pub(crate) fn is_free_name(name: &str) -> bool {
     let is_token_char = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let is_token = !name.is_empty() && name.bytes().all(is_token_char);
     is_token

@@ -4,7 +4,7 @@
 //! backslashes and what is below the blank, and nothing else.
 
 /// Appends a string with its quotes.
-pub fn write_json_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     // Without branches, which the compiler turns into vector instructions.
     if text
@@ -43,7 +43,7 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends an object. The members are written in the order given.
-pub fn write_json_object<'a>(
+pub(crate) fn write_json_object<'a>(
     out: &mut Vec<u8>,
     members: impl IntoIterator<Item = (&'a str, JsonText<'a>)>,
 ) {
@@ -65,7 +65,7 @@ pub fn write_json_object<'a>(
 
 /// A member of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonText<'a> {
+pub(crate) enum JsonText<'a> {
     /// `null`
     Null,
     /// A string, not yet escaped.

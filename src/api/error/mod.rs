@@ -6,19 +6,19 @@
 //!
 //! Invariant: an [`ErrorResponse`] can be written as it is; no text in it can end a header line.
 
-pub mod codes;
+pub(crate) mod codes;
 mod database;
 mod header;
-pub mod json;
+pub(crate) mod json;
 mod raise;
 mod respond;
 mod wording;
 
-pub use codes::Code;
+pub(crate) use codes::Code;
 pub use database::DatabaseError;
-pub use header::{HeaderValue, is_free_name};
-pub use raise::InvalidRaise;
-pub use respond::ErrorResponse;
+pub(crate) use header::{HeaderValue, is_free_name};
+pub(crate) use raise::InvalidRaise;
+pub(crate) use respond::ErrorResponse;
 pub(crate) use respond::{Details, Wording};
 
 use corerest_config::ErrorVerbosity;
@@ -316,11 +316,6 @@ impl Error {
                 respond(status, None, &wording, headers, verbosity)
             }
         }
-    }
-
-    /// The HTTP status of the response.
-    pub fn status(&self) -> u16 {
-        self.response(ErrorVerbosity::Minimal).status
     }
 
     /// RFC 6750, section 3: what the client is told about the token it should have sent.

@@ -1,4 +1,4 @@
-//! The two verbs: [`prepare`] before PostgreSQL, [`finish`] after it.
+//! The two verbs: [`prepare_in_steps`] before PostgreSQL, [`finish`] after it.
 //!
 //! This is where the modules meet: everything left of it knows only what is to its own left, and
 //! the server knows only these two, and what lies between them
@@ -29,16 +29,8 @@ use pending::Expected;
 use shape::{Found, Outline, Shape, other_value};
 
 /// Turns a request into a reply, or into the statements that will answer it. Who asks was found
-/// out before; a caller who is nobody gets to know that first.
-pub fn prepare(
-    context: &Context<'_>,
-    http: &HttpRequest<'_>,
-    caller: Result<Identity, Error>,
-) -> Prepared {
-    prepare_in_steps(context, http, caller, &|| {})
-}
-
-/// The same, and says when the request is parsed and planning begins, to whoever has a clock.
+/// out before; a caller who is nobody gets to know that first. Whoever has a clock is told when
+/// the request is parsed and planning begins.
 pub fn prepare_in_steps(
     context: &Context<'_>,
     http: &HttpRequest<'_>,
@@ -71,7 +63,7 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
 }
 
 /// Turns an answer that is lines of text, as [`Answer::Lines`](crate::query::Answer) says, into
-/// the response. The context is that of [`prepare`].
+/// the response. The context is that of [`prepare_in_steps`].
 pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>) -> Response {
     let response = match &pending.expected {
         Expected::Plan(plan) => Ok(plan.respond(lines)),

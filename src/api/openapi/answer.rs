@@ -28,7 +28,7 @@ pub(super) struct Answer<'a> {
 
 /// The answer is not of the shape that the statement asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidAnswer(String);
+pub(crate) struct InvalidAnswer(String);
 
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 struct RoutineRow<'a> {

@@ -21,7 +21,7 @@ mod parameter;
 mod path;
 mod routine;
 
-pub use answer::InvalidAnswer;
+pub(crate) use answer::InvalidAnswer;
 
 use crate::catalog::{Catalog, Table};
 use address::Address;
@@ -53,7 +53,7 @@ struct Subject<'a> {
 ///
 /// # Errors
 /// If the answer is not of the shape that the statement asks for.
-pub fn describe(
+pub(crate) fn describe(
     config: &Config,
     catalog: &Catalog,
     schema: &Ident,

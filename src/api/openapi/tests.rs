@@ -1,7 +1,7 @@
 //! Tests of the document as a whole, from a catalog as PostgreSQL answers.
 
 use super::*;
-use crate::catalog::decode;
+use crate::catalog::decode_catalog;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueArrayAccess, ValueObjectAccess};
 
@@ -70,7 +70,7 @@ fn catalog() -> Catalog {
         columns.join(","),
         routines.join(",")
     );
-    decode(&mut text.into_bytes()).unwrap()
+    decode_catalog(&mut text.into_bytes()).unwrap()
 }
 
 /// A table; directors have a primary key.

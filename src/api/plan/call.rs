@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// A call of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallPlan<'a> {
+pub(crate) struct CallPlan<'a> {
     /// The function.
     pub routine: &'a Routine,
     /// Its arguments.
@@ -24,7 +24,7 @@ pub struct CallPlan<'a> {
 
 /// Where the arguments of a function come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Arguments<'a> {
+pub(crate) enum Arguments<'a> {
     /// There are none.
     None,
     /// The body is the only one.
@@ -37,7 +37,7 @@ pub enum Arguments<'a> {
 
 /// A text, or several for a variadic parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Argument<'a> {
+pub(crate) enum Argument<'a> {
     /// The last one, if there were more.
     One(&'a str),
     /// All, in their order.

@@ -11,7 +11,7 @@ use corerest_sql::{CatalogSql, Ident, TypeName};
 
 /// A field of the request, with the conversions that its column's type asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedField<'a> {
+pub(crate) struct PlannedField<'a> {
     /// The column, or a computed field, which PostgreSQL resolves by itself.
     pub name: &'a Ident,
     /// The way into its value.
@@ -29,7 +29,7 @@ pub struct PlannedField<'a> {
 
 /// Whether a column is converted before its path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ToJson {
+pub(crate) enum ToJson {
     /// The column is of another type, or unknown.
     Convert,
     /// The column is JSON already. Converting it again would keep its indexes from being used.
@@ -38,7 +38,7 @@ pub enum ToJson {
 
 /// What a selected item stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowOrField {
+pub(crate) enum RowOrField {
     /// The row itself.
     Row,
     /// A field of it.
@@ -47,7 +47,7 @@ pub enum RowOrField {
 
 /// A conversion to `tsvector`, with the text search configuration if the request names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextSearch<'a>(pub Option<&'a TypeName>);
+pub(crate) struct TextSearch<'a>(pub Option<&'a TypeName>);
 
 /// Where fields are looked up.
 #[derive(Clone, Copy, Debug)]

@@ -22,18 +22,18 @@ mod rows_check;
 mod select;
 mod tree;
 
-pub use call::{Argument, Arguments, CallPlan};
+pub(crate) use call::{Argument, Arguments, CallPlan};
 pub(crate) use call::{argument_names, plan_call};
-pub use field::{PlannedField, RowOrField, TextSearch, ToJson};
+pub(crate) use field::{PlannedField, RowOrField, TextSearch, ToJson};
 pub(crate) use mutate::plan_mutate;
-pub use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
-pub use negotiate::{Negotiated, Representation, Wanted, negotiate};
+pub(crate) use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
+pub(crate) use negotiate::{Negotiated, Representation, Wanted, negotiate};
 pub(crate) use read::{PlannedRead, Root, RootRows, find_table, plan_read};
-pub use read_plan::{
-    Condition, Embed, EmbedIs, EmbedShape, JoinedColumns, PlannedFilter, PlannedOrder, ReadPlan,
-    Source, SpreadItem, Visibility,
+pub(crate) use read_plan::{
+    Condition, Embed, EmbedIs, EmbedShape, PlannedFilter, PlannedOrder, ReadPlan, Source,
+    SpreadItem, Visibility,
 };
-pub use routine::{RoutineCall, find_routine};
+pub(crate) use routine::{RoutineCall, find_routine};
+pub(crate) use rows_check::RowsCheck;
 pub(crate) use rows_check::WRONG_ROWS;
-pub use rows_check::{OneBecause, RowsCheck};
-pub use select::PlannedSelect;
+pub(crate) use select::PlannedSelect;

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 /// A write to one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MutatePlan<'a> {
+pub(crate) struct MutatePlan<'a> {
     /// The table.
     pub table: &'a QualifiedName,
     /// What is done to it.
@@ -29,7 +29,7 @@ pub struct MutatePlan<'a> {
 
 /// What is done to a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change<'a> {
+pub(crate) enum Change<'a> {
     /// New rows, or one that may be there already.
     Insert {
         /// What the rows get.
@@ -57,7 +57,7 @@ pub enum Change<'a> {
 
 /// Values from the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Values<'a> {
+pub(crate) struct Values<'a> {
     /// The columns, in the order of their names.
     pub columns: Vec<WrittenColumn<'a>>,
     /// The body.
@@ -68,7 +68,7 @@ pub struct Values<'a> {
 
 /// A column that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrittenColumn<'a> {
+pub(crate) struct WrittenColumn<'a> {
     /// Its name.
     pub name: &'a Ident,
     /// Its type.
@@ -81,7 +81,7 @@ pub struct WrittenColumn<'a> {
 
 /// What happens to rows that are there already.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict<'a> {
+pub(crate) struct Conflict<'a> {
     /// The columns that tell whether they are.
     pub columns: Vec<&'a Ident>,
     /// Whether they get the new values.
@@ -130,7 +130,7 @@ pub(crate) fn plan_mutate<'a>(
 
 impl Change<'_> {
     /// Whether it is known after how many rows were new.
-    pub fn counts_new(&self) -> bool {
+    pub(crate) fn counts_new(&self) -> bool {
         matches!(
             self,
             Change::Insert {

@@ -15,7 +15,7 @@ use corerest_sql::QualifiedName;
 
 /// How the rows become a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Representation<'a> {
+pub(crate) enum Representation<'a> {
     /// A JSON array of the rows; of a function, what it returns as JSON.
     Json(Nulls),
     /// The one row as a JSON object.
@@ -34,7 +34,7 @@ pub enum Representation<'a> {
 
 /// What the client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Negotiated<'a> {
+pub(crate) struct Negotiated<'a> {
     /// How the rows become a body.
     pub representation: Representation<'a>,
     /// What Content-Type says.
@@ -45,7 +45,7 @@ pub struct Negotiated<'a> {
 
 /// What is to be represented.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// The media types of `Accept`, in the client's order.
     pub accept: &'a [MediaType],
     /// The relation whose rows they are, or the function.
@@ -60,7 +60,10 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// `PGRST107` if nothing can be produced that the client accepts.
-pub fn negotiate<'a>(catalog: &'a Catalog, wanted: &Wanted<'_>) -> Result<Negotiated<'a>, Error> {
+pub(crate) fn negotiate<'a>(
+    catalog: &'a Catalog,
+    wanted: &Wanted<'_>,
+) -> Result<Negotiated<'a>, Error> {
     let mut produced = wanted
         .accept
         .iter()

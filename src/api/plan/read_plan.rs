@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 /// A read of one relation, and of those inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadPlan<'a> {
+pub(crate) struct ReadPlan<'a> {
     /// What is read.
     pub from: Source<'a>,
     /// What it is called in the query.
@@ -38,7 +38,7 @@ pub struct ReadPlan<'a> {
 
 /// What a read is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// A table or view.
     Table(&'a QualifiedName),
     /// A function of the row around: a computed relationship.
@@ -56,7 +56,7 @@ pub enum Source<'a> {
 
 /// Two columns that are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinedColumns<'a> {
+pub(crate) struct JoinedColumns<'a> {
     /// A column of the relation, or of the junction.
     pub column: (Ident, &'a Ident),
     /// A column of the relation around, or of the relation.
@@ -65,7 +65,7 @@ pub struct JoinedColumns<'a> {
 
 impl ReadPlan<'_> {
     /// Whether rows are grouped here: by aggregates of its own, or of relations spread into it.
-    pub fn is_aggregated(&self) -> bool {
+    pub(crate) fn is_aggregated(&self) -> bool {
         let moved = self
             .embeds
             .iter()
@@ -76,7 +76,7 @@ impl ReadPlan<'_> {
 
     /// Whether all columns and nothing else is selected, by their own names: only then are the
     /// rows of the type that a media type handler of the relation takes.
-    pub fn selects_whole_rows(&self) -> bool {
+    pub(crate) fn selects_whole_rows(&self) -> bool {
         let is_star = matches!(self.select.as_slice(), [only] if only.field.name.as_str() == "*");
         is_star && self.embeds.is_empty()
     }
@@ -84,7 +84,7 @@ impl ReadPlan<'_> {
 
 /// An embedded relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Embed<'a> {
+pub(crate) struct Embed<'a> {
     /// How its rows are found.
     pub plan: ReadPlan<'a>,
     /// Its alias, or else the name that the request calls it by.
@@ -101,7 +101,7 @@ pub struct Embed<'a> {
 
 /// What an embedded relation looks like in the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EmbedShape<'a> {
+pub(crate) enum EmbedShape<'a> {
     /// `{…}`, or null.
     Object(Visibility),
     /// `[…]`
@@ -114,7 +114,7 @@ pub enum EmbedShape<'a> {
 
 /// Whether an embed is in the answer, or only there to filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
+pub(crate) enum Visibility {
     /// It is.
     Shown,
     /// It selects nothing, as in `relation()`.
@@ -123,7 +123,7 @@ pub enum Visibility {
 
 /// A column that a spread relation gives to the row around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpreadItem<'a> {
+pub(crate) struct SpreadItem<'a> {
     /// What the relation calls it.
     pub name: Ident,
     /// An aggregate that was moved outwards.
@@ -136,7 +136,7 @@ pub struct SpreadItem<'a> {
 
 impl<'a> EmbedShape<'a> {
     /// The columns of a spread relation.
-    pub fn spread_items(&self) -> &[SpreadItem<'a>] {
+    pub(crate) fn spread_items(&self) -> &[SpreadItem<'a>] {
         match self {
             EmbedShape::SpreadOne(items) | EmbedShape::SpreadMany(items) => items,
             EmbedShape::Object(_) | EmbedShape::Array(_) => &[],
@@ -146,7 +146,7 @@ impl<'a> EmbedShape<'a> {
 
 /// A condition on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition<'a> {
+pub(crate) enum Condition<'a> {
     /// Several, joined.
     Group(Negation, LogicOperator, Vec<Condition<'a>>),
     /// One on a field.
@@ -157,7 +157,7 @@ pub enum Condition<'a> {
 
 /// What is asked of an embedded relation; which one, its place among the embeds says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmbedIs {
+pub(crate) enum EmbedIs {
     /// `relation=is.null`
     Absent,
     /// `relation=not.is.null`
@@ -166,7 +166,7 @@ pub enum EmbedIs {
 
 /// A comparison of a field with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedFilter<'a> {
+pub(crate) struct PlannedFilter<'a> {
     /// The left side.
     pub field: PlannedField<'a>,
     /// Whether `NOT` stands before it.
@@ -177,7 +177,7 @@ pub struct PlannedFilter<'a> {
 
 /// One term of the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedOrder<'a> {
+pub(crate) struct PlannedOrder<'a> {
     /// The embedded relation whose field it is, by its place among the embeds.
     pub embed: Option<usize>,
     /// What is ordered by.

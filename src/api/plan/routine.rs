@@ -14,7 +14,7 @@ use corerest_sql::{Ident, QualifiedName};
 
 /// What is known of a call before its routine is.
 #[derive(Clone, Copy, Debug)]
-pub struct RoutineCall<'a> {
+pub(crate) struct RoutineCall<'a> {
     /// The name in the path, in the schema of the request.
     pub name: &'a QualifiedName,
     /// The names of the arguments in any order; one may stand there twice.
@@ -30,7 +30,7 @@ pub struct RoutineCall<'a> {
 ///
 /// # Errors
 /// `PGRST202` if none fits, `PGRST203` if PostgreSQL could be meant to call more than one.
-pub fn find_routine<'c>(
+pub(crate) fn find_routine<'c>(
     catalog: &'c Catalog,
     call: &RoutineCall<'_>,
 ) -> Result<&'c Routine, Error> {
@@ -146,7 +146,7 @@ fn no_routine(catalog: &Catalog, call: &RoutineCall<'_>, unnamed: UnnamedParamet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::decode;
+    use crate::catalog::decode_catalog;
 
     const GET: Invocation = Invocation::Read {
         headers_only: false,
@@ -161,7 +161,7 @@ mod tests {
                 "tables": [], "columns": [], "routines": [{}]}}"#,
             routines.join(", ")
         );
-        decode(&mut document.into_bytes()).unwrap()
+        decode_catalog(&mut document.into_bytes()).unwrap()
     }
 
     fn row(function: &str) -> String {

@@ -11,7 +11,7 @@ use crate::request::preferences::{HandlingPreference, Preferences};
 
 /// What the number of rows must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RowsCheck {
+pub(crate) struct RowsCheck {
     /// One, because …
     pub one: Option<OneBecause>,
     /// `max-affected`, with `handling=strict`.
@@ -20,7 +20,7 @@ pub struct RowsCheck {
 
 /// Why there must be one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OneBecause {
+pub(crate) enum OneBecause {
     /// … the answer is to be one object.
     Singular,
     /// … a PUT names the row, whose key must be that of the body.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 /// One item of the select list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedSelect<'a> {
+pub(crate) struct PlannedSelect<'a> {
     /// The field; the name `*` stands for all columns.
     pub field: PlannedField<'a>,
     /// The cast of the field.

@@ -20,13 +20,14 @@ mod rows;
 mod settings;
 mod transaction;
 
+pub use answer::Answer;
 pub(crate) use answer::MainStatement;
-pub use answer::{Answer, Main};
 pub(crate) use call::write_call;
 pub(crate) use mutate::{Location, write_mutation};
 pub(crate) use openapi::write_openapi;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
 pub(crate) use settings::{Circumstances, write_settings};
-pub use transaction::{Batch, TransactionEnd};
+pub use transaction::Batch;
+pub(crate) use transaction::TransactionEnd;
 pub(crate) use transaction::{Parts, write_pre_request};

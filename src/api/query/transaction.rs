@@ -30,7 +30,7 @@ pub struct Batch {
 
 /// How a transaction ends when nothing fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionEnd {
+pub(crate) enum TransactionEnd {
     /// What was written stays.
     Commit,
     /// Nothing stays: `Prefer: tx=rollback`, or `db-tx-end`.

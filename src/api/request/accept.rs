@@ -8,7 +8,7 @@
 use super::media_type::MediaType;
 
 /// Reads the header. An empty one accepts nothing.
-pub fn parse_accept(value: &[u8]) -> Vec<MediaType> {
+pub(crate) fn parse_accept(value: &[u8]) -> Vec<MediaType> {
     if value.is_empty() {
         return Vec::new();
     }

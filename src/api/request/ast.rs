@@ -11,7 +11,7 @@ use corerest_sql::{Ident, TypeName};
 /// A column, a computed field or an argument, with the way into its JSON: `data->a->>b`.
 /// The name `*` stands for all columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+pub(crate) struct Field {
     /// The name of the column.
     pub name: Ident,
     /// The steps into its value, outermost first.
@@ -20,7 +20,7 @@ pub struct Field {
 
 /// One step of a JSON path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonStep {
+pub(crate) struct JsonStep {
     /// What the step yields.
     pub arrow: JsonArrow,
     /// Where it goes.
@@ -29,7 +29,7 @@ pub struct JsonStep {
 
 /// The two arrows of PostgreSQL's JSON operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonArrow {
+pub(crate) enum JsonArrow {
     /// `->`: the value as JSON.
     Json,
     /// `->>`: the value as text.
@@ -38,7 +38,7 @@ pub enum JsonArrow {
 
 /// The right side of an arrow. Both kinds become parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JsonOperand {
+pub(crate) enum JsonOperand {
     /// A key of an object.
     Key(String),
     /// An index of an array, with its sign, as in `+1` or `-2`.
@@ -47,7 +47,7 @@ pub enum JsonOperand {
 
 /// One item of `select=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SelectItem {
+pub(crate) enum SelectItem {
     /// `alias:field::cast.aggregate()::cast`
     Field(SelectField),
     /// `alias:relation!hint!inner(…)`
@@ -58,7 +58,7 @@ pub enum SelectItem {
 
 /// A selected field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectField {
+pub(crate) struct SelectField {
     /// The field; `*` for all, and for a bare `count()`.
     pub field: Field,
     /// The aggregate function over it.
@@ -73,7 +73,7 @@ pub struct SelectField {
 
 /// An embedded or spread relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectRelation {
+pub(crate) struct SelectRelation {
     /// A table, view, computed relationship, foreign key or column.
     pub relation: Ident,
     /// The key in the answer; never set on a spread.
@@ -88,7 +88,7 @@ pub struct SelectRelation {
 
 /// How an embedded relation restricts its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JoinType {
+pub(crate) enum JoinType {
     /// Parents without a match are dropped.
     Inner,
     /// All parents stay.
@@ -97,7 +97,7 @@ pub enum JoinType {
 
 /// The aggregate functions of `select=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregate {
+pub(crate) enum Aggregate {
     /// `sum()`
     Sum,
     /// `avg()`
@@ -111,11 +111,11 @@ pub enum Aggregate {
 }
 
 /// The names of the embedded relations that lead to a node of `select=`; empty for the root.
-pub type EmbedPath = Vec<Ident>;
+pub(crate) type EmbedPath = Vec<Ident>;
 
 /// Something that belongs to a node of `select=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct At<T> {
+pub(crate) struct At<T> {
     /// The node.
     pub path: EmbedPath,
     /// What belongs to it.
@@ -124,7 +124,7 @@ pub struct At<T> {
 
 /// `field=operation`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// The left side.
     pub field: Field,
     /// Whether `not.` stands before the operator.
@@ -135,7 +135,7 @@ pub struct Filter {
 
 /// Whether a condition is negated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Negation {
+pub(crate) enum Negation {
     /// `not.`
     Negated,
     /// As it stands.
@@ -144,7 +144,7 @@ pub enum Negation {
 
 /// An operator with its right side. Values keep the text of the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// `cs.{1,2}`
     Simple(SimpleOperator, String),
     /// `eq.1`, `like(any).{a*,b*}`
@@ -161,7 +161,7 @@ pub enum Operation {
 
 /// Operators that take one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SimpleOperator {
+pub(crate) enum SimpleOperator {
     /// `neq`
     NotEqual,
     /// `cs`
@@ -184,7 +184,7 @@ pub enum SimpleOperator {
 
 /// Operators that also take `(any)` and `(all)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuantifiedOperator {
+pub(crate) enum QuantifiedOperator {
     /// `eq`
     Equal,
     /// `gte`
@@ -207,7 +207,7 @@ pub enum QuantifiedOperator {
 
 /// How an operator goes over an array of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantifier {
+pub(crate) enum Quantifier {
     /// `(any)`
     Any,
     /// `(all)`
@@ -216,7 +216,7 @@ pub enum Quantifier {
 
 /// The right sides of `is.`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IsValue {
+pub(crate) enum IsValue {
     /// `is.null`
     Null,
     /// `is.not_null`
@@ -231,7 +231,7 @@ pub enum IsValue {
 
 /// The full-text operators, by the function that reads the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FullTextOperator {
+pub(crate) enum FullTextOperator {
     /// `fts`: `to_tsquery`
     Plain,
     /// `plfts`: `plainto_tsquery`
@@ -244,7 +244,7 @@ pub enum FullTextOperator {
 
 /// `and=(…)`, `or=(…)`, and what is inside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogicTree {
+pub(crate) enum LogicTree {
     /// `not.and(…)`, `or(…)`
     Group(Negation, LogicOperator, Vec<LogicTree>),
     /// `id.eq.1`
@@ -253,7 +253,7 @@ pub enum LogicTree {
 
 /// How the members of a group are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogicOperator {
+pub(crate) enum LogicOperator {
     /// `and`
     And,
     /// `or`
@@ -262,7 +262,7 @@ pub enum LogicOperator {
 
 /// One term of `order=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderTerm {
+pub(crate) struct OrderTerm {
     /// The embedded relation in `order=relation(field)`.
     pub relation: Option<Ident>,
     /// What is ordered by.
@@ -275,7 +275,7 @@ pub struct OrderTerm {
 
 /// The direction of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderDirection {
+pub(crate) enum OrderDirection {
     /// `asc`
     Ascending,
     /// `desc`
@@ -284,7 +284,7 @@ pub enum OrderDirection {
 
 /// Where NULLs go in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderNulls {
+pub(crate) enum OrderNulls {
     /// `nullsfirst`
     First,
     /// `nullslast`

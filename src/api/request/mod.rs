@@ -7,23 +7,23 @@
 //!
 //! Source: PostgREST's documentation, `references/api`.
 
-pub mod accept;
+pub(crate) mod accept;
 mod action;
-pub mod ast;
+pub(crate) mod ast;
 mod field;
 mod filter;
 mod http;
 mod logic;
-pub mod media_type;
+pub(crate) mod media_type;
 mod order;
 mod parse_error;
 mod parse_log;
 mod parser;
-pub mod payload;
-pub mod preferences;
-pub mod query_params;
+pub(crate) mod payload;
+pub(crate) mod preferences;
+pub(crate) mod query_params;
 pub(crate) mod query_string;
-pub mod range;
+pub(crate) mod range;
 mod select;
 
 pub use action::{Action, Invocation, Mutation};
@@ -41,7 +41,7 @@ use std::borrow::Cow;
 
 /// A request that makes sense as far as it can be told without the database.
 #[derive(Clone, Debug)]
-pub struct ApiRequest<'a> {
+pub(crate) struct ApiRequest<'a> {
     /// What is to be done, and with what.
     pub action: Action,
     /// The body, where one is expected.
@@ -71,7 +71,7 @@ impl<'a> ApiRequest<'a> {
     /// In this order: `PGRST125`, `PGRST126` for the path, `PGRST106` for the schema, `PGRST101`,
     /// `PGRST117` for the method, `PGRST100` for the query string, `PGRST103`, `PGRST114` for
     /// the ranges, `PGRST102` for the body.
-    pub fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
+    pub(crate) fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
         let resource = parse_resource(config, http)?;
         let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
         let action = parse_action(&resource, &schema, http.method)?;
@@ -103,7 +103,7 @@ impl<'a> ApiRequest<'a> {
     }
 
     /// The schema, if the answer must say it.
-    pub fn content_profile(&self) -> Option<String> {
+    pub(crate) fn content_profile(&self) -> Option<String> {
         self.negotiated_by_profile.then(|| self.schema.to_string())
     }
 }

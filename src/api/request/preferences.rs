@@ -9,7 +9,7 @@ use super::{HttpRequest, Mutation};
 
 /// What the client prefers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Preferences {
+pub(crate) struct Preferences {
     /// `resolution=`
     pub resolution: Option<ResolutionPreference>,
     /// `return=`
@@ -39,7 +39,7 @@ macro_rules! preference {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name {
+        pub(crate) enum $name {
             $($(#[$variant_doc])* $variant,)*
         }
 
@@ -52,7 +52,7 @@ macro_rules! preference {
             }
 
             /// The preference as the client writes it.
-            pub fn as_str(self) -> &'static str {
+            pub(crate) fn as_str(self) -> &'static str {
                 match self {
                     $($name::$variant => $text,)*
                 }
@@ -127,7 +127,7 @@ preference! {
 
 /// Whether `tx=` counts, which `db-tx-end` decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionChoice {
+pub(crate) enum TransactionChoice {
     /// It does.
     Client,
     /// It does not.
@@ -136,7 +136,7 @@ pub enum TransactionChoice {
 
 impl Preferences {
     /// Reads all `Prefer` headers.
-    pub fn parse(choice: TransactionChoice, http: &HttpRequest<'_>) -> Preferences {
+    pub(crate) fn parse(choice: TransactionChoice, http: &HttpRequest<'_>) -> Preferences {
         let mut preferences = Preferences::default();
         let values = http
             .headers
@@ -176,7 +176,7 @@ impl Preferences {
     }
 
     /// The value of `Preference-Applied`, if these are the preferences that were applied.
-    pub fn applied(&self) -> Option<String> {
+    pub(crate) fn applied(&self) -> Option<String> {
         let strict = self.handling == Some(HandlingPreference::Strict);
         let timezone = self
             .timezone
@@ -202,7 +202,7 @@ impl Preferences {
 
     /// The same for a write. What to do with duplicates is applied where there are columns that
     /// can tell what a duplicate is.
-    pub fn applied_to_write(
+    pub(crate) fn applied_to_write(
         &self,
         mutation: Mutation,
         has_conflict_columns: bool,
@@ -220,7 +220,7 @@ impl Preferences {
     }
 
     /// The same for a call.
-    pub fn applied_to_call(&self) -> Option<String> {
+    pub(crate) fn applied_to_call(&self) -> Option<String> {
         Preferences {
             resolution: None,
             missing: None,
@@ -231,7 +231,7 @@ impl Preferences {
     }
 
     /// The value of `Preference-Applied` for a read, which knows nothing of writes.
-    pub fn applied_to_read(&self) -> Option<String> {
+    pub(crate) fn applied_to_read(&self) -> Option<String> {
         Preferences {
             count: self.count,
             transaction: self.transaction,

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 
 /// What the query string asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryParams {
+pub(crate) struct QueryParams {
     /// The columns and relations of the answer. Without `select=` all columns; `select=` with an
     /// empty value is empty.
     pub select: Vec<SelectItem>,
@@ -51,7 +51,7 @@ pub struct QueryParams {
 
 /// What a parameter is that has no operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FilterStyle {
+pub(crate) enum FilterStyle {
     /// An error.
     OperatorNeeded,
     /// An argument, in a read of a function.
@@ -63,7 +63,7 @@ impl QueryParams {
     ///
     /// # Errors
     /// `PGRST100` with the words of PostgREST's parser.
-    pub fn parse(style: FilterStyle, query: &str) -> Result<QueryParams, Error> {
+    pub(crate) fn parse(style: FilterStyle, query: &str) -> Result<QueryParams, Error> {
         let pairs = parse_pairs(query);
         let order = of_kind(&pairs, Kind::Order)
             .map(parse_order)

@@ -12,7 +12,7 @@ const NUMBER_MAX: i128 = 1 << 100;
 
 /// A range of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     first: i128,
     last: Option<i128>,
 }
@@ -25,7 +25,7 @@ const LIMIT_ZERO: Range = Range {
 
 impl Range {
     /// All rows.
-    pub const ALL: Range = Range {
+    pub(crate) const ALL: Range = Range {
         first: 0,
         last: None,
     };
@@ -40,23 +40,23 @@ impl Range {
     }
 
     /// Whether nothing is cut off.
-    pub fn is_all(&self) -> bool {
+    pub(crate) fn is_all(&self) -> bool {
         *self == Range::ALL
     }
 
     /// How many rows are skipped. Negative only where a request says so for an embedded
     /// relation; PostgreSQL refuses that.
-    pub fn offset(&self) -> i128 {
+    pub(crate) fn offset(&self) -> i128 {
         self.first
     }
 
     /// How many rows at most.
-    pub fn limit(&self) -> Option<i128> {
+    pub(crate) fn limit(&self) -> Option<i128> {
         self.last.map(|last| last - self.first + 1)
     }
 
     /// The range with no more rows than that, which is what `db-max-rows` does.
-    pub fn restricted_to(self, rows_max: Option<i64>) -> Range {
+    pub(crate) fn restricted_to(self, rows_max: Option<i64>) -> Range {
         match rows_max {
             Some(rows_max) if !self.has_limit_zero() => {
                 let last = self.first + i128::from(rows_max) - 1;
@@ -70,7 +70,7 @@ impl Range {
     }
 
     /// The status of a read, and its `Content-Range`: `rows` came, of `total` if that is known.
-    pub fn status_and_content_range(&self, rows: i64, total: Option<i64>) -> (u16, String) {
+    pub(crate) fn status_and_content_range(&self, rows: i64, total: Option<i64>) -> (u16, String) {
         let last = self.first + i128::from(rows) - 1;
         let status = match total.map(i128::from) {
             Some(total) if self.first > total => 416,
@@ -113,7 +113,7 @@ impl Range {
 }
 
 /// `0-9/100`, with `*` for what is empty or not known.
-pub fn content_range(first: i128, last: i128, total: Option<i64>) -> String {
+pub(crate) fn content_range(first: i128, last: i128, total: Option<i64>) -> String {
     let mut range = String::with_capacity(24);
     if total != Some(0) && first <= last {
         push_number(&mut range, first);

@@ -85,7 +85,7 @@ impl<'a> CorsHeaders<'a> {
 }
 
 /// The answer to a preflight, if the request is one. Whoever asks need not say who he is.
-pub fn preflight(config: &Config, http: &HttpRequest<'_>) -> Option<Response> {
+pub(crate) fn preflight(config: &Config, http: &HttpRequest<'_>) -> Option<Response> {
     if http.method != "OPTIONS" {
         return None;
     }

@@ -14,7 +14,7 @@ const CALL: HeaderValue = HeaderValue::of_constant("OPTIONS,GET,HEAD,POST");
 const CALL_VOLATILE: HeaderValue = HeaderValue::of_constant("OPTIONS,POST");
 
 /// The methods of a table or view. PUT writes a row by its key, and may insert or update it.
-pub fn relation_info(table: &Table) -> Response {
+pub(crate) fn relation_info(table: &Table) -> Response {
     let writable = table.writable;
     let has_key = !table.primary_key.is_empty();
     let optional = [
@@ -34,7 +34,7 @@ pub fn relation_info(table: &Table) -> Response {
 
 /// The methods of a routine. Parity: which of the overloads it is has to be found as for a call by
 /// GET, with its errors.
-pub fn routine_info(routine: &Routine) -> Response {
+pub(crate) fn routine_info(routine: &Routine) -> Response {
     respond(match routine.volatility {
         Volatility::Volatile => CALL_VOLATILE,
         Volatility::Stable | Volatility::Immutable => CALL,
@@ -42,7 +42,7 @@ pub fn routine_info(routine: &Routine) -> Response {
 }
 
 /// The methods of the root.
-pub fn schema_info() -> Response {
+pub(crate) fn schema_info() -> Response {
     respond(READ)
 }
 

@@ -15,11 +15,13 @@ mod read;
 mod result_set;
 
 pub(crate) use call::CallPending;
-pub use cors::{CorsHeaders, preflight};
+pub use cors::CorsHeaders;
+pub(crate) use cors::preflight;
 pub(crate) use explain::ExplainPending;
-pub use info::{relation_info, routine_info, schema_info};
-pub use message::{Body, Header, Response};
+pub(crate) use info::{relation_info, routine_info, schema_info};
+pub(crate) use message::Header;
+pub use message::{Body, Response};
 pub(crate) use mutate::MutatePending;
-pub use openapi::OpenApiPending;
+pub(crate) use openapi::OpenApiPending;
 pub(crate) use read::ReadPending;
-pub use result_set::{InvalidResultSet, ResultSet};
+pub use result_set::ResultSet;

@@ -16,7 +16,7 @@ use corerest_sql::Ident;
 
 /// What is remembered of a request for the description until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenApiPending {
+pub(crate) struct OpenApiPending {
     schema: Ident,
     headers_only: bool,
     content_profile: Option<String>,
@@ -27,7 +27,7 @@ impl OpenApiPending {
     ///
     /// # Errors
     /// `PGRST107` if the client accepts neither OpenAPI nor JSON.
-    pub fn new(
+    pub(crate) fn new(
         request: &ApiRequest<'_>,
         schema: &Ident,
         headers_only: bool,
@@ -59,7 +59,7 @@ impl OpenApiPending {
     ///
     /// # Errors
     /// If the answer holds something else than the statement asks for.
-    pub fn respond(
+    pub(crate) fn respond(
         &self,
         config: &Config,
         catalog: &Catalog,
@@ -89,7 +89,7 @@ impl OpenApiPending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::PgVersion;
+
     use crate::request::HttpRequest;
 
     const ANSWER: &[u8] = br#"{"comment": "A title", "tables": [], "routines": []}"#;
@@ -113,7 +113,7 @@ mod tests {
             ..HttpRequest::default()
         };
         let request = ApiRequest::parse(&config, &http)?;
-        let catalog = Catalog::new(PgVersion::default(), []);
+        let catalog = Catalog::new([]);
         let pending = OpenApiPending::new(&request, &request.schema, headers_only)?;
         pending.respond(&config, &catalog, &mut answer.to_vec())
     }

@@ -10,20 +10,20 @@ use std::fmt;
 pub struct ResultSet<'a> {
     /// How many rows there would be without a limit, if it was asked; of an upsert, how many rows
     /// were new.
-    pub total: Option<i64>,
+    pub(crate) total: Option<i64>,
     /// How many rows are in the body.
-    pub page: i64,
+    pub(crate) page: i64,
     /// What SQL left in the setting `response.headers`.
-    pub headers: Option<&'a [u8]>,
+    pub(crate) headers: Option<&'a [u8]>,
     /// What SQL left in the setting `response.status`.
-    pub status: Option<&'a [u8]>,
+    pub(crate) status: Option<&'a [u8]>,
     /// Of a write: the primary key of the only row, as a JSON array of names and values.
-    pub location: Option<&'a [u8]>,
+    pub(crate) location: Option<&'a [u8]>,
 }
 
 /// The row is not of the shape that the statement asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidResultSet;
+pub(crate) struct InvalidResultSet;
 
 impl fmt::Display for InvalidResultSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ impl<'a> ResultSet<'a> {
     ///
     /// # Errors
     /// If their number or a number's size is another one.
-    pub fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
+    pub(crate) fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
         let (total, page, headers, status, location) = match *columns {
             [total, page, headers, status] => (total, page, headers, status, None),
             [total, page, headers, status, location] => (total, page, headers, status, location),

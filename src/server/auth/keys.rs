@@ -13,8 +13,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use corerest_api::auth::json::{Json, Members};
-use corerest_api::error::{Error, JwtFault};
+use corerest_api::{Error, Json, JwtFault, Members};
 use corerest_config::Secret;
 
 use super::algorithm::{Algorithm, Curve, Verification};

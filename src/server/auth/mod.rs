@@ -14,8 +14,7 @@ mod token;
 
 use std::sync::Arc;
 
-use corerest_api::auth::{ClaimRules, Claims, Identity, bearer_token};
-use corerest_api::error::Error;
+use corerest_api::{ClaimRules, Claims, Error, Identity, bearer_token};
 use corerest_config::Config;
 
 use cache::{Cache, Evicted};

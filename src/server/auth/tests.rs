@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use corerest_api::error::{JwtClaimsFault, JwtFault};
+use corerest_api::{JwtClaimsFault, JwtFault};
 use corerest_config::Secret;
 use jwt_simple::algorithms::{
     ECDSAP256KeyPairLike, ECDSAP256PublicKeyLike, ECDSAP384KeyPairLike, ECDSAP384PublicKeyLike,

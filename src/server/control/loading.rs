@@ -5,13 +5,12 @@
 //! now. The statements and the meaning of their answers are `corerest-api`'s.
 
 use crate::log;
-use corerest_api::catalog::{self, Catalog, PgVersion, Scope};
-use corerest_api::document::OneDocument;
-use corerest_api::error::{DatabaseError, Error as ApiError};
 use corerest_api::{
-    database_config,
-    role_settings::{self, RoleSettings},
+    Catalog, DatabaseError, DecodeError, Error as ApiError, OneDocument, PgVersion,
 };
+use corerest_api::{RoleSettings, Scope, ask_catalog, ask_database_config, ask_role_settings};
+use corerest_api::{ask_version, decode_catalog, decode_database_config, decode_role_settings};
+use corerest_api::{decode_version, pause_statement};
 use corerest_config::{Config, ErrorVerbosity, FunctionName};
 use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
 use corerest_pg::{Connection, Error, Preparation, Reply};
@@ -61,8 +60,8 @@ pub(crate) fn connect(target: &Target) -> Result<(Connection, PgVersion), LoadEr
         .iter()
         .for_each(|warning| log::warn(warning));
     let mut connection = Connection::new(session, Preparation::Unnamed);
-    let mut document = ask_for(&mut connection, &catalog::ask_version())?;
-    let version = catalog::decode_version(&mut document).map_err(not_decoded)?;
+    let mut document = ask_for(&mut connection, &ask_version())?;
+    let version = decode_version(&mut document).map_err(not_decoded)?;
     Ok((connection, version))
 }
 
@@ -71,9 +70,9 @@ pub(crate) fn load_database_config(
     connection: &mut Connection,
     pre_config: Option<&FunctionName>,
 ) -> Result<Vec<(String, String)>, LoadError> {
-    let question = database_config::ask_database_config(pre_config);
+    let question = ask_database_config(pre_config);
     let mut document = ask_for(connection, &question)?;
-    database_config::decode(&mut document).map_err(not_decoded)
+    decode_database_config(&mut document).map_err(not_decoded)
 }
 
 /// The settings of the roles that requests may run as.
@@ -81,9 +80,9 @@ pub(crate) fn load_role_settings(
     connection: &mut Connection,
     version: &PgVersion,
 ) -> Result<RoleSettings, LoadError> {
-    let question = role_settings::ask_role_settings(version.number);
+    let question = ask_role_settings(version.number);
     let mut document = ask_for(connection, &question)?;
-    role_settings::decode(&mut document).map_err(not_decoded)
+    decode_role_settings(&mut document).map_err(not_decoded)
 }
 
 /// The catalog.
@@ -92,8 +91,8 @@ pub(crate) fn load_catalog(
     config: &Config,
 ) -> Result<LoadedCatalog, LoadError> {
     let started = Instant::now();
-    let pause = |milliseconds: Option<i64>| milliseconds.map(catalog::pause_statement);
-    let question = catalog::ask_catalog(Scope {
+    let pause = |milliseconds: Option<i64>| milliseconds.map(pause_statement);
+    let question = ask_catalog(Scope {
         schemas: &idents(&config.db_schemas),
         extra_search_path: &idents(&config.db_extra_search_path),
     });
@@ -103,7 +102,7 @@ pub(crate) fn load_catalog(
     );
     let mut document = ask_for(connection, &question)?;
     let queried = started.elapsed();
-    let catalog = catalog::decode(&mut document).map_err(not_decoded)?;
+    let catalog = decode_catalog(&mut document).map_err(not_decoded)?;
     Ok(LoadedCatalog {
         catalog,
         queried,
@@ -156,7 +155,7 @@ fn idents(names: &[String]) -> Vec<Ident> {
     names.iter().map(|name| Ident::before_nul(name)).collect()
 }
 
-fn not_decoded(error: catalog::DecodeError) -> LoadError {
+fn not_decoded(error: DecodeError) -> LoadError {
     LoadError::Decode(error.to_string())
 }
 

@@ -14,7 +14,7 @@ mod spool;
 mod stamp;
 mod zone;
 
-use corerest_api::error::Error as ApiError;
+use corerest_api::Error as ApiError;
 use corerest_config::{ErrorVerbosity, LogLevel};
 use spool::Stream;
 use stamp::with_stamp;

@@ -15,8 +15,7 @@ use crate::observing::Observer;
 use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::output::Output;
-use corerest_api::error::Error;
-use corerest_api::response::{Body, CorsHeaders, Response};
+use corerest_api::{Body, CorsHeaders, Error, Response};
 use corerest_config::ErrorVerbosity;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,

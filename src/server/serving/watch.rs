@@ -16,7 +16,7 @@
 
 use crate::log;
 use crate::net::Socket;
-use corerest_api::query::AccessMode;
+use corerest_api::AccessMode;
 use corerest_pg::Lease;
 use corerest_wire::pg::ServerError;
 use std::time::Duration;

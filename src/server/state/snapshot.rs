@@ -9,9 +9,7 @@
 use crate::auth::Authenticator;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
-use corerest_api::catalog::Catalog;
-use corerest_api::role_settings::RoleSettings;
-use corerest_api::{Context, Shapes};
+use corerest_api::{Catalog, Context, RoleSettings, Shapes};
 use corerest_config::Config;
 use std::ops::Deref;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The sections of the catalog document, one file each: its SQL and the rows that it gives.
 //!
 //! A section reads one kind of object, knows nothing of the others, and refers to them by OID;
-//! [`decode`](super::decode()) puts them together. The field names of a row are the column names
-//! of its query, so the two are read side by side.
+//! [`decode_catalog`](super::decode_catalog) puts them together. The field names of a row are
+//! the column names of its query, so the two are read side by side.
 
 pub(super) mod columns;
 pub(super) mod computed_relationships;

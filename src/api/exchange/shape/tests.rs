@@ -2,15 +2,15 @@
 //! `statements` and the cases of `tests/cases/plan`, for all they have.
 
 use super::*;
-use crate::catalog::{Catalog, decode};
-use crate::exchange::prepare;
+use crate::catalog::{Catalog, decode_catalog};
+use crate::exchange::prepare_in_steps;
 use crate::role_settings::RoleSettings;
 use corerest_config::{Config, Sources};
 use std::sync::LazyLock;
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     let document = include_bytes!("../../../../tests/cases/plan/catalog.json");
-    decode(&mut document.to_vec()).unwrap()
+    decode_catalog(&mut document.to_vec()).unwrap()
 });
 
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
@@ -58,7 +58,7 @@ fn ask(shapes: Option<&Shapes>, target: &str) -> Prepared {
         role: "anyone".into(),
         claims: "{}".into(),
     };
-    prepare(&context, &http(target), Ok(identity))
+    prepare_in_steps(&context, &http(target), Ok(identity), &|| {})
 }
 
 fn is_known(shapes: &Shapes, target: &str) -> bool {

@@ -20,7 +20,7 @@ use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-pub use csv::Csv;
+pub(crate) use csv::Csv;
 
 /// A body, and the columns or arguments it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Content<'_> {
     }
 
     /// Whether the parameter is the body of the request, byte for byte.
-    pub fn is_request_body(&self) -> bool {
+    pub(crate) fn is_request_body(&self) -> bool {
         match self {
             Content::Json { .. } | Content::Raw(_) => true,
             Content::Empty(_) | Content::Csv(_) | Content::Form(_) => false,

@@ -18,7 +18,7 @@ use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
 use crate::sync::{Instant, Mutant};
-use corerest_api::catalog::{self, Catalog};
+use corerest_api::{Catalog, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
@@ -60,7 +60,7 @@ fn fixture() -> &'static Fixture {
             ..Config::default()
         };
         let document = include_bytes!("../../../../tests/cases/plan/catalog.json");
-        let catalog = catalog::decode(&mut document.to_vec()).expect("it was recorded");
+        let catalog = decode_catalog(&mut document.to_vec()).expect("it was recorded");
         Fixture {
             authenticator: Arc::new(Authenticator::new(&config).expect("it is valid")),
             config: Arc::new(config),

@@ -63,13 +63,7 @@ fn threads_are_held_up() {
 fn thread(shared: &Shared) {
     loop {
         match shared.events.next(None) {
-            Event::Client(_) => {
-                if shared.done.fetch_add(1, Ordering::SeqCst) + 1 == CLIENTS {
-                    shared.all_done.ring();
-                    // As a server that stops: each thread that gets up rings for the next one.
-                    shared.events.ring();
-                }
-            }
+            Event::Client(_) => on_client(shared),
             Event::Bell => shared.events.on_bell(),
             _ => {}
         }
@@ -81,6 +75,15 @@ fn thread(shared: &Shared) {
         if shared.done.load(Ordering::SeqCst) == CLIENTS {
             return shared.events.ring();
         }
+    }
+}
+
+fn on_client(shared: &Shared) {
+    let done = shared.done.fetch_add(1, Ordering::SeqCst) + 1;
+    if done == CLIENTS {
+        shared.all_done.ring();
+        // As a server that stops: each thread that gets up rings for the next one.
+        shared.events.ring();
     }
 }
 

@@ -231,9 +231,10 @@ fn error(severity: &str, code: &str) -> Vec<u8> {
 
 /// The last value that is a number: that of the filter.
 fn last_number(body: &[u8]) -> String {
-    let runs = body.split(|byte| !byte.is_ascii_digit());
-    let numbers = runs.filter(|run| run.len() == 3);
-    String::from_utf8_lossy(numbers.last().unwrap_or_default()).into_owned()
+    let runs = body.rsplit(|byte| !byte.is_ascii_digit());
+    let mut numbers = runs.filter(|run| run.len() == 3);
+    let number = numbers.next();
+    String::from_utf8_lossy(number.unwrap_or_default()).into_owned()
 }
 
 /// The columns of a read, and a body that is known by the number; some are large.

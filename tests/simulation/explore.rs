@@ -1,9 +1,11 @@
 //! Running the same thing with many seeds.
 
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many runs there are, and which.
 #[derive(Clone, Copy, Debug)]
@@ -24,38 +26,57 @@ const DEPTH: usize = 3;
 /// # Panics
 /// If a run does, after having said with which seed.
 pub fn explore(name: &str, exploration: Exploration, run: impl Fn() + Send + Sync + 'static) {
-    let run = Arc::new(run);
     let number = |variable: &str| std::env::var(variable).ok()?.parse::<u64>().ok();
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
         None => 1..1 + number("RUNS").unwrap_or(exploration.runs),
     };
-    for seed in seeds {
-        let attempt = catch_unwind(AssertUnwindSafe(|| match seed % 2 {
-            0 => run_once(RandomScheduler::new_from_seed(seed, 1), exploration, &run),
-            _ => run_once(
-                PctScheduler::new_from_seed(seed, DEPTH, 1),
-                exploration,
-                &run,
-            ),
-        }));
-        if let Err(panic) = attempt {
-            eprintln!("{name} fails with SEED={seed}");
-            resume_unwind(panic);
-        }
-    }
-}
-
-fn run_once(
-    scheduler: impl Scheduler + 'static,
-    exploration: Exploration,
-    run: &Arc<impl Fn() + Send + Sync + 'static>,
-) {
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
     config.max_steps = MaxSteps::FailAfter(exploration.steps_max);
     config.silence_warnings = true;
     config.stack_size = 256 << 10;
-    let run = Arc::clone(run);
-    Runner::new(scheduler, config).run(move || run());
+    let seed = Arc::new(AtomicU64::new(0));
+    let scheduler = OneAfterTheOther {
+        seeds,
+        seed: Arc::clone(&seed),
+        current: Box::new(RandomScheduler::new_from_seed(0, 1)),
+    };
+    let runner = Runner::new(scheduler, config);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runner.run(run))) {
+        eprintln!("{name} fails with SEED={}", seed.load(Ordering::Relaxed));
+        resume_unwind(panic);
+    }
+}
+
+/// A scheduler for each seed. They share a runner, which keeps the memory of threads.
+struct OneAfterTheOther {
+    seeds: Range<u64>,
+    seed: Arc<AtomicU64>,
+    current: Box<dyn Scheduler + Send>,
+}
+
+impl Scheduler for OneAfterTheOther {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        let seed = self.seeds.next()?;
+        self.seed.store(seed, Ordering::Relaxed);
+        self.current = match seed % 2 {
+            0 => Box::new(RandomScheduler::new_from_seed(seed, 1)),
+            _ => Box::new(PctScheduler::new_from_seed(seed, DEPTH, 1)),
+        };
+        self.current.new_execution()
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        self.current.next_task(runnable, current, is_yielding)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.current.next_u64()
+    }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Accepted {
     pub(crate) fd: OwnedFd,
     /// Where it is; `None` behind a Unix socket.
     pub(crate) peer: Option<IpAddr>,
-    /// Whether it is ourselves: see [`Listener::visit`].
+    /// Whether it is ourselves: see [`Listener::answers`].
     pub(crate) is_visitor: bool,
 }
 

@@ -364,8 +364,8 @@ fn a_world(plan: Plan) {
     await_janitor();
 }
 
-/// The thread that opens slots for r2d2 is none of the world's. Should it be the last one that has a
-/// pool in hand, it would close its connections elsewhere.
+/// The thread that opens slots for r2d2 is none of the world's. Should it be the last one that has
+/// a pool in hand, it would close its connections elsewhere.
 fn await_janitor() {
     let (done, is_done) = mpsc::channel();
     fixture().janitor.execute(move || {

@@ -203,7 +203,7 @@ fn start_listener(
     orders: &Arc<Orders>,
 ) -> Result<(), String> {
     let attributes = TargetSessionAttributes::ReadWrite;
-    let listener = listener::Listener {
+    let listener = listener::ChannelListener {
         target: target.clone().with_session_attributes(attributes),
         wanted: Arc::clone(wanted),
         health: Arc::clone(health),

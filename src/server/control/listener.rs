@@ -108,7 +108,7 @@ impl Wanted {
 }
 
 /// The listener.
-pub(crate) struct Listener {
+pub(crate) struct ChannelListener {
     /// What to connect to; it asks for a session that can write.
     pub(crate) target: Target,
     pub(crate) wanted: Arc<Wanted>,
@@ -132,7 +132,7 @@ struct Lost {
     text: String,
 }
 
-impl Listener {
+impl ChannelListener {
     /// The life of the thread.
     pub(crate) fn run(self) {
         let mut retry_seconds = 1;

@@ -5,8 +5,8 @@
 //! up in one step, whatever becomes of the client.
 //! The lock around the table is held for an insertion or a removal, never across a system call.
 
-use super::door::Place;
-use crate::serving::client::{Client, Token};
+use super::door::Admission;
+use crate::serving::client::{Client, ClientToken};
 use crate::sync::Instant;
 
 /// The clients of a core, by their token.
@@ -21,24 +21,24 @@ struct Seat {
     generation: u32,
     resting: Option<Box<Client>>,
     /// `None` while the seat is free.
-    place: Option<Place>,
+    place: Option<Admission>,
 }
 
 impl Clients {
     /// A seat for a new client, which is then made with the token and brought in by
     /// [`rest`](Clients::rest).
-    pub(crate) fn reserve(&mut self, place: Place) -> Token {
+    pub(crate) fn reserve(&mut self, place: Admission) -> ClientToken {
         let index = self.free.pop().unwrap_or_else(|| {
             self.seats.push(Seat::default());
             self.seats.len() - 1
         });
         let seat = &mut self.seats[index];
         seat.place = Some(place);
-        Token::new(index, seat.generation)
+        ClientToken::new(index, seat.generation)
     }
 
     /// Takes a resting client out; its seat stays reserved. `None` for a late event.
-    pub(crate) fn take(&mut self, token: Token) -> Option<Box<Client>> {
+    pub(crate) fn take(&mut self, token: ClientToken) -> Option<Box<Client>> {
         let seat = self.seats.get_mut(token.index())?;
         if seat.generation == token.generation() {
             seat.resting.take()
@@ -58,7 +58,7 @@ impl Clients {
     }
 
     /// Gives a seat up, when its client is gone, and returns the place that went with it.
-    pub(crate) fn release(&mut self, token: Token) -> Place {
+    pub(crate) fn release(&mut self, token: ClientToken) -> Admission {
         let seat = &mut self.seats[token.index()];
         assert!(
             seat.generation == token.generation(),
@@ -100,7 +100,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
-    fn client(token: Token, deadline: Instant) -> Box<Client> {
+    fn client(token: ClientToken, deadline: Instant) -> Box<Client> {
         let (socket, _) = UnixStream::pair().unwrap();
         Box::new(Client::new(
             token,
@@ -111,7 +111,7 @@ mod tests {
         ))
     }
 
-    fn reserve(clients: &mut Clients) -> Token {
+    fn reserve(clients: &mut Clients) -> ClientToken {
         clients.reserve(Door::new(1, Vec::new()).admit())
     }
 
@@ -129,7 +129,7 @@ mod tests {
         clients.rest(client(second, now));
         assert!(clients.take(first).is_none());
         assert!(clients.take(second).is_some());
-        assert!(clients.take(Token::new(7, 0)).is_none());
+        assert!(clients.take(ClientToken::new(7, 0)).is_none());
     }
 
     #[test]

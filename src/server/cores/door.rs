@@ -7,7 +7,7 @@
 //!        └────close()───────┴─────────▶ closed ◀──────────────┘
 //! ```
 //! While it is open, each core is woken by new clients; while it is paused none is, and they wait
-//! in the kernel's queue. A client has a [`Place`] before it is accepted, and it comes back
+//! in the kernel's queue. A client has a [`Admission`] before it is accepted, and it comes back
 //! wherever the client's life ends.
 //!
 //! Invariant: the listener is in the poll of each core, or the door is paused and no place is
@@ -46,7 +46,7 @@ enum State {
 
 /// A client's place; it is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Door>);
+pub(crate) struct Admission(Arc<Door>);
 
 impl Door {
     /// A door with so many places, to which the cores with these polls look.
@@ -117,7 +117,7 @@ impl Door {
         self: &Arc<Door>,
         at_most: usize,
         accept: impl Fn() -> io::Result<Option<Accepted>>,
-        place: impl Fn(Accepted, Place),
+        place: impl Fn(Accepted, Admission),
     ) -> io::Result<()> {
         for _ in 0..at_most {
             let Some(free) = self.enter() else {
@@ -135,20 +135,20 @@ impl Door {
     /// A place for a client that has not been accepted yet: `None` if all are taken, or if the
     /// door is closed. Whoever sees the door closed and no place taken knows that nobody enters
     /// any more.
-    fn enter(self: &Arc<Door>) -> Option<Place> {
+    fn enter(self: &Arc<Door>) -> Option<Admission> {
         let next = |taken| (taken < self.places).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
             .ok()?;
-        let place = Place(Arc::clone(self));
+        let place = Admission(Arc::clone(self));
         (!self.is_closed.load(Ordering::SeqCst)).then_some(place)
     }
 
     /// A place for a client whom the kernel has connected already when the server stops, were it
     /// one too many.
-    pub(super) fn admit(self: &Arc<Door>) -> Place {
+    pub(super) fn admit(self: &Arc<Door>) -> Admission {
         self.taken.fetch_add(1, Ordering::SeqCst);
-        Place(Arc::clone(self))
+        Admission(Arc::clone(self))
     }
 
     /// Leaves new clients waiting in the kernel's queue until a place is free.
@@ -201,7 +201,7 @@ fn watch(poll: &Poll, listener: &Listener) -> bool {
     poll.add_shared(listener, LISTENER).is_ok()
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::SeqCst);
         if self.0.may_be_paused.load(Ordering::SeqCst) {

@@ -11,7 +11,7 @@
 //! it with threads that are held up by what they take.
 
 use crate::net::{Bell, Poll};
-use crate::serving::client::Token;
+use crate::serving::client::ClientToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutant, Mutex, is_mutant, lock};
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ pub(super) const RELIEF: u64 = u64::MAX - 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A resting client can be read from, or written to.
-    Client(Token),
+    Client(ClientToken),
     /// A new client waits.
     Listener,
     /// Events are queued, another core has parked a request, or the server is stopping.
@@ -49,7 +49,7 @@ impl Event {
             BELL => Event::Bell,
             ALARM => Event::Alarm,
             RELIEF => Event::Relief,
-            number => Event::Client(Token::from_event(number)),
+            number => Event::Client(ClientToken::from_event(number)),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! Nobody looks at the list as long as no request is parked.
 
 use crate::net::Alarm;
-use crate::serving::client::Token;
+use crate::serving::client::ClientToken;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex, lock};
 use std::io;
@@ -59,7 +59,7 @@ pub(super) struct SlowReaders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlowReader {
     /// The client.
-    pub(super) token: Token,
+    pub(super) token: ClientToken,
     /// Since when it rests.
     pub(super) since: Instant,
     /// How much it has still to be sent; `None` if it cannot be spooled.
@@ -83,7 +83,7 @@ impl SlowReaders {
     }
 
     /// A client is served.
-    pub(super) fn remove(&self, token: Token) {
+    pub(super) fn remove(&self, token: ClientToken) {
         let mut list = lock(&self.list);
         list.retain(|reader| reader.token != token);
         self.count.store(list.len(), Ordering::SeqCst);
@@ -148,7 +148,7 @@ mod tests {
     fn the_first_that_is_wanted_is_found() {
         let since = Instant::now();
         let reader = |index: usize, bytes: u64| SlowReader {
-            token: Token::new(index, 0),
+            token: ClientToken::new(index, 0),
             since,
             bytes: Some(bytes),
         };
@@ -159,7 +159,7 @@ mod tests {
         readers.add(reader(3, 10));
         let small = |r: &SlowReader| r.bytes.filter(|bytes| *bytes < 20);
         assert_eq!(readers.find(small), Some((reader(2, 10), 10)));
-        readers.remove(Token::new(2, 0));
+        readers.remove(ClientToken::new(2, 0));
         assert_eq!(readers.find(small), Some((reader(3, 10), 10)));
         assert_eq!(readers.first(), Some(reader(1, 50)));
         assert_eq!(readers.len(), 2);

@@ -11,7 +11,7 @@
 
 use super::clients::Clients;
 use super::crew::{Crew, CrewSize};
-use super::door::{Door, Place};
+use super::door::{Admission, Door};
 use super::events::{ALARM, Events, RELIEF};
 use super::parking::Parking;
 use super::placing::{Share, emptiest};
@@ -21,7 +21,7 @@ use crate::log;
 use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
 use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::Tally;
-use crate::serving::client::{Client, Token};
+use crate::serving::client::{Client, ClientToken};
 use crate::serving::handle::WaitingRequest;
 use crate::serving::spool::{Room, Spool};
 use crate::state::health::Health;
@@ -289,7 +289,7 @@ impl Cores {
     }
 
     /// Brings a new client to the core with the fewest.
-    pub(super) fn place(&self, accepted: Accepted, place: Place) {
+    pub(super) fn place(&self, accepted: Accepted, place: Admission) {
         let counts = self.cores.iter();
         let counts = counts.map(|core| core.client_count.load(Ordering::Relaxed));
         let home = emptiest(counts);
@@ -340,7 +340,7 @@ impl Cores {
 
     /// Has epoll wait for a resting client. If it cannot, out of memory, the client is dropped like
     /// any other that cannot be kept.
-    fn wait_for(&self, home: usize, token: Token, register: impl FnOnce() -> io::Result<()>) {
+    fn wait_for(&self, home: usize, token: ClientToken, register: impl FnOnce() -> io::Result<()>) {
         if register().is_err()
             && let Some(client) = self.take(home, token)
         {
@@ -349,7 +349,7 @@ impl Cores {
     }
 
     /// Takes a resting client to serve it; `None` for a late event.
-    pub(super) fn take(&self, home: usize, token: Token) -> Option<Box<Client>> {
+    pub(super) fn take(&self, home: usize, token: ClientToken) -> Option<Box<Client>> {
         let client = lock(&self.cores[home].clients).take(token)?;
         self.forget_slow_reader(&client);
         Some(client)
@@ -495,19 +495,19 @@ impl Core {
     }
 
     /// A seat for a client that comes.
-    fn reserve(&self, place: Place) -> Token {
+    fn reserve(&self, place: Admission) -> ClientToken {
         self.client_count.fetch_add(1, Ordering::Relaxed);
         lock(&self.clients).reserve(place)
     }
 
     /// The seat of a client that leaves the core is free.
-    fn give_up(&self, token: Token) -> Place {
+    fn give_up(&self, token: ClientToken) -> Admission {
         self.client_count.fetch_sub(1, Ordering::Relaxed);
         lock(&self.clients).release(token)
     }
 
     /// A client is gone: its seat is free, and its place.
-    pub(super) fn release(&self, token: Token) {
+    pub(super) fn release(&self, token: ClientToken) {
         drop(self.give_up(token));
     }
 }

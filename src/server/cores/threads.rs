@@ -16,7 +16,7 @@ use crate::log;
 use crate::net::{Interest, Listener, Received};
 use crate::observing::Observer;
 use crate::observing::tally::Count;
-use crate::serving::client::{After, Client, Token};
+use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::handle::{self, Finished, Handled, WaitingRequest};
@@ -83,7 +83,7 @@ struct Worker {
 #[derive(Clone, Copy, Debug)]
 struct InHand {
     home: usize,
-    token: Token,
+    token: ClientToken,
 }
 
 /// What becomes of a client after it was served.
@@ -98,9 +98,9 @@ enum Next {
 
 /// Whether a request that waited was served; then there may be more, and no thread must sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    None,
-    Served,
+enum Served {
+    No,
+    Yes,
 }
 
 /// Whether the socket may have bytes for us, as far as we know.
@@ -241,18 +241,18 @@ impl Worker {
             Event::Nothing => {}
         }
         let mut waiting = self.serve_waiting();
-        if waiting == Waiting::None {
+        if waiting == Served::No {
             waiting = self.relieve();
         }
         // Nobody sits down while there is something to do: whoever queued it has rung for one.
-        if waiting == Waiting::None && !self.core().events.are_queued() {
+        if waiting == Served::No && !self.core().events.are_queued() {
             self.core().crew.end(self.number);
         }
         let is_first_to_stop = self.cores.is_stopping() && self.at_most.is_none();
         self.at_most = match (waiting, self.cores.is_stopping()) {
-            (Waiting::Served, _) => Some(Duration::ZERO),
-            (Waiting::None, true) => Some(STOPPING_TICK),
-            (Waiting::None, false) => None,
+            (Served::Yes, _) => Some(Duration::ZERO),
+            (Served::No, true) => Some(STOPPING_TICK),
+            (Served::No, false) => None,
         };
         if self.cores.is_stopping() {
             if is_first_to_stop {
@@ -405,10 +405,10 @@ impl Worker {
     /// Serves the request that is parked for the longest time, if this core has a connection for
     /// it. One and no more: while another core parks one after the other, this core's own clients
     /// would not get their turn.
-    fn serve_waiting(&mut self) -> Waiting {
+    fn serve_waiting(&mut self) -> Served {
         while !self.cores.parking.is_empty() {
             let Some(connection) = self.cores.connection(self.index) else {
-                return Waiting::None;
+                return Served::No;
             };
             let Some(parked) = self.cores.parking.take_oldest() else {
                 // Another thread was faster. Whoever has parked a request meanwhile has not seen
@@ -426,9 +426,9 @@ impl Worker {
                 });
             }
             self.core().answered.fetch_add(1, Ordering::Relaxed);
-            return Waiting::Served;
+            return Served::Yes;
         }
-        Waiting::None
+        Served::No
     }
 
     /// Answers a request that was parked, and goes on with its client.
@@ -471,9 +471,9 @@ impl Worker {
 
     /// Frees a connection that waits for a slow reader, if requests have waited long enough for
     /// one.
-    fn relieve(&mut self) -> Waiting {
+    fn relieve(&mut self) -> Served {
         match self.cores.relief(self.index) {
-            None => return Waiting::None,
+            None => return Served::No,
             Some(Relief::Spool(client, room)) => self.spool(client, room),
             Some(Relief::CutOff(client)) => {
                 log::error(
@@ -485,7 +485,7 @@ impl Worker {
                 self.cores.offer_parked(self.index);
             }
         }
-        Waiting::Served
+        Served::Yes
     }
 
     /// Brings the rest of a response into the spool.

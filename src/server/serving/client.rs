@@ -20,16 +20,16 @@ use std::net::IpAddr;
 /// Names a client towards epoll: its place in the table of its core, and how often that place was
 /// used before, so that a late event for an earlier client is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(u64);
+pub(crate) struct ClientToken(u64);
 
-impl Token {
-    pub(crate) fn new(index: usize, generation: u32) -> Token {
+impl ClientToken {
+    pub(crate) fn new(index: usize, generation: u32) -> ClientToken {
         let index = u32::try_from(index).expect("a table has fewer than 2^32 places");
-        Token(u64::from(generation) << 32 | u64::from(index))
+        ClientToken(u64::from(generation) << 32 | u64::from(index))
     }
 
-    pub(crate) fn from_event(number: u64) -> Token {
-        Token(number)
+    pub(crate) fn from_event(number: u64) -> ClientToken {
+        ClientToken(number)
     }
 
     pub(crate) fn number(self) -> u64 {
@@ -48,7 +48,7 @@ impl Token {
 /// A connected client.
 pub(crate) struct Client {
     /// Its place in the table of its core.
-    pub(crate) token: Token,
+    pub(crate) token: ClientToken,
     /// Its core, to which it returns wherever it is served.
     pub(crate) home: usize,
     /// Its socket.
@@ -84,7 +84,7 @@ pub(crate) enum After {
 
 impl Client {
     pub(crate) fn new(
-        token: Token,
+        token: ClientToken,
         home: usize,
         socket: Socket,
         peer: Option<IpAddr>,

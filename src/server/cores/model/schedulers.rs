@@ -5,7 +5,7 @@ use super::super::parking::Parking;
 use super::super::relief::{ReliefAlarm, SlowReader, SlowReaders};
 use super::check;
 use crate::net::{Bell, Poll};
-use crate::serving::client::Token;
+use crate::serving::client::ClientToken;
 use crate::sync::Instant;
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
 use corerest_simulation::{is_lucky, sleep, spawn};
@@ -125,7 +125,7 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
         };
         // As `Cores::note_slow_reader` does.
         readers.add(SlowReader {
-            token: Token::new(0, 0),
+            token: ClientToken::new(0, 0),
             since: Instant::now(),
             bytes: None,
         });

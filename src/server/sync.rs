@@ -16,6 +16,14 @@ pub(crate) use std::thread::sleep;
 pub(crate) use std::time::Instant;
 
 use std::sync::PoisonError;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The wall clock, in seconds since 1970: for what clients, tokens and the log are told.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
 
 /// A fault that was there once, to be put back so that the tests of `cores/model` can show that
 /// they would find it.

@@ -15,6 +15,7 @@
 //! server is asked for a sign of life when it was quiet for a while; the question is LISTEN again,
 //! which changes nothing and keeps `pg_stat_activity` telling what the connection is for.
 
+use crate::control::backoff::Backoff;
 use crate::control::loading::{self, LoadError};
 use crate::exit::exit_with;
 use crate::log;
@@ -30,9 +31,6 @@ use rustix::time::Timespec;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The waits between attempts double from one second up to this.
-const RETRY_SECONDS_MAX: u64 = 32;
 
 /// How long the server may be quiet before it is asked whether it is there.
 const QUIET_SECONDS: u64 = 5;
@@ -135,7 +133,7 @@ struct Lost {
 impl ChannelListener {
     /// The life of the thread.
     pub(crate) fn run(self) {
-        let mut retry_seconds = 1;
+        let mut backoff = Backoff::new();
         let mut is_queue_untidy = false;
         loop {
             let wish = self.wanted.current();
@@ -147,13 +145,13 @@ impl ChannelListener {
                 self.wait(None, None);
                 continue;
             };
-            let Err(lost) = self.listen(channel, &wish, is_queue_untidy, &mut retry_seconds) else {
+            let Err(lost) = self.listen(channel, &wish, is_queue_untidy, &mut backoff) else {
                 continue;
             };
+            let retry_seconds = backoff.next();
             self.on_lost(channel, &wish, &lost, retry_seconds);
             is_queue_untidy = channel::is_queue_untidy(&lost.text);
             self.wait(None, Some(retry_seconds));
-            retry_seconds = (retry_seconds * 2).min(RETRY_SECONDS_MAX);
         }
     }
 
@@ -188,7 +186,7 @@ impl ChannelListener {
         channel: &str,
         wish: &Wish,
         is_queue_untidy: bool,
-        retry_seconds: &mut u64,
+        backoff: &mut Backoff,
     ) -> Result<(), Lost> {
         self.health.set_listening(Listening::Down);
         let (mut connection, version) = loading::connect(&self.target)?;
@@ -201,7 +199,7 @@ impl ChannelListener {
         loading::execute(&mut connection, &listen, None)?;
         self.health.set_listening(Listening::Since(Instant::now()));
         self.orders.give(Order::Listener);
-        *retry_seconds = 1;
+        *backoff = Backoff::new();
         log::notice(&format!(
             "Listener connected to {} on {:?} and listening for database notifications on the \
              {channel:?} channel",

@@ -13,6 +13,7 @@
 //! the listener is connected, its connection tells that PostgreSQL is there; without a listener
 //! this thread keeps one open for that.
 
+mod backoff;
 pub(crate) mod listener;
 pub(crate) mod loading;
 pub(crate) mod reload;
@@ -25,6 +26,7 @@ use crate::log;
 use crate::state::health::{Health, Listening};
 use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
+use backoff::Backoff;
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
 use corerest_pg::connect::Target;
@@ -39,9 +41,6 @@ use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
 const WATCH: Duration = Duration::from_millis(500);
-
-/// The waits between attempts to connect double from one second up to this.
-const RETRY_SECONDS_MAX: u64 = 32;
 
 /// How long after a reload the next one of the same kind begins at the earliest.
 const RELOAD_PAUSE: Duration = Duration::from_millis(100);
@@ -171,7 +170,7 @@ impl Control {
     /// Tries until the catalog is loaded, or until trying again is of no use.
     fn load_catalog(&mut self) -> Going {
         self.orders.withdraw(Order::ReloadCatalog);
-        let mut retry_seconds = 1;
+        let mut backoff = Backoff::new();
         loop {
             self.watched = None;
             let is_reload = self.loaded_since.is_some();
@@ -197,6 +196,7 @@ impl Control {
                 let _ = self.progress.try_send(Progress::Attempted);
                 return Going::On;
             }
+            let retry_seconds = backoff.next();
             self.health.on_retry_in(retry_seconds);
             let _ = self.progress.try_send(Progress::Attempted);
             log::notice(&format!(
@@ -205,7 +205,6 @@ impl Control {
             if self.wait(Duration::from_secs(retry_seconds)) == Going::Stopping {
                 return Going::Stopping;
             }
-            retry_seconds = (retry_seconds * 2).min(RETRY_SECONDS_MAX);
         }
     }
 

@@ -294,6 +294,7 @@ fn write(stream: Stream, bytes: &[u8]) {
     };
 }
 
+/// The log is real in a simulation, too, and so are its locks: not those of [`crate::sync`].
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

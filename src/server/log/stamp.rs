@@ -1,9 +1,9 @@
 //! The time before each line of the log: local, as in an Apache log.
 
 use super::zone::Zone;
+use crate::sync::unix_seconds;
 use std::cell::RefCell;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -17,12 +17,12 @@ static ZONE: OnceLock<Zone> = OnceLock::new();
 
 /// Notes the local time zone: see [`super::start`].
 pub(super) fn start() {
-    let _ = ZONE.set(Zone::of_process(unix_seconds()));
+    let _ = ZONE.set(Zone::of_process(seconds_now()));
 }
 
 /// The time now, formatted for this once.
 pub(super) fn now() -> String {
-    local_time(unix_seconds())
+    local_time(seconds_now())
 }
 
 /// The time as it stands in the log. Each thread formats it once per second.
@@ -31,7 +31,7 @@ pub(super) fn with_stamp<T>(use_it: impl FnOnce(&str) -> T) -> T {
         static STAMP: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
     }
     STAMP.with_borrow_mut(|(second, text)| {
-        let now = unix_seconds();
+        let now = seconds_now();
         if *second != now {
             *second = now;
             *text = local_time(now);
@@ -52,11 +52,8 @@ fn format_time(unix_seconds: i64, offset: UtcOffset) -> String {
     time.format(TIME).unwrap_or_default()
 }
 
-fn unix_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
+fn seconds_now() -> i64 {
+    i64::try_from(unix_seconds()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

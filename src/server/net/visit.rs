@@ -5,6 +5,7 @@
 //! by the address that it connects from, which is ours while it does, so that its request is
 //! neither counted nor logged.
 
+use crate::sync::{Mutex, lock};
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, bind, connect,
     getsockname, socket_with,
@@ -15,7 +16,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a visitor asks. Any answer will do.
@@ -32,23 +32,17 @@ pub(super) struct Visitors {
 impl Visitors {
     /// Whether the client with this address is one of them.
     pub(super) fn include(&self, address: &SocketAddrAny) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.lock().contains(address)
+        self.count.load(Ordering::Acquire) > 0 && lock(&self.addresses).contains(address)
     }
 
     fn announce(&self, address: SocketAddrAny) -> Visit<'_> {
-        let mut addresses = self.lock();
+        let mut addresses = lock(&self.addresses);
         addresses.push(address.clone());
         self.count.store(addresses.len(), Ordering::Release);
         Visit {
             visitors: self,
             address,
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddrAny>> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +54,7 @@ struct Visit<'a> {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        let mut addresses = self.visitors.lock();
+        let mut addresses = lock(&self.visitors.addresses);
         addresses.retain(|address| *address != self.address);
         self.visitors
             .count

@@ -1,7 +1,7 @@
 //! The wall clock of a thread, for what clients are told and tokens are checked against.
 
+use crate::sync::unix_seconds;
 use corerest_wire::http::HttpDate;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What time it is, to the second; the Date header is formatted once in each.
 #[derive(Debug)]
@@ -41,10 +41,4 @@ impl Clock {
     pub(crate) fn unix_seconds(&self) -> i64 {
         i64::try_from(self.unix_seconds).unwrap_or(i64::MAX)
     }
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

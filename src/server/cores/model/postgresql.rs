@@ -23,6 +23,8 @@ pub(super) const SILENT_IN_THE_MIDDLE: usize = 903;
 pub(super) struct Faults {
     /// In one of so many statements; 0: never.
     pub(super) one_of: usize,
+    /// In how many attempts to connect we panic once, where nobody expects it; 0: never.
+    pub(super) panics_one_of: usize,
 }
 
 /// The way to it.
@@ -32,6 +34,10 @@ pub(super) struct Backend {
 
 impl Connector for Backend {
     fn open(&self) -> Result<Session, ConnectError> {
+        assert!(
+            self.faults.panics_one_of == 0 || !is_lucky(self.faults.panics_one_of),
+            "a bug of ours, of which the simulation makes some"
+        );
         if self.faults.one_of > 0 && is_lucky(3 * self.faults.one_of) {
             return Err(ConnectError::Parameters("it is away".to_owned()));
         }

@@ -21,7 +21,7 @@ use super::parser::{Failed, Parsed, Parser};
 
 /// Where a value stands, which decides what ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FilterPlace {
     /// The rest of a parameter.
     Parameter,
     /// A member of a logical group: quoted, an array in braces, or up to `,` or `)`.
@@ -71,7 +71,7 @@ const QUANTIFIED_OPERATORS: &[(&str, QuantifiedOperator)] = &[
 /// `filter`
 pub(super) fn condition<L: Log>(
     p: &mut Parser<'_, L>,
-    place: Place,
+    place: FilterPlace,
 ) -> Parsed<(Negation, Operation)> {
     let negation = match p.option(negation)? {
         Some(()) => Negation::Negated,
@@ -89,7 +89,7 @@ pub(super) fn negation<L: Log>(p: &mut Parser<'_, L>) -> Parsed<()> {
     })
 }
 
-fn operation<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
+fn operation<L: Log>(p: &mut Parser<'_, L>, place: FilterPlace) -> Parsed<Operation> {
     if p.attempt(|p| operator(p, "in")).is_ok() {
         return list(p).map(Operation::In);
     }
@@ -126,7 +126,7 @@ fn is_value<L: Log>(p: &mut Parser<'_, L>) -> Parsed<IsValue> {
     })
 }
 
-fn full_text<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
+fn full_text<L: Log>(p: &mut Parser<'_, L>, place: FilterPlace) -> Parsed<Operation> {
     let operator = p.one_of(FULL_TEXT_OPERATORS)?;
     let configuration = p.option(|p| p.attempt(|p| in_parentheses(p, type_name)))?;
     delimiter(p)?;
@@ -137,7 +137,7 @@ fn full_text<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
     ))
 }
 
-fn simple<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
+fn simple<L: Log>(p: &mut Parser<'_, L>, place: FilterPlace) -> Parsed<Operation> {
     let operator = p.label("unknown single value operator", |p| {
         p.one_of(SIMPLE_OPERATORS)
     })?;
@@ -145,7 +145,7 @@ fn simple<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
     Ok(Operation::Simple(operator, value(p, place)?))
 }
 
-fn quantified<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<Operation> {
+fn quantified<L: Log>(p: &mut Parser<'_, L>, place: FilterPlace) -> Parsed<Operation> {
     let operator = p.label("unknown single value operator", |p| {
         p.one_of(QUANTIFIED_OPERATORS)
     })?;
@@ -175,10 +175,10 @@ fn in_parentheses<'a, L: Log, T>(
     Ok(inside)
 }
 
-fn value<L: Log>(p: &mut Parser<'_, L>, place: Place) -> Parsed<String> {
+fn value<L: Log>(p: &mut Parser<'_, L>, place: FilterPlace) -> Parsed<String> {
     match place {
-        Place::Parameter => Ok(p.take_while(|_| true, &[]).to_owned()),
-        Place::Group => p.either(quoted_element, |p| {
+        FilterPlace::Parameter => Ok(p.take_while(|_| true, &[]).to_owned()),
+        FilterPlace::Group => p.either(quoted_element, |p| {
             p.either(
                 |p| p.attempt(array),
                 |p| Ok(p.take_while(is_element, &[]).to_owned()),

@@ -8,7 +8,7 @@
 
 use super::ast::{EmbedPath, Filter, LogicOperator, LogicTree, Negation};
 use super::field::{delimiter, field, ident};
-use super::filter::{Place, condition, negation};
+use super::filter::{FilterPlace, condition, negation};
 use super::parse_log::Log;
 use super::parser::{Parsed, Parser};
 use corerest_sql::Ident;
@@ -36,7 +36,7 @@ fn is_not(name: &Ident) -> bool {
 fn filter<L: Log>(p: &mut Parser<'_, L>) -> Parsed<Filter> {
     let field = field(p)?;
     delimiter(p)?;
-    let (negation, operation) = condition(p, Place::Group)?;
+    let (negation, operation) = condition(p, FilterPlace::Group)?;
     Ok(Filter {
         field,
         negation,

@@ -10,7 +10,7 @@
 //! Errors are found in PostgREST's order: order, logic, columns, select, filters, on_conflict.
 
 use super::ast::{At, EmbedPath, Filter, LogicTree, OrderTerm, SelectItem};
-use super::filter::{Place, condition};
+use super::filter::{FilterPlace, condition};
 use super::parse_error::ParseError;
 use super::parse_log::Silent;
 use super::parser::{self, Parsed, Parser};
@@ -223,15 +223,15 @@ fn parse_filter(style: FilterStyle, key: &str, value: &str) -> Result<FilterOrAr
             "filter",
             value,
             value,
-            |p| condition(p, Place::Parameter),
-            |p| condition(p, Place::Parameter),
+            |p| condition(p, FilterPlace::Parameter),
+            |p| condition(p, FilterPlace::Parameter),
         )?),
         FilterStyle::OrArgument => parse(
             "filter",
             value,
             value,
-            |p| p.option(|p| condition(p, Place::Parameter)),
-            |p| p.option(|p| condition(p, Place::Parameter)),
+            |p| p.option(|p| condition(p, FilterPlace::Parameter)),
+            |p| p.option(|p| condition(p, FilterPlace::Parameter)),
         )?,
     };
     Ok(match condition {

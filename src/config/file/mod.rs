@@ -30,7 +30,7 @@ pub(crate) fn evaluate(sources: &Sources<'_>) -> Result<Bindings, ConfigError> {
         bindings: Bindings::new(),
     };
     if let Some(file) = sources.file {
-        let root = Place {
+        let root = TextPlace {
             path: file.path,
             prefix: "",
             import_depth: 0,
@@ -42,14 +42,14 @@ pub(crate) fn evaluate(sources: &Sources<'_>) -> Result<Bindings, ConfigError> {
 
 /// Where a directive stands: in which file, inside of which groups.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct TextPlace<'a> {
     path: &'a str,
     /// Empty, or the keys of the groups around, each followed by a dot.
     prefix: &'a str,
     import_depth: usize,
 }
 
-impl Place<'_> {
+impl TextPlace<'_> {
     fn error(&self, at: Position, reason: String) -> ConfigError {
         let Position { line, column } = at;
         ConfigError::Syntax {
@@ -67,7 +67,7 @@ struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    fn evaluate_text(&mut self, place: Place<'_>, text: &str) -> Result<(), ConfigError> {
+    fn evaluate_text(&mut self, place: TextPlace<'_>, text: &str) -> Result<(), ConfigError> {
         let directives =
             grammar::parse(text).map_err(|Refusal { at, reason }| place.error(at, reason))?;
         self.evaluate_all(place, directives)
@@ -75,7 +75,7 @@ impl Evaluation<'_> {
 
     fn evaluate_all(
         &mut self,
-        place: Place<'_>,
+        place: TextPlace<'_>,
         directives: Vec<Directive>,
     ) -> Result<(), ConfigError> {
         for directive in directives {
@@ -98,7 +98,7 @@ impl Evaluation<'_> {
                 Directive::Group { key, directives } => {
                     let prefix = format!("{}{key}.", place.prefix);
                     self.evaluate_all(
-                        Place {
+                        TextPlace {
                             prefix: &prefix,
                             ..place
                         },
@@ -112,7 +112,12 @@ impl Evaluation<'_> {
     }
 
     /// Evaluates another file as if its text stood here.
-    fn import(&mut self, place: Place<'_>, path: &str, at: Position) -> Result<(), ConfigError> {
+    fn import(
+        &mut self,
+        place: TextPlace<'_>,
+        path: &str,
+        at: Position,
+    ) -> Result<(), ConfigError> {
         if place.import_depth == IMPORT_DEPTH_MAX {
             return Err(place.error(at, "too many files import each other".to_owned()));
         }
@@ -129,7 +134,7 @@ impl Evaluation<'_> {
         let text = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
         let import_depth = place.import_depth + 1;
         self.evaluate_text(
-            Place {
+            TextPlace {
                 path: &path,
                 import_depth,
                 ..place

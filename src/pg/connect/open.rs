@@ -56,7 +56,7 @@ pub fn open(target: &Target, options: &OpenOptions) -> Result<Session, ConnectEr
                 }
             };
             for address in shuffled(target, &addresses) {
-                let place = Place {
+                let place = Destination {
                     target,
                     options,
                     endpoint,
@@ -89,7 +89,7 @@ struct Progress {
 }
 
 /// One address and what is wanted of it.
-struct Place<'a> {
+struct Destination<'a> {
     target: &'a Target,
     options: &'a OpenOptions,
     endpoint: &'a Endpoint,
@@ -120,7 +120,7 @@ impl Encryption {
     }
 }
 
-impl Place<'_> {
+impl Destination<'_> {
     fn open(&self, failed: &mut Vec<Attempt>) -> Result<Session, Next> {
         let mut next = Next::Address;
         for &encryption in Encryption::order(self.target.tls.mode, self.address) {

@@ -873,8 +873,8 @@ fn both_runs_of_the_engine_agree() {
         accepted += usize::from(agree(&text, field::tree_path, field::tree_path));
         accepted += usize::from(agree(
             &text,
-            |p| condition(p, Place::Parameter),
-            |p| condition(p, Place::Parameter),
+            |p| condition(p, FilterPlace::Parameter),
+            |p| condition(p, FilterPlace::Parameter),
         ));
     }
     assert!(

@@ -70,6 +70,11 @@ fn fixture() -> &'static Fixture {
     })
 }
 
+/// The thread that opens slots for r2d2.
+pub(super) fn janitor() -> Arc<ScheduledThreadPool> {
+    Arc::clone(&fixture().janitor)
+}
+
 fn make_cores(plan: Plan) -> Arc<Cores> {
     let Plan {
         connections,

@@ -12,6 +12,7 @@ mod events;
 mod postgresql;
 mod reloading;
 mod schedulers;
+mod waiting;
 
 use crate::sync::{Mutant, set_mutant};
 use corerest_simulation::{Exploration, World, explore};

@@ -1,0 +1,173 @@
+//! The queue of parked requests beside the pools of two cores, and the pulse: nobody is forgotten.
+//!
+//! The steps are those of `Worker`: who has a connection serves the oldest request, who has none
+//! parks and rings for the other core. There is no clock in this model that would find what was
+//! forgotten a second later, so it would wait for ever.
+
+use super::super::events::{Event, Events};
+use super::super::parking::Parking;
+use super::super::pulse::Pulse;
+use super::check;
+use super::core::janitor;
+use super::postgresql::{Backend, Faults};
+use crate::sync::Instant;
+use corerest_pg::{Pool, PoolSettings, Preparation};
+use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
+use corerest_simulation::{choose, sleep, spawn, step};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+const CORES: usize = 2;
+const REQUESTS: usize = 4;
+
+/// Two cores of one connection each.
+struct House {
+    pools: Vec<Arc<Pool>>,
+    bells: Vec<Events>,
+    parking: Parking<()>,
+    done: AtomicUsize,
+}
+
+impl House {
+    fn new() -> House {
+        let pool = || {
+            Arc::new(Pool::new(PoolSettings {
+                connector: Arc::new(Backend {
+                    faults: Faults {
+                        one_of: 0,
+                        panics_one_of: 0,
+                    },
+                }),
+                size: 1,
+                idle_max: Duration::from_secs(600),
+                lifetime_max: Duration::from_secs(600),
+                preparation: Preparation::Named,
+                silence: None,
+                janitor: janitor(),
+                watch: |_| {},
+            }))
+        };
+        House {
+            pools: (0..CORES).map(|_| pool()).collect(),
+            bells: (0..CORES).map(|_| Events::new().unwrap()).collect(),
+            parking: Parking::new(),
+            done: AtomicUsize::new(0),
+        }
+    }
+
+    fn ask(&self) {
+        (0..choose(3)).for_each(|_| step());
+        if self.done.fetch_add(1, Ordering::SeqCst) + 1 == REQUESTS {
+            self.bells.iter().for_each(Events::ring);
+        }
+    }
+
+    /// As `Service::connection`, `Worker::park` and `Worker::serve_waiting` do.
+    fn request(&self, core: usize) {
+        let connection = match self.parking.is_empty() {
+            true => self.pools[core].take(),
+            false => None,
+        };
+        match connection {
+            Some(connection) => {
+                self.ask();
+                drop(connection);
+            }
+            None => {
+                let deadline = Instant::now() + Duration::from_secs(10);
+                self.parking.park((), deadline);
+                let other = 1 - core;
+                if self.pools[other].has_room() {
+                    self.bells[other].ring();
+                }
+            }
+        }
+        self.serve_waiting(core);
+    }
+
+    fn serve_waiting(&self, core: usize) {
+        while !self.parking.is_empty() {
+            let Some(connection) = self.pools[core].take() else {
+                return;
+            };
+            if self.parking.take_oldest().is_some() {
+                self.ask();
+            }
+            drop(connection);
+        }
+    }
+}
+
+#[test]
+fn a_parked_request_is_served_as_soon_as_a_connection_is_free() {
+    check(
+        "a_parked_request_is_served_as_soon_as_a_connection_is_free",
+        || {
+            let house = Arc::new(House::new());
+            let mut threads = Vec::new();
+            for core in 0..CORES {
+                let waiting = Arc::clone(&house);
+                threads.push(spawn(move || {
+                    while waiting.done.load(Ordering::SeqCst) < REQUESTS {
+                        if waiting.bells[core].next(None) == Event::Bell {
+                            waiting.serve_waiting(core);
+                        }
+                    }
+                }));
+                let serving = Arc::clone(&house);
+                threads.push(spawn(move || {
+                    (0..REQUESTS / CORES).for_each(|_| serving.request(core));
+                }));
+            }
+            threads.into_iter().for_each(|thread| thread.join());
+            assert_eq!(house.done.load(Ordering::SeqCst), REQUESTS);
+            assert!(house.parking.is_empty());
+            assert!(house.pools.iter().all(|pool| pool.leased() == 0));
+            let (end, ended) = mpsc::channel();
+            janitor().execute(move || {
+                let _ = end.send(());
+            });
+            ended.recv().expect("it does one thing after the other");
+        },
+    );
+}
+
+#[test]
+fn a_core_that_gets_on_is_never_taken_for_one_that_is_stuck() {
+    check(
+        "a_core_that_gets_on_is_never_taken_for_one_that_is_stuck",
+        || {
+            const PATIENCE: Duration = Duration::from_secs(5);
+            let core = Arc::new((Events::new().unwrap(), Pulse::new()));
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let core = Arc::clone(&core);
+                    spawn(move || {
+                        let (events, pulse) = &*core;
+                        while events.next(Some(Duration::from_secs(60))) == Event::Bell {
+                            events.on_bell();
+                            pulse.answer();
+                        }
+                        pulse.end();
+                    })
+                })
+                .collect();
+            let asking: Vec<_> = (0..2)
+                .map(|_| {
+                    let core = Arc::clone(&core);
+                    spawn(move || {
+                        let (events, pulse) = &*core;
+                        let made = Instant::now();
+                        for _ in 0..3 {
+                            assert!(pulse.ask(made.elapsed(), PATIENCE));
+                            events.ring();
+                            sleep(Duration::from_secs(10));
+                        }
+                    })
+                })
+                .collect();
+            asking.into_iter().for_each(|thread| thread.join());
+            threads.into_iter().for_each(|thread| thread.join());
+        },
+    );
+}

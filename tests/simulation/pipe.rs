@@ -143,14 +143,12 @@ impl Stream {
         .expect("it is waited for without end")
     }
 
-    pub(crate) fn is_readable(&self, world: &World) -> bool {
-        let pipe = &world.pipes[self.0.from];
-        !pipe.bytes.is_empty() || pipe.is_finished
+    fn is_readable(&self, world: &World) -> bool {
+        is_readable(world, self.0.from)
     }
 
-    pub(crate) fn is_writable(&self, world: &World) -> bool {
-        let pipe = &world.pipes[self.0.to];
-        pipe.is_abandoned || pipe.is_finished || pipe.bytes.len() < pipe.room
+    fn is_writable(&self, world: &World) -> bool {
+        is_writable(world, self.0.to)
     }
 
     pub(crate) fn source(&self) -> Source {

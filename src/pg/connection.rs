@@ -32,7 +32,7 @@ pub use notification::Notification;
 use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
 use crate::connect::{CancelToken, Direction, Readiness, Session};
-use crate::error::{Answered, Error};
+use crate::error::Error;
 use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
 use corerest_sql::Statement;
@@ -76,7 +76,7 @@ pub struct Connection {
     prepared: PreparedStatements,
     preparation: Preparation,
     state: State,
-    /// Whether the server has done anything of the current batch.
+    /// Whether the server has begun with the current batch.
     begun: Begun,
     last_used: Instant,
     /// The statements of the batch that earlier batches have prepared.
@@ -89,11 +89,15 @@ pub struct Connection {
     silence: Silence,
 }
 
-/// Whether the server has done anything of a batch.
+/// Whether the server has begun with a batch, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
-    No,
+    /// It has acknowledged nothing yet.
+    Perhaps,
+    /// It has acknowledged something.
     Yes,
+    /// It has said that it ends, and acknowledged nothing before; or not a byte has left us.
+    Never,
 }
 
 /// What it means that nothing came for so long.
@@ -111,7 +115,7 @@ enum State {
     /// Nothing: a batch may be sent.
     Idle,
     /// A batch is being answered.
-    Answering(Answered),
+    Answering,
     /// A row's last column is being read; so many of its bytes are still to come.
     InBody(usize),
     /// Something went wrong that only a new connection can mend.
@@ -151,7 +155,7 @@ impl Connection {
             prepared: PreparedStatements::new(),
             preparation,
             state: State::Idle,
-            begun: Begun::No,
+            begun: Begun::Perhaps,
             last_used: Instant::now(),
             reused: Vec::new(),
             parsed: Vec::new(),
@@ -225,8 +229,8 @@ impl Connection {
             }
         };
         self.prepared.on_sent();
-        self.state = State::Answering(Answered::NotAtAll);
-        self.begun = Begun::No;
+        self.state = State::Answering;
+        self.begun = Begun::Perhaps;
         self.write_output(gap)
     }
 
@@ -255,16 +259,25 @@ impl Connection {
     fn write_all(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
         // Up to where the input was looked through for notices.
         let mut seen = 0;
+        let mut is_untouched = true;
         for piece in pieces {
             let mut left = *piece;
             while !left.is_empty() {
                 match self.session.stream.try_write(left) {
-                    Ok(count) => left = &left[count..],
+                    Ok(count) => {
+                        left = &left[count..];
+                        is_untouched = false;
+                    }
                     Err(error) if is_would_block(&error) => match self.read_ahead(&mut seen)? {
                         Ahead::Goes => {}
                         Ahead::Ended => return Ok(()),
                     },
-                    Err(error) => return self.on_write_failed(error),
+                    Err(error) => {
+                        if is_untouched && self.begun == Begun::Perhaps {
+                            self.begun = Begun::Never;
+                        }
+                        return self.on_write_failed(error);
+                    }
                 }
             }
         }
@@ -295,9 +308,6 @@ impl Connection {
             Err(_) => return Ok(Ahead::Ended),
         }
         *seen = self.input.drop_notices(*seen);
-        if self.input.len() > 0 {
-            self.on_bytes();
-        }
         if self.input.len() > AHEAD_BYTES_MAX {
             let text = "it says too much before it has read what it is asked";
             return Err(self.lost(io::Error::other(text)));
@@ -473,6 +483,9 @@ impl Connection {
             )),
             _ => None,
         };
+        if self.begun == Begun::Perhaps && is_farewell(&message) {
+            self.begun = Begun::Never;
+        }
         let notification = self.notification_of(&message);
         self.input.consume(length);
         if let Some(notification) = notification {
@@ -514,6 +527,9 @@ impl Connection {
         due: Option<(Expected, StatementIndex)>,
     ) -> Advance {
         self.prepared.on_failed();
+        if !error.ends_session() {
+            self.begun = Begun::Yes;
+        }
         let index = due.map_or(StatementIndex(0), |(_, index)| index);
         match judgement {
             Judgement::Answer => {
@@ -560,20 +576,14 @@ impl Connection {
     }
 
     /// The server has ended the session. If it did so before it looked at the batch, the
-    /// connection was dead already when the batch was sent: replies come in order, so there would
-    /// be one before the error otherwise.
+    /// connection was dead already when the batch was sent.
     fn ended(&mut self, error: ServerError) -> Result<Reply<'_>, Error> {
-        self.state = State::Broken;
-        match self.begun {
-            Begun::Yes => Ok(Reply::Failed(error)),
-            Begun::No => {
-                let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
-                Err(Error::Lost {
-                    source,
-                    answered: Answered::NotAtAll,
-                })
-            }
+        if self.begun == Begun::Yes {
+            self.state = State::Broken;
+            return Ok(Reply::Failed(error));
         }
+        let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
+        Err(self.lost(source))
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
@@ -613,7 +623,7 @@ impl Connection {
             Err(violation) => return Err(self.broken(violation.into())),
         };
         self.state = match head.body_bytes {
-            None | Some(0) => State::Answering(Answered::Partly),
+            None | Some(0) => State::Answering,
             Some(length) => State::InBody(length),
         };
         Ok(Row {
@@ -627,7 +637,7 @@ impl Connection {
     pub fn body_bytes_left(&self) -> usize {
         match self.state {
             State::InBody(missing) => missing,
-            State::Idle | State::Answering(_) | State::Broken => 0,
+            State::Idle | State::Answering | State::Broken => 0,
         }
     }
 
@@ -650,7 +660,7 @@ impl Connection {
             remaining -= self.read_body(out, wanted - buffered, remaining)?;
         }
         self.state = match remaining {
-            0 => State::Answering(Answered::Partly),
+            0 => State::Answering,
             remaining => State::InBody(remaining),
         };
         Ok(remaining)
@@ -689,7 +699,7 @@ impl Connection {
             let buffered = self.input.len().min(remaining);
             self.input.consume(buffered);
             self.state = match remaining - buffered {
-                0 => State::Answering(Answered::Partly),
+                0 => State::Answering,
                 rest => State::InBody(rest),
             };
             if let State::InBody(_) = self.state {
@@ -746,10 +756,7 @@ impl Connection {
     fn try_fill(&mut self) -> Result<bool, Error> {
         let stream = &mut self.session.stream;
         match self.input.fill(|space| stream.try_read(space)) {
-            Ok(()) => {
-                self.on_bytes();
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(error) if is_would_block(&error) => Ok(false),
             Err(error) => Err(self.lost(error)),
         }
@@ -863,18 +870,11 @@ impl Connection {
         Ok(())
     }
 
-    fn on_bytes(&mut self) {
-        if self.state == State::Answering(Answered::NotAtAll) {
-            self.state = State::Answering(Answered::Partly);
-        }
-    }
-
     fn lost(&mut self, source: io::Error) -> Error {
-        let answered = match self.state {
-            State::Answering(answered) => answered,
-            _ => Answered::Partly,
-        };
-        self.broken(Error::Lost { source, answered })
+        self.broken(match self.begun {
+            Begun::Never => Error::NotBegun { source },
+            Begun::Perhaps | Begun::Yes => Error::Lost { source },
+        })
     }
 
     fn broken(&mut self, error: Error) -> Error {
@@ -944,6 +944,26 @@ fn name_at(
 ) -> Option<&StatementName> {
     let found = list.iter().find(|(place, _)| *place == index);
     found.map(|(_, name)| name)
+}
+
+/// Whether PostgreSQL says with this that it ends the session. Replies come in order, so if nothing
+/// was acknowledged before it, nothing of the batch was done, nor will be.
+///
+/// A pooler says something like it when it has lost a server that may have done everything. But
+/// only PostgreSQL tells where in its source the words come from, and `quickdie`, where it ends
+/// without an error message, is the one that gives a warning.
+///
+/// Source: PostgreSQL's `src/backend/tcop/postgres.c`.
+fn is_farewell(message: &Message<'_>) -> bool {
+    match message {
+        Message::ErrorResponse(error) => {
+            error.routine().is_some() && error.to_server_error().ends_session()
+        }
+        Message::NoticeResponse(notice) => {
+            notice.code().starts_with(b"57P0") && notice.routine() == Some(b"quickdie")
+        }
+        _ => false,
+    }
 }
 
 /// A large upload must not keep its memory for the life of the connection.

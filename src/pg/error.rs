@@ -17,10 +17,13 @@ pub enum Error {
     Server(ServerError),
     /// The connection broke, so that the outcome of a write is unknown.
     Lost {
-        /// What the operating system said.
+        /// What the operating system said, or the server.
         source: io::Error,
-        /// Whether the server had begun to answer.
-        answered: Answered,
+    },
+    /// The connection had ended before the server looked at the batch: nothing of it was done.
+    NotBegun {
+        /// What the operating system said, or the server.
+        source: io::Error,
     },
     /// The server sent what the protocol does not allow.
     Protocol(ProtocolError),
@@ -40,15 +43,6 @@ pub enum Error {
     Encode(EncodeError),
 }
 
-/// How far a batch had come when its connection broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// No byte of an answer had arrived.
-    NotAtAll,
-    /// At least one byte had.
-    Partly,
-}
-
 /// A message that cannot be read, or that nobody expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
@@ -64,7 +58,9 @@ pub enum Retry {
     /// On the same connection, also if it writes: nothing of it is left, except what functions do
     /// outside of transactions.
     SameConnection,
-    /// On another connection, if it only reads: the server did not begin to answer.
+    /// On another connection, also if it writes: nothing of it was begun.
+    OtherConnection,
+    /// On another connection, if it only reads, and if nothing of the answer was passed on.
     IfReadOnly,
     /// Never.
     Never,
@@ -74,10 +70,8 @@ impl Error {
     /// Whether the same batch may be sent again.
     pub fn retry(&self) -> Retry {
         match self {
-            Error::Lost {
-                answered: Answered::NotAtAll,
-                ..
-            } => Retry::IfReadOnly,
+            Error::NotBegun { .. } => Retry::OtherConnection,
+            Error::Lost { .. } => Retry::IfReadOnly,
             Error::Outdated { .. } => Retry::SameConnection,
             _ => Retry::Never,
         }
@@ -86,7 +80,7 @@ impl Error {
     /// What the server has said before it closed a connection whose batch it did not begin with.
     pub fn last_words(&self) -> Option<&ServerError> {
         match self {
-            Error::Lost { source, .. } => source.get_ref()?.downcast_ref(),
+            Error::Lost { source } | Error::NotBegun { source } => source.get_ref()?.downcast_ref(),
             _ => None,
         }
     }
@@ -98,7 +92,7 @@ impl fmt::Display for Error {
             Error::Connect(error) => write!(f, "{error}"),
             Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
             Error::Outdated { error, .. } => write!(f, "{}: {}", error.severity, error.message),
-            Error::Lost { source, .. } => {
+            Error::Lost { source } | Error::NotBegun { source } => {
                 write!(f, "the connection to the server was lost: {source}")
             }
             Error::SurplusRow => f.write_str("the server sent a row too many"),

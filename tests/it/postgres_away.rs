@@ -111,6 +111,40 @@ fn an_idle_session_that_was_terminated_costs_no_answer() {
     server.stop();
 }
 
+/// Nor a write, though nobody has looked at its connection for less than a second: PostgreSQL
+/// says that it had ended before it began.
+#[test]
+fn a_write_on_a_session_that_was_ended_before_is_done_on_another_one() {
+    let database = Cluster::shared().database();
+    database.run("ALTER ROLE authenticator SET idle_session_timeout = '50ms'");
+    let server = Server::start(&database, &[("db-pool", "1")]);
+    let sessions = format!(
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE usename = 'authenticator' AND datname = '{}' AND query LIKE '%diary%'",
+        database.name
+    );
+    let mut client = server.client();
+    let mut write = |line: &str| {
+        let body = format!(r#"{{"line": "{line}"}}"#);
+        let head = "Content-Type: application/json\r\nPrefer: return=minimal\r\n";
+        client.send(format!(
+            "POST /diary HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let answer = client.read("POST");
+        assert_eq!(answer.status, 201, "{line}: {}", answer.text());
+    };
+    for number in 0..20 {
+        write(&format!("slow {number}"));
+        until("the session to end", || database.one(&sessions) == "0");
+    }
+    database.run("ALTER ROLE authenticator RESET idle_session_timeout");
+    let count = "SELECT count(*) || ' ' || count(DISTINCT line) FROM api.diary \
+                 WHERE line LIKE 'slow %'";
+    assert_eq!(database.one(count), "20 20");
+    server.stop();
+}
+
 #[test]
 fn killed_backends_and_a_crash_recovery_are_survived() {
     let cluster = Cluster::start(&[]);

@@ -65,6 +65,13 @@ fn refusal(severity: &str, code: &str, words: &str) -> Vec<u8> {
     message(b'E', fields.as_bytes())
 }
 
+/// What PostgreSQL itself says with such a tag, as opposed to a pooler.
+fn farewell(tag: u8, severity: &str, code: &str, routine: &str) -> Vec<u8> {
+    let fields =
+        format!("S{severity}\0V{severity}\0C{code}\0Mgoodbye\0Fpostgres.c\0L1\0R{routine}\0\0");
+    message(tag, fields.as_bytes())
+}
+
 fn upload() -> Statement {
     let mut out = SqlBuf::new();
     sql!(out, "SELECT ");
@@ -202,27 +209,64 @@ fn reply_to_upload(connection: &mut Connection) -> Result<String, Error> {
     })
 }
 
-/// The batch was not looked at, so it may be sent again to another server if it only reads.
+/// What may be done about a batch that a server has read and answered so, before it was gone.
 #[track_caller]
-fn check_not_begun(says: Vec<u8>, expected: Option<&str>) {
-    let (mut connection, server) = connect(Way::Unix, move |client| {
-        client.write_all(&says).expect("it listens");
-    });
+fn check_retry(says: &[Vec<u8>], words: Option<&str>, retry: Retry) {
+    for way in WAYS {
+        let says = says.concat();
+        let (mut connection, server) = connect(way, move |client| {
+            read_batch(client);
+            client.write_all(&says).expect("it listens");
+            client.flush().expect("it listens");
+        });
+        let error = in_time(move || {
+            let mut sent = connection.send(&[statement()], &[]);
+            while sent.is_ok() {
+                sent = connection.next_reply().map(|_| ());
+            }
+            assert!(connection.is_broken());
+            sent.expect_err("the server is gone")
+        });
+        server.join().expect("it has ended");
+        assert_eq!(error.retry(), retry, "{way:?}: {error}");
+        let found = error.last_words().map(|words| words.message.as_str());
+        assert_eq!(found, words, "{way:?}");
+    }
+}
+
+#[test]
+fn what_postgresql_has_not_begun_with_may_be_sent_again() {
+    let killed = farewell(b'E', "FATAL", "57P01", "ProcessInterrupts");
+    let crashed = farewell(b'N', "WARNING", "57P02", "quickdie");
+    let notice = message(b'N', b"SNOTICE\0VNOTICE\0C00000\0Mhello\0\0");
+    let setting = message(b'S', b"TimeZone\0UTC\0");
+    for before in [Vec::new(), notice, setting] {
+        let says = [before.clone(), killed.clone()];
+        check_retry(&says, Some("goodbye"), Retry::OtherConnection);
+        let says = [before, crashed.clone()];
+        check_retry(&says, None, Retry::OtherConnection);
+    }
+}
+
+#[test]
+fn what_may_have_been_done_is_not_sent_again_if_it_writes() {
+    let pooler = refusal("FATAL", "08P01", "server conn crashed?");
+    check_retry(&[pooler], Some("server conn crashed?"), Retry::IfReadOnly);
+    let other_warning = farewell(b'N', "WARNING", "57P02", "exec_stmt_raise");
+    check_retry(&[other_warning], None, Retry::IfReadOnly);
+    check_retry(&[], None, Retry::IfReadOnly);
+    let crashed = farewell(b'N', "WARNING", "57P02", "quickdie");
+    check_retry(&[message(b'1', b""), crashed], None, Retry::IfReadOnly);
+}
+
+#[test]
+fn what_never_left_may_be_sent_again() {
+    let (mut connection, server) = connect(Way::Unix, |_| {});
     server.join().expect("it has ended");
     let sent = connection.send(&[statement()], &[]);
     let error = sent.and_then(|()| connection.next_reply().map(|_| ()));
     let error = error.expect_err("the server is gone");
-    assert_eq!(error.retry(), Retry::IfReadOnly, "{error}");
-    let words = error.last_words().map(|words| words.message.as_str());
-    assert_eq!(words, expected);
-    assert!(connection.is_broken());
-}
-
-#[test]
-fn the_last_words_of_a_server_that_is_gone_are_heard() {
-    let words = refusal("FATAL", "57P01", "shutting down");
-    check_not_begun(words, Some("shutting down"));
-    check_not_begun(Vec::new(), None);
+    assert_eq!(error.retry(), Retry::OtherConnection, "{error}");
 }
 
 #[test]
@@ -308,7 +352,6 @@ fn a_server_that_says_too_much_before_it_reads_is_left() {
         });
         let error = reply.expect_err("it is left");
         assert!(error.to_string().contains("too much"), "{way:?}: {error}");
-        assert_eq!(error.retry(), Retry::Never);
         assert!(is_broken);
         server.join().expect("the script ran to its end");
     }

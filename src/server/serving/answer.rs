@@ -26,6 +26,9 @@ const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
 
+/// How many connections a batch is sent on at the most: one can be ended just when it was opened.
+const CONNECTIONS_MAX: usize = 3;
+
 /// How much of the response is in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -81,22 +84,7 @@ pub(crate) fn ask(
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
     let mut watch = Watch::of(batch.access, question.client);
-    let asked = converse(lease, question, &mut watch, writer).or_else(|failure| {
-        let Failure::Connection(error) = failure else {
-            return Err(failure);
-        };
-        match error.retry() {
-            // A statement was prepared for a table that has changed since.
-            Retry::SameConnection => warn_of_second_flight(&error, batch),
-            // A connection that died while it was idle is found out only by using it.
-            Retry::IfReadOnly if batch.access == AccessMode::ReadOnly && !watch.is_over() => {
-                lease.reconnect().map_err(Error::from)?;
-            }
-            Retry::IfReadOnly | Retry::Never => return Err(error.into()),
-        }
-        writer.retract();
-        converse(lease, question, &mut watch, writer)
-    });
+    let asked = persist(lease, question, &mut watch, writer);
     asked.unwrap_or_else(|failure| {
         lease.reset();
         let error = match failure {
@@ -115,6 +103,48 @@ pub(crate) fn ask(
         writer.replace(&pending.error(&error));
         Asked::Completely
     })
+}
+
+/// Sends the batch until there is an answer, as long as that is safe.
+fn persist(
+    lease: &mut Lease,
+    question: &Question<'_>,
+    watch: &mut Watch<'_>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Asked, Failure> {
+    let batch = question.batch;
+    // The price of a look is nothing beside that of a write, whose outcome would be unknown.
+    if batch.access == AccessMode::ReadWrite && lease.connection().is_stale() {
+        lease.reconnect().map_err(Error::from)?;
+    }
+    let mut is_prepared_anew = false;
+    let mut connections = 1;
+    loop {
+        let error = match converse(lease, question, watch, writer) {
+            Err(Failure::Connection(error)) => error,
+            asked => return asked,
+        };
+        let may_reconnect = match error.retry() {
+            // A statement was prepared for a table that has changed since.
+            Retry::SameConnection if !is_prepared_anew => {
+                warn_of_second_flight(&error, batch);
+                is_prepared_anew = true;
+                writer.retract();
+                continue;
+            }
+            Retry::SameConnection | Retry::Never => false,
+            // A connection that died while it was idle is found out only by using it.
+            Retry::OtherConnection => connections < CONNECTIONS_MAX,
+            // Once only, for it may be the query that brings PostgreSQL down.
+            Retry::IfReadOnly => batch.access == AccessMode::ReadOnly && connections == 1,
+        };
+        if !may_reconnect || watch.is_over() {
+            return Err(error.into());
+        }
+        lease.reconnect().map_err(Error::from)?;
+        connections += 1;
+        writer.retract();
+    }
 }
 
 /// Tells why a batch is sent again, if somebody should know. The request is answered all the same.
@@ -332,11 +362,13 @@ fn api_error(error: &Error, access: AccessMode) -> ApiError {
                 details: Some(format!("{error}; {UNKNOWN_OUTCOME}")),
             }
         }
-        Error::Lost { .. } | Error::Protocol(_) | Error::Server(_) | Error::Outdated { .. } => {
-            ApiError::DatabaseClient {
-                details: Some(error.to_string()),
-            }
-        }
+        Error::Lost { .. }
+        | Error::NotBegun { .. }
+        | Error::Protocol(_)
+        | Error::Server(_)
+        | Error::Outdated { .. } => ApiError::DatabaseClient {
+            details: Some(error.to_string()),
+        },
         Error::Encode(_) | Error::SurplusRow => ApiError::Internal {
             details: error.to_string(),
         },

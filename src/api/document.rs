@@ -1,6 +1,8 @@
 //! Batches that ask PostgreSQL for one document: the catalog, the configuration in the database,
 //! the settings of roles, the version of the server.
 //!
+//! They take as long as they take: a `statement_timeout` of the login role is for requests.
+//!
 //! Invariant: one statement of such a batch gives the document, as one row of one column; its
 //! text is a `SELECT` without `FROM`, which is one row whatever stands in it. The fields are
 //! private, and [`OneDocument::of`] is the only way to make one.
@@ -21,7 +23,8 @@ impl OneDocument {
         sql!(out, "SELECT (");
         write(&mut out);
         sql!(out, ")::text AS document");
-        let mut statements = before;
+        let mut statements = vec![without_timeout()];
+        statements.extend(before);
         statements.push(out.finish());
         OneDocument {
             asks: statements.len() - 1,
@@ -33,11 +36,10 @@ impl OneDocument {
     #[must_use]
     pub fn between(self, before: Option<Statement>, after: Option<Statement>) -> OneDocument {
         let asks = self.asks + usize::from(before.is_some());
-        let statements = before.into_iter().chain(self.statements).chain(after);
-        OneDocument {
-            statements: statements.collect(),
-            asks,
-        }
+        let mut statements = self.statements;
+        statements.splice(1..1, before);
+        statements.extend(after);
+        OneDocument { asks, statements }
     }
 
     /// What is sent, in this order.
@@ -49,6 +51,17 @@ impl OneDocument {
     pub fn asks(&self) -> usize {
         self.asks
     }
+}
+
+/// For the transaction, so that a pooler passes it on to nobody. It holds from the next statement
+/// on, for PostgreSQL starts the time anew with each of them.
+fn without_timeout() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(
+        out,
+        "SELECT pg_catalog.set_config('statement_timeout', '0', true)"
+    );
+    out.finish()
 }
 
 #[cfg(test)]
@@ -75,7 +88,8 @@ mod tests {
         assert_eq!(text(&after_one), expected);
         let between = after_one.between(Some(statement("0")), Some(statement("2")));
         assert_eq!(text(&between), expected);
-        assert_eq!(between.statements().len(), 4);
-        assert_eq!(between.asks(), 2);
+        assert_eq!(between.statements().len(), 5);
+        assert_eq!(between.statements()[0], without_timeout());
+        assert_eq!(between.asks(), 3);
     }
 }

@@ -35,6 +35,7 @@ use crate::connect::{CancelToken, Direction, Readiness, Session};
 use crate::error::Error;
 use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
+use crate::silence::{NOTED_AFTER, Note, Silences};
 use corerest_sql::Statement;
 use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::{
@@ -44,6 +45,7 @@ use corerest_wire::pg::{
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What PostgreSQL says after the last row has this much room behind a body, so that one read
@@ -69,6 +71,8 @@ pub enum Preparation {
 
 /// An open connection.
 pub struct Connection {
+    /// That it is silent. It goes before the socket does.
+    note: Option<Note>,
     session: Session,
     input: Input,
     output: Vec<u8>,
@@ -100,13 +104,17 @@ enum Begun {
     Never,
 }
 
-/// What it means that nothing came for so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Silence {
-    /// The connection is lost; never, if there is no limit.
-    IsLoss(Option<Duration>),
-    /// The server is busy, and whoever wants to know is told so.
-    IsTold(Duration),
+/// For how long the server may say nothing while it owes something.
+#[derive(Clone, Debug, Default)]
+struct Silence {
+    /// After this it is told of, where somebody wants to know.
+    told_after: Option<Duration>,
+    /// After this the connection is lost.
+    lost_after: Option<Duration>,
+    /// The same, for what is left of the batch.
+    lost_after_in_batch: Option<Duration>,
+    /// Where it is noted after [`NOTED_AFTER`].
+    list: Option<Arc<Silences>>,
 }
 
 /// What the connection is doing.
@@ -148,6 +156,7 @@ impl Connection {
     /// Takes over a session that is ready for queries.
     pub fn new(session: Session, preparation: Preparation) -> Connection {
         Connection {
+            note: None,
             session,
             input: Input::default(),
             output: Vec::new(),
@@ -160,7 +169,7 @@ impl Connection {
             reused: Vec::new(),
             parsed: Vec::new(),
             notifications: None,
-            silence: Silence::IsLoss(None),
+            silence: Silence::default(),
         }
     }
 
@@ -417,20 +426,16 @@ impl Connection {
     /// # Panics
     /// If no batch is being answered: nothing would ever come.
     pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
-        loop {
-            match self.proceed()? {
-                Advance::Silence => {}
-                advance => return self.reply(advance),
-            }
-        }
+        let advance = self.proceed(None)?;
+        self.reply(advance)
     }
 
-    /// Goes on until something matters.
-    fn proceed(&mut self) -> Result<Advance, Error> {
+    /// Goes on until something matters, be it silence that is to be told of.
+    fn proceed(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
         assert!(self.state != State::Idle, "a batch was sent");
         self.skip_body()?;
         loop {
-            match self.advance()? {
+            match self.advance(told_after)? {
                 Advance::More => {}
                 advance => return Ok(advance),
             }
@@ -449,14 +454,14 @@ impl Connection {
     }
 
     /// Takes in one message, or finds the beginning of a row.
-    fn advance(&mut self) -> Result<Advance, Error> {
+    fn advance(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
         let arrived = match self.input.bytes().first() {
             Some(b'D') => self.row_head()?.map(Advance::Row),
             _ => self.message()?,
         };
         match arrived {
             Some(advance) => Ok(advance),
-            None => self.fill_if_soon(),
+            None => self.fill_or_tell(told_after),
         }
     }
 
@@ -562,7 +567,7 @@ impl Connection {
     /// Reads to the end of the batch, so that it can be sent again.
     fn on_outdated(&mut self, error: ServerError, StatementIndex(index): StatementIndex) -> Error {
         loop {
-            match self.advance() {
+            match self.advance(None) {
                 Ok(Advance::Done) => {
                     return Error::Outdated {
                         error: Box::new(error),
@@ -588,6 +593,7 @@ impl Connection {
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
         self.prepared.on_over();
+        self.silence.lost_after_in_batch = None;
         if status == TransactionStatus::Idle {
             self.state = State::Idle;
             return Ok(Advance::Done);
@@ -712,7 +718,34 @@ impl Connection {
     /// From now on [`next_reply_if_soon`](Connection::next_reply_if_soon) waits for no longer than
     /// this at a time.
     pub fn tell_silence(&mut self, after: Duration) {
-        self.silence = Silence::IsTold(after);
+        self.silence.told_after = Some(after);
+    }
+
+    /// From now on the connection is lost when the server says nothing for so long while it owes
+    /// something, but for those who want to be told of it.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.silence.lost_after = Some(patience);
+    }
+
+    /// The same, for what is left of the batch.
+    pub fn set_patience_in_batch(&mut self, patience: Duration) {
+        self.silence.lost_after_in_batch = Some(patience);
+    }
+
+    /// From now on silence is noted in this list.
+    pub fn note_silence_in(&mut self, list: Arc<Silences>) {
+        self.silence.list = Some(list);
+    }
+
+    /// Notes that the server is silent, until it says something. Waiting in here does it, too.
+    pub fn note_silence(&mut self) {
+        if self.note.is_none()
+            && let Some(list) = &self.silence.list
+            && let Some(closer) = self.session.stream.closer()
+        {
+            let place = (self.session.host.as_str(), &self.session.address);
+            self.note = Some(list.note(self.server_process(), place, closer));
+        }
     }
 
     /// As [`next_reply`](Connection::next_reply), but `None` when nothing has come for as long as
@@ -724,10 +757,23 @@ impl Connection {
     /// # Panics
     /// As there.
     pub fn next_reply_if_soon(&mut self) -> Result<Option<Reply<'_>>, Error> {
-        match self.proceed()? {
+        match self.proceed(self.silence.told_after)? {
             Advance::Silence => Ok(None),
             advance => self.reply(advance).map(Some),
         }
+    }
+
+    /// Whether something has come, be it the end; waited for as long as
+    /// [`tell_silence`](Connection::tell_silence) said, or as long as it takes.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks.
+    pub fn has_more_soon(&mut self) -> Result<bool, Error> {
+        if self.input.len() > 0 {
+            return Ok(true);
+        }
+        let ready = self.await_for(Direction::Read, self.silence.told_after)?;
+        Ok(ready != Readiness::NONE)
     }
 
     /// Reads once, for as long as that may take.
@@ -740,14 +786,17 @@ impl Connection {
 
     /// Reads once, or says that nothing has come. Waiting comes first, for there is nothing yet as
     /// a rule.
-    fn fill_if_soon(&mut self) -> Result<Advance, Error> {
+    fn fill_or_tell(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+        let Some(told_after) = told_after else {
+            self.await_or_lose(Direction::Read)?;
+            self.fill()?;
+            return Ok(Advance::More);
+        };
         loop {
-            let limit = self.silence.limit();
-            match (self.await_for(Direction::Read, limit)?, self.silence) {
-                (Readiness { read: true, .. }, _) if self.try_fill()? => return Ok(Advance::More),
-                (Readiness { read: true, .. }, _) => {}
-                (_, Silence::IsTold(_)) => return Ok(Advance::Silence),
-                (_, Silence::IsLoss(_)) => return Err(self.lost(io::ErrorKind::TimedOut.into())),
+            match self.await_for(Direction::Read, Some(told_after))? {
+                Readiness { read: true, .. } if self.try_fill()? => return Ok(Advance::More),
+                Readiness { read: true, .. } => {}
+                _ => return Ok(Advance::Silence),
             }
         }
     }
@@ -762,13 +811,14 @@ impl Connection {
         }
     }
 
-    /// Waits for as long as it takes, unless silence is loss.
+    /// Waits for as long as it may take.
     fn await_or_lose(&mut self, direction: Direction) -> Result<Readiness, Error> {
-        let limit = match self.silence {
-            Silence::IsLoss(limit) => limit,
-            Silence::IsTold(_) => None,
-        };
-        match self.await_for(direction, limit)? {
+        let Silence {
+            lost_after,
+            lost_after_in_batch,
+            ..
+        } = self.silence;
+        match self.await_for(direction, lost_after_in_batch.or(lost_after))? {
             Readiness::NONE => Err(self.lost(io::ErrorKind::TimedOut.into())),
             ready => Ok(ready),
         }
@@ -780,15 +830,37 @@ impl Connection {
         direction: Direction,
         limit: Option<Duration>,
     ) -> Result<Readiness, Error> {
+        let mut limit = limit;
+        if self.silence.list.is_some()
+            && self.note.is_none()
+            && limit.is_none_or(|limit| limit > NOTED_AFTER)
+        {
+            let ready = self.await_at_most(direction, Some(NOTED_AFTER))?;
+            if ready != Readiness::NONE {
+                return Ok(ready);
+            }
+            self.note_silence();
+            limit = limit.map(|limit| limit - NOTED_AFTER);
+        }
+        let ready = self.await_at_most(direction, limit)?;
+        if ready != Readiness::NONE {
+            self.note = None;
+        }
+        Ok(ready)
+    }
+
+    fn await_at_most(
+        &mut self,
+        direction: Direction,
+        limit: Option<Duration>,
+    ) -> Result<Readiness, Error> {
         let ready = self.session.stream.wait(direction, limit);
         ready.map_err(|error| self.lost(error))
     }
 
-    /// From now on notifications are kept, and no read waits for longer than this: who listens
-    /// wants to know when the server has gone silent.
-    pub fn keep_notifications(&mut self, patience: Duration) {
+    /// From now on notifications are kept.
+    pub fn keep_notifications(&mut self) {
         self.notifications = Some(VecDeque::new());
-        self.silence = Silence::IsLoss(Some(patience));
     }
 
     /// Where the server is.
@@ -889,16 +961,6 @@ enum Ahead {
     Goes,
     /// It will read nothing more.
     Ended,
-}
-
-impl Silence {
-    /// For how long it may last before it means something.
-    fn limit(self) -> Option<Duration> {
-        match self {
-            Silence::IsLoss(limit) => limit,
-            Silence::IsTold(after) => Some(after),
-        }
-    }
 }
 
 /// What one step through the input has brought.

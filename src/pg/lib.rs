@@ -12,6 +12,7 @@ mod error;
 mod input;
 mod pool;
 mod prepared;
+mod silence;
 mod sync;
 
 pub use connection::{Connection, Notification, Preparation, Reply, Row};
@@ -20,3 +21,4 @@ pub use pool::{
     Closing, ConnectionEvent, Connector, Lease, Pool, PoolSettings, TargetConnector,
     is_out_of_connections,
 };
+pub use silence::{Finding, NOTED_AFTER, Silences, Silent};

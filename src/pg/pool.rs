@@ -12,8 +12,9 @@
 //!
 //! Invariant: there are never more leases, and so never more connections, than `size`.
 
-use crate::connect::{self, CancelToken, ConnectError, OpenOptions, Session, Target};
+use crate::connect::{self, CancelToken, ConnectError, OpenOptions, Session, SharedTarget};
 use crate::connection::{Connection, Preparation};
+use crate::silence::Silences;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -30,6 +31,9 @@ const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// The edition of a connection that is closed after its request, as if it were an old one.
 const DISTRUSTED: u64 = u64::MAX;
+
+/// How long a server may say nothing after it was asked to cancel.
+const CANCELLED_MAX: Duration = Duration::from_secs(5);
 
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -53,18 +57,18 @@ pub trait Connector: Send + Sync {
 #[derive(Clone)]
 pub struct TargetConnector {
     /// Where to connect to.
-    pub target: Arc<Target>,
+    pub target: Arc<SharedTarget>,
     /// How long connecting may take.
     pub options: OpenOptions,
 }
 
 impl Connector for TargetConnector {
     fn open(&self) -> Result<Session, ConnectError> {
-        connect::open(&self.target, &self.options)
+        connect::open(&self.target.current(), &self.options)
     }
 
     fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError> {
-        connect::cancel(&self.target, token, &self.options)
+        connect::cancel(&self.target.current(), token, &self.options)
     }
 }
 
@@ -84,6 +88,8 @@ pub struct PoolSettings {
     /// After how long a silent server is told of, by [`Connection::next_reply_if_soon`]. `None`:
     /// never.
     pub silence: Option<Duration>,
+    /// Where connections are noted whose server says nothing for long.
+    pub silences: Arc<Silences>,
     /// The thread that opens slots and closes idle connections, shared by all pools.
     pub janitor: Arc<ScheduledThreadPool>,
     /// Who is told what becomes of connections.
@@ -133,6 +139,7 @@ pub struct Pool {
 pub struct Lease {
     pool: Arc<Pool>,
     slot: r2d2::PooledConnection<Slots>,
+    is_new: bool,
 }
 
 /// What r2d2 keeps: a place for a connection.
@@ -272,6 +279,7 @@ impl Pool {
         let mut lease = Lease {
             pool: Arc::clone(self),
             slot,
+            is_new: false,
         };
         Some(lease.make_ready().map(|()| lease))
     }
@@ -313,6 +321,7 @@ impl Pool {
             false => Preparation::Unnamed,
         };
         let mut connection = Connection::new(session, preparation);
+        connection.note_silence_in(Arc::clone(&self.settings.silences));
         if let Some(after) = self.settings.silence {
             connection.tell_silence(after);
         }
@@ -340,6 +349,11 @@ impl Lease {
     pub fn id(&self) -> i32 {
         let connection = self.slot.connection.as_deref();
         connection.map_or(0, Connection::server_process)
+    }
+
+    /// Whether its connection was opened for this lease, and not used before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether nothing is under way on the connection, and it can be used again.
@@ -370,7 +384,7 @@ impl Lease {
 
     /// Asks the server to cancel what the connection is doing, and returns when the server has
     /// passed that on: whatever is asked after that is not cancelled. If it is in doubt, the
-    /// connection is not used again.
+    /// connection is not used again. It is lost when it is silent for some seconds then.
     ///
     /// # Errors
     /// If the server cannot be reached.
@@ -380,6 +394,7 @@ impl Lease {
             return Ok(());
         };
         let cancelled = self.pool.settings.connector.cancel(&token);
+        self.connection().set_patience_in_batch(CANCELLED_MAX);
         if cancelled.is_err() {
             self.slot.edition = DISTRUSTED;
         }
@@ -404,6 +419,7 @@ impl Lease {
             self.slot.edition = self.pool.edition.load(Ordering::SeqCst);
             self.slot.connection = Some(Box::new(self.pool.connect()?));
             self.slot.opened = Instant::now();
+            self.is_new = true;
             (self.slot.slots.watch)(ConnectionEvent::Opened(self.id()));
         }
         Ok(())

@@ -6,8 +6,10 @@
 
 use crate::admin::Admin;
 use crate::cli::Cli;
+use crate::control::conversation::{Conversation, LoadError};
+use crate::control::inquiry::Inquiry;
 use crate::control::listener::{self, Wanted};
-use crate::control::loading::{self, LoadError};
+use crate::control::loading;
 use crate::control::reload::{Configuration, log_database_unreadable};
 use crate::control::sources::ConfigSources;
 use crate::control::systemd::{self, Inherited};
@@ -23,10 +25,9 @@ use crate::serving::watch::SLOW;
 use crate::state::health::Health;
 use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
+use corerest_api::PgVersion;
 use corerest_config::{Config, Port, dump, example};
-use corerest_pg::connect::{
-    ConnectError, Environment, OpenOptions, Target, TargetSessionAttributes,
-};
+use corerest_pg::connect::{ConnectError, Environment, OpenOptions, SharedTarget, Target};
 use corerest_pg::{Pool, PoolSettings, TargetConnector};
 use corerest_wire::http::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -97,8 +98,10 @@ fn print(text: &str) -> Result<(), String> {
 fn with_database(mut configuration: Configuration) -> Result<Configuration, String> {
     if configuration.config.db_config {
         let target = target(&configuration.config).map_err(LoadError::Connect);
-        match target.and_then(|target| loading::connect(&target)) {
-            Ok((mut connection, version)) => configuration.read_database(&mut connection, &version),
+        match target.and_then(begin) {
+            Ok((mut conversation, version)) => {
+                configuration.read_database(&mut conversation, &version);
+            }
             Err(error) => log_database_unreadable(&error),
         }
         configuration.reload()?;
@@ -109,24 +112,34 @@ fn with_database(mut configuration: Configuration) -> Result<Configuration, Stri
 fn dump_schema(config: &Config) -> Result<(), String> {
     let failed = |error: LoadError| error.json();
     let target = target(config).map_err(text)?;
-    let (mut connection, _) = loading::connect(&target).map_err(failed)?;
-    let loaded = loading::load_catalog(&mut connection, config).map_err(failed)?;
+    let (mut conversation, _) = begin(target).map_err(failed)?;
+    let loaded = loading::load_catalog(&mut conversation, config).map_err(failed)?;
     print(&loaded.catalog.dump(&config.db_hoisted_tx_settings))?;
     print("\n")
 }
 
+/// A conversation for what a command wants to know.
+fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
+    let target = SharedTarget::new(target);
+    let inquiry = Arc::new(Inquiry::new(Arc::new(target)));
+    Conversation::begin(&inquiry.target.current(), Some(inquiry))
+}
+
 /// Serves until it is told to stop.
-fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String> {
+fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     raise_descriptor_limit();
     let mut inherited = Inherited::take().map_err(text)?;
     let config = Arc::clone(&configuration.config);
     let orders = Arc::new(Orders::default());
     let wanted = Arc::new(Wanted::new(&config).map_err(text)?);
     let health = Arc::new(Health::new(Arc::clone(&orders)));
-    let cores = make_cores(&configuration, &target, &health)?;
+    let is_local = target.is_local();
+    let target = Arc::new(SharedTarget::new(target));
+    let inquiry = Arc::new(Inquiry::new(Arc::clone(&target)));
+    let cores = make_cores(&configuration, &inquiry, &health)?;
     start_admin(&config, inherited.admin.take(), &cores, &health)?;
     watch_signals(&cores, &orders, &wanted)?;
-    let footing = match (target.is_local(), config.server_pin_cores) {
+    let footing = match (is_local, config.server_pin_cores) {
         (true, _) => Footing::BesidePostgresql,
         (false, true) => Footing::Pinned,
         (false, false) => Footing::Anywhere,
@@ -137,6 +150,8 @@ fn serve(configuration: Configuration, target: Arc<Target>) -> Result<(), String
     let control = Control {
         configuration,
         target,
+        inquiry,
+        next_inquiry: Instant::now(),
         cores: cores.clone(),
         health,
         orders,
@@ -197,14 +212,13 @@ fn await_control(progress: &Receiver<Progress>) {
 }
 
 fn start_listener(
-    target: &Target,
+    target: &Arc<SharedTarget>,
     wanted: &Arc<Wanted>,
     health: &Arc<Health>,
     orders: &Arc<Orders>,
 ) -> Result<(), String> {
-    let attributes = TargetSessionAttributes::ReadWrite;
     let listener = listener::ChannelListener {
-        target: target.clone().with_session_attributes(attributes),
+        target: Arc::clone(target),
         wanted: Arc::clone(wanted),
         health: Arc::clone(health),
         orders: Arc::clone(orders),
@@ -240,20 +254,18 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn target(config: &Config) -> Result<Arc<Target>, ConnectError> {
+fn target(config: &Config) -> Result<Target, ConnectError> {
     let target = Target::parse(config.db_uri.expose(), &Environment::of_process())?;
-    Ok(Arc::new(
-        target.with_fallback_application_name(APPLICATION_NAME),
-    ))
+    Ok(target.with_fallback_application_name(APPLICATION_NAME))
 }
 
 fn make_cores(
     configuration: &Configuration,
-    target: &Arc<Target>,
+    inquiry: &Inquiry,
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
     let config = &configuration.config;
-    let crew_size = if target.is_local() {
+    let crew_size = if inquiry.target.current().is_local() {
         CrewSize::Few
     } else {
         CrewSize::All
@@ -296,7 +308,7 @@ fn make_cores(
         ));
     }
     let janitor = Arc::new(ScheduledThreadPool::new(1));
-    let pool = |share: &Share| Pool::new(pool_settings(config, target, share, &janitor));
+    let pool = |share: &Share| Pool::new(pool_settings(config, inquiry, share, &janitor));
     let cores = Cores::new(settings, &division.cores, pool).map_err(text)?;
     Ok(Arc::new(cores))
 }
@@ -313,13 +325,13 @@ fn limits(config: &Config) -> Limits {
 
 fn pool_settings(
     config: &Config,
-    target: &Arc<Target>,
+    inquiry: &Inquiry,
     share: &Share,
     janitor: &Arc<ScheduledThreadPool>,
 ) -> PoolSettings {
     PoolSettings {
         connector: Arc::new(TargetConnector {
-            target: target.clone(),
+            target: Arc::clone(&inquiry.target),
             options: OpenOptions {
                 attempt_timeout: config.db_pool_acquisition_timeout,
             },
@@ -329,6 +341,7 @@ fn pool_settings(
         lifetime_max: config.db_pool_max_lifetime,
         preparation: preparation(config),
         silence: config.server_cancel_on_disconnect.then_some(SLOW),
+        silences: Arc::clone(&inquiry.silences),
         janitor: janitor.clone(),
         watch: on_connection_event,
     }

@@ -26,6 +26,7 @@ mod prepared;
 mod reload;
 mod replica;
 mod service;
+mod silence;
 mod slow_readers;
 mod soak;
 mod tidy;

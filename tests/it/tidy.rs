@@ -43,7 +43,7 @@ const API_ROOMS: Floors<'_> = &[
     &["query"],
     &["plan"],
     &["openapi", "request"],
-    &["channel", "database_config", "role_settings"],
+    &["backends", "channel", "database_config", "role_settings"],
     &["catalog", "auth"],
     &["document", "error"],
 ];

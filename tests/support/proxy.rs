@@ -23,6 +23,10 @@ struct State {
     replies: Cut,
     requests: Cut,
     frozen: AtomicBool,
+    /// The same, but what belongs to a start-up passes.
+    frozen_after_startup: AtomicBool,
+    /// How many connections are silent for ever.
+    silent: AtomicU64,
     cuts: AtomicU64,
 }
 
@@ -81,9 +85,24 @@ impl Proxy {
         self.state.frozen.store(true, Ordering::SeqCst);
     }
 
+    /// The same, but sessions can be opened: it is the first reply after that which does not pass.
+    pub fn freeze_after_startup(&self) {
+        self.state
+            .frozen_after_startup
+            .store(true, Ordering::SeqCst);
+    }
+
     /// What was frozen stays so.
     pub fn thaw(&self) {
         self.state.frozen.store(false, Ordering::SeqCst);
+        self.state
+            .frozen_after_startup
+            .store(false, Ordering::SeqCst);
+    }
+
+    /// How many connections have something to say and are silent for ever.
+    pub fn silent(&self) -> u64 {
+        self.state.silent.load(Ordering::SeqCst)
     }
 
     /// How many times the wire has been cut.
@@ -134,15 +153,16 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = server.read(&mut bytes) {
         if state.frozen.load(Ordering::SeqCst) {
-            // For ever: reading on tells when PostgreSQL ends it.
-            while matches!(server.read(&mut bytes), Ok(1..)) {}
-            return;
+            return say_nothing(&mut server, state);
         }
         let replies_from = started.end_within(&bytes[..count]);
         let (startup, replies) = bytes[..count].split_at(replies_from);
         let Ok(()) = client.write_all(startup) else {
             return;
         };
+        if !replies.is_empty() && state.frozen_after_startup.load(Ordering::SeqCst) {
+            return say_nothing(&mut server, state);
+        }
         let passing = state.admit(&state.replies, replies.len());
         let Ok(()) = client.write_all(&replies[..passing]) else {
             return;
@@ -151,6 +171,13 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
             return;
         }
     }
+}
+
+/// For ever: reading on tells when PostgreSQL ends it.
+fn say_nothing(server: &mut UnixStream, state: &State) {
+    state.silent.fetch_add(1, Ordering::SeqCst);
+    let mut bytes = [0; 16 * 1024];
+    while matches!(server.read(&mut bytes), Ok(1..)) {}
 }
 
 impl State {

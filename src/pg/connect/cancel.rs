@@ -4,7 +4,7 @@
 //! encrypted if the session is, so that the key does not cross the network in the clear.
 
 use std::io::{self, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use corerest_wire::pg::frontend;
 
@@ -14,6 +14,9 @@ use super::session::CancelToken;
 use super::socket::Socket;
 use super::target::Target;
 use super::tls::io_cause;
+
+/// How long it may take: nobody waits for the answer any more.
+const CANCEL_MAX: Duration = Duration::from_secs(5);
 
 /// Asks the server to cancel; that it succeeded says only that the request was passed on: the
 /// session has got its signal, and heeds it if it is still busy.
@@ -32,8 +35,7 @@ pub fn cancel(
 }
 
 fn send(target: &Target, token: &CancelToken, options: &OpenOptions) -> Result<(), Cause> {
-    let timeout = target.connect_timeout.unwrap_or(options.attempt_timeout);
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + options.timeout(target).min(CANCEL_MAX);
     let socket = Socket::connect(&token.address, &target.keepalive, deadline)?;
     let mut stream = secure_again(target, socket, token.encrypted, &token.host, &token.address)?;
     let mut request = Vec::new();

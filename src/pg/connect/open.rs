@@ -35,6 +35,13 @@ pub struct OpenOptions {
     pub attempt_timeout: Duration,
 }
 
+impl OpenOptions {
+    /// How long one attempt may take, and so may looking up the name of a host.
+    pub(super) fn timeout(&self, target: &Target) -> Duration {
+        target.connect_timeout.unwrap_or(self.attempt_timeout)
+    }
+}
+
 impl Default for OpenOptions {
     fn default() -> OpenOptions {
         OpenOptions {
@@ -48,7 +55,8 @@ pub fn open(target: &Target, options: &OpenOptions) -> Result<Session, ConnectEr
     let mut failed = Vec::new();
     for &demand in target.session_attributes.passes() {
         for endpoint in shuffled(target, &target.endpoints) {
-            let addresses = match resolve(endpoint) {
+            let deadline = Instant::now() + options.timeout(target);
+            let addresses = match resolve(endpoint, deadline) {
                 Ok(addresses) => addresses,
                 Err(cause) => {
                     failed.push(Attempt::new(None, cause));
@@ -156,11 +164,7 @@ impl Destination<'_> {
     }
 
     fn attempt(&self, encryption: Encryption, progress: &mut Progress) -> Result<Session, Cause> {
-        let timeout = self
-            .target
-            .connect_timeout
-            .unwrap_or(self.options.attempt_timeout);
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + self.options.timeout(self.target);
         let socket = Socket::connect(self.address, &self.target.keepalive, deadline)?;
         let (stream, channel) = secure(
             self.target,

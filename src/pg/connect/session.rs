@@ -18,7 +18,8 @@ pub struct Session {
     pub address: Address,
     /// Things the operator should read, such as a password file that was ignored.
     pub warnings: Vec<String>,
-    pub(super) host: String,
+    /// How the user has called that.
+    pub(crate) host: String,
 }
 
 impl Session {

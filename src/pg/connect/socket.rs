@@ -6,9 +6,10 @@
 //! attempt: a peer that sends one byte a second must not hold a thread.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,6 +20,7 @@ use rustix::net::{
 
 use super::address::{Address, Endpoint, Place};
 use super::error::{Cause, system_text};
+use super::lookup::look_up;
 
 /// How the system notices that the peer is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +35,26 @@ pub(super) struct Keepalive {
 /// A connected socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     deadline: Option<Instant>,
+}
+
+/// Ends a connection that another thread waits for.
+#[derive(Debug)]
+pub(crate) struct Closer(Arc<OwnedFd>);
+
+impl Closer {
+    /// What closes this socket.
+    #[cfg(test)]
+    pub(crate) fn of(fd: Arc<OwnedFd>) -> Closer {
+        Closer(fd)
+    }
+
+    /// Whoever reads what has arrived already still gets it, and then the end.
+    pub(crate) fn close(&self) {
+        // It may be closed already, and then there is nothing left to do.
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Both);
+    }
 }
 
 /// What is waited for.
@@ -76,10 +96,12 @@ pub(super) enum Glance {
     Gone,
 }
 
+/// How long the first packet of a TCP connection is waited for before another one is begun. The
+/// system sends it again after 1, 3, 7, 15 … seconds; when a network is back, that is too late.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(2);
+
 /// The addresses that an endpoint stands for.
-///
-/// The system's resolver has no deadline; its own limits (`resolv.conf`) apply.
-pub(super) fn resolve(endpoint: &Endpoint) -> Result<Vec<Address>, Cause> {
+pub(super) fn resolve(endpoint: &Endpoint, deadline: Instant) -> Result<Vec<Address>, Cause> {
     match &endpoint.place {
         Place::Directory(directory) => {
             let path = PathBuf::from(format!("{directory}/.s.PGSQL.{}", endpoint.port));
@@ -90,10 +112,11 @@ pub(super) fn resolve(endpoint: &Endpoint) -> Result<Vec<Address>, Cause> {
             address: SocketAddr::new(*ip, endpoint.port),
         }]),
         Place::Name => {
-            let found = (endpoint.name.as_str(), endpoint.port).to_socket_addrs();
+            let found = look_up(&endpoint.name, endpoint.port, deadline);
             let found = found.map_err(|error| unknown_host(endpoint, &error))?;
             let host = &endpoint.name;
             let addresses: Vec<Address> = found
+                .into_iter()
                 .map(|address| Address::Tcp {
                     host: host.clone(),
                     address,
@@ -109,7 +132,10 @@ pub(super) fn resolve(endpoint: &Endpoint) -> Result<Vec<Address>, Cause> {
 }
 
 fn unknown_host(endpoint: &Endpoint, error: &io::Error) -> Cause {
-    let text = error.to_string();
+    let text = match error.kind() {
+        io::ErrorKind::TimedOut => "timeout expired".to_owned(),
+        _ => error.to_string(),
+    };
     // The standard library puts its own words before those of the resolver.
     let reason = text.rsplit(": ").next().unwrap_or(&text);
     Cause::UnknownHost(endpoint.name.clone(), reason.to_owned())
@@ -128,8 +154,7 @@ impl Socket {
         };
         let fd = match address {
             Address::Tcp { address, .. } => {
-                let left = remaining(deadline).map_err(|_| Cause::TimedOut)?;
-                let stream = TcpStream::connect_timeout(address, left).map_err(unreachable)?;
+                let stream = connect_tcp(address, deadline).map_err(unreachable)?;
                 set_tcp_options(&stream, keepalive).map_err(unreachable)?;
                 stream.set_nonblocking(true).map_err(unreachable)?;
                 OwnedFd::from(stream)
@@ -137,7 +162,7 @@ impl Socket {
             Address::Unix { path } => connect_unix(path.as_os_str()).map_err(unreachable)?,
         };
         Ok(Socket {
-            fd,
+            fd: Arc::new(fd),
             deadline: Some(deadline),
         })
     }
@@ -207,9 +232,9 @@ impl Socket {
         }
     }
 
-    pub(super) fn shutdown(&self) {
-        // It may be closed already, and then there is nothing left to do.
-        let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+    /// What ends the connection, to be used from another thread.
+    pub(super) fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.fd))
     }
 
     /// Looks without waiting and without taking anything; one system call.
@@ -262,6 +287,16 @@ fn remaining(deadline: Instant) -> io::Result<Duration> {
         .checked_duration_since(Instant::now())
         .filter(|left| !left.is_zero())
         .ok_or_else(|| io::ErrorKind::TimedOut.into())
+}
+
+fn connect_tcp(address: &SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
+    loop {
+        let left = remaining(deadline)?;
+        match TcpStream::connect_timeout(address, left.min(HANDSHAKE_MAX)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+            connected => return connected,
+        }
+    }
 }
 
 fn set_tcp_options(stream: &TcpStream, keepalive: &Keepalive) -> io::Result<()> {

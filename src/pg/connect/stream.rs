@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::socket::{Direction, Glance, Readiness, Socket};
+use super::socket::{Closer, Direction, Glance, Readiness, Socket};
 
 /// How much is encrypted before it is sent: a record of TLS has at most as much.
 const RECORD_BYTES_MAX: usize = 16 << 10;
@@ -227,6 +227,15 @@ impl Stream {
         }
     }
 
+    /// What ends the connection, to be used from another thread; nothing does in a simulation.
+    pub(crate) fn closer(&self) -> Option<Closer> {
+        #[cfg(feature = "model")]
+        if let Layer::Simulated(_) = &self.0 {
+            return None;
+        }
+        Some(self.socket().closer())
+    }
+
     /// Closes both directions, politely if that needs no waiting.
     pub fn shutdown(&mut self) {
         if let Layer::Tls(tls) = &mut self.0 {
@@ -234,7 +243,7 @@ impl Stream {
             // The peer may be gone; closing goes on all the same.
             let _ = try_flush(tls);
         }
-        self.socket().shutdown();
+        self.socket().closer().close();
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::address::{Endpoint, Place};
+use super::address::{Address, Endpoint, Place};
 use super::attributes::TargetSessionAttributes;
 use super::authenticate::{AuthMethods, ChannelBindingMode};
 use super::conninfo::{self, Settings};
@@ -111,6 +111,22 @@ impl Target {
     pub fn with_session_attributes(mut self, attributes: TargetSessionAttributes) -> Target {
         self.session_attributes = attributes;
         self
+    }
+
+    /// The same target, but for this one server of it, and whatever kind of session it gives.
+    pub(crate) fn at(mut self, host: &str, address: &Address) -> Target {
+        let (place, port) = match address {
+            Address::Tcp { address, .. } => (Place::Numeric(address.ip()), address.port()),
+            Address::Unix { path } => {
+                let text = path.to_string_lossy();
+                let (folder, port) = text.rsplit_once("/.s.PGSQL.").unwrap_or((&text, ""));
+                let port = port.parse().unwrap_or(DEFAULT_PORT);
+                (Place::Directory(folder.to_owned()), port)
+            }
+        };
+        let name = host.to_owned();
+        self.endpoints = vec![Endpoint { name, place, port }];
+        self.with_session_attributes(TargetSessionAttributes::Any)
     }
 
     /// Whether PostgreSQL shares this machine's CPUs with us: all hosts are Unix sockets or
@@ -326,21 +342,39 @@ fn parse_port(text: &str) -> Result<u16, ConnectError> {
     }
 }
 
+/// How the death of a server is noticed when the user does not say how.
+///
+/// The system's own values are two hours for a server that owes an answer, and a quarter of an
+/// hour for one that takes in nothing. With these it is twenty seconds for either, while a network
+/// may be away for ten without costing a connection.
+const KEEPALIVE: Keepalive = Keepalive {
+    enabled: true,
+    idle: Some(Duration::from_secs(15)),
+    interval: Some(Duration::from_secs(5)),
+    count: Some(3),
+    user_timeout_ms: Some(15_000),
+};
+
 fn keepalive(values: &Values<'_>) -> Result<Keepalive, ConnectError> {
     // Zero and negative numbers mean "what the system does", as in libpq.
-    let positive = |name| -> Result<Option<u32>, ConnectError> {
+    let positive = |name, default: Option<u32>| -> Result<Option<u32>, ConnectError> {
         let value: Option<i64> = values.number(name)?;
-        Ok(value
-            .and_then(|value| u32::try_from(value).ok())
-            .filter(|&value| value > 0))
+        Ok(match value {
+            None => default,
+            Some(value) => u32::try_from(value).ok().filter(|&value| value > 0),
+        })
     };
-    let seconds = |value: Option<u32>| value.map(|value| Duration::from_secs(value.into()));
+    let seconds = |name, default: Option<Duration>| {
+        let default = default.and_then(|default| u32::try_from(default.as_secs()).ok());
+        let value = positive(name, default)?;
+        Ok(value.map(|value| Duration::from_secs(value.into())))
+    };
     Ok(Keepalive {
         enabled: values.flag("keepalives")?,
-        idle: seconds(positive("keepalives_idle")?),
-        interval: seconds(positive("keepalives_interval")?),
-        count: positive("keepalives_count")?,
-        user_timeout_ms: positive("tcp_user_timeout")?,
+        idle: seconds("keepalives_idle", KEEPALIVE.idle)?,
+        interval: seconds("keepalives_interval", KEEPALIVE.interval)?,
+        count: positive("keepalives_count", KEEPALIVE.count)?,
+        user_timeout_ms: positive("tcp_user_timeout", KEEPALIVE.user_timeout_ms)?,
     })
 }
 

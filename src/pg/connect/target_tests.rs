@@ -237,6 +237,23 @@ fn keepalives_are_read() {
 }
 
 #[test]
+fn the_death_of_a_server_is_noticed_unless_that_is_switched_off() {
+    let keepalive = target("", &[]).keepalive;
+    assert!(keepalive.enabled);
+    assert_eq!(keepalive.idle, Some(Duration::from_secs(15)));
+    assert_eq!(keepalive.user_timeout_ms, Some(15_000));
+    let off = "keepalives_idle=0 keepalives_interval=-1 keepalives_count=0 tcp_user_timeout=0";
+    let system = Keepalive {
+        enabled: true,
+        idle: None,
+        interval: None,
+        count: None,
+        user_timeout_ms: None,
+    };
+    assert_eq!(target(off, &[]).keepalive, system);
+}
+
+#[test]
 fn the_fallback_name_is_used_if_there_is_no_other() {
     let name = |text: &str, variables: &[(&str, &str)]| {
         let target = target(text, variables).with_fallback_application_name("ours");

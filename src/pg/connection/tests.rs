@@ -342,7 +342,7 @@ fn a_large_batch_for_a_server_that_reads_slowly_arrives_as_it_is() {
 fn a_server_that_says_too_much_before_it_reads_is_left() {
     for way in WAYS {
         let (mut connection, server) = connect(way, |client| {
-            let settings = message(b'S', b"a\0b\0").repeat(3 << 20);
+            let settings = message(b'S', b"a\0b\0").repeat(8 << 20);
             // The client goes away in the middle of it.
             let _ = client.write_all(&settings);
         });
@@ -444,7 +444,8 @@ fn who_listens_to_a_silent_server_loses_patience() {
         let _ = stayed.recv();
     });
     let patience = Duration::from_millis(20);
-    connection.keep_notifications(patience);
+    connection.keep_notifications();
+    connection.set_patience(patience);
     connection.send(&[statement()], &[]).expect("it is there");
     let error = connection
         .next_reply()

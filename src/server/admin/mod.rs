@@ -198,6 +198,7 @@ impl Admin {
     /// Parity: a database that is away comes first (Admin.hs).
     fn readiness(&self) -> u16 {
         if !self.health.is_ready() {
+            self.health.look_again();
             503
         } else if self.is_live() {
             200

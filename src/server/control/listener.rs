@@ -16,7 +16,7 @@
 //! which changes nothing and keeps `pg_stat_activity` telling what the connection is for.
 
 use crate::control::backoff::Backoff;
-use crate::control::loading::{self, LoadError};
+use crate::control::conversation::{self, Conversation, LoadError};
 use crate::exit::exit_with;
 use crate::log;
 use crate::net::Bell;
@@ -25,7 +25,7 @@ use crate::state::orders::{Order, Orders};
 use corerest_api::channel::{self, Reload};
 use corerest_config::Config;
 use corerest_pg::Connection;
-use corerest_pg::connect::{Address, Target};
+use corerest_pg::connect::{Address, SharedTarget, Target, TargetSessionAttributes};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::io;
@@ -33,10 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the server may be quiet before it is asked whether it is there.
-const QUIET_SECONDS: u64 = 5;
-
-/// How long it may take to answer that.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+const QUIET_MAX: Duration = Duration::from_secs(5);
 
 /// What the listener is to do, told by the control plane.
 #[derive(Debug)]
@@ -90,6 +87,11 @@ impl Wanted {
         self.change(|wish| wish.is_over = true);
     }
 
+    /// Do not wait any longer before trying again.
+    pub(crate) fn hurry(&self) {
+        self.bell.ring();
+    }
+
     fn change(&self, change: impl FnOnce(&mut Wish)) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let before = wanted.clone();
@@ -107,8 +109,8 @@ impl Wanted {
 
 /// The listener.
 pub(crate) struct ChannelListener {
-    /// What to connect to; it asks for a session that can write.
-    pub(crate) target: Target,
+    /// What to connect to, with a session that can write.
+    pub(crate) target: Arc<SharedTarget>,
     pub(crate) wanted: Arc<Wanted>,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: Arc<Orders>,
@@ -128,6 +130,8 @@ enum Woken {
 /// Why it stopped listening, if nobody wanted it to.
 struct Lost {
     text: String,
+    /// Whether PostgreSQL was there, and has refused.
+    is_refused: bool,
 }
 
 impl ChannelListener {
@@ -151,8 +155,30 @@ impl ChannelListener {
             let retry_seconds = backoff.next();
             self.on_lost(channel, &wish, &lost, retry_seconds);
             is_queue_untidy = channel::is_queue_untidy(&lost.text);
-            self.wait(None, Some(retry_seconds));
+            self.pause(&wish, &lost, Duration::from_secs(retry_seconds));
         }
+    }
+
+    /// Waits before it tries again; not longer than until PostgreSQL is back, if somebody says so.
+    fn pause(&self, wish: &Wish, lost: &Lost, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.wait(None, Some(left)) == Woken::Quiet {
+                return;
+            }
+            if self.wanted.current() != *wish {
+                return;
+            }
+            if !lost.is_refused && Conversation::begin(&self.writable(), None).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn writable(&self) -> Target {
+        let target = Target::clone(&self.target.current());
+        target.with_session_attributes(TargetSessionAttributes::ReadWrite)
     }
 
     fn on_lost(&self, channel: &str, wish: &Wish, lost: &Lost, retry_seconds: u64) {
@@ -189,14 +215,14 @@ impl ChannelListener {
         backoff: &mut Backoff,
     ) -> Result<(), Lost> {
         self.health.set_listening(Listening::Down);
-        let (mut connection, version) = loading::connect(&self.target)?;
-        connection.keep_notifications(ANSWER_MAX);
+        let (mut conversation, version) = Conversation::begin(&self.writable(), None)?;
+        conversation.connection().keep_notifications();
         if is_queue_untidy {
             let statement = channel::tidy_queue_statement();
-            loading::execute(&mut connection, &[statement], None)?;
+            conversation.execute(&[statement], None)?;
         }
         let listen = [channel::listen_statement(channel)];
-        loading::execute(&mut connection, &listen, None)?;
+        conversation.execute(&listen, None)?;
         self.health.set_listening(Listening::Since(Instant::now()));
         self.orders.give(Order::Listener);
         *backoff = Backoff::new();
@@ -204,16 +230,17 @@ impl ChannelListener {
             "Listener connected to {} on {:?} and listening for database notifications on the \
              {channel:?} channel",
             version.full_text,
-            place(connection.address()),
+            place(conversation.connection().address()),
         ));
         while self.wanted.current() == *wish {
+            let connection = conversation.connection();
             while let Some(notification) = connection.next_notification() {
                 self.pass_on(channel, &notification.payload);
             }
-            match self.wait(Some(&mut connection), Some(QUIET_SECONDS)) {
+            match self.wait(Some(connection), Some(QUIET_MAX)) {
                 Woken::Heard => connection.hear().map_err(lost)?,
                 Woken::Rung => {}
-                Woken::Quiet => drop(loading::execute(&mut connection, &listen, None)?),
+                Woken::Quiet => drop(conversation.execute(&listen, None)?),
             }
         }
         Ok(())
@@ -238,11 +265,8 @@ impl ChannelListener {
     }
 
     /// Waits for the connection, if there is one, for the bell, and for the time.
-    fn wait(&self, mut connection: Option<&mut Connection>, at_most_seconds: Option<u64>) -> Woken {
-        let timeout = at_most_seconds.map(|seconds| Timespec {
-            tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX),
-            tv_nsec: 0,
-        });
+    fn wait(&self, mut connection: Option<&mut Connection>, at_most: Option<Duration>) -> Woken {
+        let timeout = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
         let mut waiting = vec![PollFd::new(&self.wanted.bell, PollFlags::IN)];
         if connection
             .as_mut()
@@ -274,26 +298,24 @@ impl ChannelListener {
 
 impl From<LoadError> for Lost {
     fn from(error: LoadError) -> Lost {
-        match error {
-            LoadError::Connect(error) => Lost {
-                text: on_one_line(&error.message()),
-            },
-            LoadError::Query(error) => lost(*error),
-            LoadError::Server(error) => Lost {
-                text: on_one_line(&error.to_string()),
-            },
-            LoadError::Decode(text) => Lost { text },
-            LoadError::Gone => Lost {
-                text: loading::GONE.to_owned(),
-            },
+        let is_refused = error.is_answer();
+        let text = match error {
+            LoadError::Connect(error) => error.message(),
+            LoadError::Query(error) => error.to_string(),
+            LoadError::Server(error) => error.to_string(),
+            LoadError::Decode(text) => text,
+            LoadError::Silent(time) => conversation::silent_text(time),
+            LoadError::Gone => conversation::GONE.to_owned(),
+        };
+        Lost {
+            text: on_one_line(&text),
+            is_refused,
         }
     }
 }
 
 fn lost(error: corerest_pg::Error) -> Lost {
-    Lost {
-        text: on_one_line(&error.to_string()),
-    }
+    LoadError::from(error).into()
 }
 
 /// Parity: libpq's messages have tabs and several lines; PostgREST logs them in one (Logger.hs).

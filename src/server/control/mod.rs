@@ -14,6 +14,8 @@
 //! this thread keeps one open for that.
 
 mod backoff;
+pub(crate) mod conversation;
+pub(crate) mod inquiry;
 pub(crate) mod listener;
 pub(crate) mod loading;
 pub(crate) mod reload;
@@ -27,12 +29,14 @@ use crate::state::health::{Health, Listening};
 use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
 use backoff::Backoff;
+use conversation::{Conversation, LoadError, Testimony, Witness};
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
-use corerest_pg::connect::Target;
-use corerest_pg::{Connection, Preparation, is_out_of_connections};
+use corerest_pg::connect::SharedTarget;
+use corerest_pg::{Preparation, is_out_of_connections};
+use inquiry::Inquiry;
 use listener::Wanted;
-use loading::{LoadError, LoadedCatalog};
+use loading::LoadedCatalog;
 use reload::{Configuration, log_database_unreadable};
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +45,16 @@ use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// How often connections whose server says nothing are looked into: at first, and when one of them
+/// may wait in vain.
+const INQUIRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// The same, when their servers are at work.
+const INQUIRY_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// How long after somebody was told to look again he is told the next time.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long after a reload the next one of the same kind begins at the earliest.
 const RELOAD_PAUSE: Duration = Duration::from_millis(100);
@@ -67,7 +81,10 @@ pub(crate) enum Progress {
 /// The control plane.
 pub(crate) struct Control {
     pub(crate) configuration: Configuration,
-    pub(crate) target: Arc<Target>,
+    pub(crate) target: Arc<SharedTarget>,
+    pub(crate) inquiry: Arc<Inquiry>,
+    /// When silent connections are looked into next.
+    pub(crate) next_inquiry: Instant,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: Arc<Orders>,
@@ -75,7 +92,7 @@ pub(crate) struct Control {
     pub(crate) progress: SyncSender<Progress>,
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The idle connection that tells that PostgreSQL is there.
-    pub(crate) watched: Option<Connection>,
+    pub(crate) watched: Option<Conversation>,
     /// When the last load began that succeeded.
     pub(crate) loaded_since: Option<Instant>,
 }
@@ -94,6 +111,7 @@ impl Control {
             return;
         }
         loop {
+            self.inquire();
             let going = match self.orders.next(Instant::now() + WATCH) {
                 Some(Order::Stop) => Going::Stopping,
                 Some(Order::ReloadCatalog) => self.load_catalog(),
@@ -101,6 +119,7 @@ impl Control {
                 Some(Order::Listener) if self.has_missed_notifications() => self.load_catalog(),
                 Some(Order::Listener) => Going::On,
                 Some(Order::Suspect) => self.look(),
+                Some(Order::LookAgain) => self.hurry_listener(),
                 None if self.is_watching_lost() => self.load_catalog(),
                 None => Going::On,
             };
@@ -121,7 +140,9 @@ impl Control {
             match self.orders.next(deadline) {
                 Some(Order::Stop) => return Going::Stopping,
                 Some(Order::Listener) | None => return Going::On,
-                Some(Order::ReloadConfig | Order::ReloadCatalog | Order::Suspect) => {}
+                Some(
+                    Order::ReloadConfig | Order::ReloadCatalog | Order::Suspect | Order::LookAgain,
+                ) => {}
             }
         }
     }
@@ -145,16 +166,18 @@ impl Control {
             self.watched = None;
             return false;
         }
-        self.loaded_since.is_some() && self.watched.as_mut().is_none_or(Connection::is_stale)
+        self.loaded_since.is_some() && self.watched.as_mut().is_none_or(is_stale)
     }
 
     /// Sees whether PostgreSQL is gone.
     fn look(&mut self) -> Going {
         self.health.clear_suspicion();
         self.orders.rest(Order::Suspect, SUSPECT_PAUSE);
+        // What has taken one connection away without a word may have taken others.
+        self.next_inquiry = Instant::now();
         let is_lost = match &mut self.watched {
-            Some(watched) => watched.is_stale(),
-            None => match loading::connect(&self.target) {
+            Some(watched) => is_stale(watched),
+            None => match self.connect() {
                 Ok(_) => false,
                 // It is there, and those who are connected are served.
                 Err(LoadError::Connect(error)) => !is_out_of_connections(&error),
@@ -165,6 +188,37 @@ impl Control {
             return self.load_catalog();
         }
         Going::On
+    }
+
+    /// Somebody wants to know whether the server is ready, and it is not for want of the listener.
+    fn hurry_listener(&self) -> Going {
+        self.orders.rest(Order::LookAgain, LOOK_PAUSE);
+        if self.health.listening() == Listening::Down {
+            self.wanted.hurry();
+        }
+        Going::On
+    }
+
+    /// Looks into connections whose servers say nothing, if it is time. Those that wait in vain
+    /// are closed.
+    fn inquire(&mut self) {
+        if Instant::now() < self.next_inquiry || self.inquiry.silences.is_empty() {
+            return;
+        }
+        let found = self.inquiry.make();
+        let all_work = found
+            .iter()
+            .all(|(_, testimony)| *testimony == Testimony::Works);
+        let pause = match !found.is_empty() && all_work {
+            true => INQUIRY_PAUSE_MAX,
+            false => INQUIRY_PAUSE,
+        };
+        self.next_inquiry = Instant::now() + pause;
+    }
+
+    fn connect(&self) -> Result<(Conversation, PgVersion), LoadError> {
+        let witness: Arc<dyn Witness> = self.inquiry.clone();
+        Conversation::begin(&self.target.current(), Some(witness))
     }
 
     /// Tries until the catalog is loaded, or until trying again is of no use.
@@ -184,6 +238,9 @@ impl Control {
             }
             let error = match loaded {
                 Ok(()) => {
+                    if self.health.listening() == Listening::Down {
+                        self.wanted.hurry();
+                    }
                     let _ = self.progress.try_send(Progress::Loaded);
                     self.orders.rest(Order::ReloadCatalog, RELOAD_PAUSE);
                     return Going::On;
@@ -191,6 +248,9 @@ impl Control {
                 Err(error) => error,
             };
             self.on_load_failed(&error);
+            if self.has_another_password(&error) {
+                continue;
+            }
             if !self.config().db_pool_automatic_recovery {
                 // PostgREST does not try a failed query again either.
                 let _ = self.progress.try_send(Progress::Attempted);
@@ -202,7 +262,7 @@ impl Control {
             log::notice(&format!(
                 "Attempting to reconnect to the database in {retry_seconds} seconds..."
             ));
-            if self.wait(Duration::from_secs(retry_seconds)) == Going::Stopping {
+            if self.wait(Duration::from_secs(retry_seconds), &error) == Going::Stopping {
                 return Going::Stopping;
             }
         }
@@ -211,7 +271,8 @@ impl Control {
     fn on_load_failed(&self, error: &LoadError) {
         self.health.on_failed();
         let json = error.json();
-        if error.is_permanent() {
+        // What was right once is an outage like another: the old password may come back.
+        if error.is_permanent() && self.loaded_since.is_none() {
             exit_with(&format!("Failed to establish a connection. {json}"));
         }
         if error.is_answer() {
@@ -229,11 +290,30 @@ impl Control {
         }
     }
 
-    /// Waits for the next attempt. What asks for a load makes it come at once.
-    fn wait(&mut self, duration: Duration) -> Going {
+    /// Whether the password was wrong, and the configuration names another one by now.
+    fn has_another_password(&self, error: &LoadError) -> bool {
+        let LoadError::Connect(error) = error else {
+            return false;
+        };
+        error.is_password_failure()
+            && self
+                .configuration
+                .target_now()
+                .is_ok_and(|now| self.target.take_password_of(&now))
+    }
+
+    /// Waits for the next attempt. What asks for a load makes it come at once, and so does whoever
+    /// has seen that PostgreSQL is back, if it was away.
+    fn wait(&mut self, duration: Duration, error: &LoadError) -> Going {
         let deadline = Instant::now() + duration;
         loop {
             match self.orders.next(deadline) {
+                Some(Order::LookAgain) => {
+                    self.orders.rest(Order::LookAgain, LOOK_PAUSE);
+                    if !error.is_answer() && self.connect().is_ok() {
+                        return Going::On;
+                    }
+                }
                 Some(Order::Stop) => return Going::Stopping,
                 Some(Order::ReloadConfig) => _ = self.reload_config(),
                 Some(Order::Suspect) => self.health.clear_suspicion(),
@@ -245,17 +325,17 @@ impl Control {
 
     /// Connects, loads, publishes.
     fn try_load(&mut self) -> Result<(), LoadError> {
-        let (mut connection, version) = loading::connect(&self.target)?;
+        let (mut conversation, version) = self.connect()?;
         self.check_version(&version);
         if self.config().db_config {
-            self.reload_config_through(&mut connection, &version);
+            self.reload_config_through(&mut conversation, &version);
         }
         let began = Instant::now();
-        let loaded = loading::load_catalog(&mut connection, self.config());
+        let loaded = loading::load_catalog(&mut conversation, self.config());
         let loaded = loaded.inspect_err(|_| self.health.schema_loads.on_failure())?;
         self.on_loaded(loaded);
         self.loaded_since = Some(began);
-        self.watched = (!self.config().db_channel_enabled).then_some(connection);
+        self.watched = (!self.config().db_channel_enabled).then_some(conversation);
         self.health.on_loaded();
         Ok(())
     }
@@ -304,9 +384,9 @@ impl Control {
         if !self.config().db_config {
             self.apply_config();
         } else {
-            match loading::connect(&self.target) {
-                Ok((mut connection, version)) => {
-                    self.reload_config_through(&mut connection, &version);
+            match self.connect() {
+                Ok((mut conversation, version)) => {
+                    self.reload_config_through(&mut conversation, &version);
                 }
                 Err(error) => {
                     log_database_unreadable(&error);
@@ -321,9 +401,9 @@ impl Control {
         Going::On
     }
 
-    fn reload_config_through(&mut self, connection: &mut Connection, version: &PgVersion) {
+    fn reload_config_through(&mut self, conversation: &mut Conversation, version: &PgVersion) {
         self.orders.withdraw(Order::ReloadConfig);
-        self.configuration.read_database(connection, version);
+        self.configuration.read_database(conversation, version);
         self.apply_config();
     }
 
@@ -361,6 +441,10 @@ pub(crate) fn preparation(config: &Config) -> Preparation {
         true => Preparation::Named,
         false => Preparation::Unnamed,
     }
+}
+
+fn is_stale(conversation: &mut Conversation) -> bool {
+    conversation.connection().is_stale()
 }
 
 fn milliseconds(duration: Duration) -> f64 {

@@ -8,12 +8,13 @@
 //! what it said last still counts: a secret that is kept there must not vanish with it.
 
 use crate::auth::Authenticator;
-use crate::control::loading::{self, LoadError};
+use crate::control::conversation::{Conversation, LoadError};
+use crate::control::loading;
 use crate::control::sources::ConfigSources;
 use crate::log;
 use corerest_api::{PgVersion, RoleSettings};
 use corerest_config::{Config, Loaded};
-use corerest_pg::Connection;
+use corerest_pg::connect::{Environment, Target};
 use std::sync::Arc;
 
 /// The configuration in effect, and what it was made of.
@@ -54,19 +55,29 @@ impl Configuration {
     ///
     /// Parity: it is asked as the configuration in effect says, also for `db-pre-config`, which
     /// the database can set, too (`readInDbConfig` in AppState/Reload.hs).
-    pub(crate) fn read_database(&mut self, connection: &mut Connection, version: &PgVersion) {
+    pub(crate) fn read_database(&mut self, conversation: &mut Conversation, version: &PgVersion) {
         let pre_config = self.config.db_pre_config.as_ref();
-        match loading::load_database_config(connection, pre_config) {
+        match loading::load_database_config(conversation, pre_config) {
             Ok(database) => self.database = database,
             Err(error) => log_database_unreadable(&error),
         }
-        match loading::load_role_settings(connection, version) {
+        match loading::load_role_settings(conversation, version) {
             Ok(role_settings) => self.role_settings = Arc::new(role_settings),
             Err(error) => log::notice(&format!(
                 "Failed to query the role settings. {}",
                 error.json()
             )),
         }
+    }
+
+    /// What its sources would connect to if the server started now.
+    ///
+    /// # Errors
+    /// A text for the operator.
+    pub(crate) fn target_now(&self) -> Result<Target, String> {
+        let Loaded { config, .. } = self.sources.load(&[], None)?;
+        let target = Target::parse(config.db_uri.expose(), &Environment::of_process());
+        target.map_err(|error| error.to_string())
     }
 
     /// Makes the next configuration of what the sources say now.

@@ -371,6 +371,10 @@ impl Cores {
         let connection = self.cores[index].pool.take()?;
         match &connection {
             Err(error) if is_out_of_connections(error) && self.others_connected(index) => None,
+            Ok(lease) if lease.is_new() => {
+                self.health.look_again();
+                Some(connection)
+            }
             _ => Some(connection),
         }
     }

@@ -5,6 +5,7 @@
 
 #[cfg(not(feature = "model"))]
 mod affinity;
+mod beside;
 #[cfg(not(feature = "model"))]
 mod hand_over;
 #[cfg(not(feature = "model"))]
@@ -30,6 +31,7 @@ mod real {
     pub(crate) use super::socket::{Received, Sent, Socket};
 }
 
+pub(crate) use beside::Beside;
 #[cfg(not(feature = "model"))]
 pub(crate) use real::*;
 #[cfg(feature = "model")]

@@ -1,5 +1,6 @@
 //! The network of a simulation, in the words of the real one (feature `model`).
 
+use super::beside::Beside;
 use corerest_pg::Connection;
 use corerest_simulation as world;
 use corerest_simulation::{Listening, Stream, Watched};
@@ -166,8 +167,11 @@ impl Socket {
         self.0.is_gone()
     }
 
-    pub(crate) fn is_gone_before(&self, other: &Connection) -> bool {
-        other.as_simulated().is_outlived_by(&self.0)
+    pub(crate) fn wait_beside(&self, other: &Connection, _at_most: Duration) -> Beside {
+        match other.as_simulated().is_outlived_by(&self.0) {
+            true => Beside::ClientGone,
+            false => Beside::OtherSpeaks,
+        }
     }
 
     pub(crate) fn finish_sending(&self) {

@@ -3,12 +3,14 @@
 //! Reads and writes say what came of them in an enum and not in an error, since a client that is
 //! slow or gone is no error.
 
+use super::beside::Beside;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A connected socket. Clones are the same socket: whoever registers it with epoll holds one, so
 /// that its number cannot be given to another client in between.
@@ -95,15 +97,19 @@ impl Socket {
         poll(&mut client, Some(&now)).is_ok() && !client[0].revents().is_empty()
     }
 
-    /// Blocks until there is something to read from `other`, or the client is gone, and says
-    /// whether it is the latter. An interrupted wait is over, too.
-    pub(crate) fn is_gone_before(&self, other: &impl AsFd) -> bool {
+    /// Blocks until there is something to read from `other`, or the client is gone, and says what
+    /// has come first. An interrupted wait is over, too.
+    pub(crate) fn wait_beside(&self, other: &impl AsFd, at_most: Duration) -> Beside {
         let mut both = [
             PollFd::new(self, PollFlags::RDHUP),
             PollFd::new(other, PollFlags::IN),
         ];
-        let waited = poll(&mut both, None);
-        waited.is_ok() && both[1].revents().is_empty() && !both[0].revents().is_empty()
+        let at_most = Timespec::try_from(at_most).ok();
+        match poll(&mut both, at_most.as_ref()) {
+            Ok(0) => Beside::Silence,
+            Ok(_) if both[1].revents().is_empty() => Beside::ClientGone,
+            Ok(_) | Err(_) => Beside::OtherSpeaks,
+        }
     }
 
     /// Says that nothing more will be sent; what is under way still arrives.

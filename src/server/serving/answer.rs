@@ -12,6 +12,7 @@ use crate::serving::desk::Desk;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::watch::Watch;
+use crate::state::health::Health;
 use crate::sync::in_simulation;
 use corerest_api::{AccessMode, Answer, Batch, Body, Context, DatabaseError, Error as ApiError};
 use corerest_api::{Pending, ResultSet, finish, finish_lines};
@@ -84,9 +85,14 @@ pub(crate) fn ask(
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
     let mut watch = Watch::of(batch.access, question.client);
-    let asked = persist(lease, question, &mut watch, writer);
+    let asked = persist(desk.host.health(), lease, question, &mut watch, writer);
     asked.unwrap_or_else(|failure| {
         lease.reset();
+        if watch.is_over() {
+            // Nobody wants to know; but a connection was lost on the way.
+            desk.host.health().suspect();
+            return Asked::Cancelled;
+        }
         let error = match failure {
             Failure::Connection(error) => {
                 desk.host.health().suspect();
@@ -107,6 +113,7 @@ pub(crate) fn ask(
 
 /// Sends the batch until there is an answer, as long as that is safe.
 fn persist(
+    health: &Health,
     lease: &mut Lease,
     question: &Question<'_>,
     watch: &mut Watch<'_>,
@@ -142,6 +149,7 @@ fn persist(
             return Err(error.into());
         }
         lease.reconnect().map_err(Error::from)?;
+        health.look_again();
         connections += 1;
         writer.retract();
     }

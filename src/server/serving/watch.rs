@@ -15,9 +15,9 @@
 //! Invariant: a write is never cancelled.
 
 use crate::log;
-use crate::net::Socket;
+use crate::net::{Beside, Socket};
 use corerest_api::AccessMode;
-use corerest_pg::Lease;
+use corerest_pg::{Lease, NOTED_AFTER};
 use corerest_wire::pg::ServerError;
 use std::time::Duration;
 
@@ -63,16 +63,20 @@ impl<'a> Watch<'a> {
         self.is_over() && error.code == QUERY_CANCELED
     }
 
-    /// Blocks until PostgreSQL says something, or the client is gone; then PostgreSQL is asked to
-    /// cancel.
+    /// Blocks until PostgreSQL says something, has said nothing for long, or the client is gone;
+    /// then PostgreSQL is asked to cancel.
     pub(crate) fn wait(&mut self, lease: &mut Lease) {
         let Watch::On(client) = self else {
             return;
         };
-        if client.is_gone_before(lease.connection()) {
-            *self = Watch::Over;
-            if let Err(error) = lease.cancel() {
-                log::warn(&format!("Cannot cancel a query: {error}"));
+        match client.wait_beside(lease.connection(), NOTED_AFTER) {
+            Beside::OtherSpeaks => {}
+            Beside::Silence => lease.connection().note_silence(),
+            Beside::ClientGone => {
+                *self = Watch::Over;
+                if let Err(error) = lease.cancel() {
+                    log::warn(&format!("Cannot cancel a query: {error}"));
+                }
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::sync::{Instant, Mutex, lock};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What clients are told at the most: the control plane never waits longer.
+const RETRY_SECONDS_MAX: u64 = 32;
+
 /// The state of the database.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -95,6 +98,14 @@ impl Health {
         }
     }
 
+    /// A core has opened a connection, or somebody asks whether the server is ready: whoever waits
+    /// before he tries to connect again need not wait longer.
+    pub(crate) fn look_again(&self) {
+        if !self.is_ready() {
+            self.orders.give(Order::LookAgain);
+        }
+    }
+
     /// The control plane has looked.
     pub(crate) fn clear_suspicion(&self) {
         self.suspected.store(false, Ordering::Relaxed);
@@ -130,11 +141,12 @@ impl Health {
     }
 
     /// Seconds after which a client may try again: when the control plane does, at least one.
+    /// It uses a clock that nobody sets.
     pub(crate) fn retry_after_seconds(&self) -> u64 {
         self.next_attempt
             .load(Ordering::Relaxed)
             .saturating_sub(self.made.elapsed().as_secs())
-            .max(1)
+            .clamp(1, RETRY_SECONDS_MAX)
     }
 
     /// Whether requests can be answered.
@@ -174,7 +186,21 @@ mod tests {
         assert_eq!(health.retry_after_seconds(), 1);
         health.on_retry_in(32);
         assert!((31..=32).contains(&health.retry_after_seconds()));
+        health.on_retry_in(u64::MAX);
+        assert_eq!(health.retry_after_seconds(), 32);
         health.on_loaded();
         assert_eq!(health.retry_after_seconds(), 1);
+    }
+
+    #[test]
+    fn only_who_is_not_ready_looks_again() {
+        let orders = Arc::new(Orders::default());
+        let health = Health::new(Arc::clone(&orders));
+        health.on_loaded();
+        health.look_again();
+        assert_eq!(orders.next(Instant::now()), None);
+        health.on_failed();
+        health.look_again();
+        assert_eq!(orders.next(Instant::now()), Some(Order::LookAgain));
     }
 }

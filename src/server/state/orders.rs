@@ -23,14 +23,17 @@ pub(crate) enum Order {
     Listener,
     /// A core could not reach PostgreSQL: see whether it is gone.
     Suspect,
+    /// Somebody has reached PostgreSQL, or wants to know whether it is back: do not wait longer.
+    LookAgain,
 }
 
-const ORDERS: [Order; 5] = [
+const ORDERS: [Order; 6] = [
     Order::Stop,
     Order::ReloadConfig,
     Order::ReloadCatalog,
     Order::Listener,
     Order::Suspect,
+    Order::LookAgain,
 ];
 
 /// The orders that were given and not taken.

@@ -133,6 +133,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             lifetime_max: seconds(1800),
             preparation: Preparation::Named,
             silence: Some(crate::serving::watch::SLOW),
+            silences: Arc::default(),
             janitor: Arc::clone(&fixture.janitor),
             watch: |_| {},
         })

@@ -43,6 +43,7 @@ impl House {
                 lifetime_max: Duration::from_secs(600),
                 preparation: Preparation::Named,
                 silence: None,
+                silences: Arc::default(),
                 janitor: janitor(),
                 watch: |_| {},
             }))

@@ -130,11 +130,11 @@ mod tests {
                 .collect()
         };
         let with = texts(Some(&function));
-        assert_eq!(with.len(), 3);
-        assert_eq!(with[1], r#"SELECT "a""b"."c"()"#);
-        assert!(with[2].contains("current_setting"));
+        assert_eq!(with.len(), 4);
+        assert_eq!(with[2], r#"SELECT "a""b"."c"()"#);
+        assert!(with[3].contains("current_setting"));
         let without = texts(None);
-        assert_eq!(without.len(), 2);
-        assert!(!without[1].contains("current_setting"));
+        assert_eq!(without.len(), 3);
+        assert!(!without[2].contains("current_setting"));
     }
 }

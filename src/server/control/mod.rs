@@ -334,7 +334,7 @@ impl Control {
             return log::notice(&format!("Failed reloading config: {error}"));
         }
         let config = self.config();
-        log::set_level(config.log_level);
+        log::configure(config);
         self.wanted.update(config);
         if config.db_prepared_statements != named_before {
             self.cores.set_preparation(preparation(config));

@@ -1,10 +1,10 @@
 //! Lines on their way out: threads put them into spools, writers take them from there.
 //!
 //! ```text
-//! core thread ──put──▶ its spool ────────┐
-//! core thread ──put──▶ its spool ────────┤
-//! other threads ──put──▶ the shared spool ┼─▶ writer: every 20 ms at most, all of them in the
-//! panics ──put──▶ a spool for panics ─────┘   order of their times, in one write(2) or a few
+//! core thread ──put──▶ its spool ──────────┐
+//! core thread ──put──▶ its spool ──────────┤
+//! other threads ──put──▶ the shared spool ─┼─▶ writer: every 20 ms at most, all of them in the
+//! panics ──put──▶ a spool for panics ──────┘   order of their times, in one write(2) or a few
 //! ```
 //! A write to a pipe blocks as long as nobody reads it, and then everybody who depends on the
 //! thread would wait for whoever reads the log: all clients of a core, or who reloads the catalog,

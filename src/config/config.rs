@@ -56,6 +56,7 @@ pub struct Config {
     /// The key itself: read from its file if it was `@file`, and no longer base64.
     pub jwt_secret: Option<Secret<Vec<u8>>>,
     pub jwt_secret_is_base64: bool,
+    pub log_format: LogFormat,
     pub log_level: LogLevel,
     pub log_query: bool,
     pub openapi_mode: OpenApiMode,
@@ -132,6 +133,7 @@ impl Default for Config {
             jwt_role_claim_key: RoleClaimKey::JsonPath(JsonPath::role()),
             jwt_secret: None,
             jwt_secret_is_base64: false,
+            log_format: LogFormat::Text,
             log_level: LogLevel::Error,
             log_query: false,
             openapi_mode: OpenApiMode::FollowPrivileges,
@@ -295,6 +297,17 @@ words! {
         Minimal = "minimal",
         /// Also `details` and `hint`.
         Verbose = "verbose",
+    }
+}
+
+words! {
+    /// What a line of the log looks like.
+    LogFormat, "Invalid log-format. Check your configuration.",
+    {
+        /// As PostgREST writes it, for people.
+        Text = "text",
+        /// A JSON object.
+        Json = "json",
     }
 }
 

@@ -131,6 +131,8 @@ mod tests {
 
     #[test]
     fn our_own_keys_are_dumped_if_they_are_not_at_their_defaults() {
+        check("log-format = \"text\"", &[]);
+        check("log-format = \"json\"", &["log-format = \"json\""]);
         check(
             "server-cores = 0\nserver-pin-cores = true\nserver-idle-timeout = 75",
             &[],

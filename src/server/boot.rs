@@ -67,10 +67,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     if cli.example {
         return print(&example());
     }
-    log::start();
+    log::start().map_err(text)?;
     let configuration = Configuration::load(ConfigSources::of_process(cli.file.as_deref()))?;
     let config = &configuration.config;
-    log::set_level(config.log_level);
+    log::configure(config);
     if cli.ready {
         return print(&ready::ask(config)?);
     }
@@ -173,7 +173,6 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     }
     join(threads, &cores)?;
     await_control(&loading);
-    log::flush();
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 
 /// Ends the process because of something that only the operator can mend.
 pub(crate) fn exit_with(reason: &str) -> ! {
-    log::notice(reason);
+    log::critical(reason);
     log::flush();
     std::process::exit(1)
 }

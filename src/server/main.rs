@@ -50,10 +50,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return cli::print_exit(&exit),
     };
-    let ended = boot::run(&cli);
-    log::flush();
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
+    match boot::run(&cli) {
+        Ok(()) => {
+            log::flush();
+            ExitCode::SUCCESS
+        }
         Err(reason) => {
             log::fatal(&reason);
             ExitCode::FAILURE

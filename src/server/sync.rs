@@ -16,13 +16,18 @@ pub(crate) use std::thread::sleep;
 pub(crate) use std::time::Instant;
 
 use std::sync::PoisonError;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The wall clock, in seconds since 1970: for what clients, tokens and the log are told.
+/// The wall clock, in seconds since 1970: for what clients and tokens are told.
 pub(crate) fn unix_seconds() -> u64 {
+    unix_time().as_secs()
+}
+
+/// The wall clock, since 1970: for the log.
+pub(crate) fn unix_time() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+        .unwrap_or_default()
 }
 
 /// A fault that was there once, to be put back so that the tests of `cores/model` can show that

@@ -1,12 +1,18 @@
 //! What the server says of requests, and what it never says.
 
-use corerest_tests::client::request;
+use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::json;
 use corerest_tests::log::Log;
-use corerest_tests::server::{Server, command, variable};
+use corerest_tests::server::{Server, command, unused_path, variable};
 use corerest_tests::waiting::until;
-use std::io::Read;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::process::Signal;
+use simd_json::prelude::ValueAsObject;
+use std::collections::BTreeMap;
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const LEVELS: [&str; 5] = ["crit", "error", "warn", "info", "debug"];
 pub(crate) const SECRET: &str = "a secret that only these tests know.";
@@ -267,6 +273,275 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         "only whole lines"
     );
     assert!((1..1_000).contains(&read.lines().count()));
+}
+
+/// A pipe with no room for another byte. It blocks whoever writes into it.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("there can be a pipe");
+    let flags = fcntl_getfl(&writer).expect("it is open");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("it is open");
+    for size in [1 << 16, 1] {
+        let bytes = vec![b'.'; size];
+        while writer.write(&bytes).is_ok() {}
+    }
+    fcntl_setfl(&writer, flags).expect("it is open");
+    (reader, writer)
+}
+
+/// A server with these outputs is reloaded, and ends when it is told to: by one signal when it is
+/// idle, by two when a request is under way.
+#[track_caller]
+fn check_unread(command: impl Fn() -> Command, settings: &[(&str, &str)]) {
+    let database = Cluster::shared().database();
+    for is_busy in [false, true] {
+        let mut server = Server::start_unheard(&database, command(), settings);
+        let mut client = server.client();
+        let table = if is_busy { "unread_2" } else { "unread_1" };
+        let target = format!("/{table}");
+        assert_eq!(client.get(&target).status, 404);
+        database.run(&format!(
+            "CREATE TABLE api.{table} (id int); GRANT SELECT ON api.{table} TO anonymous; \
+             NOTIFY pgrst"
+        ));
+        until("the schema cache to be reloaded", || {
+            client.get(&target).status == 200
+        });
+        if is_busy {
+            client.send(request("GET", "/naps?milliseconds=eq.30000", &[]));
+            await_nap(&database);
+            server.signal(Signal::TERM);
+            until("the end to have begun", || {
+                Client::try_connect(server.address()).is_err()
+            });
+        }
+        let told = Instant::now();
+        server.signal(Signal::TERM);
+        let status = server.await_exit();
+        assert_eq!(status.code(), Some(i32::from(is_busy)));
+        let taken = told.elapsed();
+        assert!(taken < Duration::from_secs(5), "{taken:?}");
+        client.leave("the server has ended");
+    }
+}
+
+#[test]
+fn a_server_whose_diagnostics_nobody_reads_reloads_and_ends() {
+    let (_reader, writer) = full_pipe();
+    let with_full_stderr = || {
+        let mut command = command();
+        command.stderr(writer.try_clone().expect("it is open"));
+        command
+    };
+    check_unread(with_full_stderr, &[("log-level", "debug")]);
+}
+
+#[test]
+fn a_server_whose_access_log_nobody_reads_reloads_and_ends() {
+    let (_reader, writer) = full_pipe();
+    let with_full_stdout = || {
+        let mut command = command();
+        command.stdout(writer.try_clone().expect("it is open"));
+        command
+    };
+    check_unread(with_full_stdout, &[("log-level", "info")]);
+    let with_both_full = || {
+        let mut command = with_full_stdout();
+        command.stderr(writer.try_clone().expect("it is open"));
+        command
+    };
+    check_unread(with_both_full, &[("log-level", "info")]);
+}
+
+/// The access log being stuck does not silence the diagnostics.
+#[test]
+fn one_stream_that_nobody_reads_does_not_silence_the_other() {
+    let database = Cluster::shared().database();
+    let (_reader, writer) = full_pipe();
+    let mut command = command();
+    command.stdout(writer);
+    let mut server = Server::start_unheard(&database, command, &[("log-level", "info")]);
+    assert_eq!(server.client().get("/plants?id=eq.1").status, 200);
+    database.run("NOTIFY pgrst, 'reload config'");
+    server.stderr.wait_for("Config reloaded");
+    server.signal(Signal::TERM);
+    server.stderr.wait_for("Received termination unix signal");
+    assert_eq!(server.await_exit().code(), Some(0));
+}
+
+#[test]
+fn a_server_that_cannot_start_ends_although_nobody_reads_why() {
+    let (_reader, writer) = full_pipe();
+    let mut command = command();
+    command.stderr(writer);
+    let mut server = Server::spawn_by(command, &[("log-level", "nonsense")]);
+    assert_eq!(server.await_exit().code(), Some(1));
+}
+
+#[test]
+fn closed_outputs_are_harmless() {
+    let database = Cluster::shared().database();
+    let (reader, writer) = std::io::pipe().expect("there can be a pipe");
+    drop(reader);
+    let mut command = command();
+    command
+        .stdout(writer.try_clone().expect("it is open"))
+        .stderr(writer);
+    let server = Server::start_unheard(&database, command, &[("log-level", "debug")]);
+    let mut client = server.client();
+    assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    assert_eq!(client.get("/failures?name=eq.internal").status, 500);
+    server.stop();
+}
+
+/// A pipe that the server must take for systemd's journal, and what comes out of it.
+fn journal(mut command: Command) -> (Command, Log) {
+    let (reader, writer) = std::io::pipe().expect("there can be a pipe");
+    let status = fstat(&writer).expect("it is open");
+    command
+        .env(
+            "JOURNAL_STREAM",
+            format!("{}:{}", status.st_dev, status.st_ino),
+        )
+        .stdout(writer.try_clone().expect("it is open"))
+        .stderr(writer);
+    (command, Log::collect(reader))
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_time_of_ours() {
+    let database = Cluster::shared().database();
+    let (command, log) = journal(command());
+    let settings = [("log-level", "debug"), ("log-query", "true")];
+    let server = Server::start_unheard(&database, command, &settings);
+    let mut client = server.client();
+    assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    assert_eq!(client.get("/failures?name=eq.internal").status, 500);
+    server.stop();
+    let lines: Vec<String> = log.whole().lines().map(str::to_owned).collect();
+    let begin = |line: &String| {
+        let mut chars = line.chars();
+        chars.next() == Some('<')
+            && matches!(chars.next(), Some('2'..='7'))
+            && chars.next() == Some('>')
+    };
+    assert!(lines.iter().all(begin), "{lines:?}");
+    for said in [
+        "<5>Starting CoreREST",
+        "<5>API server listening on ",
+        "<7>Connection ",
+        "<6>SELECT set_config(",
+        r#"<6>- - anonymous ["#,
+        r#"<3>{"code":"#,
+        "<5>Received termination unix signal SIGTERM",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.starts_with(said)),
+            "{said}: {lines:?}"
+        );
+    }
+    let (command, log) = journal(corerest_tests::server::command());
+    let mut server = Server::spawn_by(command, &[("log-level", "nonsense")]);
+    assert_eq!(server.await_exit().code(), Some(1));
+    assert!(log.whole().starts_with("<2>"), "{}", log.text());
+}
+
+/// The members of a line, which is a JSON object.
+#[track_caller]
+fn object(line: &str) -> BTreeMap<String, String> {
+    let value = json::parse(line.as_bytes()).unwrap_or_else(|| panic!("not JSON: {line}"));
+    let members = value.as_object().expect("it is an object").iter();
+    let members = members.map(|(name, value)| (name.clone(), value.to_string()));
+    members.collect()
+}
+
+#[test]
+fn lines_are_json_if_that_is_wanted() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let database = Cluster::shared().database();
+    let settings = [
+        ("log-format", "json"),
+        ("log-level", "info"),
+        ("log-query", "true"),
+    ];
+    let server = Server::start(&database, &settings);
+    let mut client = server.client();
+    let headers = [("User-Agent", "\"a\\"), ("traceparent", TRACE)];
+    let target = "/plants?select=id&id=eq.1";
+    assert_eq!(client.exchange("GET", target, &headers).status, 200);
+    assert_eq!(client.get("/failures?name=eq.internal").status, 500);
+    let (access, diagnostics) = (server.stdout.clone(), server.stderr.clone());
+    server.stop();
+    let access: Vec<_> = access.lines().iter().map(|line| object(line)).collect();
+    let mut first = access[0].clone();
+    let time = first.remove("time").expect("each line has it");
+    assert_eq!(time.len(), "2026-01-01T00:00:00.123Z".len(), "{time}");
+    let duration = first.remove("duration_ms").expect("requests have it");
+    assert!(
+        duration.parse::<f64>().is_ok_and(|it| it > 0.0),
+        "{duration}"
+    );
+    let expected = [
+        ("level", "info"),
+        ("remote", "127.0.0.1"),
+        ("role", "anonymous"),
+        ("method", "GET"),
+        ("path", "/plants"),
+        ("query", "select=id&id=eq.1"),
+        ("protocol", "HTTP/1.1"),
+        ("status", "200"),
+        ("bytes", "10"),
+        ("user_agent", "\"a\\"),
+        ("traceparent", TRACE),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(first, BTreeMap::from(expected));
+    assert_eq!(access[1]["status"], "500");
+    let lines = diagnostics.lines();
+    let diagnostics: Vec<_> = lines.iter().map(|line| object(line)).collect();
+    let find = |level: &str, begin: &str| {
+        let mut lines = diagnostics.iter();
+        lines.any(|line| line["level"] == level && line["message"].starts_with(begin))
+    };
+    assert!(find("notice", "Starting CoreREST "), "{lines:?}");
+    assert!(find("info", "SELECT set_config("), "{lines:?}");
+    assert!(find("error", r#"{"code":"#), "{lines:?}");
+    assert!(
+        find("notice", "Received termination unix signal"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn the_format_changes_with_a_reload() {
+    let database = Cluster::shared().database();
+    let file = unused_path("configuration");
+    std::fs::write(&file, "log-format = \"text\"").expect("the folder is ours");
+    let server = Server::start_with_file(&database, &file, &[("log-level", "info")]);
+    assert_eq!(server.client().get("/plants?id=eq.1").status, 200);
+    let line = server.stdout.wait_for("/plants?id=eq.1");
+    assert!(line.starts_with("127.0.0.1 - anonymous ["), "{line}");
+    std::fs::write(&file, "log-format = \"json\"").expect("the folder is ours");
+    server.signal(Signal::USR2);
+    let line = server.stderr.wait_for(r#""message":"Config reloaded""#);
+    assert_eq!(object(&line)["level"], "notice");
+    assert_eq!(server.client().get("/plants?id=eq.2").status, 200);
+    let line = server.stdout.wait_for("id=eq.2");
+    assert_eq!(object(&line)["path"], "/plants");
+    std::fs::write(&file, "log-format = \"xml\"").expect("the folder is ours");
+    server.signal(Signal::USR2);
+    server.stderr.wait_for("Invalid log-format.");
+    server.stop();
+    let _ = std::fs::remove_file(&file);
+}
+
+/// A variable that a child of a service has inherited is about another file.
+#[test]
+fn what_is_not_the_journal_has_a_time() {
+    let mut command = command();
+    command.env("JOURNAL_STREAM", "1:2");
+    let server = Server::spawn_by(command, &[("db-uri", "postgres://127.0.0.1:1/nowhere")]);
+    let line = server.stderr.wait_for("Starting CoreREST");
+    assert!(line.contains(" +0000: Starting CoreREST"), "{line}");
 }
 
 #[test]

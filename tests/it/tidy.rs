@@ -317,6 +317,27 @@ fn is_comment(found: &str) -> bool {
         .is_some_and(|line| line.trim_start().starts_with("//"))
 }
 
+/// Whoever writes there waits for whoever reads.
+#[test]
+fn only_the_log_writes_to_the_standard_outputs() {
+    let words = [
+        concat!("std", "out()"),
+        concat!("std", "err()"),
+        concat!("print", "ln!("),
+        concat!("eprint", "ln!("),
+    ];
+    // What the command line shows is not the log.
+    let allowed = [
+        "src/server/log/stream.rs",
+        "src/server/cli.rs",
+        "src/server/boot.rs",
+    ];
+    let offenders = lines_with(&src(), &words).into_iter();
+    let offenders = offenders.filter(|line| !is_comment(line));
+    let offenders = offenders.filter(|line| !allowed.iter().any(|file| line.starts_with(file)));
+    report("writes to a standard output", offenders.collect());
+}
+
 #[test]
 fn catalog_sql_is_made_in_one_place() {
     let offenders = lines_with(&src(), &["CatalogSql::from_postgresql"]).into_iter();

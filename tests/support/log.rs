@@ -36,6 +36,11 @@ impl Log {
         log
     }
 
+    /// What stands for an output that somebody else reads: it has ended, without a line.
+    pub fn elsewhere() -> Log {
+        Log::collect(std::io::empty())
+    }
+
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
         let lines = self.state.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,6 +39,26 @@ impl Server {
         server
     }
 
+    /// Starts it for a database with the fixture, by a command that has sent its log elsewhere, and
+    /// waits until it is ready. It listens on a Unix socket, since it cannot say where it listens.
+    pub fn start_unheard(
+        database: &Database,
+        command: Command,
+        settings: &[(&str, &str)],
+    ) -> Server {
+        let (uri, socket) = (database.uri(), unused_path("api"));
+        let socket_text = socket.to_str().expect("we chose it");
+        let mut all = vec![
+            ("db-uri", uri.as_str()),
+            ("server-unix-socket", socket_text),
+        ];
+        all.extend_from_slice(settings);
+        let mut server = Server::spawn_by(command, &all);
+        server.address = Some(Address::Unix(socket));
+        server.await_ready();
+        server
+    }
+
     /// Starts it with these settings and the usual ones, and waits for nothing.
     pub fn spawn(settings: &[(&str, &str)]) -> Server {
         Server::spawn_by(command(), settings)
@@ -79,8 +99,14 @@ impl Server {
         }
         let mut child = command.spawn().expect("the server can be started");
         watchdog::watch(child.id());
-        let stdout = Log::collect(child.stdout.take().expect("its output is a pipe"));
-        let stderr = Log::collect(child.stderr.take().expect("its output is a pipe"));
+        let stdout = child
+            .stdout
+            .take()
+            .map_or_else(Log::elsewhere, Log::collect);
+        let stderr = child
+            .stderr
+            .take()
+            .map_or_else(Log::elsewhere, Log::collect);
         Server {
             child,
             address: None,
@@ -101,7 +127,8 @@ impl Server {
         let (_, place) = line
             .split_once("listening on ")
             .expect("that was waited for");
-        self.address = Some(Address::parse(place));
+        // With `log-format=json` the line goes on after that.
+        self.address = Some(Address::parse(place.trim_end_matches("\"}")));
     }
 
     /// Waits until the admin server says that it is ready.

@@ -12,7 +12,8 @@ use super::entry::{
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{
-    ErrorVerbosity, FunctionName, LogLevel, OpenApiMode, Port, SocketMode, TransactionEnd,
+    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SocketMode,
+    TransactionEnd,
 };
 use crate::role_claim::RoleClaimKey;
 use crate::secret::Secret;
@@ -307,6 +308,15 @@ pub const KEYS: &[Key] = &[
     .alias(Aliases::After("secret-is-base64"))
     .reloadable()
     .in_database(),
+    choice!(
+        "log-format",
+        log_format,
+        LogFormat,
+        "What a line of the log looks like. text: as PostgREST writes it; json: an object on a \
+         line, for programs that collect logs."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "log-level",
         log_level,

@@ -186,7 +186,7 @@ impl ChannelListener {
             return;
         }
         self.health.set_listening(Listening::Down);
-        log::notice(&format!(
+        log::warn(&format!(
             "Failed listening for database notifications on the {channel:?} channel. {}",
             lost.text
         ));

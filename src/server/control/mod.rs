@@ -277,14 +277,14 @@ impl Control {
         }
         if error.is_answer() {
             let config = self.config();
-            return log::notice(&format!(
+            return log::warn(&format!(
                 "Failed to load the schema cache using db-schemas={} and \
                  db-extra-search-path={}. {json}",
                 config.db_schemas.join(","),
                 config.db_extra_search_path.join(","),
             ));
         }
-        log::notice(&format!("Failed to query the PostgreSQL version. {json}"));
+        log::warn(&format!("Failed to query the PostgreSQL version. {json}"));
         if !self.config().db_pool_automatic_recovery {
             exit_with("Automatic recovery disabled, exiting.");
         }
@@ -411,10 +411,10 @@ impl Control {
     fn apply_config(&mut self) {
         let named_before = self.config().db_prepared_statements;
         if let Err(error) = self.configuration.reload() {
-            return log::notice(&format!("Failed reloading config: {error}"));
+            return log::warn(&format!("Failed reloading config: {error}"));
         }
         let config = self.config();
-        log::set_level(config.log_level);
+        log::configure(config);
         self.wanted.update(config);
         if config.db_prepared_statements != named_before {
             self.cores.set_preparation(preparation(config));

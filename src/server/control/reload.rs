@@ -63,7 +63,7 @@ impl Configuration {
         }
         match loading::load_role_settings(conversation, version) {
             Ok(role_settings) => self.role_settings = Arc::new(role_settings),
-            Err(error) => log::notice(&format!(
+            Err(error) => log::warn(&format!(
                 "Failed to query the role settings. {}",
                 error.json()
             )),
@@ -110,7 +110,7 @@ impl Configuration {
 
 /// The database could not be asked. What it said last still counts.
 pub(crate) fn log_database_unreadable(error: &LoadError) {
-    log::notice(&format!(
+    log::warn(&format!(
         "Failed to query database settings for the config parameters.{}",
         error.json()
     ));

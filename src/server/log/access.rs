@@ -1,4 +1,4 @@
-//! A line of the access log, in Apache's combined format.
+//! A line of the access log, in Apache's combined format or as JSON.
 //!
 //! ```text
 //! 127.0.0.1 - web_anon [26/Jul/2021:01:56:38 -0500] "GET /clients HTTP/1.1" 200 56 "" "curl/7.64"
@@ -7,11 +7,14 @@
 //! Written byte by byte into a buffer that is there already, since at `log-level=info` there is
 //! one for each request.
 //!
-//! Invariant: it is one line with an even number of bare quotes, whatever the client has sent.
+//! Invariant: it is one line with an even number of bare quotes, whatever the client has sent; or
+//! one JSON object.
 
+use super::json::Object;
 use corerest_wire::http::{Request, Version};
 use std::io::Write;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What the line says.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct Access<'a> {
     pub(crate) status: u16,
     /// Its Content-Length, if it has one.
     pub(crate) size: Option<u64>,
+    /// From the whole request to its answer, as in the histogram of requests.
+    pub(crate) duration: Duration,
 }
 
 impl Access<'_> {
@@ -56,6 +61,35 @@ impl Access<'_> {
         out.push(b'\n');
     }
 
+    /// Appends it as an object (`log-format=json`).
+    pub(super) fn write_object(&self, out: &mut Vec<u8>) {
+        let request = &self.request;
+        let target = request.target();
+        let header = |name| request.headers.get(name);
+        let mut object = Object::begin(out, "info");
+        if let Some(address) = self.peer {
+            object.plain("remote", format_args!("\"{}\"", address.to_canonical()));
+        }
+        object.text_if_any("role", self.role.map(str::as_bytes));
+        object.text("method", request.method.as_bytes());
+        object.text("path", target.path.as_bytes());
+        let query = Some(target.query).filter(|query| !query.is_empty());
+        object.text_if_any("query", query.map(str::as_bytes));
+        object.text("protocol", protocol(request.version).as_bytes());
+        object.plain("status", self.status);
+        if let Some(size) = self.size {
+            object.plain("bytes", size);
+        }
+        let micros = self.duration.as_micros();
+        let (millis, fraction) = (micros / 1000, micros % 1000);
+        object.plain("duration_ms", format_args!("{millis}.{fraction:03}"));
+        object.text_if_any("referer", header("referer"));
+        object.text_if_any("user_agent", header("user-agent"));
+        let traceparent = header("traceparent").filter(|value| is_traceparent(value));
+        object.text_if_any("traceparent", traceparent);
+        object.end();
+    }
+
     fn write_request(&self, out: &mut Vec<u8>) {
         let request = &self.request;
         out.extend_from_slice(request.method.as_bytes());
@@ -66,11 +100,33 @@ impl Access<'_> {
             out.push(b'?');
             write_escaped(out, target.query.as_bytes());
         }
-        out.extend_from_slice(match request.version {
-            Version::Http10 => b" HTTP/1.0",
-            Version::Http11 => b" HTTP/1.1",
-        });
+        out.push(b' ');
+        out.extend_from_slice(protocol(request.version).as_bytes());
     }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+    }
+}
+
+/// Whether it is what W3C Trace Context has in its version 00, which is the only one:
+/// `"00-" 32HEXDIGLC "-" 16HEXDIGLC "-" 2HEXDIGLC`, and neither id is all zeros.
+fn is_traceparent(value: &[u8]) -> bool {
+    let is_hex = |part: &[u8]| {
+        let mut bytes = part.iter();
+        bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_id = |part: &[u8]| is_hex(part) && part.iter().any(|byte| *byte != b'0');
+    value.len() == 55
+        && value.starts_with(b"00-")
+        && is_id(&value[3..35])
+        && value[35] == b'-'
+        && is_id(&value[36..52])
+        && value[52] == b'-'
+        && is_hex(&value[53..])
 }
 
 /// Quotes and backslashes get a backslash, as Apache writes them: a quote in a User-Agent must not
@@ -99,12 +155,17 @@ mod tests {
     use super::*;
     use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 
-    #[track_caller]
-    fn check(bytes: &str, peer: Option<&str>, role: Option<&str>, expected: &str) {
+    /// Writes the line for a request.
+    fn line(
+        bytes: &[u8],
+        peer: Option<&str>,
+        role: Option<&str>,
+        write: impl FnOnce(&Access<'_>, &mut Vec<u8>),
+    ) -> Vec<u8> {
         let mut connection = Connection::new();
         connection.lend_buffer(Buffer::new());
         let space = connection.recv_space(&Limits::default());
-        space[..bytes.len()].copy_from_slice(bytes.as_bytes());
+        space[..bytes.len()].copy_from_slice(bytes);
         connection.received(bytes.len());
         assert_eq!(connection.next(&Limits::default()), Ok(Progress::Request));
         let access = Access {
@@ -113,9 +174,18 @@ mod tests {
             request: connection.request(),
             status: 200,
             size: role.map(|role| role.len() as u64),
+            duration: Duration::from_micros(12_034),
         };
         let mut line = Vec::new();
-        access.write_line(&mut line, "NOW");
+        write(&access, &mut line);
+        line
+    }
+
+    #[track_caller]
+    fn check(bytes: &str, peer: Option<&str>, role: Option<&str>, expected: &str) {
+        let line = line(bytes.as_bytes(), peer, role, |access, out| {
+            access.write_line(out, "NOW");
+        });
         assert_eq!(String::from_utf8(line).unwrap(), format!("{expected}\n"));
     }
 
@@ -149,5 +219,78 @@ mod tests {
             Some("a\"\nb"),
             r#"::1 - a\" b [NOW] "GET /%22\"x HTTP/1.1" 200 4 "" "a\" 200 \\ \"b""#,
         );
+    }
+
+    /// Without the time.
+    #[track_caller]
+    fn check_object(head: &str, peer: Option<&str>, role: Option<&str>, expected: &str) {
+        let line = line(head.as_bytes(), peer, role, |access, out| {
+            access.write_object(out);
+        });
+        let line = String::from_utf8(line).expect("it is JSON");
+        let (time, rest) = line.split_once(',').expect("it has members");
+        assert_eq!(time.len(), r#"{"time":"2021-07-26T06:56:38.009Z""#.len());
+        assert_eq!(rest, format!("\"level\":\"info\",{expected}}}\n"));
+    }
+
+    #[test]
+    fn objects_have_what_there_is() {
+        check_object(
+            "GET /t?a=eq.\"\\ HTTP/1.1\r\nHost: a\r\nReferer: \r\nUser-Agent: \"b\"\r\n\
+             traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n",
+            Some("::ffff:10.0.0.1"),
+            Some("a\n"),
+            &[
+                r#""remote":"10.0.0.1","role":"a\u000a","method":"GET","path":"/t","#,
+                r#""query":"a=eq.\"\\","protocol":"HTTP/1.1","status":200,"bytes":2,"#,
+                r#""duration_ms":12.034,"referer":"","user_agent":"\"b\"","#,
+                r#""traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01""#,
+            ]
+            .concat(),
+        );
+        check_object(
+            "HEAD / HTTP/1.0\r\ntraceparent: 00\r\n\r\n",
+            None,
+            None,
+            "\"method\":\"HEAD\",\"path\":\"/\",\"protocol\":\"HTTP/1.0\",\"status\":200,\
+             \"duration_ms\":12.034",
+        );
+    }
+
+    #[test]
+    fn hostile_headers_do_not_end_an_object() {
+        for byte in 0x20..=0xff_u8 {
+            if byte == 0x7f {
+                continue;
+            }
+            let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: a".to_vec();
+            head.extend_from_slice(&[byte, b'"', byte, b'\\', byte, byte]);
+            head.extend_from_slice(b"z\r\n\r\n");
+            let mut line = line(&head, None, None, |access, out| access.write_object(out));
+            let breaks = line.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(breaks, 1, "{byte}");
+            let value = simd_json::to_owned_value(&mut line).expect("it is JSON");
+            let agent = value["user_agent"].to_string();
+            assert!(agent.starts_with('a') && agent.ends_with('z'), "{agent}");
+        }
+    }
+
+    #[test]
+    fn a_traceparent_has_its_form() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert!(is_traceparent(good.as_bytes()));
+        for wrong in [
+            "",
+            &good[1..],
+            &format!("{good}0"),
+            &good.to_uppercase(),
+            &good.replacen("00", "01", 1),
+            &good.replace('-', "_"),
+            &good.replace("f067aa0ba902b7", "00000000000000"),
+            &good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            &good.replace("01", "0\""),
+        ] {
+            assert!(!is_traceparent(wrong.as_bytes()), "{wrong}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What the server says: diagnostics on standard error, the access log on standard output.
 //!
-//! Each line of diagnostics has the local time before it. What concerns the server as a whole is
-//! said at every level; what concerns single requests is subject to `log-level`. The threads of
-//! the cores never write themselves ([`spool`]), so that nobody who reads slowly holds them up.
+//! What concerns the server as a whole is said at every level; what concerns single requests is
+//! subject to `log-level`. No thread but the log's own writes ([`spool`]), so that nobody who
+//! reads slowly holds one up. What a line looks like depends on `log-format`, and on whether
+//! systemd's journal reads it.
 //!
 //! Invariant: what is logged of a request is its target, three headers and the texts of its
 //! statements. Tokens, secrets, passwords and the values of parameters are never at hand here.
@@ -10,43 +11,62 @@
 //! Source: PostgREST's documentation, `references/observability` ("Logs").
 
 mod access;
+mod diagnostics;
+mod json;
 mod spool;
 mod stamp;
+mod stream;
 mod zone;
 
 use corerest_api::Error as ApiError;
-use corerest_config::{ErrorVerbosity, LogLevel};
-use spool::Stream;
+use corerest_config::{Config, ErrorVerbosity, LogLevel};
+use diagnostics::Severity;
 use stamp::with_stamp;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io;
 use std::panic::{Location, PanicHookInfo};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
+use stream::Stream;
 
 pub(crate) use access::Access;
 pub(crate) use spool::{adopt_this_thread, flush, lines_lost};
 
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Error as u8);
 
-/// Notes the local time zone. Call it before there are threads: the operating system can only be
-/// asked safely then.
-pub(crate) fn start() {
+/// Notes the local time zone and what is behind the streams, and starts the threads that write.
+/// Call it before there are others: the operating system can only be asked for the zone safely
+/// then. Those that it starts have nothing to do with the environment of the process.
+///
+/// # Errors
+/// If there cannot be one more thread.
+pub(crate) fn start() -> io::Result<()> {
     stamp::start();
+    let journal = std::env::var("JOURNAL_STREAM");
+    stream::inspect(journal.ok().as_deref());
     std::panic::set_hook(Box::new(on_panic));
+    spool::start()
 }
 
-/// A panic is said where everything is, and not by the thread itself, which may be a core's. It may
-/// have been in the middle of a line, so nothing is asked that it keeps for that. A backtrace
-/// follows if the environment asks for one (`RUST_BACKTRACE`).
+/// Does as the configuration says from now on (`log-level`, `log-format`).
+pub(crate) fn configure(config: &Config) {
+    set_level(config.log_level);
+    json::choose(config.log_format);
+}
+
+/// A panic is said where everything is. The thread may have been in the middle of a line, so
+/// nothing is asked that it keeps for that. A backtrace follows if the environment asks for one
+/// (`RUST_BACKTRACE`).
 fn on_panic(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
-    let trace = match backtrace.status() {
-        BacktraceStatus::Captured => format!("{backtrace}"),
-        _ => String::new(),
-    };
-    let line = panic_line(thread::current().name(), info.location(), panic_text(info));
+    let mut text = panic_line(thread::current().name(), info.location(), panic_text(info));
+    if let BacktraceStatus::Captured = backtrace.status() {
+        text.push_str(&format!("\n{backtrace}"));
+    }
+    let mut line = Vec::new();
     let stamp = stamp::now();
-    spool::put_from_panic(format!("{stamp}: {line}\n{trace}").as_bytes());
+    diagnostics::write_line(&mut line, Severity::Error, Some(&stamp), text.trim_end());
+    spool::put_from_panic(&line);
 }
 
 /// What was said to `panic!`: a literal, or a text with values in it.
@@ -63,8 +83,7 @@ fn panic_line(name: Option<&str>, place: Option<&Location<'_>>, text: Option<&st
     format!("The thread \"{name}\" has panicked at {place}: {text}")
 }
 
-/// Sets the level (`log-level`).
-pub(crate) fn set_level(level: LogLevel) {
+fn set_level(level: LogLevel) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
@@ -72,18 +91,30 @@ pub(crate) fn set_level(level: LogLevel) {
 ///
 /// Parity: PostgREST says what concerns the server as a whole at every level (Logger.hs).
 pub(crate) fn notice(text: &str) {
-    write_line(text);
+    write_line(Severity::Notice, text);
 }
 
-/// The server ends because of this, whatever the level.
+/// The server ends because of this, whatever the level. Flush the log after it.
+pub(crate) fn critical(text: &str) {
+    write_line(Severity::Critical, text);
+}
+
+/// The process ends because of this, perhaps before it was a server, or knew its configuration.
+/// People read it without the time.
 pub(crate) fn fatal(text: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+    if !spool::has_started() {
+        return Stream::Diagnostics.write(format!("{text}\n").as_bytes());
+    }
+    spool::put(Stream::Diagnostics, |out| {
+        diagnostics::write_line(out, Severity::Critical, None, text);
+    });
+    flush();
 }
 
 /// Something is wrong.
 pub(crate) fn error(text: &str) {
     if is_at(LogLevel::Error) {
-        write_line(text);
+        write_line(Severity::Error, text);
     }
 }
 
@@ -92,7 +123,7 @@ pub(crate) fn error(text: &str) {
 pub(crate) fn api_error(error: &ApiError) {
     if is_at(LogLevel::Error) {
         let body = error.response(ErrorVerbosity::Verbose).body;
-        write_line(&String::from_utf8_lossy(&body));
+        write_line(Severity::Error, &String::from_utf8_lossy(&body));
     }
 }
 
@@ -105,20 +136,20 @@ pub(crate) fn on_pool_timeout() {
 /// Something may be wrong. The default level is `error`, and an operator who has not changed it
 /// wants to know, too.
 pub(crate) fn warn(text: &str) {
-    write_line(text);
+    write_line(Severity::Warning, text);
 }
 
 /// Something that only matters to whoever looks for a fault. The text is made only if it is read.
 pub(crate) fn debug(text: impl FnOnce() -> String) {
     if is_at(LogLevel::Debug) {
-        write_line(&text());
+        write_line(Severity::Debug, &text());
     }
 }
 
 /// A statement that was sent for a request that was answered with this status (`log-query`).
 pub(crate) fn query(status: u16, sql: &str) {
     if is_request_logged(status) {
-        write_line(&on_one_line(sql));
+        write_line(Severity::Info, &on_one_line(sql));
     }
 }
 
@@ -136,23 +167,38 @@ pub(crate) fn access(access: &Access<'_>) {
     if cfg!(feature = "model") {
         return;
     }
-    with_stamp(|stamp| spool::put(Stream::Access, |out| access.write_line(out, stamp)));
+    if json::is_chosen() {
+        return spool::put(Stream::Access, |out| {
+            write_priority(out);
+            access.write_object(out);
+        });
+    }
+    with_stamp(|stamp| {
+        spool::put(Stream::Access, |out| {
+            write_priority(out);
+            access.write_line(out, stamp);
+        });
+    });
+}
+
+/// Of a line of the access log, if the journal reads it.
+fn write_priority(out: &mut Vec<u8>) {
+    if Stream::Access.is_journal() {
+        out.extend_from_slice(Severity::Info.priority());
+    }
 }
 
 fn is_at(level: LogLevel) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level as u8
 }
 
-fn write_line(text: &str) {
+fn write_line(severity: Severity, text: &str) {
     if cfg!(feature = "model") {
         return;
     }
     with_stamp(|stamp| {
         spool::put(Stream::Diagnostics, |out| {
-            out.extend_from_slice(stamp.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(text.as_bytes());
-            out.push(b'\n');
+            diagnostics::write_line(out, severity, Some(stamp), text);
         });
     });
 }

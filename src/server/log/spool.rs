@@ -1,24 +1,31 @@
-//! Lines on their way out: threads put them into buffers of their own, one thread writes them.
+//! Lines on their way out: threads put them into spools, writers take them from there.
 //!
 //! ```text
-//! core thread ──put──▶ its spool ─┐
-//! core thread ──put──▶ its spool ─┴─▶ writer: every 20 ms at most, all of them in the order of
-//! other threads: written at once               their times, in one write(2) or a few
+//! core thread ──put──▶ its spool ──────────┐
+//! core thread ──put──▶ its spool ──────────┤
+//! other threads ──put──▶ the shared spool ─┼─▶ writer: every 20 ms at most, all of them in the
+//! panics ──put──▶ a spool for panics ──────┘   order of their times, in one write(2) or a few
 //! ```
-//! A write to a pipe blocks as long as nobody reads it, and then every client of the core would
-//! wait for whoever reads the log. So a core's thread only appends to memory, under a lock that
-//! it shares with the writer alone, and wakes the writer at most fifty times a second. A line costs
-//! it about 0.3 µs, against 1–2 µs and a switch to the reader for a write of its own.
+//! A write to a pipe blocks as long as nobody reads it, and then everybody who depends on the
+//! thread would wait for whoever reads the log: all clients of a core, or who reloads the catalog,
+//! or who stops the server. So a thread only appends to memory, under a lock that it shares with
+//! few others for as long as that takes, and wakes the writer at most fifty times a second. A line
+//! costs it about 0.3 µs, against 1–2 µs and a switch to the reader for a write of its own.
 //!
-//! Invariant: a spool holds at most [`SPOOLED_BYTES_MAX`] and one line, and the writer has no more
-//! than that of each spool in hand. When a spool is full, lines are lost; they are counted, and the
-//! log says how many as soon as it is read again.
+//! Each of the two streams has all of this for itself, so that one that nobody reads does not
+//! silence the other; where both are the same file, one writer has both, in order.
+//!
+//! Invariant: only writers write. A spool holds at most [`SPOOLED_BYTES_MAX`] and one line, and a
+//! writer has no more than that of each spool in hand. When a spool is full, lines are lost; they
+//! are counted, and the log says how many as soon as it is read again.
 
+use super::diagnostics::{self, Severity};
 use super::stamp::with_stamp;
+use super::stream::{self, Stream};
 use std::cell::OnceCell;
-use std::io::Write;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -38,15 +45,6 @@ const FLUSH_MAX: Duration = Duration::from_secs(1);
 /// connection.
 const FREQUENT_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where a line goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
-    /// Standard output.
-    Access,
-    /// Standard error.
-    Diagnostics,
-}
-
 /// The lines of one thread that are not yet written.
 #[derive(Debug, Default)]
 struct Lines {
@@ -63,14 +61,32 @@ struct Line {
     end: usize,
 }
 
-type Spool = Arc<Mutex<Lines>>;
+/// It lives as long as the process: only the threads of the cores have one, and so do they.
+type Spool = &'static Mutex<Lines>;
 
-static SPOOLS: Mutex<Vec<Spool>> = Mutex::new(Vec::new());
-static WRITER: OnceLock<Thread> = OnceLock::new();
-/// Whether the writer has been woken for the lines that are there.
-static WOKEN: AtomicBool = AtomicBool::new(false);
-/// Held while lines are taken and written, so that they stay in order.
-static WRITING: Mutex<Writing> = Mutex::new(Writing { late: None });
+/// What one writer writes, and how to reach it.
+struct Outlet {
+    /// Those of the threads of the cores.
+    spools: Mutex<Vec<Spool>>,
+    /// For all other threads.
+    shared: Mutex<Lines>,
+    /// For the last words of threads that may have another spool in hand.
+    panics: Mutex<Lines>,
+    writer: OnceLock<Thread>,
+    /// Whether the writer has been woken for the lines that are there.
+    woken: AtomicBool,
+    flushes: Mutex<Flushes>,
+    /// Rung for the writer when a flush is asked for, and for who waits when it is done.
+    flushes_changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flushes {
+    asked: u64,
+    done: u64,
+}
+
+static OUTLETS: [Outlet; 2] = [const { Outlet::new() }; 2];
 static LOST: AtomicU64 = AtomicU64::new(0);
 /// What has happened so often that it is only said now and then.
 static FREQUENT: OnceLock<fn()> = OnceLock::new();
@@ -78,24 +94,37 @@ static FREQUENT: OnceLock<fn()> = OnceLock::new();
 static FREQUENT_HAPPENED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    static OWN: OnceCell<Spool> = const { OnceCell::new() };
+    /// One for each outlet.
+    static OWN: OnceCell<[Spool; 2]> = const { OnceCell::new() };
 }
 
-/// What the writer remembers between two batches.
-struct Writing {
-    /// Lines that came while the last batch was taken, when some spools had been emptied already:
-    /// others may be older.
-    late: Option<Lines>,
+/// Starts the writers. Lines that were put before wait for them.
+///
+/// # Errors
+/// If there cannot be one more thread.
+pub(super) fn start() -> io::Result<()> {
+    Outlet::start_writer(Stream::Diagnostics, "log")?;
+    if !stream::are_one() {
+        Outlet::start_writer(Stream::Access, "access-log")?;
+    }
+    Ok(())
 }
 
-/// From now on, this thread does not write its lines itself.
+/// Whether there is anybody who writes what is put.
+pub(super) fn has_started() -> bool {
+    Outlet::of(Stream::Diagnostics).writer.get().is_some()
+}
+
+/// From now on, this thread, which is a core's, has a spool of its own.
 pub(crate) fn adopt_this_thread() {
-    let Some(()) = start_writer() else {
-        return;
-    };
     OWN.with(|own| {
-        let spool = own.get_or_init(Spool::default);
-        lock(&SPOOLS).push(Arc::clone(spool));
+        own.get_or_init(|| {
+            OUTLETS.each_ref().map(|outlet| {
+                let spool: Spool = Box::leak(Box::default());
+                lock(&outlet.spools).push(spool);
+                spool
+            })
+        });
     });
 }
 
@@ -109,60 +138,44 @@ pub(crate) fn lines_lost() -> u64 {
 pub(super) fn say_at_times(say: fn()) {
     FREQUENT.get_or_init(|| say);
     if !FREQUENT_HAPPENED.swap(true, Ordering::SeqCst)
-        && let Some(writer) = WRITER.get()
+        && let Some(writer) = Outlet::of(Stream::Diagnostics).writer.get()
     {
         writer.unpark();
     }
 }
 
-/// Writes what there is, before the process ends. Gives up when nobody reads.
+/// Waits until what there is has been written, before the process ends, or for [`FLUSH_MAX`]:
+/// perhaps nobody reads.
 pub(crate) fn flush() {
     let deadline = Instant::now() + FLUSH_MAX;
-    loop {
-        match WRITING.try_lock() {
-            Ok(mut writing) => return writing.write_spooled(None),
-            Err(TryLockError::Poisoned(_)) => return,
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return,
-            Err(TryLockError::WouldBlock) => thread::park_timeout(Duration::from_millis(5)),
-        }
+    let asked = OUTLETS.each_ref().map(Outlet::ask_for_flush);
+    for (outlet, number) in OUTLETS.iter().zip(asked) {
+        outlet.await_flush(number, deadline);
     }
 }
 
 /// Puts a line where this thread's lines go.
 pub(super) fn put(stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) {
-    OWN.with(|own| match own.get() {
-        Some(spool) => {
-            append(spool, stream, write_line);
-            if !WOKEN.load(Ordering::SeqCst) && !WOKEN.swap(true, Ordering::SeqCst) {
-                let writer = WRITER.get();
-                writer.expect("whoever has a spool has started it").unpark();
-            }
-        }
-        None => {
-            let mut line = Vec::new();
-            write_line(&mut line);
-            write(stream, &line);
-        }
-    });
+    let outlet = Outlet::of(stream);
+    let own = OWN.with(|own| own.get().map(|spools| spools[outlet.index()]));
+    append(own.unwrap_or(&outlet.shared), stream, write_line);
+    outlet.wake();
 }
 
-/// Puts a line of a thread that has panicked, perhaps with its own spool in hand: then it writes
-/// the line itself.
+/// Puts a line of a thread that has panicked, perhaps with its own spool in hand.
 pub(super) fn put_from_panic(line: &[u8]) {
-    let is_free = OWN.try_with(|own| {
-        let spool = own.get();
-        spool.is_none_or(|spool| !matches!(spool.try_lock(), Err(TryLockError::WouldBlock)))
+    let outlet = Outlet::of(Stream::Diagnostics);
+    append(&outlet.panics, Stream::Diagnostics, |out| {
+        out.extend_from_slice(line);
     });
-    match is_free {
-        Ok(true) => put(Stream::Diagnostics, |out| out.extend_from_slice(line)),
-        _ => write(Stream::Diagnostics, line),
-    }
+    outlet.wake();
 }
 
-fn append(spool: &Spool, stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) {
+fn append(spool: &Mutex<Lines>, stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) {
     let mut lines = lock(spool);
     if lines.bytes.len() < SPOOLED_BYTES_MAX {
-        // The clock is looked at with the lock in hand, so that no line comes late: see `late`.
+        // The clock is looked at with the lock in hand, so that no line comes late: see
+        // `write_spooled`.
         let at = Instant::now();
         write_line(&mut lines.bytes);
         let end = lines.bytes.len();
@@ -173,72 +186,158 @@ fn append(spool: &Spool, stream: Stream, write_line: impl FnOnce(&mut Vec<u8>)) 
     }
 }
 
-/// Starts the writer, if it does not run yet; `None` if there can be no thread for it.
-fn start_writer() -> Option<()> {
-    if WRITER.get().is_some() {
-        return Some(());
+impl Outlet {
+    const fn new() -> Outlet {
+        Outlet {
+            spools: Mutex::new(Vec::new()),
+            shared: Mutex::new(Lines::new()),
+            panics: Mutex::new(Lines::new()),
+            writer: OnceLock::new(),
+            woken: AtomicBool::new(false),
+            flushes: Mutex::new(Flushes { asked: 0, done: 0 }),
+            flushes_changed: Condvar::new(),
+        }
     }
-    let spools = lock(&SPOOLS);
-    if WRITER.get().is_none() {
-        let builder = thread::Builder::new().name("log".to_owned());
-        let writer = builder.spawn(write_for_ever).ok()?;
-        let _ = WRITER.set(writer.thread().clone());
-    }
-    drop(spools);
-    Some(())
-}
 
-fn write_for_ever() {
-    let mut quiet_until = Instant::now();
-    loop {
-        let now = Instant::now();
-        match FREQUENT_HAPPENED.load(Ordering::SeqCst) {
-            true if now >= quiet_until => {
-                FREQUENT_HAPPENED.store(false, Ordering::SeqCst);
-                quiet_until = now + FREQUENT_PAUSE;
-                FREQUENT.get().inspect(|say| say());
+    /// The one that a stream's lines go to.
+    fn of(stream: Stream) -> &'static Outlet {
+        match stream {
+            Stream::Access if !stream::are_one() => &OUTLETS[1],
+            Stream::Access | Stream::Diagnostics => &OUTLETS[0],
+        }
+    }
+
+    fn index(&self) -> usize {
+        usize::from(std::ptr::eq(self, &raw const OUTLETS[1]))
+    }
+
+    fn start_writer(stream: Stream, name: &str) -> io::Result<()> {
+        let outlet = Outlet::of(stream);
+        let builder = thread::Builder::new().name(name.to_owned());
+        let writer = builder.spawn(move || outlet.write_for_ever(stream))?;
+        // It cannot have been set: the log is started once.
+        let _ = outlet.writer.set(writer.thread().clone());
+        Ok(())
+    }
+
+    fn wake(&self) {
+        if !self.woken.load(Ordering::SeqCst)
+            && !self.woken.swap(true, Ordering::SeqCst)
+            && let Some(writer) = self.writer.get()
+        {
+            writer.unpark();
+        }
+    }
+
+    /// The number of the flush, if there is anybody to do it.
+    fn ask_for_flush(&self) -> Option<u64> {
+        self.writer.get()?;
+        let mut flushes = lock(&self.flushes);
+        flushes.asked += 1;
+        let number = flushes.asked;
+        drop(flushes);
+        self.flushes_changed.notify_all();
+        self.wake();
+        Some(number)
+    }
+
+    fn await_flush(&self, number: Option<u64>, deadline: Instant) {
+        let Some(number) = number else {
+            return;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let flushes = lock(&self.flushes);
+        let is_under_way = |flushes: &mut Flushes| flushes.done < number;
+        let waited = self
+            .flushes_changed
+            .wait_timeout_while(flushes, left, is_under_way);
+        drop(waited);
+    }
+
+    /// The life of the writer of a stream.
+    fn write_for_ever(&self, stream: Stream) {
+        let mut quiet_until = Instant::now();
+        // Lines that came while the last batch was taken, when some spools had been emptied
+        // already: others may be older.
+        let mut late = None;
+        loop {
+            let now = Instant::now();
+            let is_woken = self.woken.load(Ordering::SeqCst);
+            let says_what_is_frequent = stream == Stream::Diagnostics;
+            match says_what_is_frequent && FREQUENT_HAPPENED.load(Ordering::SeqCst) {
+                true if now >= quiet_until => {
+                    FREQUENT_HAPPENED.store(false, Ordering::SeqCst);
+                    quiet_until = now + FREQUENT_PAUSE;
+                    FREQUENT.get().inspect(|say| say());
+                }
+                true if !is_woken => thread::park_timeout(quiet_until - now),
+                false if !is_woken => thread::park(),
+                _ => {}
             }
-            true if !WOKEN.load(Ordering::SeqCst) => thread::park_timeout(quiet_until - now),
-            false if !WOKEN.load(Ordering::SeqCst) => thread::park(),
-            _ => {}
-        }
-        // Lines that come after this wake the writer again.
-        if WOKEN.swap(false, Ordering::SeqCst) {
-            lock(&WRITING).write_spooled(Some(Instant::now()));
-            thread::sleep(GATHERED);
+            // Lines that come after this wake the writer again.
+            if self.woken.swap(false, Ordering::SeqCst) {
+                self.do_round(&mut late);
+            }
         }
     }
-}
 
-impl Writing {
-    /// Takes and writes all lines that are older than `until`. Any of those is in its spool by
-    /// now, or the thread that puts it there has the lock; of younger ones some may be missing.
-    fn write_spooled(&mut self, until: Option<Instant>) {
-        let spools = lock(&SPOOLS).clone();
+    /// Writes what there is, and waits for more of it. All that was put before a flush was asked
+    /// for is written before it counts as done.
+    fn do_round(&self, late: &mut Option<Lines>) {
+        let Flushes { asked, done } = *lock(&self.flushes);
+        let until = (asked == done).then(Instant::now);
+        let lost = self.write_spooled(late, until);
+        if lost > 0 {
+            say_lost(lost);
+            if until.is_none() {
+                self.write_spooled(late, None);
+            }
+        }
+        let mut flushes = lock(&self.flushes);
+        flushes.done = asked;
+        self.flushes_changed.notify_all();
+        let is_all_done = |flushes: &mut Flushes| flushes.asked == flushes.done;
+        let gathered = self
+            .flushes_changed
+            .wait_timeout_while(flushes, GATHERED, is_all_done);
+        drop(gathered);
+    }
+
+    /// Takes and writes all lines that are older than `until`, and returns how many were lost. Any
+    /// of those is in its spool by now, or the thread that puts it there has the lock; of younger
+    /// ones some may be missing.
+    fn write_spooled(&self, late: &mut Option<Lines>, until: Option<Instant>) -> u64 {
+        let own = lock(&self.spools).clone();
+        let common = [&self.shared, &self.panics];
+        let spools: Vec<&Mutex<Lines>> = common.into_iter().chain(own).collect();
         let taken = spools.iter().map(|spool| std::mem::take(&mut *lock(spool)));
-        let taken: Vec<Lines> = self.late.take().into_iter().chain(taken).collect();
+        let taken: Vec<Lines> = late.take().into_iter().chain(taken).collect();
         let mut all: Vec<(Line, &[u8])> = taken.iter().flat_map(Lines::iter).collect();
         all.sort_by_key(|(line, _)| line.at);
         let ripe = all.partition_point(|(line, _)| until.is_none_or(|until| line.at < until));
         write_lines(&all[..ripe]);
         if ripe < all.len() {
-            let late = self.late.get_or_insert_default();
+            let late = late.get_or_insert_default();
             all[ripe..]
                 .iter()
                 .for_each(|(line, bytes)| late.push(line, bytes));
         }
-        let lost: u64 = taken.iter().map(|lines| lines.lost).sum();
-        if lost > 0 {
-            let text = format!("{lost} lines of the log were lost: they were not read in time");
-            with_stamp(|stamp| {
-                write(Stream::Diagnostics, format!("{stamp}: {text}\n").as_bytes());
-            });
-        }
+        let lost = taken.iter().map(|lines| lines.lost).sum();
         // The late lines come first, if there were any; they have no spool.
         for (spool, lines) in spools.iter().rev().zip(taken.into_iter().rev()) {
             give_back(spool, lines);
         }
+        lost
     }
+}
+
+fn say_lost(count: u64) {
+    let text = format!("{count} lines of the log were lost: they were not read in time");
+    with_stamp(|stamp| {
+        put(Stream::Diagnostics, |out| {
+            diagnostics::write_line(out, Severity::Warning, Some(stamp), &text);
+        });
+    });
 }
 
 /// Writes lines, those of a stream that follow each other in one go.
@@ -248,11 +347,19 @@ fn write_lines(lines: &[(Line, &[u8])]) {
         together.clear();
         run.iter()
             .for_each(|(_, bytes)| together.extend_from_slice(bytes));
-        write(run[0].0.stream, &together);
+        run[0].0.stream.write(&together);
     }
 }
 
 impl Lines {
+    const fn new() -> Lines {
+        Lines {
+            bytes: Vec::new(),
+            lines: Vec::new(),
+            lost: 0,
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = (Line, &[u8])> {
         let mut start = 0;
         self.lines.iter().map(move |line| {
@@ -270,7 +377,7 @@ impl Lines {
 }
 
 /// Memory that was written to is used again, unless it is a lot.
-fn give_back(spool: &Spool, mut written: Lines) {
+fn give_back(spool: &Mutex<Lines>, mut written: Lines) {
     let mut lines = lock(spool);
     if lines.bytes.capacity() == 0 && written.bytes.capacity() <= KEPT_BYTES_MAX {
         written.bytes.clear();
@@ -278,20 +385,6 @@ fn give_back(spool: &Spool, mut written: Lines) {
         lines.bytes = written.bytes;
         lines.lines = written.lines;
     }
-}
-
-/// Where nobody reads the log there is nobody to tell either.
-fn write(stream: Stream, bytes: &[u8]) {
-    if bytes.is_empty() {
-        return;
-    }
-    let _ = match stream {
-        Stream::Access => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(bytes).and_then(|()| out.flush())
-        }
-        Stream::Diagnostics => std::io::stderr().lock().write_all(bytes),
-    };
 }
 
 /// The log is real in a simulation, too, and so are its locks: not those of [`crate::sync`].
@@ -305,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_full_spool_loses_lines_and_counts_them() {
-        let spool = Spool::default();
+        let spool = Mutex::default();
         let line = [b'x'; 1000];
         for _ in 0..SPOOLED_BYTES_MAX / line.len() + 8 {
             append(&spool, Stream::Access, |out| out.extend_from_slice(&line));
@@ -318,22 +411,39 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_middle_of_a_line_does_not_wait_for_that() {
-        let panicking = thread::spawn(|| {
-            start_writer().expect("there can be one more thread");
-            let spool = OWN.with(|own| Arc::clone(own.get_or_init(Spool::default)));
-            let held = lock(&spool);
-            put_from_panic(b"");
-            drop(held);
-            put_from_panic(b"line\n");
-            lock(&spool).iter().count()
+    fn a_thread_has_its_own_spool_or_the_shared_one() {
+        let outlet = Outlet::of(Stream::Access);
+        let count = |spool: &Mutex<Lines>| {
+            let lines = lock(spool);
+            lines.iter().filter(|(_, bytes)| *bytes == b"mine").count()
+        };
+        let adopted = thread::spawn(move || {
+            adopt_this_thread();
+            put(Stream::Access, |out| out.extend_from_slice(b"mine"));
+            OWN.with(|own| count(own.get().expect("it was adopted")[outlet.index()]))
         });
-        assert_eq!(panicking.join().unwrap(), 1);
+        assert_eq!(adopted.join().expect("it does not panic"), 1);
+        assert_eq!(count(&outlet.shared), 0);
+        put(Stream::Access, |out| out.extend_from_slice(b"mine"));
+        assert_eq!(count(&outlet.shared), 1);
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_of_a_line_does_not_wait_for_that() {
+        let outlet = Outlet::of(Stream::Diagnostics);
+        let panicking = thread::spawn(move || {
+            let held = lock(&outlet.shared);
+            put_from_panic(b"last words");
+            drop(held);
+        });
+        panicking.join().expect("it does not panic");
+        let panics = lock(&outlet.panics);
+        assert!(panics.iter().any(|(_, bytes)| bytes == b"last words"));
     }
 
     #[test]
     fn buffers_are_used_again_unless_they_are_large() {
-        let spool = Spool::default();
+        let spool = Mutex::default();
         append(&spool, Stream::Access, |out| {
             out.extend_from_slice(b"one\n")
         });
@@ -351,7 +461,7 @@ mod tests {
 
     #[test]
     fn lines_keep_their_order_and_their_stream() {
-        let spool = Spool::default();
+        let spool = Mutex::default();
         append(&spool, Stream::Diagnostics, |out| {
             out.extend_from_slice(b"sql\n")
         });

@@ -239,7 +239,8 @@ impl Observer {
         let exchange = self.exchange.borrow();
         let Answer { status, size, kind } = exchange.answer;
         let end = exchange.done.unwrap_or_else(Instant::now);
-        self.tally.total.record(end.duration_since(exchange.began));
+        let duration = end.duration_since(exchange.began);
+        self.tally.total.record(duration);
         self.tally.answered(request.method, status);
         // Parity: preflights are answered by a middleware that does not log.
         if kind != Kind::Preflight && log::is_request_logged(status) {
@@ -249,6 +250,7 @@ impl Observer {
                 request,
                 status,
                 size,
+                duration,
             });
         }
     }

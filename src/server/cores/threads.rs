@@ -9,7 +9,7 @@
 
 use super::events::Event;
 use super::placing::Footing;
-use super::shared::{Core, Cores, ParkedClient, Relief, TICK};
+use super::shared::{Core, Cores, ParkedClient, Relief, STOPPING_TICK, TICK};
 use crate::auth::Verifier;
 use crate::exit;
 use crate::log;
@@ -41,9 +41,6 @@ use std::time::Duration;
 
 /// Buffers that grew beyond this are given back after the request.
 const KEPT_BYTES_MAX: usize = 256 << 10;
-
-/// How often a stopping thread looks whether its core's clients are gone.
-const STOPPING_TICK: Duration = Duration::from_millis(20);
 
 /// How many steps are taken for one client before the others have their turn: one that sends
 /// request after request without a pause must not have a thread for itself.
@@ -132,8 +129,8 @@ impl Host for Service<'_> {
             .expect_to_wait(self.number);
     }
 
-    fn is_stopping(&self) -> bool {
-        self.cores.is_stopping()
+    fn announces_end(&self) -> bool {
+        self.cores.announces_end()
     }
 
     fn health(&self) -> &Health {

@@ -108,6 +108,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             body: seconds(10),
             write: seconds(30),
             acquisition: seconds(10),
+            shutdown: None,
         },
         limits: Limits::default(),
         clients_max: places,

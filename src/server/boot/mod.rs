@@ -32,11 +32,11 @@ use corerest_pg::connect::{
 };
 use corerest_pg::{Pool, PoolSettings, TargetConnector};
 use corerest_wire::http::Limits;
+use ending::{Concerned, await_control, watch_signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use ending::{Concerned, await_control, watch_signals};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};

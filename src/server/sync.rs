@@ -35,6 +35,8 @@ pub(crate) enum Mutant {
     BellSilencedLate,
     /// A client stays at its core while it is sent a body from another core's connection.
     ClientsStay,
+    /// A server that ends closes connections whose last answer has not said so.
+    ClosesUnannounced,
 }
 
 /// Whether this fault is to be made. In the server, it never is.

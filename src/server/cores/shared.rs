@@ -48,9 +48,9 @@ pub(super) const STOPPING_TICK: Duration = Duration::from_millis(20);
 /// who is at work. Nobody waits for the end of the older process.
 const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a request may still be on its way when nobody can connect any more: a round trip
-/// around the world is not longer, and nobody notices that a stop is.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
+/// How long a request may be on its way after an answer, or after its client has connected: most
+/// round trips are shorter, and nobody notices that a stop is longer by that.
+pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
 /// signals, listeners, the control plane's connections, and the admin server with its clients.

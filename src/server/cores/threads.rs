@@ -9,7 +9,7 @@
 
 use super::events::Event;
 use super::placing::Footing;
-use super::shared::{Core, Cores, ParkedClient, Relief, STOPPING_TICK, TICK};
+use super::shared::{Core, Cores, ON_ITS_WAY, ParkedClient, Relief, STOPPING_TICK, TICK};
 use crate::auth::Verifier;
 use crate::exit;
 use crate::log;
@@ -615,9 +615,15 @@ impl Worker {
         self.cores.turn_away(listener);
     }
 
-    /// While the server stops: closes the clients that are at rest.
+    /// While the server stops: closes the clients that are at rest. Whoever has not rested for long
+    /// may have another request on its way, and was not told in the last answer that it will not
+    /// be taken, if that was begun before the end.
     fn dismiss_resting(&mut self) {
-        let is_done = |client: &Client| client.requests.phase() == Phase::Idle && client.is_done();
+        let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
+        let until = Instant::now() + rested;
+        let is_done = |client: &Client| {
+            client.requests.phase() == Phase::Idle && client.is_done() && client.deadline <= until
+        };
         let resting = lock(&self.core().clients).take_all(is_done);
         self.expired = resting.into();
         while let Some(client) = self.expired.pop_front() {

@@ -232,7 +232,8 @@ impl Cores {
         }
         self.close_door();
         let over = (began + grace).max(Instant::now() + ON_ITS_WAY);
-        while self.door.taken() > 0 && Instant::now() < over {
+        let waits = !is_mutant(Mutant::ClosesUnannounced);
+        while waits && self.door.taken() > 0 && Instant::now() < over {
             sleep(STOPPING_TICK);
         }
         self.stopping.store(true, Ordering::SeqCst);

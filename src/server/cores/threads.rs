@@ -27,7 +27,7 @@ use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Instant, lock, sleep};
+use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
@@ -257,6 +257,10 @@ impl Worker {
             }
             self.dismiss_resting();
             if self.cores.is_deserted() {
+                // Once more: the one who has heard it may have been up already.
+                if !is_mutant(Mutant::LeavesQuietly) {
+                    self.core().events.ring();
+                }
                 self.core().pulse.end();
                 return ControlFlow::Break(());
             }
@@ -622,7 +626,8 @@ impl Worker {
         let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
         let until = Instant::now() + rested;
         let is_done = |client: &Client| {
-            client.requests.phase() == Phase::Idle && client.is_done() && client.deadline <= until
+            let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
+            client.requests.phase() == Phase::Idle && client.is_done() && has_rested
         };
         let resting = lock(&self.core().clients).take_all(is_done);
         self.expired = resting.into();

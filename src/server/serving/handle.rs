@@ -20,7 +20,6 @@ use crate::serving::desk::Desk;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::snapshot::Snapshot;
-use crate::sync::{Mutant, is_mutant};
 use corerest_api::{AccessMode, Batch, Error, HttpRequest, Pending, Prepared, prepare_in_steps};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
@@ -249,9 +248,7 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> F
     }
     let request = client.requests.request();
     desk.observer.finishes(client.peer, request);
-    let closes =
-        answered.closes() || is_mutant(Mutant::ClosesUnannounced) && desk.host.announces_end();
-    if closes {
+    if answered.closes() {
         client.after = After::Close;
     }
     client.requests.finish_request();

@@ -17,7 +17,7 @@ use crate::serving::spool::Spool;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
-use crate::sync::{Instant, Mutant};
+use crate::sync::{Instant, Mutant, Mutex, lock};
 use corerest_api::{Catalog, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
@@ -475,7 +475,8 @@ fn a_connection_of_another_core_falls_silent() {
 const PAUSE_MS_MAX: usize = 90;
 
 /// A client that asks again and again, and does not look whether its connection has ended. It has
-/// an answer to each request, until one says that the connection ends with it.
+/// an answer to each request, until one says that the connection ends with it. Then it leaves, or
+/// waits until it is closed.
 fn regular_client(stream: &Stream, number: usize, may_be_left: bool) {
     let mut reader = Reader {
         stream,
@@ -512,7 +513,13 @@ fn regular_client(stream: &Stream, number: usize, may_be_left: bool) {
             }
         }
     }
+    if is_lucky(2) {
+        assert!(matches!(reader.more(), More::End), "more than it asked for");
+    }
 }
+
+/// How long threads may take when the last client is gone.
+const LAST_TO_LEAVE_MAX: Duration = Duration::from_millis(200);
 
 /// The server ends while clients ask: it is stopped, or another process takes over, or gets the
 /// socket after it, with those who were not accepted.
@@ -534,17 +541,26 @@ fn the_server_ends_under_its_clients() {
     listener.lives_on = is_lucky(3);
     let lives_on = listener.lives_on;
     cores.listen(listener).expect("it is simulated");
+    let last_left = Arc::new(Mutex::new(Instant::now()));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let stream = at_door.connect(CLIENT_ROOM);
-            spawn(move || regular_client(&stream, number, lives_on))
+            let last_left = Arc::clone(&last_left);
+            spawn(move || {
+                regular_client(&stream, number, lives_on);
+                drop(stream);
+                *lock(&last_left) = Instant::now();
+            })
         })
         .collect();
     if is_lucky(2) {
         sleep(Duration::from_millis(choose(2 * PAUSE_MS_MAX) as u64));
     }
     cores.stop();
+    let stopped = Instant::now();
     threads.into_iter().for_each(|thread| thread.join());
+    let took = (*lock(&last_left)).max(stopped).elapsed();
+    assert!(took < LAST_TO_LEAVE_MAX, "threads took {took:?} to leave");
     let left = std::iter::from_fn(|| at_door.accept()).count();
     assert!(lives_on || left == 0, "{left} wait for nobody");
     clients.into_iter().for_each(|client| client.join());
@@ -564,6 +580,13 @@ fn a_connection_that_ends_without_a_word_is_found() {
     let name = "the_server_ends_under_its_clients";
     let run = the_server_ends_under_its_clients;
     check_is_found(name, Mutant::ClosesUnannounced, SIMULATED_STEPS_MAX, run);
+}
+
+#[test]
+fn a_thread_that_leaves_others_asleep_is_found() {
+    let name = "the_server_ends_under_its_clients";
+    let run = the_server_ends_under_its_clients;
+    check_is_found(name, Mutant::LeavesQuietly, SIMULATED_STEPS_MAX, run);
 }
 
 #[test]

@@ -256,16 +256,19 @@ fn a_stop_does_not_wait_for_the_watchdog() {
     }
 }
 
-/// Neither for the catalog, nor for the control plane, whose connection hangs.
+/// Neither the listener, which is the first to connect, nor the control plane is waited for.
 #[test]
 fn a_stop_does_not_wait_for_postgresql() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
     let port = silent.local_addr().expect("it is bound").port();
     let uri = format!("host=127.0.0.1 port={port} user=authenticator dbname=postgres");
-    let server = Server::spawn(&[("db-uri", &*uri)]);
-    let connected = silent.accept().expect("it connects");
-    check_stop(server);
-    drop(connected);
+    for count in [1, 2] {
+        let server = Server::spawn(&[("db-uri", &*uri)]);
+        let connected = (0..count).map(|_| silent.accept().expect("it connects"));
+        let connected: Vec<_> = connected.collect();
+        check_stop(server);
+        drop(connected);
+    }
 }
 
 #[test]
@@ -290,6 +293,43 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     assert_eq!(next_message(&socket).trim_end(), "STOPPING=1");
     assert_eq!(server.await_exit().code(), Some(0));
     let _ = std::fs::remove_file(&path);
+}
+
+/// Sends to a socket until it takes nothing more, from anybody.
+fn fill(path: &Path) {
+    let is_sent_some = || {
+        let sender = UnixDatagram::unbound().expect("there are descriptors");
+        sender.set_nonblocking(true).expect("it is open");
+        let sent = std::iter::from_fn(|| sender.send_to(b"x", path).ok());
+        sent.count() > 0
+    };
+    while is_sent_some() {}
+}
+
+/// It would hold up whoever tells it of the end.
+#[test]
+fn a_service_manager_that_is_stuck_holds_up_no_end() {
+    for is_busy in [false, true] {
+        let path = unused_path("notify");
+        let (_socket, mut server) = start_under_manager(&path, "30000000");
+        server.await_listening();
+        server.await_ready();
+        fill(&path);
+        if !is_busy {
+            check_stop(server);
+            continue;
+        }
+        let mut busy = server.client();
+        busy.send(request("GET", "/naps?milliseconds=eq.30000", &[]));
+        server.signal(Signal::TERM);
+        until("the end to be announced", || {
+            server.try_admin("/ready") == Some(503)
+        });
+        server.signal(Signal::TERM);
+        assert_eq!(server.await_exit().code(), Some(1));
+        busy.leave("the server has gone before");
+        let _ = std::fs::remove_file(&path);
+    }
 }
 
 /// The threads of the first core, held still by the calling thread.

@@ -95,8 +95,8 @@ fn stop(signal: i32, concerned: Concerned, words: SyncSender<()>) {
     // Should there be no room, nobody waits for it.
     let _ = progress.try_send(Progress::Stopped);
     let say = move || {
-        systemd::stopping();
         log_termination(signal);
+        systemd::stopping();
         drop(words);
     };
     // Without a thread it goes unsaid.

@@ -43,6 +43,9 @@ const LONGEST: Duration = Duration::from_secs(200);
 /// sooner or later the clock of its core wakes it.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
+/// How long clients without a request may be let be when the server ends.
+const GRACE: Duration = Duration::from_millis(300);
+
 /// What is the same in every world, and takes long to make.
 struct Fixture {
     config: Arc<Config>,
@@ -108,7 +111,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             body: seconds(10),
             write: seconds(30),
             acquisition: seconds(10),
-            shutdown: None,
+            shutdown: [None, Some(Duration::ZERO), Some(GRACE)][choose(3)],
         },
         limits: Limits::default(),
         clients_max: places,

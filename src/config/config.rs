@@ -80,6 +80,8 @@ pub struct Config {
     pub server_pin_cores: bool,
     pub server_port: Port,
     pub server_reuseport: bool,
+    /// `None`: some seconds after a hand-over, and none otherwise.
+    pub server_shutdown_grace: Option<Duration>,
     pub server_spool_directory: String,
     /// `None`: the core's share of the pool, and one.
     pub server_threads_per_core: Option<NonZeroUsize>,
@@ -154,6 +156,7 @@ impl Default for Config {
             server_pin_cores: true,
             server_port: Port(3000),
             server_reuseport: false,
+            server_shutdown_grace: None,
             server_spool_directory: "/var/tmp".to_owned(),
             server_threads_per_core: None,
             server_timing_enabled: false,

@@ -4,7 +4,8 @@
 //! boot ──▶ control (1 thread): connect, load configuration and catalog, publish a snapshot
 //!     ├──▶ listener (1 thread): hears notifications, and passes them on to control
 //!     ├──▶ admin   (1 thread): /live, /ready
-//!     ├──▶ signals (1 thread)
+//!     ├──▶ signals (1 thread), and those that end the server
+//!     ├──▶ watchdog (1 thread): tells the service manager that the cores get on
 //!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
 //! ```
 //! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.

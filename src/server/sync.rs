@@ -40,6 +40,10 @@ pub(crate) enum Mutant {
     BellSilencedLate,
     /// A client stays at its core while it is sent a body from another core's connection.
     ClientsStay,
+    /// A server that ends closes connections at once, though no answer has said so.
+    ClosesUnannounced,
+    /// A thread that ends does not ring for the next one.
+    LeavesQuietly,
 }
 
 /// Whether this fault is to be made. In the server, it never is.

@@ -10,9 +10,10 @@ const BINARY: &str = "usr/local/bin/corerest";
 const CONFIGURATION: &str = "etc/corerest/corerest.conf";
 
 /// The modes of what it installs.
-const INSTALLED: [(&str, u32); 4] = [
+const INSTALLED: [(&str, u32); 5] = [
     (CONFIGURATION, 0o640),
     ("etc/systemd/system/corerest.service", 0o644),
+    ("etc/systemd/system/corerest.socket", 0o644),
     (BINARY, 0o755),
     ("usr/lib/sysusers.d/corerest.conf", 0o644),
 ];

@@ -1,8 +1,8 @@
 //! The server as a service: what the command line tells of it, what a service manager gives it and
 //! hears from it, and one process that takes over from another.
 
-use corerest_tests::client::{Address, request};
-use corerest_tests::cluster::Cluster;
+use corerest_tests::client::{Address, Client, request};
+use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::json;
 use corerest_tests::server::{Server, command, unused_path, variable};
 use corerest_tests::waiting::{LONG, until};
@@ -15,7 +15,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let mut command = command();
@@ -210,25 +210,74 @@ fn next_message(socket: &UnixDatagram) -> String {
     }
 }
 
-/// A server that tells a service manager, which listens at this path, how it is.
-fn start_under_manager(path: &Path) -> (UnixDatagram, Server) {
+/// A server that tells a service manager, which listens at this path, how it is, and that it lives
+/// within so many microseconds.
+fn start_under_manager(path: &Path, microseconds: &str) -> (UnixDatagram, Server) {
     let socket = UnixDatagram::bind(path).expect("the path is unused");
     socket.set_read_timeout(Some(LONG)).expect("it is open");
     let mut command = command();
     command
         .env("NOTIFY_SOCKET", path)
-        .env("WATCHDOG_USEC", "300000");
+        .env("WATCHDOG_USEC", microseconds);
     let uri = Cluster::shared().database().uri();
     (socket, Server::spawn_by(command, &[("db-uri", &uri)]))
+}
+
+/// A stop takes a tenth of a second. This is for machines that have other things to do, and less
+/// than what has to be noticed: a third of the watchdog's time, or that for connecting.
+const STOP_MAX: Duration = Duration::from_secs(4);
+
+/// Stops a server and checks that it takes no longer than that.
+#[track_caller]
+fn check_stop(server: Server) {
+    let began = Instant::now();
+    server.stop();
+    let took = began.elapsed();
+    assert!(took < STOP_MAX, "it took {took:?}");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_watchdog() {
+    for has_client in [false, true] {
+        let path = unused_path("notify");
+        let (_socket, mut server) = start_under_manager(&path, "30000000");
+        server.await_listening();
+        server.await_ready();
+        let idle = has_client.then(|| {
+            let mut client = server.client();
+            assert_eq!(client.get("/plants?select=id&id=eq.1").status, 200);
+            client
+        });
+        check_stop(server);
+        if let Some(mut idle) = idle {
+            idle.expect_closed();
+        }
+        let _ = std::fs::remove_file(&path);
+    }
+}
+
+/// Neither the listener, which is the first to connect, nor the control plane is waited for.
+#[test]
+fn a_stop_does_not_wait_for_postgresql() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = silent.local_addr().expect("it is bound").port();
+    let uri = format!("host=127.0.0.1 port={port} user=authenticator dbname=postgres");
+    for count in [1, 2] {
+        let server = Server::spawn(&[("db-uri", &*uri)]);
+        let connected = (0..count).map(|_| silent.accept().expect("it connects"));
+        let connected: Vec<_> = connected.collect();
+        check_stop(server);
+        drop(connected);
+    }
 }
 
 #[test]
 fn the_service_manager_hears_of_start_reload_life_and_end() {
     let path = unused_path("notify");
-    let (socket, mut server) = start_under_manager(&path);
+    let (socket, mut server) = start_under_manager(&path, "300000");
     assert_eq!(next_message(&socket).trim_end(), "READY=1");
     server.await_listening();
-    for signal in [Signal::USR1, Signal::USR2] {
+    for signal in [Signal::USR1, Signal::USR2, Signal::HUP] {
         server.signal(signal);
         let message = next_message(&socket);
         assert!(
@@ -244,6 +293,43 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     assert_eq!(next_message(&socket).trim_end(), "STOPPING=1");
     assert_eq!(server.await_exit().code(), Some(0));
     let _ = std::fs::remove_file(&path);
+}
+
+/// Sends to a socket until it takes nothing more, from anybody.
+fn fill(path: &Path) {
+    let is_sent_some = || {
+        let sender = UnixDatagram::unbound().expect("there are descriptors");
+        sender.set_nonblocking(true).expect("it is open");
+        let sent = std::iter::from_fn(|| sender.send_to(b"x", path).ok());
+        sent.count() > 0
+    };
+    while is_sent_some() {}
+}
+
+/// It would hold up whoever tells it of the end.
+#[test]
+fn a_service_manager_that_is_stuck_holds_up_no_end() {
+    for is_busy in [false, true] {
+        let path = unused_path("notify");
+        let (_socket, mut server) = start_under_manager(&path, "30000000");
+        server.await_listening();
+        server.await_ready();
+        fill(&path);
+        if !is_busy {
+            check_stop(server);
+            continue;
+        }
+        let mut busy = server.client();
+        busy.send(request("GET", "/naps?milliseconds=eq.30000", &[]));
+        server.signal(Signal::TERM);
+        until("the end to be announced", || {
+            server.try_admin("/ready") == Some(503)
+        });
+        server.signal(Signal::TERM);
+        assert_eq!(server.await_exit().code(), Some(1));
+        busy.leave("the server has gone before");
+        let _ = std::fs::remove_file(&path);
+    }
 }
 
 /// The threads of the first core, held still by the calling thread.
@@ -268,7 +354,7 @@ fn hold_first_core(server: &Server) -> Vec<Pid> {
 #[test]
 fn a_core_that_is_stuck_is_not_spoken_for() {
     let path = unused_path("notify");
-    let (socket, mut server) = start_under_manager(&path);
+    let (socket, mut server) = start_under_manager(&path, "300000");
     server.await_listening();
     server.await_ready();
     assert_eq!(server.try_admin("/live"), Some(200));
@@ -293,10 +379,8 @@ fn a_core_that_is_stuck_is_not_spoken_for() {
     let _ = std::fs::remove_file(&path);
 }
 
-#[test]
-fn sockets_can_be_inherited() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    let address = Address::Tcp(listener.local_addr().expect("it is bound"));
+/// A server with a socket that somebody else has opened.
+fn start_with_socket(database: &Database, listener: OwnedFd) -> Server {
     let program = command().get_program().to_owned();
     let mut shell = Command::new("sh");
     shell
@@ -304,57 +388,161 @@ fn sockets_can_be_inherited() {
         .arg("-c")
         .arg("exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"")
         .arg(program)
-        .stdin(OwnedFd::from(listener))
+        .stdin(listener)
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
-    let uri = Cluster::shared().database().uri();
+    let uri = database.uri();
     let mut server = Server::spawn_by(shell, &[("db-uri", &uri)]);
     server.await_listening();
+    server
+}
+
+/// How clients use their connections.
+#[derive(Clone, Copy)]
+enum Use {
+    /// For one request.
+    Once,
+    /// Until an answer says that they end. Nobody looks whether they have before that.
+    AsLongAsTheyLast,
+}
+
+/// What is asked by clients who never pause.
+struct Traffic {
+    answered: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Traffic {
+    /// Lets clients ask while something is done, and checks each answer. Returns how many there
+    /// were.
+    fn during(address: &Address, use_of: Use, work: impl FnOnce(&Traffic)) -> usize {
+        let traffic = Traffic {
+            answered: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| traffic.ask(address, use_of));
+            }
+            work(&traffic);
+            traffic.is_over.store(true, Ordering::Relaxed);
+        });
+        traffic.answered.into_inner()
+    }
+
+    fn ask(&self, address: &Address, use_of: Use) {
+        let mut client = None;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let mut connected = client.take().unwrap_or_else(|| Client::connect(address));
+            let answer = connected.get("/plants?select=id&id=eq.1");
+            assert_eq!((answer.status, answer.text()), (200, r#"[{"id":1}]"#));
+            if matches!(use_of, Use::AsLongAsTheyLast) && !answer.closes() {
+                client = Some(connected);
+            }
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until some more was answered.
+    fn go_on(&self) {
+        let before = self.answered.load(Ordering::Relaxed);
+        until("more answers", || {
+            self.answered.load(Ordering::Relaxed) > before + 50
+        });
+    }
+}
+
+/// Who connects while there is no process waits in the kernel's queue for the next one, and whoever
+/// is in it when a process ends is not cut off.
+#[test]
+fn processes_with_the_same_socket_follow_each_other_without_a_lost_connection() {
+    let database = Cluster::shared().database();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let address = Address::Tcp(listener.local_addr().expect("it is bound"));
+    let start = || {
+        let socket = listener.try_clone().expect("there are descriptors");
+        start_with_socket(&database, socket.into())
+    };
+    let mut server = start();
     assert_eq!(server.address(), &address);
-    assert_eq!(
-        server.client().get("/plants?select=id&id=eq.1").text(),
-        r#"[{"id":1}]"#
-    );
+    for use_of in [Use::Once, Use::AsLongAsTheyLast] {
+        Traffic::during(&address, use_of, |traffic| {
+            for _ in 0..3 {
+                traffic.go_on();
+                server.signal(Signal::TERM);
+                assert_eq!(server.await_exit().code(), Some(0));
+                server = start();
+            }
+            traffic.go_on();
+        });
+    }
     server.stop();
 }
 
+/// `HAND_OVERS` says how many there are.
 #[test]
-fn a_second_process_takes_over_without_a_lost_connection() {
+fn a_second_process_takes_over_without_a_lost_request() {
+    let count = std::env::var("HAND_OVERS").map_or(2, |count| count.parse().expect("a number"));
     let database = Cluster::shared().database();
     let mut old = Server::start(&database, &[("server-reuseport", "true")]);
-    let Address::Tcp(place) = old.address().clone() else {
+    let address = old.address().clone();
+    let Address::Tcp(place) = address else {
         panic!("it listens on a port");
     };
     let port = place.port().to_string();
-    let (answered, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    // A connection for each request: these are what a hand-over could lose.
-                    let mut client = corerest_tests::client::Client::connect(&Address::Tcp(place));
-                    let answer = client.get("/plants?select=id&id=eq.1");
-                    assert_eq!((answer.status, answer.text()), (200, r#"[{"id":1}]"#));
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        let go_on = || {
-            let before = answered.load(Ordering::Relaxed);
-            until("more answers", || {
-                answered.load(Ordering::Relaxed) > before + 50
-            });
-        };
-        go_on();
-        for _ in 0..3 {
-            let settings = [("server-reuseport", "true"), ("server-port", &*port)];
-            let new = Server::start(&database, &settings);
-            new.stderr.wait_for("API server listening on ");
-            go_on();
-            std::mem::replace(&mut old, new).stop();
-            go_on();
-        }
-        over.store(true, Ordering::Relaxed);
-    });
+    for use_of in [Use::Once, Use::AsLongAsTheyLast] {
+        let answered = Traffic::during(&address, use_of, |traffic| {
+            for _ in 0..count {
+                traffic.go_on();
+                let mut idle = old.client();
+                idle.get("/plants?select=id&id=eq.1");
+                let settings = [("server-reuseport", "true"), ("server-port", &*port)];
+                let new = Server::start(&database, &settings);
+                new.stderr.wait_for("API server listening on ");
+                traffic.go_on();
+                old.signal(Signal::TERM);
+                until("the end to be announced", || {
+                    old.try_admin("/ready") != Some(200)
+                });
+                // It has asked before, and asks again before its time is over.
+                assert!(idle.get("/plants?select=id&id=eq.1").closes());
+                assert_eq!(old.await_exit().code(), Some(0));
+                old = new;
+                traffic.go_on();
+            }
+        });
+        eprintln!("{count} hand-overs: {answered} requests were answered");
+    }
     old.stop();
+}
+
+/// With a grace, a load balancer has time to notice: from the first moment `/ready` says that no
+/// more clients are wanted, and those who come are served as before.
+#[test]
+fn a_stop_with_a_grace_announces_the_end_and_serves_meanwhile() {
+    let database = Cluster::shared().database();
+    let mut server = Server::start(&database, &[("server-shutdown-grace", "3600")]);
+    let target = "/plants?select=id&id=eq.1";
+    let mut idle = server.client();
+    assert!(!idle.get(target).closes());
+    server.signal(Signal::TERM);
+    until("the end to be announced", || {
+        server.try_admin("/ready") == Some(503)
+    });
+    assert_eq!(server.try_admin("/live"), Some(200));
+    for mut client in [idle, server.client()] {
+        let answer = client.get(target);
+        assert_eq!((answer.status, answer.closes()), (200, true));
+        client.expect_closed();
+    }
+    assert!(server.is_running());
+    server.signal(Signal::TERM);
+    assert_eq!(server.await_exit().code(), Some(1));
+    let server = Server::start(&database, &[("server-shutdown-grace", "1")]);
+    let mut idle = server.client();
+    idle.get(target);
+    let began = Instant::now();
+    server.stop();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    idle.expect_closed();
 }

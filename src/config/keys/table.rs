@@ -488,6 +488,20 @@ pub const KEYS: &[Key] = &[
         server_reuseport,
         "Let other processes listen on the same port (SO_REUSEPORT), to replace this one."
     ),
+    integer(
+        "server-shutdown-grace",
+        0,
+        3600,
+        "Seconds from the first SIGTERM until connections without a request are closed. From \
+         its first moment on, each answer says Connection: close, and /ready is 503. On a port \
+         that no other process has taken over, new clients are served as long, so that a load \
+         balancer has time to notice. Unset, it is 5 if another process has taken over, for \
+         nobody waits for this one, and 0 otherwise, for a stop should be short.",
+        |c, n| c.server_shutdown_grace = Some(duration(n)),
+        |c| bare_or_empty(c.server_shutdown_grace.map(|grace| grace.as_secs())),
+    )
+    .sample("10")
+    .own(),
     word!(
         "server-spool-directory",
         server_spool_directory,

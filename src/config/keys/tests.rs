@@ -84,6 +84,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "server-max-slow-readers",
             "server-max-spool-bytes",
             "server-pin-cores",
+            "server-shutdown-grace",
             "server-spool-directory",
             "server-threads-per-core",
             "server-write-timeout",

@@ -190,14 +190,18 @@ impl Admin {
         }
     }
 
-    /// Whether clients can reach the server, and its cores get round to them.
+    /// Whether clients can reach the server, and its cores get round to them. One that ends lives
+    /// as long as they do.
     fn is_live(&self) -> bool {
-        self.cores.get_on(CORE_PATIENCE) && self.cores.serves_clients(CORE_PATIENCE)
+        self.cores.get_on(CORE_PATIENCE)
+            && (self.cores.announces_end() || self.cores.serves_clients(CORE_PATIENCE))
     }
 
     /// Parity: a database that is away comes first (Admin.hs).
     fn readiness(&self) -> u16 {
-        if !self.health.is_ready() {
+        if self.cores.announces_end() {
+            503
+        } else if !self.health.is_ready() {
             self.health.look_again();
             503
         } else if self.is_live() {

@@ -76,6 +76,8 @@ pub(crate) enum Progress {
     Attempted,
     /// The catalog is loaded.
     Loaded,
+    /// The server ends, and does not wait for the catalog.
+    Stopped,
 }
 
 /// The control plane.

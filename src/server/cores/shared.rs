@@ -40,6 +40,18 @@ use std::time::Duration;
 /// whether an idle connection was closed after 75 or after 76 of them.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
+/// How often whoever stops the server, and then each thread, looks whether the clients are gone.
+pub(super) const STOPPING_TICK: Duration = Duration::from_millis(20);
+
+/// How long clients without a request keep their connections when another process has taken over,
+/// unless the configuration says otherwise: many times the pause between two requests of a client
+/// who is at work. Nobody waits for the end of the older process.
+const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a request may be on its way after an answer, or after its client has connected: most
+/// round trips are shorter, and nobody notices that a stop is longer by that.
+pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
 /// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
 /// signals, listeners, the control plane's connections, and the admin server with its clients.
 const OTHER_DESCRIPTORS: usize = 48;
@@ -57,6 +69,8 @@ pub(crate) struct Patience {
     pub(crate) write: Duration,
     /// With a request that waits for a connection.
     pub(crate) acquisition: Duration,
+    /// With a client that has no request when the server ends; `None` for what suits the end.
+    pub(crate) shutdown: Option<Duration>,
 }
 
 /// What all cores share. On the fast path it is only read.
@@ -73,6 +87,7 @@ pub(crate) struct Cores {
     slow_readers_max: usize,
     /// Held by the thread that counts them, until it has cut one off.
     cutting_off: Mutex<()>,
+    ending: AtomicBool,
     stopping: AtomicBool,
     /// A file descriptor to give away when there are no more, so that a client can be accepted
     /// and told so instead of being left waiting. Who accepts as usual only shares the lock.
@@ -156,6 +171,7 @@ impl Cores {
             spool: settings.spool,
             slow_readers_max: settings.slow_readers_max,
             cutting_off: Mutex::new(()),
+            ending: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reserve: RwLock::new(Reserve::new()?),
             made: Instant::now(),
@@ -191,26 +207,51 @@ impl Cores {
         })
     }
 
-    /// Stops accepting. Threads end when there are no more clients. Blocks for a moment if another
-    /// process takes over.
+    /// Stops: the end is announced first, then nobody is let in any more, and then the clients
+    /// without a request go, and the threads when there are no more clients. Blocks as long as
+    /// clients have time for another request, to which the answer announces the end.
+    ///
+    /// ```text
+    /// end announced ──grace (handshakes, at a hand-over)──▶ door closed
+    ///       ──nobody left, grace over, and nothing ON_ITS_WAY──▶ stopping
+    /// ```
     pub(crate) fn stop(&self) {
-        if self
-            .door
-            .listener()
-            .is_some_and(|listener| listener.leave())
-        {
-            sleep(HANDSHAKES_MAX);
+        let began = Instant::now();
+        self.ending.store(true, Ordering::SeqCst);
+        let is_taken_over = self.door.listener().map(|listener| listener.leave());
+        let default = match is_taken_over {
+            Some(true) => HAND_OVER_GRACE,
+            Some(false) | None => Duration::ZERO,
+        };
+        let grace = self.patience.shutdown.unwrap_or(default);
+        match is_taken_over {
+            Some(true) => sleep(HANDSHAKES_MAX),
+            // Whoever has set it waits for a load balancer to notice, which sends clients as long.
+            Some(false) if !grace.is_zero() => sleep(grace),
+            Some(false) | None => {}
         }
-        if let Some(listener) = self.door.close() {
-            // Whom the kernel has connected already would be cut off without a word.
-            while let Ok(Some(accepted)) = listener.accept() {
-                self.place(accepted, self.door.admit());
-            }
+        self.close_door();
+        let over = (began + grace).max(Instant::now() + ON_ITS_WAY);
+        let waits = !is_mutant(Mutant::ClosesUnannounced);
+        while waits && self.door.taken() > 0 && Instant::now() < over {
+            sleep(STOPPING_TICK);
         }
         self.stopping.store(true, Ordering::SeqCst);
         for core in &self.cores {
             core.crew.close_bench();
             core.events.ring();
+        }
+    }
+
+    /// Lets nobody in any more but those whom the kernel has connected already: they would be cut
+    /// off without a word. Those at a socket that lives on are its next owner's.
+    fn close_door(&self) {
+        if let Some(listener) = self.door.close()
+            && !listener.lives_on()
+        {
+            while let Ok(Some(accepted)) = listener.accept() {
+                self.place(accepted, self.door.admit());
+            }
         }
     }
 
@@ -278,8 +319,13 @@ impl Cores {
         }
     }
 
-    /// Whether no further requests are taken.
-    pub(crate) fn is_stopping(&self) -> bool {
+    /// Whether each response says that its connection ends.
+    pub(crate) fn announces_end(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Whether clients without a request are closed.
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 

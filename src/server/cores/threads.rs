@@ -9,7 +9,7 @@
 
 use super::events::Event;
 use super::placing::Footing;
-use super::shared::{Core, Cores, ParkedClient, Relief, TICK};
+use super::shared::{Core, Cores, ON_ITS_WAY, ParkedClient, Relief, STOPPING_TICK, TICK};
 use crate::auth::Verifier;
 use crate::exit;
 use crate::log;
@@ -27,7 +27,7 @@ use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Instant, lock, sleep};
+use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
@@ -41,9 +41,6 @@ use std::time::Duration;
 
 /// Buffers that grew beyond this are given back after the request.
 const KEPT_BYTES_MAX: usize = 256 << 10;
-
-/// How often a stopping thread looks whether its core's clients are gone.
-const STOPPING_TICK: Duration = Duration::from_millis(20);
 
 /// How many steps are taken for one client before the others have their turn: one that sends
 /// request after request without a pause must not have a thread for itself.
@@ -132,8 +129,8 @@ impl Host for Service<'_> {
             .expect_to_wait(self.number);
     }
 
-    fn is_stopping(&self) -> bool {
-        self.cores.is_stopping()
+    fn announces_end(&self) -> bool {
+        self.cores.announces_end()
     }
 
     fn health(&self) -> &Health {
@@ -260,6 +257,10 @@ impl Worker {
             }
             self.dismiss_resting();
             if self.cores.is_deserted() {
+                // Once more: the one who has heard it may have been up already.
+                if !is_mutant(Mutant::LeavesQuietly) {
+                    self.core().events.ring();
+                }
                 self.core().pulse.end();
                 return ControlFlow::Break(());
             }
@@ -618,9 +619,16 @@ impl Worker {
         self.cores.turn_away(listener);
     }
 
-    /// While the server stops: closes the clients that are at rest.
+    /// While the server stops: closes the clients that are at rest. Whoever has not rested for long
+    /// may have another request on its way, and was not told in the last answer that it will not
+    /// be taken, if that was begun before the end.
     fn dismiss_resting(&mut self) {
-        let is_done = |client: &Client| client.requests.phase() == Phase::Idle && client.is_done();
+        let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
+        let until = Instant::now() + rested;
+        let is_done = |client: &Client| {
+            let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
+            client.requests.phase() == Phase::Idle && client.is_done() && has_rested
+        };
         let resting = lock(&self.core().clients).take_all(is_done);
         self.expired = resting.into();
         while let Some(client) = self.expired.pop_front() {

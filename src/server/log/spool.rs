@@ -41,6 +41,9 @@ const GATHERED: Duration = Duration::from_millis(20);
 /// How long the end of the process may wait for whoever reads the log.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
+/// The same for whoever reads nothing at all.
+const UNREAD_MAX: Duration = Duration::from_millis(200);
+
 /// How long what is frequent is not said again. Parity: Logger.hs, of requests that got no
 /// connection.
 const FREQUENT_PAUSE: Duration = Duration::from_secs(5);
@@ -144,8 +147,8 @@ pub(super) fn say_at_times(say: fn()) {
     }
 }
 
-/// Waits until what there is has been written, before the process ends, or for [`FLUSH_MAX`]:
-/// perhaps nobody reads.
+/// Waits until what there is has been written, before the process ends, as long as somebody reads
+/// it, and for [`FLUSH_MAX`] at the most.
 pub(crate) fn flush() {
     let deadline = Instant::now() + FLUSH_MAX;
     let asked = OUTLETS.each_ref().map(Outlet::ask_for_flush);
@@ -245,13 +248,21 @@ impl Outlet {
         let Some(number) = number else {
             return;
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let flushes = lock(&self.flushes);
         let is_under_way = |flushes: &mut Flushes| flushes.done < number;
-        let waited = self
-            .flushes_changed
-            .wait_timeout_while(flushes, left, is_under_way);
-        drop(waited);
+        loop {
+            let written = stream::writes();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let flushes = lock(&self.flushes);
+            let waited = self.flushes_changed.wait_timeout_while(
+                flushes,
+                left.min(UNREAD_MAX),
+                is_under_way,
+            );
+            let is_timeout = waited.is_ok_and(|(_, waited)| waited.timed_out());
+            if !is_timeout || left <= UNREAD_MAX || written == stream::writes() {
+                return;
+            }
+        }
     }
 
     /// The life of the writer of a stream.

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(super) enum Stream {
 /// Device and inode, which no two open files share.
 type Place = (u64, u64);
 
+/// How much is written at a time, so that it shows whether somebody reads.
+const WRITTEN_AT_ONCE_BYTES: usize = 16 << 10;
+
+static WRITES: AtomicU64 = AtomicU64::new(0);
 static ARE_ONE: AtomicBool = AtomicBool::new(false);
 static IS_JOURNAL: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
@@ -45,6 +49,11 @@ pub(super) fn inspect(journal: Option<&str>) {
 /// Whether both streams are the same file, such as a terminal.
 pub(super) fn are_one() -> bool {
     ARE_ONE.load(Ordering::Relaxed)
+}
+
+/// How many writes have come to their end. Only whether it changes matters.
+pub(super) fn writes() -> u64 {
+    WRITES.load(Ordering::Relaxed)
 }
 
 /// `device:inode`, both decimal.
@@ -80,9 +89,13 @@ impl Stream {
 /// Another process that has the same pipe or terminal may have made it non-blocking.
 fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        match rustix::io::write(&descriptor, bytes) {
+        let piece = &bytes[..bytes.len().min(WRITTEN_AT_ONCE_BYTES)];
+        match rustix::io::write(&descriptor, piece) {
             Ok(0) => return,
-            Ok(written) => bytes = &bytes[written..],
+            Ok(written) => {
+                bytes = &bytes[written..];
+                WRITES.fetch_add(1, Ordering::Relaxed);
+            }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None);

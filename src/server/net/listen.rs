@@ -43,6 +43,8 @@ impl std::error::Error for BindError {}
 pub(crate) struct Listener {
     fd: OwnedFd,
     address: Address,
+    /// Whether somebody else keeps it open, and gives it to the next process.
+    lives_on: bool,
     visitors: Visitors,
 }
 
@@ -63,8 +65,6 @@ enum Address {
     /// A port that other processes may listen on, too.
     SharedTcp(SocketAddr),
     Unix(PathBuf),
-    /// A Unix socket whose file is somebody else's.
-    InheritedUnix(PathBuf),
 }
 
 impl Listener {
@@ -80,16 +80,19 @@ impl Listener {
             Err(_) => {
                 let path = SocketAddrUnix::try_from(name)?;
                 let path = path.path().map(|path| path.to_string_lossy().into_owned());
-                Address::InheritedUnix(path.unwrap_or_default().into())
+                Address::Unix(path.unwrap_or_default().into())
             }
         };
-        Ok(Listener::new(fd, address))
+        let mut listener = Listener::new(fd, address);
+        listener.lives_on = true;
+        Ok(listener)
     }
 
     fn new(fd: OwnedFd, address: Address) -> Listener {
         Listener {
             fd,
             address,
+            lives_on: false,
             visitors: Visitors::default(),
         }
     }
@@ -124,7 +127,7 @@ impl Listener {
     pub(crate) fn port(&self) -> Option<u16> {
         match &self.address {
             Address::Tcp(address) | Address::SharedTcp(address) => Some(address.port()),
-            Address::Unix(_) | Address::InheritedUnix(_) => None,
+            Address::Unix(_) => None,
         }
     }
 
@@ -132,7 +135,7 @@ impl Listener {
     pub(crate) fn is_reachable(&self) -> bool {
         match &self.address {
             Address::Tcp(_) | Address::SharedTcp(_) => true,
-            Address::Unix(path) | Address::InheritedUnix(path) => path.exists(),
+            Address::Unix(path) => path.exists(),
         }
     }
 
@@ -142,9 +145,7 @@ impl Listener {
     pub(crate) fn answers(&self, patience: Duration) -> bool {
         match &self.address {
             Address::Tcp(address) => visit::tcp(*address, &self.visitors, patience),
-            Address::Unix(path) | Address::InheritedUnix(path) => {
-                visit::unix(path, &self.visitors, patience)
-            }
+            Address::Unix(path) => visit::unix(path, &self.visitors, patience),
             Address::SharedTcp(_) => true,
         }
     }
@@ -154,6 +155,11 @@ impl Listener {
     pub(crate) fn leave(&self) -> bool {
         matches!(self.address, Address::SharedTcp(_)) && hand_over::leave(self)
     }
+
+    /// Whether those who wait to be accepted are served by somebody else when this process ends.
+    pub(crate) fn lives_on(&self) -> bool {
+        self.lives_on
+    }
 }
 
 impl fmt::Display for Listener {
@@ -161,9 +167,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp(address) | Address::SharedTcp(address) => write!(f, "{address}"),
-            Address::Unix(path) | Address::InheritedUnix(path) => {
-                write!(f, "{}", path.display())
-            }
+            Address::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -176,7 +180,9 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address {
+        if let Address::Unix(path) = &self.address
+            && !self.lives_on
+        {
             let _ = fs::remove_file(path);
         }
     }

@@ -40,6 +40,10 @@ pub(crate) struct Listener {
     door: Listening,
     /// In how many attempts to accept one fails for want of a descriptor; 0 for none.
     pub(crate) fails_one_of: usize,
+    /// Whether another process has the door, too.
+    pub(crate) is_taken_over: bool,
+    /// Whether it is somebody else's.
+    pub(crate) lives_on: bool,
 }
 
 /// See the real one.
@@ -182,7 +186,12 @@ impl Socket {
 impl Listener {
     /// A door of the simulation.
     pub(crate) fn new(door: Listening, fails_one_of: usize) -> Listener {
-        Listener { door, fails_one_of }
+        Listener {
+            door,
+            fails_one_of,
+            is_taken_over: false,
+            lives_on: false,
+        }
     }
 
     pub(crate) fn accept(&self) -> io::Result<Option<Accepted>> {
@@ -209,7 +218,11 @@ impl Listener {
     }
 
     pub(crate) fn leave(&self) -> bool {
-        false
+        self.is_taken_over
+    }
+
+    pub(crate) fn lives_on(&self) -> bool {
+        self.lives_on
     }
 }
 

@@ -19,8 +19,8 @@ pub(crate) trait Host {
     /// The request is about to ask for something that makes PostgreSQL wait for the disk.
     fn expect_to_wait(&self);
 
-    /// Whether no further requests are taken.
-    fn is_stopping(&self) -> bool;
+    /// Whether the server ends, and each response says that its connection does.
+    fn announces_end(&self) -> bool;
 
     /// How PostgreSQL is, and whom to tell that it may be gone.
     fn health(&self) -> &Health;

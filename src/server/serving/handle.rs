@@ -248,7 +248,7 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> F
     }
     let request = client.requests.request();
     desk.observer.finishes(client.peer, request);
-    if desk.host.is_stopping() || !request.keep_alive {
+    if answered.closes() {
         client.after = After::Close;
     }
     client.requests.finish_request();

@@ -47,6 +47,8 @@ pub(crate) struct ResponseWriter<'a> {
     start: usize,
     /// Where the response will end, once its head is there.
     end: Option<usize>,
+    /// What its head says about the connection.
+    connection: ConnectionHeader,
     facts: Facts<'a>,
 }
 
@@ -56,6 +58,8 @@ pub(crate) struct ResponseWriter<'a> {
 pub(crate) struct Answered {
     /// Where the response begins in the output.
     start: usize,
+    /// What it says about the connection.
+    connection: ConnectionHeader,
 }
 
 /// A response was not what it has to be: one head, with a body of the length that it tells.
@@ -101,7 +105,7 @@ impl<'a> Facts<'a> {
     /// What the response says about the connection. A server that stops announces it as late as
     /// it can: when it writes the head.
     fn connection(&self) -> ConnectionHeader {
-        if self.host.is_stopping() {
+        if self.host.announces_end() {
             ConnectionHeader::Close
         } else {
             self.connection
@@ -127,6 +131,7 @@ impl<'a> ResponseWriter<'a> {
             start: out.len(),
             out,
             end: None,
+            connection: facts.connection,
             facts,
         }
     }
@@ -148,7 +153,8 @@ impl<'a> ResponseWriter<'a> {
         if self.end.is_some() {
             return Err(Misanswered::Twice);
         }
-        write_head(self.out, response, &self.facts, body_bytes);
+        self.connection = self.facts.connection();
+        write_head(self.out, response, &self.facts, self.connection, body_bytes);
         self.end = Some(self.out.len() + body_bytes);
         Ok(())
     }
@@ -188,7 +194,7 @@ impl<'a> ResponseWriter<'a> {
     /// The response is this one, in place of what may be there.
     pub(crate) fn respond(mut self, response: &Response) -> Answered {
         self.replace(response);
-        Answered { start: self.start }
+        self.answered()
     }
 
     /// A bug of ours is the response, in place of what may be there.
@@ -210,13 +216,16 @@ impl<'a> ResponseWriter<'a> {
             body: BodyFraming::None,
         };
         write_http_head(self.out, &head, []);
-        Answered { start: self.start }
+        Answered {
+            start: self.start,
+            connection: head.connection,
+        }
     }
 
     /// The client is gone, and gets nothing.
     pub(crate) fn lose(mut self) -> Answered {
         self.retract();
-        Answered { start: self.start }
+        self.answered()
     }
 
     /// The response is written, but for so many bytes of its body, which follow.
@@ -226,13 +235,25 @@ impl<'a> ResponseWriter<'a> {
     pub(crate) fn finish(&mut self, follow: usize) -> Result<Answered, Misanswered> {
         match self.end {
             None => Err(Misanswered::Not),
-            Some(end) if end == self.out.len() + follow => Ok(Answered { start: self.start }),
+            Some(end) if end == self.out.len() + follow => Ok(self.answered()),
             Some(_) => Err(Misanswered::Length),
+        }
+    }
+
+    fn answered(&self) -> Answered {
+        Answered {
+            start: self.start,
+            connection: self.connection,
         }
     }
 }
 
 impl Answered {
+    /// Whether the connection ends with it: when it says so, and never when it does not.
+    pub(crate) fn closes(&self) -> bool {
+        self.connection == ConnectionHeader::Close
+    }
+
     /// Puts a line behind the status line, if there is a response.
     ///
     /// Server-Timing tells how long the transaction took, so it can be written only when the rest
@@ -243,13 +264,19 @@ impl Answered {
 }
 
 /// Appends the head of a response with a body of so many bytes.
-fn write_head(out: &mut Vec<u8>, response: &Response, facts: &Facts<'_>, body_bytes: usize) {
+fn write_head(
+    out: &mut Vec<u8>,
+    response: &Response,
+    facts: &Facts<'_>,
+    connection: ConnectionHeader,
+    body_bytes: usize,
+) {
     let head = ResponseHead {
         status: response.status,
         reason: response.reason.as_deref(),
         date: facts.date,
         server: SERVER,
-        connection: facts.connection(),
+        connection,
         body: BodyFraming::of(response.status, facts.head_only, body_bytes as u64),
     };
     let size = match head.body {

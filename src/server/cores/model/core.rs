@@ -17,7 +17,7 @@ use crate::serving::spool::Spool;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
-use crate::sync::{Instant, Mutant};
+use crate::sync::{Instant, Mutant, Mutex, lock};
 use corerest_api::{Catalog, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
@@ -42,6 +42,9 @@ const LONGEST: Duration = Duration::from_secs(200);
 /// How long an answer takes that needs no PostgreSQL: one thread of each core is always free, and
 /// sooner or later the clock of its core wakes it.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// How long clients without a request may be let be when the server ends.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// What is the same in every world, and takes long to make.
 struct Fixture {
@@ -108,6 +111,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             body: seconds(10),
             write: seconds(30),
             acquisition: seconds(10),
+            shutdown: [None, Some(Duration::ZERO), Some(GRACE)][choose(3)],
         },
         limits: Limits::default(),
         clients_max: places,
@@ -262,6 +266,8 @@ enum Answer {
 
 struct Response {
     status: u16,
+    /// Whether the connection ends with it.
+    closes: bool,
     body: Vec<u8>,
 }
 
@@ -310,7 +316,11 @@ impl Reader<'_> {
             }
         }
         let body = self.bytes.drain(..length).collect();
-        Answer::Whole(Response { status, body })
+        Answer::Whole(Response {
+            status,
+            closes: head.contains("\r\nConnection: close\r\n"),
+            body,
+        })
     }
 }
 
@@ -463,6 +473,124 @@ fn a_connection_of_another_core_falls_silent() {
     cores.stop();
     threads.into_iter().for_each(|thread| thread.join());
     await_janitor();
+}
+
+/// The longest pause between two requests of a client, and before the first one.
+const PAUSE_MS_MAX: usize = 90;
+
+/// A client that asks again and again, and does not look whether its connection has ended. It has
+/// an answer to each request, until one says that the connection ends with it. Then it leaves, or
+/// waits until it is closed.
+fn regular_client(stream: &Stream, number: usize, may_be_left: bool) {
+    let mut reader = Reader {
+        stream,
+        bytes: Vec::new(),
+        is_slow: false,
+    };
+    for index in 0..1 + choose(4) {
+        if is_lucky(2) {
+            sleep(Duration::from_millis(choose(PAUSE_MS_MAX) as u64));
+        }
+        let asked = Asked {
+            id: 100 * (number + 1) + 10 * index + choose(6),
+            is_options: is_lucky(3),
+        };
+        let answer = match send(stream, request(&asked).as_bytes()) {
+            true => reader.answer(),
+            false => Answer::None,
+        };
+        match answer {
+            Answer::Whole(answer) => {
+                answer.check(&asked);
+                if answer.closes {
+                    assert!(matches!(reader.more(), More::End), "more after the end");
+                    return;
+                }
+            }
+            Answer::CutOff => panic!("client {number} is cut off"),
+            Answer::None => {
+                assert!(
+                    may_be_left && index == 0,
+                    "client {number} was not told that its request {index} is not taken"
+                );
+                return;
+            }
+        }
+    }
+    if is_lucky(2) {
+        assert!(matches!(reader.more(), More::End), "more than it asked for");
+    }
+}
+
+/// How long threads may take when the last client is gone.
+const LAST_TO_LEAVE_MAX: Duration = Duration::from_millis(200);
+
+/// The server ends while clients ask: it is stopped, or another process takes over, or gets the
+/// socket after it, with those who were not accepted.
+fn the_server_ends_under_its_clients() {
+    let plan = Plan {
+        connections: 1 + choose(2),
+        faults: Faults {
+            one_of: 0,
+            panics_one_of: 0,
+        },
+        places: 2 + choose(CLIENTS),
+        fails_to_accept_one_of: 0,
+    };
+    let at_door = Listening::new();
+    let cores = make_cores(plan);
+    let threads = start_simulated(&cores);
+    let mut listener = Listener::new(at_door.another(), 0);
+    listener.is_taken_over = is_lucky(2);
+    listener.lives_on = is_lucky(3);
+    let lives_on = listener.lives_on;
+    cores.listen(listener).expect("it is simulated");
+    let last_left = Arc::new(Mutex::new(Instant::now()));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let stream = at_door.connect(CLIENT_ROOM);
+            let last_left = Arc::clone(&last_left);
+            spawn(move || {
+                regular_client(&stream, number, lives_on);
+                drop(stream);
+                *lock(&last_left) = Instant::now();
+            })
+        })
+        .collect();
+    if is_lucky(2) {
+        sleep(Duration::from_millis(choose(2 * PAUSE_MS_MAX) as u64));
+    }
+    cores.stop();
+    let stopped = Instant::now();
+    threads.into_iter().for_each(|thread| thread.join());
+    let took = (*lock(&last_left)).max(stopped).elapsed();
+    assert!(took < LAST_TO_LEAVE_MAX, "threads took {took:?} to leave");
+    let left = std::iter::from_fn(|| at_door.accept()).count();
+    assert!(lives_on || left == 0, "{left} wait for nobody");
+    clients.into_iter().for_each(|client| client.join());
+    assert_eq!(cores.door.taken(), 0);
+    await_janitor();
+}
+
+#[test]
+fn an_end_is_announced_before_a_request_is_not_taken() {
+    let name = "an_end_is_announced_before_a_request_is_not_taken";
+    let run = the_server_ends_under_its_clients;
+    check_runs(name, RUNS, SIMULATED_STEPS_MAX, run);
+}
+
+#[test]
+fn a_connection_that_ends_without_a_word_is_found() {
+    let name = "the_server_ends_under_its_clients";
+    let run = the_server_ends_under_its_clients;
+    check_is_found(name, Mutant::ClosesUnannounced, SIMULATED_STEPS_MAX, run);
+}
+
+#[test]
+fn a_thread_that_leaves_others_asleep_is_found() {
+    let name = "the_server_ends_under_its_clients";
+    let run = the_server_ends_under_its_clients;
+    check_is_found(name, Mutant::LeavesQuietly, SIMULATED_STEPS_MAX, run);
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! The order is PostgREST's: the admin socket first, so that orchestrators can ask; then the
 //! signals; then the catalog; and the API socket when the first attempt to load it is over (with
 //! `server-reuseport`, when it has succeeded, for then another process serves until that moment).
+//! The end is told in [`ending`].
+
+mod ending;
 
 use crate::admin::Admin;
 use crate::cli::Cli;
@@ -15,7 +18,7 @@ use crate::control::sources::ConfigSources;
 use crate::control::systemd::{self, Inherited};
 use crate::control::{Control, Progress, preparation};
 use crate::cores::{self, Cores, CoresSettings, CrewSize, Footing, Patience, Share, divide};
-use crate::exit::{exit_with, spawn_vital};
+use crate::exit::spawn_vital;
 use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
 use crate::observing::on_connection_event;
@@ -23,24 +26,23 @@ use crate::ready;
 use crate::serving::spool::Spool;
 use crate::serving::watch::SLOW;
 use crate::state::health::Health;
-use crate::state::orders::{Order, Orders};
+use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
 use corerest_api::PgVersion;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{ConnectError, Environment, OpenOptions, SharedTarget, Target};
 use corerest_pg::{Pool, PoolSettings, TargetConnector};
 use corerest_wire::http::Limits;
+use ending::{Concerned, await_control, watch_signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The version, as shown by `--version`.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -52,9 +54,6 @@ const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
 /// (`vm.max_map_count`), and ends it with a signal where one is started beyond that; PostgreSQL
 /// seldom has more than a few hundred connections.
 const THREADS_MAX: usize = 8_192;
-
-/// How long the control plane and its listener may take to end, once all clients are gone.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Does what the command line asks for.
 ///
@@ -138,7 +137,14 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     let inquiry = Arc::new(Inquiry::new(Arc::clone(&target)));
     let cores = make_cores(&configuration, &inquiry, &health)?;
     start_admin(&config, inherited.admin.take(), &cores, &health)?;
-    watch_signals(&cores, &orders, &wanted)?;
+    let (progress, loading) = mpsc::sync_channel(64);
+    let concerned = Concerned {
+        cores: Arc::clone(&cores),
+        orders: Arc::clone(&orders),
+        wanted: Arc::clone(&wanted),
+        progress: progress.clone(),
+    };
+    let last_words = watch_signals(concerned).map_err(text)?;
     let footing = match (is_local, config.server_pin_cores) {
         (true, _) => Footing::BesidePostgresql,
         (false, true) => Footing::Pinned,
@@ -146,7 +152,6 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     };
     let threads = cores::start(&cores, footing).map_err(text)?;
     start_listener(&target, &wanted, &health, &orders)?;
-    let (progress, loading) = mpsc::sync_channel(64);
     let control = Control {
         configuration,
         target,
@@ -171,43 +176,41 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         cores.listen(listener).map_err(text)?;
         systemd::ready();
     }
-    join(threads, &cores)?;
+    speak_for_cores(&cores)?;
+    join(threads)?;
     await_control(&loading);
+    last_words.wait();
     Ok(())
 }
 
-/// Waits for the threads of the cores, and tells the service manager meanwhile that they live, as
-/// long as they do: those that do not get on are not spoken for.
-fn join(threads: Vec<thread::JoinHandle<()>>, cores: &Cores) -> Result<(), String> {
-    let interval = systemd::watchdog_interval();
+/// Waits for the threads of the cores, which end when the server was stopped and all clients are
+/// gone.
+fn join(threads: Vec<thread::JoinHandle<()>>) -> Result<(), String> {
     for thread in threads {
-        while let Some(interval) = interval
-            && !thread.is_finished()
-        {
+        let joined = thread.join();
+        joined.map_err(|_| "A thread of the server has panicked.")?;
+    }
+    Ok(())
+}
+
+/// Tells the service manager that the cores live, as long as they do: those that do not get on are
+/// not spoken for. It has a thread of its own, for whose sleep no end has to wait.
+fn speak_for_cores(cores: &Arc<Cores>) -> Result<(), String> {
+    let Some(interval) = systemd::watchdog_interval() else {
+        return Ok(());
+    };
+    let cores = Arc::clone(cores);
+    let speak = move || {
+        loop {
             let patience = interval / 2;
-            let is_open = || cores.is_stopping() || cores.serves_clients(patience);
+            let is_open = || cores.announces_end() || cores.serves_clients(patience);
             if cores.get_on(patience) && is_open() {
                 systemd::alive();
             }
             thread::park_timeout(interval);
         }
-        thread
-            .join()
-            .map_err(|_| "A thread of the server has panicked.")?;
-    }
-    Ok(())
-}
-
-/// The control plane drops its end of the channel when it ends. A query that does not end keeps
-/// it, but not the server.
-fn await_control(progress: &Receiver<Progress>) {
-    let deadline = Instant::now() + LAST_WORDS_MAX;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if progress.recv_timeout(left).is_err() {
-            return;
-        }
-    }
+    };
+    spawn("watchdog", speak).map(drop)
 }
 
 fn start_listener(
@@ -285,6 +288,7 @@ fn make_cores(
             body: config.server_body_timeout,
             write: config.server_write_timeout,
             acquisition: config.db_pool_acquisition_timeout,
+            shutdown: config.server_shutdown_grace,
         },
         limits: limits(config),
         clients_max: config.server_max_connections,
@@ -399,54 +403,6 @@ fn bind_host(host: &str, port: Port, reuse: ReusePort) -> Result<Listener, Strin
     bind_tcp(host, number, reuse).map_err(text)
 }
 
-/// Signals come to a thread of their own, for what they ask for is more than a handler may do.
-fn watch_signals(
-    cores: &Arc<Cores>,
-    orders: &Arc<Orders>,
-    wanted: &Arc<Wanted>,
-) -> Result<(), String> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(text)?;
-    let (cores, orders, wanted) = (cores.clone(), orders.clone(), wanted.clone());
-    let watch = move || {
-        let mut is_stopping = false;
-        for signal in signals.forever() {
-            match signal {
-                SIGUSR1 => orders.give(Order::ReloadCatalog),
-                SIGUSR2 => orders.give(Order::ReloadConfig),
-                _ if std::mem::replace(&mut is_stopping, true) => {
-                    log_termination(signal);
-                    exit_with("Ending before the requests that are under way.");
-                }
-                _ => {
-                    log_termination(signal);
-                    stop(&cores, &orders, &wanted);
-                }
-            }
-        }
-    };
-    spawn("signals", watch).map(drop)
-}
-
-fn log_termination(signal: i32) {
-    let name = match signal {
-        SIGTERM => "SIGTERM",
-        _ => "SIGINT",
-    };
-    log::notice(&format!("Received termination unix signal {name}"));
-}
-
-/// Whoever asks a second time does not want to wait for requests that are under way, so this must
-/// not block either.
-fn stop(cores: &Arc<Cores>, orders: &Orders, wanted: &Wanted) {
-    systemd::stopping();
-    wanted.end();
-    orders.give(Order::Stop);
-    let stopping = Arc::clone(cores);
-    if spawn("stop", move || stopping.stop()).is_err() {
-        cores.stop();
-    }
-}
-
 /// Whether to open the doors: not when the server was stopped before there was a catalog.
 fn wait_for_catalog(config: &Config, loading: &Receiver<Progress>) -> bool {
     loop {
@@ -454,7 +410,7 @@ fn wait_for_catalog(config: &Config, loading: &Receiver<Progress>) -> bool {
             Ok(Progress::Loaded) => return true,
             Ok(Progress::Attempted) if config.server_reuseport => {}
             Ok(Progress::Attempted) => return true,
-            Err(_) => return false,
+            Ok(Progress::Stopped) | Err(_) => return false,
         }
     }
 }

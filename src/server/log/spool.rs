@@ -42,7 +42,7 @@ const GATHERED: Duration = Duration::from_millis(20);
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 /// The same for whoever reads nothing at all.
-const UNREAD_MAX: Duration = Duration::from_millis(200);
+const UNREAD_MAX: Duration = Duration::from_millis(100);
 
 /// How long what is frequent is not said again. Parity: Logger.hs, of requests that got no
 /// connection.

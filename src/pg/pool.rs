@@ -199,8 +199,8 @@ impl Pool {
             .max_size(u32::try_from(settings.size).unwrap_or(u32::MAX))
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .idle_timeout(positive(settings.idle_max))
-            .max_lifetime(positive(settings.lifetime_max))
+            .idle_timeout(reaped_after(settings.idle_max))
+            .max_lifetime(reaped_after(settings.lifetime_max))
             .connection_timeout(SLOT_WAIT_MAX)
             .thread_pool(settings.janitor.clone())
             .build_unchecked(Slots {
@@ -463,9 +463,10 @@ impl Drop for Slot {
     }
 }
 
-/// r2d2 takes no limits of 0; those are kept by the pool alone.
-fn positive(limit: Duration) -> Option<Duration> {
-    (!limit.is_zero()).then_some(limit)
+/// r2d2 takes no limits of 0; those are kept by the pool alone. So are all of them in a simulation,
+/// whose connections no thread of the real world may touch.
+fn reaped_after(limit: Duration) -> Option<Duration> {
+    (!limit.is_zero() && !cfg!(feature = "model")).then_some(limit)
 }
 
 fn is_dead(connection: &mut Connection) -> bool {

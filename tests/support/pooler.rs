@@ -8,7 +8,7 @@ use crate::log::Log;
 use crate::waiting::until;
 use crate::watchdog;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Its socket's name ends with it; nobody else is in the folder.
 const PORT: u16 = 6432;
@@ -34,6 +34,8 @@ pub enum PoolMode {
     Transaction,
     /// For a statement: those that would need more are refused.
     Statement,
+    /// For as long as the client has its own.
+    Session,
 }
 
 impl Pooler {
@@ -69,9 +71,10 @@ impl Pooler {
     /// Whether the one that is installed follows statements from server to server, if
     /// `max_prepared_statements` is set.
     pub fn follows_statements() -> bool {
-        let owner = Owner::choose();
-        let mut command = owner.command(program(), Path::new("/"));
-        let output = command.arg("--version").output().expect("it is installed");
+        let output = command()
+            .arg("--version")
+            .output()
+            .expect("it is installed");
         let text = String::from_utf8_lossy(&output.stdout);
         let version = text.split_whitespace().nth(1).expect("PgBouncer 1.18.0");
         let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
@@ -106,6 +109,7 @@ fn configuration(folder: &Path, socket_folder: &str, mode: PoolMode, settings: &
     let mode = match mode {
         PoolMode::Transaction => "transaction",
         PoolMode::Statement => "statement",
+        PoolMode::Session => "session",
     };
     let mut text = format!(
         "[databases]\n* = host={socket_folder} port=5432\n[pgbouncer]\n\
@@ -118,6 +122,11 @@ fn configuration(folder: &Path, socket_folder: &str, mode: PoolMode, settings: &
         text.push('\n');
     });
     text
+}
+
+/// The program that is run, as a user who is not root.
+pub fn command() -> Command {
+    Owner::choose().command(program(), Path::new("/"))
 }
 
 /// `PGBOUNCER_BIN`, or the one that is installed. Debian keeps it out of the PATH of ordinary

@@ -20,6 +20,8 @@ pub struct Fault {
     pub effort: Effort,
     /// Which errors there may be: statuses, and 0 for no answer.
     pub errors: &'static [u16],
+    /// Whether answers may be wrong: nobody notices a changed byte in a value.
+    pub may_be_wrong: bool,
     /// What is promised.
     pub limits: Limits,
 }
@@ -65,6 +67,7 @@ impl Fault {
         act: |_| {},
         effort: Effort::Quick,
         errors: &[503],
+        may_be_wrong: false,
         limits: Limits::USUAL,
     };
 }

@@ -69,6 +69,11 @@ impl Outcome {
         matches!(self, Outcome::Good)
     }
 
+    /// Whether it is no answer, or one that says so.
+    pub fn is_error(&self) -> bool {
+        !matches!(self, Outcome::Good | Outcome::Wrong(_))
+    }
+
     /// The status, or 0 if there is no answer.
     pub fn status(&self) -> u16 {
         match self {
@@ -138,7 +143,7 @@ impl Audit {
     }
 
     /// What must never be, in words.
-    pub fn crimes(&self) -> Vec<String> {
+    pub fn crimes(&self, may_be_wrong: bool) -> Vec<String> {
         let mut crimes = Vec::new();
         let mut accuse = |count: usize, what: &str| {
             if count > 0 {
@@ -148,8 +153,10 @@ impl Audit {
         accuse(self.lost, "lost");
         accuse(self.twice, "written twice");
         accuse(self.definite_but_done, "refused, but carried out");
-        accuse(self.wrong.len(), "wrong answers");
-        crimes.extend(self.wrong.first().map(|text| format!("first: {text}")));
+        if !may_be_wrong {
+            accuse(self.wrong.len(), "wrong answers");
+            crimes.extend(self.wrong.first().map(|text| format!("first: {text}")));
+        }
         crimes
     }
 }

@@ -100,12 +100,19 @@ impl Load {
     ///
     /// # Panics
     /// If a client did.
-    pub fn finish(self) -> Vec<Entry> {
+    pub fn finish(mut self) -> Vec<Entry> {
         self.shared.is_over.store(true, Ordering::SeqCst);
-        let ended = self.threads.into_iter().map(JoinHandle::join);
+        let ended = self.threads.drain(..).map(JoinHandle::join);
         ended
             .flat_map(|entries| entries.expect("clients do not panic"))
             .collect()
+    }
+}
+
+/// Whoever does not finish it does not want to know; but it ends.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
     }
 }
 

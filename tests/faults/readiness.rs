@@ -2,7 +2,7 @@
 
 use corerest_tests::client::{Address, Client};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ pub struct Readiness {
 #[derive(Debug)]
 struct Shared {
     is_over: AtomicBool,
+    admin: Mutex<Address>,
     /// When it said something else than before, and whether that was 200.
     changes: Mutex<Vec<(Instant, bool)>>,
 }
@@ -31,11 +32,13 @@ impl Readiness {
     pub fn watch(admin: Address) -> Readiness {
         let shared = Arc::new(Shared {
             is_over: AtomicBool::new(false),
+            admin: Mutex::new(admin),
             changes: Mutex::new(Vec::new()),
         });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             while !of_thread.is_over.load(Ordering::SeqCst) {
+                let admin = of_thread.admin().clone();
                 of_thread.note(is_ready(&admin));
                 std::thread::park_timeout(PACE);
             }
@@ -44,6 +47,11 @@ impl Readiness {
             thread: Some(thread),
             shared,
         }
+    }
+
+    /// From now on another server is asked.
+    pub fn follow(&self, admin: Address) {
+        *self.shared.admin() = admin;
     }
 
     /// Whether it is 200 now.
@@ -61,7 +69,11 @@ impl Readiness {
 }
 
 impl Shared {
-    fn changes(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, bool)>> {
+    fn admin(&self) -> MutexGuard<'_, Address> {
+        self.admin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Vec<(Instant, bool)>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -96,7 +96,7 @@ fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
         for trial in &seen {
             row.times.add(trial, &of_world, &readiness);
         }
-        row.failures.extend(world.complaint());
+        row.failures.extend(world.complaints());
         rows.extend(world.rows());
         entries.extend(of_world);
     }
@@ -112,6 +112,7 @@ fn try_once(
     await_calm(load, readiness, GRACE, "before the fault")?;
     (fault.act)(world);
     let ended = world.take_end().unwrap_or_else(Instant::now);
+    readiness.follow(world.server.admin_address());
     let promised = fault.limits.back.max(fault.limits.ready) + fault.limits.longest;
     let patience = Duration::from_secs_f64(promised) + GRACE;
     await_calm(load, readiness, patience, "after the fault")?;
@@ -187,10 +188,10 @@ impl Row {
         for entry in entries {
             raise(&mut self.times.longest, entry.ended - entry.began);
         }
-        self.failures.extend(self.audit.crimes());
+        self.failures.extend(self.audit.crimes(fault.may_be_wrong));
         let unexpected = entries.iter().filter(|entry| {
             let outcome = &entry.outcome;
-            !outcome.is_good() && !fault.errors.contains(&outcome.status())
+            outcome.is_error() && !fault.errors.contains(&outcome.status())
         });
         let (count, first) = (unexpected.clone().count(), unexpected.clone().next());
         if let Some(first) = first {

@@ -2,6 +2,7 @@
 
 use crate::network::Network;
 use crate::wire::Wire;
+use corerest_tests::client::Address;
 use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::pooler::{PoolMode, Pooler};
 use corerest_tests::server::{Server, command, unused_path};
@@ -12,10 +13,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the load asks for. Nothing has a key, so that what is written twice is there twice.
-const TABLES: &str = "
+pub const TABLES: &str = "
   CREATE TABLE api.fixed AS SELECT n AS id, 'row ' || n AS t FROM generate_series(1, 50) n;
   CREATE TABLE api.w (id bigint NOT NULL);
   CREATE FUNCTION api.put_w(number bigint) RETURNS bigint LANGUAGE sql VOLATILE
@@ -39,6 +40,8 @@ pub enum Stage {
     Pair(&'static str),
     /// The server is in a network of its own, and packets can be dropped on the way.
     Network,
+    /// PostgreSQL on a Unix socket that wants a password.
+    Password,
     /// PostgreSQL on a Unix socket, and a port that two processes may share.
     SharedPort,
 }
@@ -63,6 +66,7 @@ pub struct World {
     /// Databases that have taken its place, or it theirs.
     others: Vec<Database>,
     end: Option<Instant>,
+    complaints: Vec<String>,
 }
 
 impl Stage {
@@ -109,6 +113,10 @@ impl World {
         let (mut wire, mut pooler, mut standby) = (None, None, None);
         let uri = match stage {
             Stage::Direct | Stage::Few | Stage::SharedPort => database.uri(),
+            Stage::Password => {
+                want_password(&cluster);
+                format!("{} password=right", database.uri())
+            }
             Stage::Wire => wire_uri(&database, wire.insert(Wire::start(host)), "disable"),
             Stage::Tls => {
                 encrypt(&cluster);
@@ -158,6 +166,7 @@ impl World {
             network,
             others: Vec::new(),
             end: None,
+            complaints: Vec::new(),
         }
     }
 
@@ -179,6 +188,23 @@ impl World {
         self.network.as_ref().expect("the stage has a network")
     }
 
+    /// Waits until there is a table, and whether it comes in time.
+    pub fn is_served(&self, table: &str, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let target = format!("/{table}?limit=1");
+        while Instant::now() < deadline {
+            let mut client = self.server.client();
+            client.wait_at_most(Duration::from_secs(5));
+            let answer = client.try_exchange("GET", &target, &[]);
+            client.leave("each question is asked anew");
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return true;
+            }
+            crate::last_ms(50);
+        }
+        false
+    }
+
     /// Makes a primary of the standby; from then on it is asked what was written.
     pub fn promote(&mut self) {
         let standby = self.standby.as_ref().expect("the stage has a standby");
@@ -194,7 +220,11 @@ impl World {
 
     /// Starts another server with the same settings, in the place of the first, which is returned.
     pub fn succeed(&mut self) -> Server {
-        let successor = start(command(), &self.uri, &self.settings);
+        let mut settings = self.settings.clone();
+        if let Address::Tcp(place) = self.server.address() {
+            settings.push(("server-port".to_owned(), place.port().to_string()));
+        }
+        let successor = start(command(), &self.uri, &settings);
         std::mem::replace(&mut self.server, successor)
     }
 
@@ -233,13 +263,20 @@ impl World {
         self.end.take()
     }
 
-    /// What is wrong with the server itself.
-    pub fn complaint(&mut self) -> Option<String> {
+    /// Something is not as promised that requests do not tell.
+    pub fn complain(&mut self, what: &str) {
+        self.complaints.push(what.to_owned());
+    }
+
+    /// All that, and what is wrong with the server itself.
+    pub fn complaints(&mut self) -> Vec<String> {
+        let mut complaints = std::mem::take(&mut self.complaints);
         if !self.server.is_running() {
-            return Some("the server has ended".to_owned());
+            complaints.push("the server has ended".to_owned());
         }
-        let log = self.server.stderr.lines();
-        log.into_iter().find(|line| line.contains("panicked"))
+        let log = self.server.stderr.lines().into_iter();
+        complaints.extend(log.filter(|line| line.contains("panicked")));
+        complaints
     }
 
     /// How many rows there are of each id.
@@ -312,6 +349,18 @@ fn follow_closely(primary: &Cluster) {
         let sql = "SELECT count(*)::text FROM pg_stat_replication WHERE sync_state = 'sync'";
         primary.postgres().one(sql) == "1"
     });
+}
+
+/// The authenticator needs a password from now on.
+fn want_password(cluster: &Cluster) {
+    let file = Path::new(cluster.socket_folder()).join("data/pg_hba.conf");
+    let lines = std::fs::read_to_string(&file).expect("initdb made it");
+    let lines = format!("local all authenticator scram-sha-256\n{lines}");
+    std::fs::write(&file, lines).expect("its owner may");
+    cluster
+        .postgres()
+        .run("ALTER ROLE authenticator PASSWORD 'right'");
+    cluster.postgres().run("SELECT pg_reload_conf()");
 }
 
 /// Gives the cluster a certificate.

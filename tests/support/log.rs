@@ -15,6 +15,8 @@ pub struct Log {
 struct Lines {
     lines: Vec<String>,
     ended: bool,
+    /// Nobody reads.
+    is_unread: bool,
 }
 
 impl Log {
@@ -30,10 +32,21 @@ impl Log {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 change(&state, |lines| lines.lines.push(text));
+                await_reader(&state);
             }
             change(&state, |lines| lines.ended = true);
         });
         log
+    }
+
+    /// From now on nobody reads, and the pipe gets full, until [`read_on`](Log::read_on).
+    pub fn stop_reading(&self) {
+        change(&self.state, |lines| lines.is_unread = true);
+    }
+
+    /// Somebody reads again.
+    pub fn read_on(&self) {
+        change(&self.state, |lines| lines.is_unread = false);
     }
 
     /// All lines so far.
@@ -86,6 +99,12 @@ impl Log {
         self.find(|_| None::<()>);
         self.text()
     }
+}
+
+fn await_reader(state: &(Mutex<Lines>, Condvar)) {
+    let lines = state.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = state.1.wait_while(lines, |lines| lines.is_unread);
+    drop(waited);
 }
 
 fn change(state: &(Mutex<Lines>, Condvar), change: impl FnOnce(&mut Lines)) {

@@ -1,0 +1,103 @@
+//! The server's own process: signals, a log that nobody reads, one that takes over from another.
+
+use crate::fault::{Fault, Limits};
+use crate::last_ms;
+use crate::load::Habits;
+use crate::world::{Stage, World};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to end, with whatever is in flight.
+const END_MAX: Duration = Duration::from_secs(5);
+
+const LOGS_MUCH: &[(&str, &str)] = &[("log-level", "debug"), ("log-query", "main-query")];
+
+/// The table.
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "SIGSTOP of the server, 1 s",
+        act: |world| {
+            world.server.signal(Signal::STOP);
+            last_ms(1000);
+            world.server.signal(Signal::CONT);
+        },
+        errors: &[],
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "SIGHUP",
+        act: |world| world.server.signal(Signal::HUP),
+        errors: &[],
+        limits: Limits {
+            back: 0.1,
+            longest: 1.0,
+            ready: 0.1,
+        },
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "nobody reads standard error, and all sessions end",
+        settings: LOGS_MUCH,
+        act: |world| {
+            world.server.stderr.stop_reading();
+            last_ms(1000);
+            world.end_sessions("true");
+            world
+                .database
+                .run("CREATE TABLE api.unread (); GRANT ALL ON api.unread TO PUBLIC");
+            last_ms(300);
+            world.database.run("NOTIFY pgrst");
+            if !world.is_served("unread", Duration::from_secs(5)) {
+                world.complain("no reload while nobody read standard error");
+            }
+            world.server.stderr.read_on();
+            world.end();
+            world.database.run("DROP TABLE api.unread; NOTIFY pgrst");
+        },
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "hand-over to a second process, clients that look before they send",
+        stage: Stage::SharedPort,
+        act: |world| hand_over(world, false),
+        errors: &[],
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "hand-over to a second process, clients that do not look",
+        stage: Stage::SharedPort,
+        habits: Habits {
+            looks_first: false,
+            ..Habits::USUAL
+        },
+        act: |world| hand_over(world, false),
+        errors: &[],
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "hand-over while nobody reads standard error",
+        stage: Stage::SharedPort,
+        settings: LOGS_MUCH,
+        act: |world| hand_over(world, true),
+        errors: &[],
+        ..Fault::USUAL
+    },
+];
+
+fn hand_over(world: &mut World, is_unread: bool) {
+    if is_unread {
+        world.server.stderr.stop_reading();
+        last_ms(1000);
+    }
+    let mut old = world.succeed();
+    old.signal(Signal::TERM);
+    let deadline = Instant::now() + END_MAX;
+    while old.is_running() {
+        if Instant::now() > deadline {
+            world.complain("SIGTERM does not end it");
+            break;
+        }
+        last_ms(10);
+    }
+    old.stderr.read_on();
+}

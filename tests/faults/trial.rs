@@ -60,14 +60,19 @@ pub fn run(fault: &Fault, trials: u32) -> Row {
         ..Row::default()
     };
     if row.skipped.is_none() {
-        let tried = catch_unwind(AssertUnwindSafe(|| try_all(fault, trials, &mut row)));
-        if let Err(panic) = tried {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
-            row.failures.push(text.unwrap_or_default());
-        }
+        let tried = without_panic(|| try_all(fault, trials, &mut row));
+        row.failures.extend(tried.err());
     }
     row
+}
+
+/// What stands around the server is a test's, and panics when it is not as it should be.
+fn without_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
+        text.unwrap_or_default()
+    })
 }
 
 fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
@@ -84,12 +89,16 @@ fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
         let mut seen = Vec::new();
         for _ in 0..of_each_world {
             row.trials += 1;
-            match try_once(fault, &mut world, &load, &readiness) {
+            let tried = without_panic(|| try_once(fault, &mut world, &load, &readiness));
+            match tried.flatten() {
                 Ok(trial) => seen.push(trial),
                 Err(why) => {
                     row.failures.push(why);
                     break;
                 }
+            }
+            if world.has_complaints() {
+                break;
             }
         }
         let of_world = load.finish();
@@ -109,13 +118,14 @@ fn try_once(
     load: &Load,
     readiness: &Readiness,
 ) -> Result<Trial, String> {
-    await_calm(load, readiness, GRACE, "before the fault")?;
+    await_calm(world, load, readiness, GRACE).map_err(|why| format!("before the fault: {why}"))?;
     (fault.act)(world);
     let ended = world.take_end().unwrap_or_else(Instant::now);
     readiness.follow(world.server.admin_address());
     let promised = fault.limits.back.max(fault.limits.ready) + fault.limits.longest;
     let patience = Duration::from_secs_f64(promised) + GRACE;
-    await_calm(load, readiness, patience, "after the fault")?;
+    await_calm(world, load, readiness, patience)
+        .map_err(|why| format!("after the fault: {why}"))?;
     Ok(Trial {
         ended,
         calm: Instant::now(),
@@ -124,10 +134,10 @@ fn try_once(
 
 /// Waits until each client has had some more good answers, and `/ready` is 200.
 fn await_calm(
+    world: &mut World,
     load: &Load,
     readiness: &Readiness,
     patience: Duration,
-    when: &str,
 ) -> Result<(), String> {
     let before = load.good();
     let deadline = Instant::now() + patience;
@@ -138,11 +148,14 @@ fn await_calm(
         if is_served && readiness.is_ready() {
             return Ok(());
         }
+        if !world.server.is_running() {
+            return Err("there is no server".to_owned());
+        }
         if Instant::now() > deadline {
             let starving = before.iter().zip(&now).filter(|(a, b)| a == b).count();
             let ready = readiness.is_ready();
             return Err(format!(
-                "{when}, {} s: {starving} clients without an answer, ready: {ready}",
+                "{} s: {starving} clients without an answer, ready: {ready}",
                 patience.as_secs()
             ));
         }

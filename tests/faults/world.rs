@@ -128,7 +128,7 @@ impl World {
                 wire_uri(&database, wire, "disable")
             }
             Stage::Pooler(mode) => {
-                let pooler = pooler.insert(Pooler::start(&cluster, mode, &[]));
+                let pooler = pooler.insert(Pooler::start(&cluster, mode, lines_of(mode)));
                 pooler.uri(&database)
             }
             Stage::Pair(attributes) => {
@@ -268,6 +268,11 @@ impl World {
         self.complaints.push(what.to_owned());
     }
 
+    /// Whether there was something.
+    pub fn has_complaints(&self) -> bool {
+        !self.complaints.is_empty()
+    }
+
     /// All that, and what is wrong with the server itself.
     pub fn complaints(&mut self) -> Vec<String> {
         let mut complaints = std::mem::take(&mut self.complaints);
@@ -299,6 +304,14 @@ impl World {
                 .chain(&self.others)
                 .collect(),
         }
+    }
+}
+
+/// In session mode each of the server's connections needs one of the pooler's.
+fn lines_of(mode: PoolMode) -> &'static [&'static str] {
+    match mode {
+        PoolMode::Session => &["default_pool_size = 20"],
+        PoolMode::Transaction | PoolMode::Statement => &[],
     }
 }
 

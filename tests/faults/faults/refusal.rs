@@ -25,6 +25,10 @@ pub(super) const FAULTS: &[Fault] = &[
             }
             last_ms(1000);
         },
+        limits: Limits {
+            longest: 3.0,
+            ..Limits::USUAL
+        },
         ..Fault::USUAL
     },
     Fault {
@@ -126,10 +130,19 @@ fn replace_database(world: &mut World) {
     gone.name = format!("gone_for_{}", spare.name);
     let mut superuser = world.superuser();
     let mut try_run = |sql: &str| superuser.batch_execute(sql);
+    // Otherwise whoever wants in waits, while PostgreSQL waits for those who are in.
+    let closed = try_run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+    closed.expect("a superuser may");
     until("the database to be dropped", || {
         let _ = try_run(END_ALL);
-        try_run(&format!("ALTER DATABASE {name} RENAME TO {}", gone.name)).is_ok()
+        world.sessions("true").is_empty()
+            && try_run(&format!("ALTER DATABASE {name} RENAME TO {}", gone.name)).is_ok()
     });
+    let opened = try_run(&format!(
+        "ALTER DATABASE {} ALLOW_CONNECTIONS true",
+        gone.name
+    ));
+    opened.expect("a superuser may");
     last_ms(300);
     let made = try_run(&format!("ALTER DATABASE {} RENAME TO {name}", spare.name));
     made.expect("nobody is in it");

@@ -69,7 +69,8 @@ pub(super) const FAULTS: &[Fault] = &[
         errors: &[],
         limits: Limits {
             back: 0.5,
-            longest: 2.0,
+            // Of a request that has met such a connection.
+            longest: SILENCE_MAX + 5.0,
             ready: SILENCE_MAX,
         },
         ..SILENT

@@ -2,8 +2,10 @@
 
 use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
+use crate::load::Habits;
 use crate::wire::Weather;
 use crate::world::{Stage, World};
+use std::time::Duration;
 
 const WIRE: Fault = Fault {
     stage: Stage::Wire,
@@ -84,7 +86,17 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "bytes are changed in 2 % of the replies, 0.5 s",
         act: |world| weather(world, Weather::Corrupt(2), 500),
+        effort: Effort::Long,
+        habits: Habits {
+            patience: Duration::from_secs(60),
+            ..Habits::USUAL
+        },
         may_be_wrong: true,
+        // A reply that claims to be longer than it is does not end.
+        limits: Limits {
+            longest: 35.0,
+            ..Limits::USUAL
+        },
         // Whatever PostgreSQL is made to have said.
         errors: &[400, 403, 404, 409, 500, 503],
         ..WIRE

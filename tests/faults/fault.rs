@@ -18,7 +18,7 @@ pub struct Fault {
     pub act: fn(&mut World),
     /// How often, and in which form of the suite.
     pub effort: Effort,
-    /// Which errors there may be: statuses, and 0 for no answer.
+    /// Which errors there may be: statuses, and what stands for them where there was none.
     pub errors: &'static [u16],
     /// Whether answers may be wrong: nobody notices a changed byte in a value.
     pub may_be_wrong: bool,

@@ -9,6 +9,11 @@ use std::time::Instant;
 /// What an answer says when the server cannot know.
 const UNKNOWN: &str = "it is unknown whether the request was carried out";
 
+/// Stands for the status where there was no answer.
+pub const NO_ANSWER: u16 = 0;
+/// Stands for the status where there was no connection, and nothing was sent.
+pub const NO_CONNECTION: u16 = 1;
+
 /// One request and what came of it.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -74,12 +79,13 @@ impl Outcome {
         !matches!(self, Outcome::Good | Outcome::Wrong(_))
     }
 
-    /// The status, or 0 if there is no answer.
+    /// The status, or what stands for it.
     pub fn status(&self) -> u16 {
         match self {
             Outcome::Good | Outcome::Wrong(_) => 200,
             Outcome::Refused { status, .. } => *status,
-            Outcome::CutOff(_) | Outcome::NotSent => 0,
+            Outcome::CutOff(_) => NO_ANSWER,
+            Outcome::NotSent => NO_CONNECTION,
         }
     }
 
@@ -135,7 +141,7 @@ impl Audit {
         if outcome.is_unknown() {
             self.unknown += 1;
             self.unknown_done += usize::from(is_done);
-        } else if outcome.status() < 300 && outcome.status() > 0 {
+        } else if !outcome.is_error() {
             self.lost += usize::from(!is_done);
         } else {
             self.definite_but_done += usize::from(is_done);

@@ -70,12 +70,7 @@ fn main() -> ExitCode {
     say(&format!("\n{text}"));
     say(&format!("{} s", began.elapsed().as_secs()));
     if let Some(path) = &arguments.report {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path);
-        let written = file.and_then(|mut file| writeln!(file, "{text}"));
-        written.expect("the report can be written");
+        report::append(path, &text).expect("the report can be written");
     }
     ExitCode::from(u8::from(!rows.iter().all(Row::has_passed)))
 }

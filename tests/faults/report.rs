@@ -1,7 +1,23 @@
 //! Tells what came of the faults: lines on the screen, and a table in Markdown.
 
 use crate::trial::Row;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+/// What the file begins with.
+const INTRODUCTION: &str = "\
+# What came of the faults
+
+Written by `scripts/faults`; [README.md](../README.md) says what is done. Eight clients read, insert and call, each
+write with an id of its own, which is looked up in the end. *Lost*: a success whose row is not there. *Twice*: a row
+that is there more than once. *Definite-but-done*: an error that did not say that nobody knows, and the row is there
+all the same. *Unknown*: an error that did say so, or no answer, and how many of those were done. *First good* and
+*last error* count from the end of the fault; */ready* is how long it and the requests said different things. All
+times are the worst of all trials. An empty last column is a row that kept its limits.
+
+";
 
 const HEAD: &str = "\
 | fault | trials | requests | errors | unknown (done) | lost | twice | definite-but-done \
@@ -43,6 +59,19 @@ pub fn line(row: &Row) -> String {
             false => format!("**FAILED:** {}", row.failures.join("; ").replace('\n', " ")),
         }
     )
+}
+
+/// Appends a section to a file, and begins it if it is not there.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn append(path: &Path, section: &str) -> std::io::Result<()> {
+    let introduction = match path.exists() {
+        true => "",
+        false => INTRODUCTION,
+    };
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    writeln!(file, "{introduction}{section}")
 }
 
 /// The section of a run.

@@ -311,6 +311,7 @@ impl World {
 fn lines_of(mode: PoolMode) -> &'static [&'static str] {
     match mode {
         PoolMode::Session => &["default_pool_size = 20"],
+        PoolMode::Transaction if Pooler::follows_statements() => &["max_prepared_statements = 100"],
         PoolMode::Transaction | PoolMode::Statement => &[],
     }
 }

@@ -1,14 +1,19 @@
 //! The server's own process: signals, a log that nobody reads, one that takes over from another.
 
-use crate::fault::{Fault, Limits};
+use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
+use crate::ledger::NO_CONNECTION;
 use crate::load::Habits;
 use crate::world::{Stage, World};
+use corerest_tests::server::Server;
 use rustix::process::Signal;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to end, with whatever is in flight.
 const END_MAX: Duration = Duration::from_secs(5);
+
+const GOES_ON: &str = "SIGTERM does not end it";
 
 const LOGS_MUCH: &[(&str, &str)] = &[("log-level", "debug"), ("log-query", "main-query")];
 
@@ -75,6 +80,24 @@ pub(super) const FAULTS: &[Fault] = &[
         ..Fault::USUAL
     },
     Fault {
+        name: "SIGTERM, and another process in its place",
+        act: |world| {
+            if !end(&mut world.server) {
+                world.complain(GOES_ON);
+            }
+            drop(world.succeed());
+        },
+        effort: Effort::Long,
+        errors: &[NO_CONNECTION],
+        ..Fault::USUAL
+    },
+    Fault {
+        name: "SIGTERM to a process whose start waits for a silent port",
+        act: end_while_it_starts,
+        errors: &[],
+        ..Fault::USUAL
+    },
+    Fault {
         name: "hand-over while nobody reads standard error",
         stage: Stage::SharedPort,
         settings: LOGS_MUCH,
@@ -90,14 +113,35 @@ fn hand_over(world: &mut World, is_unread: bool) {
         last_ms(1000);
     }
     let mut old = world.succeed();
-    old.signal(Signal::TERM);
-    let deadline = Instant::now() + END_MAX;
-    while old.is_running() {
-        if Instant::now() > deadline {
-            world.complain("SIGTERM does not end it");
-            break;
-        }
-        last_ms(10);
+    if !end(&mut old) {
+        world.complain(GOES_ON);
     }
     old.stderr.read_on();
+}
+
+/// Ends it politely. `false` if it takes long.
+fn end(server: &mut Server) -> bool {
+    server.signal(Signal::TERM);
+    let deadline = Instant::now() + END_MAX;
+    while server.is_running() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        last_ms(5);
+    }
+    true
+}
+
+/// Whoever listens there says nothing.
+fn end_while_it_starts(world: &mut World) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    let uri = world.database.uri_at_port(port);
+    let mut server = Server::spawn(&[("db-uri", &uri)]);
+    let knocks = listener.accept();
+    last_ms(1000);
+    if !end(&mut server) {
+        world.complain(GOES_ON);
+    }
+    drop(knocks);
 }

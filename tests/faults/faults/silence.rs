@@ -2,6 +2,7 @@
 
 use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
+use crate::ledger::NO_ANSWER;
 use crate::load::Habits;
 use crate::wire::Weather;
 use crate::world::{Stage, World};
@@ -91,7 +92,7 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         act: silence_all,
         // Those who leave have no answer.
-        errors: &[0, 503, 504],
+        errors: &[NO_ANSWER, 503, 504],
         ..SILENT
     },
     Fault {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const CONNECTIONS_MAX: &str = "64";
 
 /// A few more than the connections need.
-const DESCRIPTORS_MAX: &str = "192";
+const DESCRIPTORS_MAX: &str = "104";
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const RELOAD_EVERY: Duration = Duration::from_secs(120);

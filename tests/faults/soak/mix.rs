@@ -20,19 +20,19 @@ pub(crate) struct Part {
 /// What they ask for. `{roles}` is how many roles there are.
 pub(crate) const TABLES: &str = "
   CREATE TABLE api.fixed AS SELECT n AS id, 'row ' || n AS t FROM generate_series(1, 50) n;
-  CREATE TABLE api.notes (id bigint PRIMARY KEY, t text);
-  INSERT INTO api.notes VALUES (0, 'taken');
-  CREATE TABLE api.closed ();
-  CREATE FUNCTION api.who() RETURNS text LANGUAGE sql STABLE
+  CREATE TABLE api.memos (id bigint PRIMARY KEY, t text);
+  INSERT INTO api.memos VALUES (0, 'taken');
+  CREATE TABLE api.locked ();
+  CREATE FUNCTION api.bearer() RETURNS text LANGUAGE sql STABLE
     AS $$ SELECT current_user || ', ' ||
           (current_setting('request.jwt.claims')::json ->> 'sub') $$;
-  CREATE FUNCTION api.large(mb int) RETURNS text LANGUAGE sql STABLE
+  CREATE FUNCTION api.bulk(mb int) RETURNS text LANGUAGE sql STABLE
     AS $$ SELECT repeat('x', mb * 1000000) $$;
-  CREATE FUNCTION api.nap(seconds float) RETURNS void LANGUAGE sql STABLE
+  CREATE FUNCTION api.doze(seconds float) RETURNS void LANGUAGE sql STABLE
     AS $$ SELECT pg_sleep(seconds) $$;
   CREATE FUNCTION api.measure(text) RETURNS int LANGUAGE sql VOLATILE
     AS $$ SELECT length($1) $$;
-  GRANT ALL ON api.fixed, api.notes TO PUBLIC;
+  GRANT ALL ON api.fixed, api.memos TO PUBLIC;
   GRANT USAGE ON SCHEMA api, other TO PUBLIC;
   DO $$ BEGIN FOR n IN 0..{roles} - 1 LOOP
     EXECUTE format('CREATE ROLE soak_%s NOLOGIN', n);
@@ -77,7 +77,7 @@ pub(crate) const MIX: &[Part] = &[
         clients: 1,
         pause: Duration::from_millis(500),
         act: |guest| {
-            let answer = guest.ask(("GET", "/rpc/large?mb=5"), "", b"", 200)?;
+            let answer = guest.ask(("GET", "/rpc/bulk?mb=5"), "", b"", 200)?;
             compare(answer.body.len(), 5_000_002)
         },
     },
@@ -102,7 +102,7 @@ pub(crate) const MIX: &[Part] = &[
         clients: 1,
         pause: Duration::from_millis(500),
         act: |guest| {
-            let client = guest.begin(("GET", "/rpc/nap?seconds=5"), b"", 0)?;
+            let client = guest.begin(("GET", "/rpc/doze?seconds=5"), b"", 0)?;
             corerest_faults::last_ms(200);
             client.leave("it is abandoned");
             Ok(())
@@ -144,13 +144,13 @@ fn be_somebody(guest: &mut Guest<'_>) -> Result<(), String> {
     match guest.number % 4 {
         0 => {
             let body = format!(r#"{{"id":{id},"t":"{name}"}}"#);
-            guest.expect(("POST", "/notes"), &bearer, body.as_bytes(), (201, ""))?;
-            let target = format!("/notes?id=eq.{id}");
+            guest.expect(("POST", "/memos"), &bearer, body.as_bytes(), (201, ""))?;
+            let target = format!("/memos?id=eq.{id}");
             guest.expect(("DELETE", &target), &bearer, b"", (204, ""))
         }
         _ => {
             let name = format!("\"{name}\"");
-            guest.expect(("GET", "/rpc/who"), &bearer, b"", (200, &name))
+            guest.expect(("GET", "/rpc/bearer"), &bearer, b"", (200, &name))
         }
     }
 }
@@ -165,8 +165,8 @@ fn err(guest: &mut Guest<'_>) -> Result<(), String> {
         0 => (("GET", &*unknown), "", b"", 404),
         1 => (("GET", "/fixed?id=is.never"), "", b"", 400),
         2 => (("GET", "/fixed"), &*forged, b"", 401),
-        3 => (("GET", "/closed"), &*bearer, b"", 403),
-        _ => (("POST", "/notes"), JSON, br#"{"id":0}"#, 409),
+        3 => (("GET", "/locked"), &*bearer, b"", 403),
+        _ => (("POST", "/memos"), JSON, br#"{"id":0}"#, 409),
     };
     guest.ask(request, head, body, status).map(drop)
 }
@@ -174,7 +174,7 @@ fn err(guest: &mut Guest<'_>) -> Result<(), String> {
 /// 64 kB every 50 ms: a quarter of a minute.
 fn read_slowly(guest: &mut Guest<'_>) -> Result<(), String> {
     guest.go();
-    let mut client = guest.begin(("GET", "/rpc/large?mb=20"), b"", 0)?;
+    let mut client = guest.begin(("GET", "/rpc/bulk?mb=20"), b"", 0)?;
     let mut bytes = 0;
     let read = loop {
         match client.read_some(64 * 1024) {

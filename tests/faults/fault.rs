@@ -55,6 +55,16 @@ impl Limits {
         longest: 2.0,
         ready: 2.5,
     };
+
+    /// For a machine that is busy.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Limits {
+        Limits {
+            back: self.back * factor,
+            longest: self.longest * factor,
+            ready: self.ready * factor,
+        }
+    }
 }
 
 impl Fault {

@@ -24,6 +24,9 @@ struct Arguments {
     /// how many faults at a time (1; 3 in the short form)
     #[argh(option)]
     parallel: Option<usize>,
+    /// what limits of time are multiplied by (1; 2 in the short form)
+    #[argh(option)]
+    slack: Option<f64>,
     /// a file that the table is appended to
     #[argh(option)]
     report: Option<PathBuf>,
@@ -49,6 +52,10 @@ impl Arguments {
         }
     }
 
+    fn slack(&self) -> f64 {
+        self.slack.unwrap_or(if self.short { 2.0 } else { 1.0 })
+    }
+
     fn parallel(&self) -> usize {
         self.parallel.unwrap_or(if self.short { 3 } else { 1 })
     }
@@ -58,6 +65,9 @@ fn main() -> ExitCode {
     let arguments: Arguments = argh::from_env();
     let mut chosen = faults::all();
     chosen.retain(|fault| arguments.wants(fault));
+    for fault in &mut chosen {
+        fault.limits = fault.limits.times(arguments.slack());
+    }
     if arguments.list || chosen.is_empty() {
         for fault in faults::all() {
             say(fault.name);

@@ -75,7 +75,8 @@ impl<'a> Guest<'a> {
             self.tally.requests.fetch_add(1, Ordering::Relaxed);
             if let Err(text) = (part.act)(self) {
                 let mut failures = self.tally.lock();
-                failures.entry(part.name).or_insert((0, text)).0 += 1;
+                let place = failures.entry(part.name);
+                place.or_insert_with(|| (0, text)).0 += 1;
                 drop(failures);
                 self.go();
             }

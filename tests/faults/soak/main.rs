@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 /// As many clients as [`MIX`] has that stay, and some; the others wait for their turn.
 const CONNECTIONS_MAX: &str = "64";
 
-/// A few more than the connections need.
-const DESCRIPTORS_MAX: &str = "104";
+/// No more than the server wants for those clients, ten connections and two cores.
+const DESCRIPTORS_MAX: &str = "130";
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const RELOAD_EVERY: Duration = Duration::from_secs(120);
@@ -79,7 +79,6 @@ fn start(database: &Database) -> Server {
         .arg(command().get_program())
         .env_clear()
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let uri = database.uri();

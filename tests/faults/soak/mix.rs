@@ -51,10 +51,16 @@ pub(crate) const MIX: &[Part] = &[
         act: be_somebody,
     },
     Part {
-        name: "reads by those who hardly ever ask",
+        name: "reads by those who hardly ever ask, and stay",
         clients: 40,
         pause: Duration::from_secs(3),
-        act: read,
+        act: |guest| {
+            // Some day they go, and whoever waits has their place.
+            if guest.number.is_multiple_of(10) {
+                guest.go();
+            }
+            read(guest)
+        },
     },
     Part {
         name: "new connections",

@@ -1,6 +1,6 @@
 //! One process of PostgreSQL dies, or stands still.
 
-use crate::fault::{Fault, Limits};
+use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
 use crate::world::World;
 use corerest_tests::waiting::until;
@@ -46,8 +46,9 @@ pub(super) const FAULTS: &[Fault] = &[
             last_ms(3000);
             signal(postmaster, Signal::CONT);
         },
+        effort: Effort::Long,
         limits: Limits {
-            longest: 4.0,
+            longest: 5.0,
             ..Limits::USUAL
         },
         ..Fault::USUAL

@@ -1,6 +1,6 @@
 //! Behind a PgBouncer: it crashes, reads its configuration again, loses its connections.
 
-use crate::fault::Fault;
+use crate::fault::{Effort, Fault};
 use crate::last_ms;
 use crate::world::{Stage, World};
 use corerest_tests::pooler::PoolMode;
@@ -15,6 +15,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "PgBouncer in session mode, unprepared: the same",
+        effort: Effort::Long,
         settings: UNPREPARED,
         ..in_mode(PoolMode::Session)
     },

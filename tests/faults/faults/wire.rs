@@ -36,6 +36,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "all connections are reset, TLS",
+        effort: Effort::Long,
         act: reset,
         ..TLS
     },

@@ -1,7 +1,8 @@
 //! What a fault is: an entry in a table.
 
 use crate::load::Habits;
-use crate::world::{Stage, World};
+use crate::stage::Stage;
+use crate::world::World;
 
 /// A fault, and what may come of it.
 #[derive(Clone, Copy, Debug)]

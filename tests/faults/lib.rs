@@ -11,6 +11,7 @@ pub mod load;
 pub mod network;
 pub mod readiness;
 pub mod report;
+pub mod stage;
 pub mod trial;
 pub mod versions;
 pub mod wire;

@@ -10,12 +10,15 @@ use std::path::Path;
 const INTRODUCTION: &str = "\
 # What came of the faults
 
-Written by `scripts/faults`; [README.md](../README.md) says what is done. Eight clients read, insert and call, each
-write with an id of its own, which is looked up in the end. *Lost*: a success whose row is not there. *Twice*: a row
-that is there more than once. *Definite-but-done*: an error that did not say that nobody knows, and the row is there
-all the same. *Unknown*: an error that did say so, or no answer, and how many of those were done. *First good* and
-*last error* count from the end of the fault; */ready* is how long it and the requests said different things. All
-times are the worst of all trials. An empty last column is a row that kept its limits.
+Written by `scripts/faults`; [README.md](../README.md) says what is done. Eight clients read, insert
+and call, each write with an id of its own, which is looked up in the end.
+
+- *Lost*: a success whose row is not there. *Twice*: a row that is there more than once.
+  *Definite-but-done*: an error that did not say that nobody knows, and the row is there all the same.
+- *Unknown*: an error that did say so, or no answer, and how many of those were done.
+- *First good* and *last error* count from the end of the fault; */ready* is for how long it and the
+  requests said different things. All times are the worst of all trials.
+- An empty last column is a row that kept its limits.
 
 ";
 
@@ -56,7 +59,10 @@ pub fn line(row: &Row) -> String {
         times.ready,
         match row.has_passed() {
             true => "".to_owned(),
-            false => format!("**FAILED:** {}", row.failures.join("; ").replace('\n', " ")),
+            false => format!(
+                "**FAILED:** {}",
+                row.failures.join("; ").replace(['\n', '|'], " ")
+            ),
         }
     )
 }

@@ -1,16 +1,15 @@
-//! What stands around the server that is tried: a cluster of its own, and what a fault needs.
+//! The server that is tried, a cluster of its own, and whatever a fault needs.
 
 use crate::network::Network;
+use crate::stage::{Scenery, Stage};
 use crate::wire::Wire;
 use corerest_tests::client::Address;
 use corerest_tests::cluster::{Cluster, Database};
-use corerest_tests::pooler::{PoolMode, Pooler};
-use corerest_tests::server::{Server, command, unused_path};
+use corerest_tests::pooler::Pooler;
+use corerest_tests::server::{Server, command};
 use postgres::Client;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -23,29 +22,6 @@ pub const TABLES: &str = "
     AS 'INSERT INTO api.w (id) VALUES (number) RETURNING id';
   GRANT ALL ON api.fixed, api.w TO PUBLIC;";
 
-/// What stands around the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// PostgreSQL on a Unix socket.
-    Direct,
-    /// The same, with few connections.
-    Few,
-    /// PostgreSQL over TCP, with a proxy between that does what it is told.
-    Wire,
-    /// The same, encrypted.
-    Tls,
-    /// A PgBouncer between.
-    Pooler(PoolMode),
-    /// A primary with a synchronous standby, and `target_session_attrs`.
-    Pair(&'static str),
-    /// The server is in a network of its own, and packets can be dropped on the way.
-    Network,
-    /// PostgreSQL on a Unix socket that wants a password.
-    Password,
-    /// PostgreSQL on a Unix socket, and a port that two processes may share.
-    SharedPort,
-}
-
 /// All of it.
 #[derive(Debug)]
 pub struct World {
@@ -53,48 +29,15 @@ pub struct World {
     pub server: Server,
     /// Where it has its database.
     pub database: Database,
-    /// What its connection string is.
-    pub uri: String,
-    /// The settings it was started with, but for that.
-    pub settings: Vec<(String, String)>,
-    wire: Option<Wire>,
-    pooler: Option<Pooler>,
-    standby: Option<Cluster>,
+    /// What it was started with, but for its connection string.
+    settings: Vec<(String, String)>,
+    scenery: Scenery,
     /// PostgreSQL.
     pub cluster: Cluster,
-    network: Option<Network>,
     /// Databases that have taken its place, or it theirs.
     others: Vec<Database>,
     end: Option<Instant>,
     complaints: Vec<String>,
-}
-
-impl Stage {
-    /// Why it cannot be had on this machine.
-    pub fn missing(self) -> Option<String> {
-        match self {
-            Stage::Network => Network::missing(),
-            _ => None,
-        }
-    }
-
-    /// Whether a world serves for one trial only.
-    pub fn is_used_up(self) -> bool {
-        matches!(self, Stage::Pair(_))
-    }
-
-    fn cluster_settings(self, host: Ipv4Addr) -> Vec<String> {
-        let mut lines = vec![match self {
-            Stage::Few => "max_connections = 24".to_owned(),
-            _ => "max_connections = 200".to_owned(),
-        }];
-        // Without it, what was committed a moment before a crash is lost.
-        lines.push("synchronous_commit = on".to_owned());
-        if matches!(self, Stage::Wire | Stage::Tls | Stage::Network) {
-            lines.push(format!("listen_addresses = '{host}'"));
-        }
-        lines
-    }
 }
 
 impl World {
@@ -109,61 +52,23 @@ impl World {
         let cluster = Cluster::start(&lines);
         let database = cluster.database();
         database.run(TABLES);
-        let network = (stage == Stage::Network).then(Network::make);
-        let (mut wire, mut pooler, mut standby) = (None, None, None);
-        let uri = match stage {
-            Stage::Direct | Stage::Few | Stage::SharedPort => database.uri(),
-            Stage::Password => {
-                want_password(&cluster);
-                format!("{} password=right", database.uri())
-            }
-            Stage::Wire => wire_uri(&database, wire.insert(Wire::start(host)), "disable"),
-            Stage::Tls => {
-                encrypt(&cluster);
-                wire_uri(&database, wire.insert(Wire::start(host)), "require")
-            }
-            Stage::Network => {
-                let network = network.as_ref().expect("it was made");
-                let wire = wire.insert(Wire::start_at(network.outside(), host));
-                wire_uri(&database, wire, "disable")
-            }
-            Stage::Pooler(mode) => {
-                let pooler = pooler.insert(Pooler::start(&cluster, mode, lines_of(mode)));
-                pooler.uri(&database)
-            }
-            Stage::Pair(attributes) => {
-                let standby = standby.insert(cluster.start_standby());
-                follow_closely(&cluster);
-                database.uri_of_many(&[&cluster, standby], attributes)
-            }
-        };
-        let mut all = owned(settings);
-        all.extend(owned(&[("db-pool-acquisition-timeout", "10")]));
-        match stage {
-            Stage::Pooler(_) => all.extend(owned(&[("db-channel-enabled", "false")])),
-            Stage::SharedPort => all.extend(owned(&[("server-reuseport", "true")])),
-            Stage::Network => {
-                let path = unused_path("api");
-                let path = path.to_str().expect("we chose it");
-                all.extend(owned(&[("server-unix-socket", path)]));
-            }
-            _ => {}
-        }
-        let command = match &network {
+        let scenery = stage.set(&cluster, &database, host);
+        let settings = settings.iter();
+        let mut settings: Vec<(String, String)> = settings
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        settings.extend_from_slice(&scenery.settings);
+        let command = match &scenery.network {
             Some(network) => network.inside(&command()),
             None => command(),
         };
-        let server = start(command, &uri, &all);
+        let server = start(command, &scenery.uri, &settings);
         World {
             server,
             database,
-            uri,
-            settings: all,
-            wire,
-            pooler,
-            standby,
+            settings,
+            scenery,
             cluster,
-            network,
             others: Vec::new(),
             end: None,
             complaints: Vec::new(),
@@ -175,17 +80,23 @@ impl World {
     /// # Panics
     /// If the stage has none, as with the following ones.
     pub fn wire(&self) -> &Wire {
-        self.wire.as_ref().expect("the stage has a wire")
+        self.scenery.wire.as_ref().expect("the stage has a wire")
     }
 
     /// PgBouncer.
     pub fn pooler(&mut self) -> &mut Pooler {
-        self.pooler.as_mut().expect("the stage has a pooler")
+        self.scenery
+            .pooler
+            .as_mut()
+            .expect("the stage has a pooler")
     }
 
     /// The network that packets can be dropped in.
     pub fn network(&self) -> &Network {
-        self.network.as_ref().expect("the stage has a network")
+        self.scenery
+            .network
+            .as_ref()
+            .expect("the stage has a network")
     }
 
     /// Waits until there is a table, and whether it comes in time.
@@ -207,7 +118,11 @@ impl World {
 
     /// Makes a primary of the standby; from then on it is asked what was written.
     pub fn promote(&mut self) {
-        let standby = self.standby.as_ref().expect("the stage has a standby");
+        let standby = self
+            .scenery
+            .standby
+            .as_ref()
+            .expect("the stage has a standby");
         let copy = standby.copy_of(&self.database);
         copy.run("SELECT pg_promote()");
         self.others.push(copy);
@@ -224,7 +139,7 @@ impl World {
         if let Address::Tcp(place) = self.server.address() {
             settings.push(("server-port".to_owned(), place.port().to_string()));
         }
-        let successor = start(command(), &self.uri, &settings);
+        let successor = start(command(), &self.scenery.uri, &settings);
         std::mem::replace(&mut self.server, successor)
     }
 
@@ -298,21 +213,12 @@ impl World {
 
     /// The databases that know what was written: after a promotion, the one that was promoted.
     fn judges(&self) -> Vec<&Database> {
-        match (&self.standby, self.others.last()) {
+        match (&self.scenery.standby, self.others.last()) {
             (Some(_), Some(promoted)) => vec![promoted],
             _ => std::iter::once(&self.database)
                 .chain(&self.others)
                 .collect(),
         }
-    }
-}
-
-/// In session mode each of the server's connections needs one of the pooler's.
-fn lines_of(mode: PoolMode) -> &'static [&'static str] {
-    match mode {
-        PoolMode::Session => &["default_pool_size = 20"],
-        PoolMode::Transaction if Pooler::follows_statements() => &["max_prepared_statements = 100"],
-        PoolMode::Transaction | PoolMode::Statement => &[],
     }
 }
 
@@ -325,87 +231,10 @@ fn start(command: Command, uri: &str, settings: &[(String, String)]) -> Server {
     server
 }
 
-fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    let settings = settings.iter();
-    settings
-        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
-}
-
-fn wire_uri(database: &Database, wire: &Wire, encryption: &str) -> String {
-    format!(
-        "host={} port={} user=authenticator sslmode={encryption} dbname={}",
-        wire.address.ip(),
-        wire.address.port(),
-        database.name
-    )
-}
-
 /// An address of this machine's own that no other cluster listens on.
 fn unused_address() -> Ipv4Addr {
     static LAST: AtomicU8 = AtomicU8::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     let [.., high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, high % 200 + 1, low, number % 250 + 1)
-}
-
-/// A commit is on the standby, too, when it is told.
-fn follow_closely(primary: &Cluster) {
-    let mut client = primary.postgres().connect();
-    for sql in [
-        "ALTER SYSTEM SET synchronous_standby_names = '*'",
-        "ALTER SYSTEM SET synchronous_commit = 'remote_apply'",
-        "SELECT pg_reload_conf()",
-    ] {
-        client.batch_execute(sql).expect("a superuser may do that");
-    }
-    corerest_tests::waiting::until("a synchronous standby", || {
-        let sql = "SELECT count(*)::text FROM pg_stat_replication WHERE sync_state = 'sync'";
-        primary.postgres().one(sql) == "1"
-    });
-}
-
-/// The authenticator needs a password from now on.
-fn want_password(cluster: &Cluster) {
-    let file = Path::new(cluster.socket_folder()).join("data/pg_hba.conf");
-    let lines = std::fs::read_to_string(&file).expect("initdb made it");
-    let lines = format!("local all authenticator scram-sha-256\n{lines}");
-    std::fs::write(&file, lines).expect("its owner may");
-    cluster
-        .postgres()
-        .run("ALTER ROLE authenticator PASSWORD 'right'");
-    cluster.postgres().run("SELECT pg_reload_conf()");
-}
-
-/// Gives the cluster a certificate.
-fn encrypt(cluster: &Cluster) {
-    let folder = Path::new(cluster.socket_folder());
-    let (key, certificate) = (folder.join("key"), folder.join("certificate"));
-    let made = Command::new("openssl")
-        .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=faults".split(' '))
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .output()
-        .expect("openssl is installed: scripts/install-dependencies does that");
-    assert!(made.status.success(), "{made:?}");
-    let owner = folder.metadata().expect("it is there");
-    for file in [&key, &certificate] {
-        let is_owned = std::fs::set_permissions(file, PermissionsExt::from_mode(0o600))
-            .and_then(|()| chown(file, Some(owner.uid()), Some(owner.gid())));
-        is_owned.expect("we made it");
-    }
-    let mut client = cluster.postgres().connect();
-    for sql in [
-        format!("ALTER SYSTEM SET ssl_key_file = '{}'", key.display()),
-        format!(
-            "ALTER SYSTEM SET ssl_cert_file = '{}'",
-            certificate.display()
-        ),
-        "ALTER SYSTEM SET ssl = on".to_owned(),
-        "SELECT pg_reload_conf()".to_owned(),
-    ] {
-        client.batch_execute(&sql).expect("a superuser may do that");
-    }
 }

@@ -2,7 +2,8 @@
 
 use crate::fault::{Effort, Fault};
 use crate::last_ms;
-use crate::world::{Stage, World};
+use crate::stage::Stage;
+use crate::world::World;
 use corerest_tests::pooler::PoolMode;
 
 const UNPREPARED: &[(&str, &str)] = &[("db-prepared-statements", "false")];

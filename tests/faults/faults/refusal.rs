@@ -3,7 +3,8 @@
 use crate::fault::{Fault, Limits};
 use crate::last_ms;
 use crate::load::Habits;
-use crate::world::{Stage, TABLES, World};
+use crate::stage::Stage;
+use crate::world::{TABLES, World};
 use corerest_tests::waiting::until;
 use std::time::Duration;
 

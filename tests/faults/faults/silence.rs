@@ -4,8 +4,9 @@ use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
 use crate::ledger::NO_ANSWER;
 use crate::load::Habits;
+use crate::stage::Stage;
 use crate::wire::Weather;
-use crate::world::{Stage, World};
+use crate::world::World;
 use corerest_tests::waiting::until_some;
 use std::time::Duration;
 

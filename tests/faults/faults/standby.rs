@@ -2,7 +2,8 @@
 
 use crate::fault::Fault;
 use crate::load::Habits;
-use crate::world::{Stage, World};
+use crate::stage::Stage;
+use crate::world::World;
 use corerest_tests::cluster::Stop;
 
 /// The table.

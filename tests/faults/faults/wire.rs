@@ -3,8 +3,9 @@
 use crate::fault::{Effort, Fault, Limits};
 use crate::last_ms;
 use crate::load::Habits;
+use crate::stage::Stage;
 use crate::wire::Weather;
-use crate::world::{Stage, World};
+use crate::world::World;
 use std::time::Duration;
 
 const WIRE: Fault = Fault {

@@ -92,10 +92,11 @@ fn run_all(arguments: &Arguments, chosen: &[Fault]) -> Vec<Row> {
     std::thread::scope(|scope| {
         for _ in 0..arguments.parallel() {
             scope.spawn(|| {
+                let mut spare = None;
                 while let Some(index) = Some(next.fetch_add(1, Ordering::SeqCst))
                     && let Some(fault) = chosen.get(index)
                 {
-                    let row = run(fault, arguments.trials(fault));
+                    let row = run(fault, arguments.trials(fault), &mut spare);
                     say(&report::line(&row));
                     let mut rows = rows.lock().expect("nobody panics with it");
                     rows.push((index, row));

@@ -14,7 +14,8 @@ Written by `scripts/faults`; [README.md](../README.md) says what is done. Eight 
 and call, each write with an id of its own, which is looked up in the end.
 
 - *Lost*: a success whose row is not there. *Twice*: a row that is there more than once.
-  *Definite-but-done*: an error that did not say that nobody knows, and the row is there all the same.
+  *Definite-but-done*: an error that did not say that nobody knows, and the row is there for all
+  that.
 - *Unknown*: an error that did say so, or no answer, and how many of those were done.
 - *First good* and *last error* count from the end of the fault; */ready* is for how long it and the
   requests said different things. All times are the worst of all trials.

@@ -56,6 +56,11 @@ impl Stage {
         }
     }
 
+    /// Whether the cluster is one as most stages have it, and can be had again by the next.
+    pub(crate) fn has_usual_cluster(self) -> bool {
+        matches!(self, Stage::Direct | Stage::SharedPort | Stage::Pooler(_))
+    }
+
     /// Whether a world serves for one trial only.
     pub fn is_used_up(self) -> bool {
         matches!(self, Stage::Pair(_))

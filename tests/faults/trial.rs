@@ -5,6 +5,7 @@ use crate::ledger::{Audit, Entry, audit};
 use crate::load::Load;
 use crate::readiness::Readiness;
 use crate::world::World;
+use corerest_tests::cluster::Cluster;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -52,15 +53,15 @@ struct Trial {
     calm: Instant,
 }
 
-/// Tries a fault so many times.
-pub fn run(fault: &Fault, trials: u32) -> Row {
+/// Tries a fault so many times. What is in `spare` may be used, and something is left there.
+pub fn run(fault: &Fault, trials: u32, spare: &mut Option<Cluster>) -> Row {
     let mut row = Row {
         name: fault.name,
         skipped: fault.stage.missing(),
         ..Row::default()
     };
     if row.skipped.is_none() {
-        let tried = without_panic(|| try_all(fault, trials, &mut row));
+        let tried = without_panic(|| try_all(fault, trials, &mut row, spare));
         row.failures.extend(tried.err());
     }
     row
@@ -75,7 +76,7 @@ fn without_panic<T>(act: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
+fn try_all(fault: &Fault, trials: u32, row: &mut Row, spare: &mut Option<Cluster>) {
     let mut entries = Vec::new();
     let mut rows = HashMap::new();
     let of_each_world = match fault.stage.is_used_up() {
@@ -83,7 +84,9 @@ fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
         false => trials,
     };
     while row.trials < trials && row.failures.is_empty() {
-        let mut world = World::build(fault.stage, fault.settings);
+        let is_usual = fault.stage.has_usual_cluster();
+        let used_again = if is_usual { spare.take() } else { None };
+        let mut world = World::build(fault.stage, fault.settings, used_again);
         let readiness = Readiness::watch(world.server.admin_address());
         let load = Load::start(world.server.address(), fault.habits);
         let mut seen = Vec::new();
@@ -108,6 +111,9 @@ fn try_all(fault: &Fault, trials: u32, row: &mut Row) {
         row.failures.extend(world.complaints());
         rows.extend(world.rows());
         entries.extend(of_world);
+        if is_usual && row.failures.is_empty() {
+            *spare = Some(world.into_cluster());
+        }
     }
     row.judge(fault, &entries, &rows);
 }

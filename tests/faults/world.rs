@@ -41,15 +41,16 @@ pub struct World {
 }
 
 impl World {
-    /// Builds one, and waits until the server is ready.
+    /// Builds one, with a cluster that another world had, or a new one, and waits until the server is ready.
     ///
     /// # Panics
     /// If something of it does not work.
-    pub fn build(stage: Stage, settings: &[(&str, &str)]) -> World {
+    pub fn build(stage: Stage, settings: &[(&str, &str)], spare: Option<Cluster>) -> World {
         let host = unused_address();
-        let lines = stage.cluster_settings(host);
-        let lines: Vec<&str> = lines.iter().map(|line| &**line).collect();
-        let cluster = Cluster::start(&lines);
+        let cluster = spare.unwrap_or_else(|| {
+            let lines = stage.cluster_settings(host);
+            Cluster::start(&lines.iter().map(|line| &**line).collect::<Vec<_>>())
+        });
         let database = cluster.database();
         database.run(TABLES);
         let scenery = stage.set(&cluster, &database, host);
@@ -73,6 +74,11 @@ impl World {
             end: None,
             complaints: Vec::new(),
         }
+    }
+
+    /// Ends it. What is left is its cluster.
+    pub fn into_cluster(self) -> Cluster {
+        self.cluster
     }
 
     /// The proxy.

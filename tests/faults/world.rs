@@ -41,7 +41,8 @@ pub struct World {
 }
 
 impl World {
-    /// Builds one, with a cluster that another world had, or a new one, and waits until the server is ready.
+    /// Builds one, with a cluster that another world had, or a new one, and waits until the server
+    /// is ready.
     ///
     /// # Panics
     /// If something of it does not work.

@@ -27,6 +27,8 @@ pub struct Habits {
     pub looks_first: bool,
     /// Whether it only reads.
     pub reads_only: bool,
+    /// The function it calls, which writes.
+    pub call: &'static str,
 }
 
 impl Habits {
@@ -36,6 +38,7 @@ impl Habits {
         patience: Duration::from_secs(30),
         looks_first: true,
         reads_only: false,
+        call: "/rpc/put_w",
     };
 }
 
@@ -126,7 +129,7 @@ fn keep_asking(shared: &Shared, number: usize) -> Vec<Entry> {
         if shared.is_over.load(Ordering::SeqCst) {
             break;
         }
-        let ask = Ask::of_round(round, shared.habits.reads_only);
+        let ask = Ask::of_round(round, shared.habits);
         let began = Instant::now();
         let outcome = visitor.ask(&ask);
         if outcome.is_good() {
@@ -198,10 +201,10 @@ fn told(error: &ClientError) -> String {
 
 impl Ask {
     /// Two reads, an insert and a call, in turn.
-    fn of_round(round: usize, reads_only: bool) -> Ask {
+    fn of_round(round: usize, habits: Habits) -> Ask {
         match round % 4 {
-            1 if !reads_only => Ask::insert(),
-            3 if !reads_only => Ask::call(),
+            1 if !habits.reads_only => Ask::insert(),
+            3 if !habits.reads_only => Ask::call(habits.call),
             _ => Ask::read(round % FIXED_ROWS + 1),
         }
     }
@@ -228,11 +231,11 @@ impl Ask {
         }
     }
 
-    fn call() -> Ask {
+    fn call(function: &str) -> Ask {
         let id = new_id();
         Ask {
             id: Some(id),
-            bytes: post("/rpc/put_w", &format!(r#"{{"number":{id}}}"#)),
+            bytes: post(function, &format!(r#"{{"number":{id}}}"#)),
             method: "POST",
             status: 200,
             body: id.to_string(),

@@ -20,6 +20,8 @@ pub const TABLES: &str = "
   CREATE TABLE api.w (id bigint NOT NULL);
   CREATE FUNCTION api.put_w(number bigint) RETURNS bigint LANGUAGE sql VOLATILE
     AS 'INSERT INTO api.w (id) VALUES (number) RETURNING id';
+  CREATE FUNCTION api.put_w_slowly(number bigint) RETURNS bigint LANGUAGE sql VOLATILE
+    AS 'SELECT pg_sleep(0.1); INSERT INTO api.w (id) VALUES (number) RETURNING id';
   GRANT ALL ON api.fixed, api.w TO PUBLIC;";
 
 /// All of it.
@@ -210,7 +212,9 @@ impl World {
     pub fn rows(&self) -> HashMap<i64, usize> {
         let mut counts = HashMap::new();
         for database in self.judges() {
-            let rows = database.connect().query("SELECT id FROM api.w", &[]);
+            let mut client = database.connect();
+            await_rest(&mut client);
+            let rows = client.query("SELECT id FROM api.w", &[]);
             for row in rows.expect("the table is there") {
                 *counts.entry(row.get(0)).or_default() += 1;
             }
@@ -226,6 +230,20 @@ impl World {
                 .chain(&self.others)
                 .collect(),
         }
+    }
+}
+
+/// A session whose client has gone finishes what it has. One that cannot be told does not end.
+fn await_rest(client: &mut Client) {
+    let busy = "SELECT FROM pg_stat_activity WHERE datname = current_database()
+                  AND usename = 'authenticator' AND state <> 'idle'";
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        let rows = client.query(busy, &[]).expect("a superuser may");
+        if rows.is_empty() {
+            return;
+        }
+        crate::last_ms(10);
     }
 }
 

@@ -81,6 +81,19 @@ pub(super) const FAULTS: &[Fault] = &[
         ..Fault::USUAL
     },
     Fault {
+        name: "hand-over to a second process, calls of 0.1 s, clients that do not look",
+        stage: Stage::SharedPort,
+        habits: Habits {
+            looks_first: false,
+            call: "/rpc/put_w_slowly",
+            ..Habits::USUAL
+        },
+        act: |world| hand_over(world, false),
+        effort: Effort::Long,
+        errors: &[],
+        ..Fault::USUAL
+    },
+    Fault {
         name: "SIGTERM, and another process in its place",
         act: |world| {
             if !end(&mut world.server) {

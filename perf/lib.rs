@@ -23,7 +23,6 @@ pub mod hot_path;
 pub mod oha;
 #[cfg(feature = "contestants")]
 pub mod pgbench;
-#[cfg(feature = "contestants")]
 pub mod plot;
 #[cfg(feature = "contestants")]
 pub mod processes;

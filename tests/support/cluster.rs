@@ -28,6 +28,7 @@ while read -r command; do
     start) start ;;
     fast) kill -INT $pid; wait $pid ;;
     immediate) kill -QUIT $pid; wait $pid ;;
+    kill) kill -KILL $pid; wait $pid ;;
   esac
   echo done
 done
@@ -66,6 +67,8 @@ pub enum Stop {
     Fast,
     /// As in a crash.
     Immediate,
+    /// By a crash: the postmaster is killed, and nobody tells the sessions.
+    Kill,
 }
 
 impl Cluster {
@@ -220,12 +223,29 @@ impl Cluster {
         self.command(match how {
             Stop::Fast => "fast",
             Stop::Immediate => "immediate",
+            Stop::Kill => "kill",
         });
+    }
+
+    /// The process id of its postmaster.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn postmaster(&self) -> i32 {
+        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid"));
+        let file = file.expect("it runs");
+        let line = file.lines().next().unwrap_or_default();
+        line.trim().parse().expect("its first line is a number")
     }
 
     /// Starts it again, and returns when it accepts connections.
     pub fn start_again(&self) {
         self.command("start");
+        self.await_again();
+    }
+
+    /// Waits until it accepts connections.
+    pub fn await_again(&self) {
         self.postgres().await_connection();
     }
 
@@ -263,7 +283,11 @@ impl Database {
             .unwrap_or_else(|error| panic!("{}: {error:?}", self.name))
     }
 
-    fn try_connect(&self) -> Result<Client, postgres::Error> {
+    /// A connection as superuser.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn try_connect(&self) -> Result<Client, postgres::Error> {
         let mut config = postgres::Config::new();
         config
             .host(&self.socket_folder)
@@ -404,7 +428,10 @@ fn write_settings(folder: &Path, settings: &[&str]) {
 }
 
 /// The folder of PostgreSQL's programs. Debian keeps it out of the PATH, one per version.
-fn programs() -> PathBuf {
+///
+/// # Panics
+/// If they are not installed.
+pub fn programs() -> PathBuf {
     let in_path = std::env::var_os("PATH").unwrap_or_default();
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

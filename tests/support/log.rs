@@ -15,6 +15,8 @@ pub struct Log {
 struct Lines {
     lines: Vec<String>,
     ended: bool,
+    /// Nobody reads.
+    is_unread: bool,
 }
 
 impl Log {
@@ -30,6 +32,7 @@ impl Log {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 change(&state, |lines| lines.lines.push(text));
+                await_reader(&state);
             }
             change(&state, |lines| lines.ended = true);
         });
@@ -39,6 +42,16 @@ impl Log {
     /// What stands for an output that somebody else reads: it has ended, without a line.
     pub fn elsewhere() -> Log {
         Log::collect(std::io::empty())
+    }
+
+    /// From now on nobody reads, and the pipe gets full, until [`read_on`](Log::read_on).
+    pub fn stop_reading(&self) {
+        change(&self.state, |lines| lines.is_unread = true);
+    }
+
+    /// Somebody reads again.
+    pub fn read_on(&self) {
+        change(&self.state, |lines| lines.is_unread = false);
     }
 
     /// All lines so far.
@@ -91,6 +104,12 @@ impl Log {
         self.find(|_| None::<()>);
         self.text()
     }
+}
+
+fn await_reader(state: &(Mutex<Lines>, Condvar)) {
+    let lines = state.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = state.1.wait_while(lines, |lines| lines.is_unread);
+    drop(waited);
 }
 
 fn change(state: &(Mutex<Lines>, Condvar), change: impl FnOnce(&mut Lines)) {

@@ -151,7 +151,12 @@ impl Server {
 
     /// A connection to the admin server.
     pub fn admin(&self) -> Client {
-        Client::connect(&Address::Unix(self.admin.clone()))
+        Client::connect(&self.admin_address())
+    }
+
+    /// Where the admin server listens.
+    pub fn admin_address(&self) -> Address {
+        Address::Unix(self.admin.clone())
     }
 
     /// Where it listens.
@@ -279,8 +284,12 @@ fn executable() -> &'static Path {
             return path.into();
         }
         let test = std::env::current_exe().expect("the kernel knows");
-        // target/debug/deps/it-…
-        let folder = test.ancestors().nth(2).expect("cargo put it there");
+        // target/debug/deps/it-…, or target/debug/faults
+        let folder = test.parent().expect("it is in a folder");
+        let folder = match folder.ends_with("deps") {
+            true => folder.parent().expect("cargo put it there"),
+            false => folder,
+        };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", "corerest"]);

@@ -341,6 +341,15 @@ impl Client {
         }
     }
 
+    /// Looks, without waiting, whether the server has ended the connection: a client that does so
+    /// before it sends loses less.
+    pub fn has_ended(&mut self) -> bool {
+        self.set_nonblocking(true);
+        let received = self.receive();
+        self.set_nonblocking(false);
+        matches!(received, Ok(0) | Err(ClientError::Broken(_)))
+    }
+
     fn set_nonblocking(&self, is_on: bool) {
         let set = match &self.stream {
             Stream::Tcp(stream) => stream.set_nonblocking(is_on),

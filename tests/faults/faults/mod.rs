@@ -1,0 +1,31 @@
+//! The tables of faults, by where they happen.
+
+mod backend;
+mod ddl;
+mod pooler;
+mod postmaster;
+mod process;
+mod refusal;
+mod sessions;
+mod silence;
+mod standby;
+mod wire;
+
+use crate::fault::Fault;
+
+/// All of them, in the order of the report.
+pub fn all() -> Vec<Fault> {
+    let tables = [
+        backend::FAULTS,
+        postmaster::FAULTS,
+        sessions::FAULTS,
+        refusal::FAULTS,
+        ddl::FAULTS,
+        process::FAULTS,
+        wire::FAULTS,
+        silence::FAULTS,
+        pooler::FAULTS,
+        standby::FAULTS,
+    ];
+    tables.concat()
+}

@@ -229,6 +229,14 @@ impl LoadError {
         matches!(self, LoadError::Connect(error) if error.is_permanent())
     }
 
+    /// Whether a connection that there was is lost.
+    pub(crate) fn is_loss(&self) -> bool {
+        match self {
+            LoadError::Query(_) | LoadError::Gone | LoadError::Silent(_) => true,
+            LoadError::Connect(_) | LoadError::Server(_) | LoadError::Decode(_) => false,
+        }
+    }
+
     /// Whether PostgreSQL was there, and would not be talked to.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {

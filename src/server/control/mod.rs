@@ -227,6 +227,7 @@ impl Control {
     fn load_catalog(&mut self) -> Going {
         self.orders.withdraw(Order::ReloadCatalog);
         let mut backoff = Backoff::new();
+        let mut has_lost_one = false;
         loop {
             self.watched = None;
             let is_reload = self.loaded_since.is_some();
@@ -249,6 +250,11 @@ impl Control {
                 }
                 Err(error) => error,
             };
+            // One connection may be lost while others are well: nobody need hear of that.
+            if error.is_loss() && is_reload && !std::mem::replace(&mut has_lost_one, true) {
+                log::warn(&format!("Loading the schema cache again. {}", error.json()));
+                continue;
+            }
             self.on_load_failed(&error);
             if self.has_another_password(&error) {
                 continue;

@@ -94,6 +94,11 @@ pub(super) const FAULTS: &[Fault] = &[
         act: silence_all,
         // Those who leave have no answer.
         errors: &[NO_ANSWER, 503, 504],
+        limits: Limits {
+            // The listener is well, and the silence of the others has to be noticed first.
+            ready: SILENCE_MAX,
+            ..SILENT.limits
+        },
         ..SILENT
     },
     Fault {

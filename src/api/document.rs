@@ -32,13 +32,19 @@ impl OneDocument {
         }
     }
 
-    /// The same, with statements around it whose answers nobody wants.
+    /// The same, with statements around it whose answers nobody wants, and which are to end as the
+    /// login role's statements do.
+    ///
+    /// Parity: PostgREST's tests make a load fail by a pause that is longer than the role's
+    /// `statement_timeout`.
     #[must_use]
     pub fn between(self, before: Option<Statement>, after: Option<Statement>) -> OneDocument {
         let asks = self.asks + usize::from(before.is_some());
         let mut statements = self.statements;
-        statements.splice(1..1, before);
-        statements.extend(after);
+        statements.splice(0..0, before);
+        if let Some(after) = after {
+            statements.extend([with_timeout_of_role(), after]);
+        }
         OneDocument { asks, statements }
     }
 
@@ -60,6 +66,16 @@ fn without_timeout() -> Statement {
     sql!(
         out,
         "SELECT pg_catalog.set_config('statement_timeout', '0', true)"
+    );
+    out.finish()
+}
+
+fn with_timeout_of_role() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(
+        out,
+        "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings \
+         WHERE name = 'statement_timeout'"
     );
     out.finish()
 }
@@ -88,8 +104,9 @@ mod tests {
         assert_eq!(text(&after_one), expected);
         let between = after_one.between(Some(statement("0")), Some(statement("2")));
         assert_eq!(text(&between), expected);
-        assert_eq!(between.statements().len(), 5);
-        assert_eq!(between.statements()[0], without_timeout());
+        assert_eq!(between.statements().len(), 6);
+        assert_eq!(between.statements()[1], without_timeout());
+        assert_eq!(between.statements()[4], with_timeout_of_role());
         assert_eq!(between.asks(), 3);
     }
 }

@@ -173,6 +173,8 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
             None => bind_api(&config)?,
         };
         log::notice(&format!("API server listening on {listener}"));
+        // Whoever is served after this finds it said.
+        log::flush();
         cores.listen(listener).map_err(text)?;
         systemd::ready();
     }

@@ -1,34 +1,27 @@
 //! Whether those sessions are at work whose server owes us something and has said nothing for long.
 //!
-//! It is asked over another connection. A pooler gives process ids that it has invented; so the
-//! answer tells that of the session which asks, to be compared with what its server has told.
+//! It is asked over another connection to the same server.
 
 use crate::catalog::DecodeError;
 use crate::document::OneDocument;
 use corerest_sql::{SqlBuf, sql};
 use serde::Deserialize;
 
-/// The sessions of a server that were asked about.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub struct Backends {
-    /// The process id of the session that has asked.
-    pub own: i32,
-    /// Those that are there.
-    pub there: Vec<Backend>,
-}
-
 /// A session.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub struct Backend {
     /// Its process id.
     pub pid: i32,
-    /// Whether it is at work; `None` if the login role may not know.
+    /// Whether it is at work; `None` if the login role may not know, if nobody keeps count
+    /// (`track_activities=off`), or if it has come to rest so shortly before that its answer may be
+    /// on its way.
     pub works: Option<bool>,
 }
 
 /// Asks for the document for [`decode_backends`], about sessions with these process ids.
 ///
-/// Who waits for its client to take something in is not at work: we would have taken it.
+/// Who waits for its client is not at work, whatever its state: we would have taken what it has to
+/// say, and have sent all that it needs.
 ///
 /// Source: PostgreSQL's documentation, "The Cumulative Statistics System" (`pg_stat_activity`).
 pub fn ask_backends(process_ids: &[i32]) -> OneDocument {
@@ -38,13 +31,17 @@ pub fn ask_backends(process_ids: &[i32]) -> OneDocument {
         sql!(
             out,
             "
-SELECT pg_catalog.json_build_object(
-  'own', pg_catalog.pg_backend_pid(),
-  'there', coalesce(
-    pg_catalog.json_agg(pg_catalog.json_build_object(
-      'pid', activity.pid,
-      'works', activity.state = 'active' AND activity.wait_event IS DISTINCT FROM 'ClientWrite')),
-    '[]'))
+SELECT coalesce(
+  pg_catalog.json_agg(pg_catalog.json_build_object(
+    'pid', activity.pid,
+    'works', CASE
+      WHEN activity.state = 'active'
+        THEN coalesce(activity.wait_event, '') NOT IN ('ClientRead', 'ClientWrite')
+      WHEN activity.state IN ('idle', 'idle in transaction', 'idle in transaction (aborted)')
+        AND pg_catalog.clock_timestamp() - activity.state_change > interval '4 seconds'
+        THEN false
+      END)),
+  '[]')
 FROM pg_catalog.pg_stat_activity AS activity
 WHERE activity.pid = ANY("
         );
@@ -57,7 +54,7 @@ WHERE activity.pid = ANY("
 ///
 /// # Errors
 /// If it is not what the statement answers with.
-pub fn decode_backends(document: &mut [u8]) -> Result<Backends, DecodeError> {
+pub fn decode_backends(document: &mut [u8]) -> Result<Vec<Backend>, DecodeError> {
     simd_json::serde::from_slice(document)
         .map_err(|error| DecodeError::Malformed(error.to_string()))
 }
@@ -68,20 +65,9 @@ mod tests {
 
     #[test]
     fn those_that_are_there_are_decoded() {
-        let text = r#"{"own": 1, "there": [{"pid": 7, "works": true}, {"pid": 8, "works": null}]}"#;
-        let expected = Backends {
-            own: 1,
-            there: vec![
-                Backend {
-                    pid: 7,
-                    works: Some(true),
-                },
-                Backend {
-                    pid: 8,
-                    works: None,
-                },
-            ],
-        };
+        let text = r#"[{"pid": 7, "works": true}, {"pid": 8, "works": null}]"#;
+        let backend = |pid, works| Backend { pid, works };
+        let expected = vec![backend(7, Some(true)), backend(8, None)];
         assert_eq!(decode_backends(&mut text.as_bytes().to_vec()), Ok(expected));
         assert!(decode_backends(&mut b"null".to_vec()).is_err());
     }

@@ -52,7 +52,7 @@ pub use auth::{ClaimRules, Claims, Identity, bearer_token};
 
 // What the database is asked for before there are requests. Each question is a document of its
 // own, and has a function that decodes the answer.
-pub use backends::{Backends, ask_backends, decode_backends};
+pub use backends::{Backend, ask_backends, decode_backends};
 pub use catalog::{Catalog, DecodeError, PgVersion, Scope, ask_catalog, decode_catalog};
 pub use catalog::{ask_version, decode_version, pause_statement};
 pub use database_config::{ask_database_config, decode_database_config};

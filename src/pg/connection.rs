@@ -31,16 +31,16 @@ pub use notification::Notification;
 
 use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
-use crate::connect::{CancelToken, Direction, Readiness, Session};
+use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
 use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
-use crate::silence::{NOTED_AFTER, Note, Silences};
+use crate::silence::{NOTED_AFTER, Note, Silences, Silent};
 use corerest_sql::Statement;
 use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::{
-    self, Columns, Expected, ExpectedReplies, LastColumn, Message, ServerError, StatementIndex,
-    Step, TransactionStatus, frontend,
+    self, Columns, ErrorFields, Expected, ExpectedReplies, LastColumn, Message, ServerError,
+    StatementIndex, Step, TransactionStatus, frontend,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -80,8 +80,7 @@ pub struct Connection {
     prepared: PreparedStatements,
     preparation: Preparation,
     state: State,
-    /// Whether the server has begun with the current batch.
-    begun: Begun,
+    outcome: Outcome,
     last_used: Instant,
     /// The statements of the batch that earlier batches have prepared.
     reused: Vec<(StatementIndex, StatementName)>,
@@ -93,15 +92,19 @@ pub struct Connection {
     silence: Silence,
 }
 
-/// Whether the server has begun with a batch, as far as is known.
+/// What is known of what has become of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begun {
-    /// It has acknowledged nothing yet.
-    Perhaps,
-    /// It has acknowledged something.
-    Yes,
-    /// It has said that it ends, and acknowledged nothing before; or not a byte has left us.
-    Never,
+enum Outcome {
+    /// Nothing: the server has acknowledged nothing yet.
+    Unknown,
+    /// The server ended before it began, or not a byte has left us.
+    NotBegun,
+    /// The server has begun, so there is a reply for all that it has done.
+    Begun,
+    /// A statement has failed, so nothing will be left of it.
+    Failed,
+    /// It has said COMMIT, and that was acknowledged.
+    Committed,
 }
 
 /// For how long the server may say nothing while it owes something.
@@ -164,7 +167,7 @@ impl Connection {
             prepared: PreparedStatements::new(),
             preparation,
             state: State::Idle,
-            begun: Begun::Perhaps,
+            outcome: Outcome::Unknown,
             last_used: Instant::now(),
             reused: Vec::new(),
             parsed: Vec::new(),
@@ -188,6 +191,11 @@ impl Connection {
     pub fn server_process(&self) -> i32 {
         let key = self.session.key.as_ref();
         key.map_or(0, |key| key.process_id)
+    }
+
+    /// Who its server is, if that is known for certain.
+    pub fn server(&self) -> Option<&ServerIdentity> {
+        self.session.server()
     }
 
     /// Whether the connection can never be used again.
@@ -239,7 +247,7 @@ impl Connection {
         };
         self.prepared.on_sent();
         self.state = State::Answering;
-        self.begun = Begun::Perhaps;
+        self.outcome = Outcome::Unknown;
         self.write_output(gap)
     }
 
@@ -282,8 +290,8 @@ impl Connection {
                         Ahead::Ended => return Ok(()),
                     },
                     Err(error) => {
-                        if is_untouched && self.begun == Begun::Perhaps {
-                            self.begun = Begun::Never;
+                        if is_untouched && self.outcome == Outcome::Unknown {
+                            self.outcome = Outcome::NotBegun;
                         }
                         return self.on_write_failed(error);
                     }
@@ -446,7 +454,7 @@ impl Connection {
         match advance {
             Advance::More | Advance::Silence => unreachable!("neither of them matters"),
             Advance::Row(head) => self.lend_row(head).map(Reply::Row),
-            Advance::Failed(error) if error.ends_session() => self.ended(error),
+            Advance::Ended(error, is_own_word) => self.ended(error, is_own_word),
             Advance::Failed(error) => Ok(Reply::Failed(error)),
             Advance::Outdated(error, index) => Err(self.on_outdated(error, index)),
             Advance::Done => Ok(Reply::Done),
@@ -485,11 +493,14 @@ impl Connection {
             Message::ErrorResponse(fields) => Some((
                 fields.to_server_error(),
                 outdated::judge(fields, due, &self.reused),
+                is_own_word(&fields),
             )),
             _ => None,
         };
-        if self.begun == Begun::Perhaps && is_farewell(&message) {
-            self.begun = Begun::Never;
+        let is_commit =
+            matches!(message, Message::CommandComplete(tag) if tag.bytes() == b"COMMIT");
+        if self.outcome == Outcome::Unknown && is_farewell(&message) {
+            self.outcome = Outcome::NotBegun;
         }
         let notification = self.notification_of(&message);
         self.input.consume(length);
@@ -498,14 +509,21 @@ impl Connection {
         }
         match step.map_err(|violation| self.broken(violation.into()))? {
             Step::Failed(_) => {
-                let (error, judgement) = error.expect("only an error fails a batch");
-                Ok(Some(self.on_refused(error, judgement, due)))
+                let (error, judgement, is_own_word) = error.expect("only an error fails a batch");
+                Ok(Some(match error.ends_session() {
+                    true => Advance::Ended(error, is_own_word),
+                    false => self.on_refused(error, judgement, due),
+                }))
             }
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
                 self.on_progress(due);
-                self.begun = Begun::Yes;
+                self.outcome = match self.outcome {
+                    _ if is_commit => Outcome::Committed,
+                    Outcome::Unknown => Outcome::Begun,
+                    known => known,
+                };
                 Ok(Some(Advance::More))
             }
         }
@@ -532,9 +550,7 @@ impl Connection {
         due: Option<(Expected, StatementIndex)>,
     ) -> Advance {
         self.prepared.on_failed();
-        if !error.ends_session() {
-            self.begun = Begun::Yes;
-        }
+        self.outcome = Outcome::Failed;
         let index = due.map_or(StatementIndex(0), |(_, index)| index);
         match judgement {
             Judgement::Answer => {
@@ -574,21 +590,38 @@ impl Connection {
                         statement: usize::from(index),
                     };
                 }
+                Ok(Advance::Ended(error, _)) => {
+                    let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
+                    return self.lost(source);
+                }
                 Ok(_) => {}
                 Err(error) => return error,
             }
         }
     }
 
-    /// The server has ended the session. If it did so before it looked at the batch, the
-    /// connection was dead already when the batch was sent.
-    fn ended(&mut self, error: ServerError) -> Result<Reply<'_>, Error> {
-        if self.begun == Begun::Yes {
-            self.state = State::Broken;
-            return Ok(Reply::Failed(error));
+    /// The session was ended with these words, in the middle of a batch, by PostgreSQL itself or
+    /// by somebody in between. PostgreSQL replies in order, so what it has not acknowledged before
+    /// it has not done. A pooler may have lost a server that has done everything.
+    fn ended(&mut self, error: ServerError, is_own_word: bool) -> Result<Reply<'_>, Error> {
+        match self.outcome {
+            Outcome::Committed => {
+                self.state = State::Broken;
+                Ok(Reply::Done)
+            }
+            Outcome::Begun if is_own_word => {
+                self.state = State::Broken;
+                Ok(Reply::Failed(error))
+            }
+            Outcome::Failed => {
+                self.state = State::Broken;
+                Ok(Reply::Failed(error))
+            }
+            Outcome::Unknown | Outcome::NotBegun | Outcome::Begun => {
+                let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
+                Err(self.lost(source))
+            }
         }
-        let source = io::Error::new(io::ErrorKind::ConnectionAborted, error);
-        Err(self.lost(source))
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
@@ -743,8 +776,7 @@ impl Connection {
             && let Some(list) = &self.silence.list
             && let Some(closer) = self.session.stream.closer()
         {
-            let place = (self.session.host.as_str(), &self.session.address);
-            self.note = Some(list.note(self.server_process(), place, closer));
+            self.note = Some(list.note(Silent::of(&self.session), closer));
         }
     }
 
@@ -943,9 +975,11 @@ impl Connection {
     }
 
     fn lost(&mut self, source: io::Error) -> Error {
-        self.broken(match self.begun {
-            Begun::Never => Error::NotBegun { source },
-            Begun::Perhaps | Begun::Yes => Error::Lost { source },
+        self.broken(match self.outcome {
+            Outcome::NotBegun => Error::NotBegun { source },
+            Outcome::Unknown | Outcome::Begun | Outcome::Failed | Outcome::Committed => {
+                Error::Lost { source }
+            }
         })
     }
 
@@ -970,6 +1004,8 @@ enum Advance {
     Silence,
     Row(RowHead),
     Failed(ServerError),
+    /// The session was ended, and whether PostgreSQL itself says so.
+    Ended(ServerError, bool),
     /// A statement that was prepared earlier has failed before it was executed.
     Outdated(ServerError, StatementIndex),
     Done,
@@ -1009,23 +1045,24 @@ fn name_at(
 }
 
 /// Whether PostgreSQL says with this that it ends the session. Replies come in order, so if nothing
-/// was acknowledged before it, nothing of the batch was done, nor will be.
-///
-/// A pooler says something like it when it has lost a server that may have done everything. But
-/// only PostgreSQL tells where in its source the words come from, and `quickdie`, where it ends
-/// without an error message, is the one that gives a warning.
-///
-/// Source: PostgreSQL's `src/backend/tcop/postgres.c`.
+/// was acknowledged before it, nothing of the batch was done, nor will be. Where it ends without an
+/// error message, it is `quickdie` that gives a warning.
 fn is_farewell(message: &Message<'_>) -> bool {
     match message {
         Message::ErrorResponse(error) => {
-            error.routine().is_some() && error.to_server_error().ends_session()
+            is_own_word(error) && error.to_server_error().ends_session()
         }
         Message::NoticeResponse(notice) => {
             notice.code().starts_with(b"57P0") && notice.routine() == Some(b"quickdie")
         }
         _ => false,
     }
+}
+
+/// Whether PostgreSQL itself says this, and no pooler: only PostgreSQL tells where in its source
+/// the words come from.
+fn is_own_word(error: &ErrorFields<'_>) -> bool {
+    error.routine().is_some()
 }
 
 /// A large upload must not keep its memory for the life of the connection.

@@ -16,13 +16,16 @@
 //! Invariant: what is in the list is waited for at this moment: a [`Note`] takes it out when it is
 //! dropped, and its connection drops it when there is something to be read.
 
-use crate::connect::{Address, Closer, Target};
+use crate::connect::{Address, Closer, ServerIdentity, Session, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long silence lasts before it is noted: longer than almost all queries.
 pub const NOTED_AFTER: Duration = Duration::from_secs(5);
+
+/// How long after its first accusation a second one counts.
+const ACCUSED_FOR: Duration = Duration::from_secs(4);
 
 /// All connections that are silent at this moment.
 #[derive(Debug, Default)]
@@ -33,18 +36,17 @@ pub struct Silences {
 
 #[derive(Debug)]
 struct Noted {
+    number: u64,
     silent: Silent,
-    is_accused: bool,
+    accused: Option<Instant>,
     closer: Closer,
 }
 
 /// A connection that is silent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silent {
-    /// What names this silence; no other one ever has the same number.
-    pub number: u64,
-    /// The process id that its server has told, which may be an invention of a pooler.
-    pub process_id: i32,
+    /// Who its server is, if that is known for certain; behind a pooler it is not.
+    pub server: Option<ServerIdentity>,
     /// Where its server is.
     pub address: Address,
     /// How the user has called that.
@@ -63,10 +65,12 @@ pub enum Finding {
 }
 
 impl Silences {
-    /// Those that are silent now.
-    pub fn list(&self) -> Vec<Silent> {
+    /// Those that are silent now, each with a number that no other silence ever has.
+    pub fn list(&self) -> Vec<(u64, Silent)> {
         let noted = lock(&self.noted);
-        noted.iter().map(|noted| noted.silent.clone()).collect()
+        let all = noted.iter();
+        all.map(|noted| (noted.number, noted.silent.clone()))
+            .collect()
     }
 
     /// Whether there is none.
@@ -76,16 +80,19 @@ impl Silences {
 
     /// Takes in what was found out about one, if it is still silent, and says whether that has
     /// ended it: whoever waits for it learns that the connection is lost.
-    pub fn on_finding(&self, number: u64, finding: Finding) -> bool {
+    pub fn on_finding(&self, number: u64, finding: Finding, now: Instant) -> bool {
         let mut noted = lock(&self.noted);
-        let Some(found) = noted.iter_mut().find(|noted| noted.silent.number == number) else {
+        let Some(found) = noted.iter_mut().find(|noted| noted.number == number) else {
             return false;
         };
-        let was_accused = std::mem::replace(&mut found.is_accused, finding != Finding::Works);
-        let is_lost = match finding {
-            Finding::Works => false,
-            Finding::Rests => was_accused,
-            Finding::IsMissing => true,
+        let is_lost = match (finding, found.accused) {
+            (Finding::IsMissing, _) => true,
+            (Finding::Rests, Some(since)) => now.duration_since(since) >= ACCUSED_FOR,
+            (Finding::Rests | Finding::Works, _) => false,
+        };
+        found.accused = match finding {
+            Finding::Works => None,
+            Finding::Rests | Finding::IsMissing => found.accused.or(Some(now)),
         };
         if is_lost {
             found.closer.close();
@@ -94,21 +101,12 @@ impl Silences {
     }
 
     /// Notes one.
-    pub(crate) fn note(
-        self: &Arc<Silences>,
-        process_id: i32,
-        (host, address): (&str, &Address),
-        closer: Closer,
-    ) -> Note {
+    pub(crate) fn note(self: &Arc<Silences>, silent: Silent, closer: Closer) -> Note {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         lock(&self.noted).push(Noted {
-            silent: Silent {
-                number,
-                process_id,
-                address: address.clone(),
-                host: host.to_owned(),
-            },
-            is_accused: false,
+            number,
+            silent,
+            accused: None,
             closer,
         });
         Note {
@@ -119,6 +117,15 @@ impl Silences {
 }
 
 impl Silent {
+    /// One with this session.
+    pub(crate) fn of(session: &Session) -> Silent {
+        Silent {
+            server: session.server().cloned(),
+            address: session.address.clone(),
+            host: session.host.clone(),
+        }
+    }
+
     /// The same server as a target, whatever other hosts there are.
     pub fn target(&self, target: &Target) -> Target {
         target.clone().at(&self.host, &self.address)
@@ -135,7 +142,7 @@ pub(crate) struct Note {
 impl Drop for Note {
     fn drop(&mut self) {
         let mut noted = lock(&self.list.noted);
-        noted.retain(|noted| noted.silent.number != self.number);
+        noted.retain(|noted| noted.number != self.number);
     }
 }
 
@@ -158,7 +165,12 @@ mod tests {
             path: "/tmp/.s.PGSQL.5432".into(),
         };
         let closer = Closer::of(Arc::new(OwnedFd::from(ours)));
-        let note = list.note(7, ("db", &address), closer);
+        let silent = Silent {
+            server: None,
+            address,
+            host: "db".to_owned(),
+        };
+        let note = list.note(silent, closer);
         (list, note, theirs)
     }
 
@@ -183,10 +195,12 @@ mod tests {
             (&[IsMissing], true),
         ] {
             let (list, _note, other_end) = silent();
-            let number = list.list()[0].number;
-            let mut ended = false;
+            let (number, _) = list.list()[0];
+            let (mut now, mut ended) = (Instant::now(), false);
             for finding in findings {
-                ended = list.on_finding(number, *finding);
+                ended = list.on_finding(number, *finding, now);
+                assert!(ended || !list.on_finding(number, *finding, now));
+                now += ACCUSED_FOR;
             }
             assert_eq!(ended, ends, "{findings:?}");
             assert_eq!(is_closed(&other_end), ends, "{findings:?}");
@@ -196,11 +210,11 @@ mod tests {
     #[test]
     fn who_has_spoken_is_not_in_the_list_any_more() {
         let (list, note, other_end) = silent();
-        let number = list.list()[0].number;
+        let (number, _) = list.list()[0];
         assert!(!list.is_empty());
         drop(note);
         assert!(list.is_empty());
-        assert!(!list.on_finding(number, Finding::IsMissing));
+        assert!(!list.on_finding(number, Finding::IsMissing, Instant::now()));
         assert!(!is_closed(&other_end) || list.list().is_empty());
     }
 }

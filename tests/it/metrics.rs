@@ -192,8 +192,10 @@ fn the_cache_of_tokens_is_counted() {
 fn a_catalog_that_cannot_be_loaded_is_counted() {
     let cluster = Cluster::start(&[]);
     let database = cluster.database();
-    let server = Server::start(&database, &[]);
-    database.run("ALTER ROLE authenticator SET statement_timeout = '1ms'");
+    let sleep = [("internal-schema-cache-query-sleep", "200")];
+    let server = Server::start(&database, &sleep);
+    // The pause is subject to it, as PostgREST's tests want.
+    database.run("ALTER ROLE authenticator SET statement_timeout = '50ms'");
     server.signal(rustix::process::Signal::USR1);
     until("the failure to be counted", || {
         scrape(&server)[r#"pgrst_schema_cache_loads_total{status="FAIL"}"#] >= 1.0

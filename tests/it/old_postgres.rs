@@ -25,16 +25,25 @@ fn welcome() -> Vec<u8> {
     bytes
 }
 
-/// Answers Parse, Bind, Execute and Sync with one row of one column.
+/// Answers a batch of two statements, of which the second one has one row of one column.
 fn answer(value: &str) -> Vec<u8> {
     let length = u32::try_from(value.len()).expect("the script is short");
     let mut row = vec![0, 1];
     row.extend(length.to_be_bytes());
     row.extend(value.as_bytes());
-    let mut bytes = message(b'1', b"");
-    bytes.extend(message(b'2', b""));
+    let parsed = [message(b'1', b""), message(b'2', b"")].concat();
+    let mut bytes = parsed.clone();
+    bytes.extend(message(b'C', b"SELECT 0\0"));
+    bytes.extend(parsed);
     bytes.extend(message(b'D', &row));
     bytes.extend(message(b'C', b"SELECT 1\0"));
+    bytes.extend(message(b'Z', b"I"));
+    bytes
+}
+
+/// Answers a query that it does not understand.
+fn refusal() -> Vec<u8> {
+    let mut bytes = message(b'E', b"SERROR\0C42883\0Mno such function\0\0");
     bytes.extend(message(b'Z', b"I"));
     bytes
 }
@@ -54,8 +63,10 @@ fn serve(mut client: TcpStream) -> Option<()> {
         let mut tag = [0];
         client.read_exact(&mut tag).ok()?;
         read_body(&mut client)?;
-        if tag == [b'S'] {
-            client.write_all(&answer(VERSION)).ok()?;
+        match tag[0] {
+            b'S' => client.write_all(&answer(VERSION)).ok()?,
+            b'Q' => client.write_all(&refusal()).ok()?,
+            _ => {}
         }
     }
 }

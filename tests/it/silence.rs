@@ -47,7 +47,15 @@ impl Behind {
     /// Sends requests by clients of their own, of which PostgreSQL answers each, and nobody hears
     /// it. What comes after that is heard.
     fn ask_unheard(&self, requests: &[&str]) -> Vec<Client> {
-        self.proxy.freeze_after_startup();
+        // Connections of the pool are there before.
+        let mut naps: Vec<Client> = requests.iter().map(|_| self.server.client()).collect();
+        for client in &mut naps {
+            client.send(get("/naps?milliseconds=eq.300"));
+        }
+        for client in &mut naps {
+            assert_eq!(client.read("GET").status, 200);
+        }
+        self.proxy.freeze();
         let clients: Vec<Client> = requests
             .iter()
             .map(|request| {
@@ -203,4 +211,16 @@ fn the_catalog_takes_longer_than_a_statement_may() {
     assert_eq!(answer.status, 500, "{}", answer.text());
     assert!(answer.text().contains("57014"), "{}", answer.text());
     server.stop();
+}
+
+/// Somebody finds out also while the server ends.
+#[test]
+fn a_silent_write_does_not_hold_up_the_end() {
+    let behind = Behind::start(&[("db-pool", "1"), ("db-channel-enabled", "false")]);
+    let mut clients = behind.ask_unheard(&[&post_diary("unheard at the end")]);
+    behind.server.signal(rustix::process::Signal::TERM);
+    let answer = clients[0].read("POST");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.closes());
+    behind.server.stop();
 }

@@ -43,7 +43,7 @@ pub use cancel::cancel;
 pub use environment::Environment;
 pub use error::{Attempt, Cause, ConnectError};
 pub use open::{OpenOptions, open};
-pub use session::{CancelToken, ServerParameters, Session};
+pub use session::{CancelToken, ServerIdentity, ServerParameters, Session};
 pub use shared_target::SharedTarget;
 pub(crate) use socket::{Closer, Direction, Readiness};
 pub use stream::Stream;

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use corerest_wire::pg::{BackendKey, Message, frontend};
+use corerest_wire::pg::{BackendKey, Message, ServerError, frontend};
 
 use super::address::{Address, Endpoint};
 use super::attributes::{SessionFacts, TargetSessionAttributes};
@@ -20,7 +20,7 @@ use super::error::{Attempt, Cause, ConnectError};
 use super::handshake::Handshake;
 use super::password::Password;
 use super::password_file::{self, Wanted};
-use super::session::{ServerParameters, Session};
+use super::session::{ServerIdentity, ServerParameters, Session};
 use super::socket::{Socket, resolve};
 use super::stream::Stream;
 use super::target::{DEFAULT_SOCKET_DIRECTORY, HostOrder, Target};
@@ -33,6 +33,8 @@ pub struct OpenOptions {
     ///
     /// libpq waits for ever then; a server that has to answer its own clients cannot.
     pub attempt_timeout: Duration,
+    /// Whether the server is asked who it is ([`Session::server`]): one round trip more.
+    pub asks_identity: bool,
 }
 
 impl OpenOptions {
@@ -46,6 +48,7 @@ impl Default for OpenOptions {
     fn default() -> OpenOptions {
         OpenOptions {
             attempt_timeout: Duration::from_secs(30),
+            asks_identity: false,
         }
     }
 }
@@ -189,6 +192,10 @@ impl Destination<'_> {
         progress.authenticated = true;
         let (key, parameters) = read_until_ready(&mut handshake)?;
         check_attributes(&mut handshake, self.demand, &parameters)?;
+        let identity = match self.options.asks_identity {
+            true => ask_identity(&mut handshake)?,
+            false => None,
+        };
         let mut stream = handshake.finish()?;
         stream.set_deadline(None);
         Ok(Session {
@@ -198,6 +205,7 @@ impl Destination<'_> {
             address: self.address.clone(),
             warnings: progress.warning.take().into_iter().collect(),
             host: self.endpoint.name.clone(),
+            identity,
         })
     }
 
@@ -368,25 +376,57 @@ fn check_attributes(
 
 /// For servers before 14, and poolers: asks what they do not report.
 fn ask_for_facts(handshake: &mut Handshake) -> Result<SessionFacts, Cause> {
-    let mut out = Vec::new();
-    frontend::query(
-        &mut out,
+    let [read_only, standby] = ask(
+        handshake,
         "SELECT pg_catalog.current_setting('transaction_read_only') = 'on', \
          pg_catalog.pg_is_in_recovery()",
+    )?
+    .map_err(Cause::Server)?;
+    let is_true = |value: Option<String>| value.as_deref() == Some("t");
+    Ok(SessionFacts {
+        read_only: is_true(read_only),
+        standby: is_true(standby),
+    })
+}
+
+/// Asks who the server is; one that does not know is none that can be told from another.
+fn ask_identity(handshake: &mut Handshake) -> Result<Option<ServerIdentity>, Cause> {
+    let answer = ask(
+        handshake,
+        "SELECT pg_catalog.pg_backend_pid(), \
+         pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())",
     )?;
+    let Ok([Some(process_id), Some(started)]) = answer else {
+        return Ok(None);
+    };
+    let process_id = process_id.parse().ok();
+    Ok(process_id.map(|process_id| ServerIdentity {
+        process_id,
+        started,
+    }))
+}
+
+/// The two columns of the one row that a query gives, or what is wrong with it.
+fn ask(
+    handshake: &mut Handshake,
+    query: &str,
+) -> Result<Result<[Option<String>; 2], ServerError>, Cause> {
+    let mut out = Vec::new();
+    frontend::query(&mut out, query)?;
     handshake.send(&out)?;
-    let mut facts = None;
+    let mut answer = None;
     for _ in 0..STARTUP_MESSAGES_MAX {
         match handshake.receive()? {
             Message::DataRow(row) => {
-                let mut truths = row.columns().map(|value| value == Some(&b"t"[..]));
-                facts = truths.next().zip(truths.next());
+                let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                let mut columns = row.columns().map(|value| value.map(text));
+                answer = columns.next().zip(columns.next()).map(|(a, b)| Ok([a, b]));
             }
-            Message::ErrorResponse(error) => return Err(Cause::Server(error.to_server_error())),
-            Message::ReadyForQuery(_) => {
-                let (read_only, standby) = facts.ok_or_else(unexpected)?;
-                return Ok(SessionFacts { read_only, standby });
+            Message::ErrorResponse(error) if error.to_server_error().ends_session() => {
+                return Err(Cause::Server(error.to_server_error()));
             }
+            Message::ErrorResponse(error) => answer = Some(Err(error.to_server_error())),
+            Message::ReadyForQuery(_) => return answer.ok_or_else(unexpected),
             Message::RowDescription(_)
             | Message::CommandComplete(_)
             | Message::NoticeResponse(_)

@@ -22,6 +22,7 @@ fn target(port: u16, more: &str) -> Target {
 fn try_open(target: &Target) -> Result<Session, ConnectError> {
     let options = OpenOptions {
         attempt_timeout: Duration::from_secs(10),
+        ..OpenOptions::default()
     };
     open(target, &options)
 }
@@ -243,6 +244,7 @@ fn a_silent_server_is_given_up_at_the_deadline() {
     for mode in ["disable", "require"] {
         let options = OpenOptions {
             attempt_timeout: Duration::from_millis(30),
+            ..OpenOptions::default()
         };
         let target = parse(&format!("host=127.0.0.1 port={port} sslmode={mode}"));
         let error = open(&target, &options).expect_err("nobody answers");
@@ -507,6 +509,7 @@ fn a_cancel_request_that_nobody_confirms_may_still_be_on_its_way() {
     let token = session.cancel_token().expect("there is a key");
     let options = OpenOptions {
         attempt_timeout: Duration::from_millis(50),
+        ..OpenOptions::default()
     };
     let error = cancel(&target, &token, &options).expect_err("it was not closed");
     assert!(error.to_string().contains("timeout"), "{error}");

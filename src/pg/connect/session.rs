@@ -20,6 +20,18 @@ pub struct Session {
     pub warnings: Vec<String>,
     /// How the user has called that.
     pub(crate) host: String,
+    /// Who the server says that it is, if it was asked.
+    pub(super) identity: Option<ServerIdentity>,
+}
+
+/// Who a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerIdentity {
+    /// The process id of the session's server.
+    pub process_id: i32,
+    /// When PostgreSQL was started, in seconds since 1970: another one at the same address, behind
+    /// a load balancer or after a failover, was started at another time.
+    pub started: String,
 }
 
 impl Session {
@@ -34,7 +46,16 @@ impl Session {
             address: Address::Unix { path },
             warnings: Vec::new(),
             host: String::new(),
+            identity: None,
         }
+    }
+
+    /// Who the server is, if that is known for certain: a pooler gives a process id that is not its
+    /// server's.
+    pub fn server(&self) -> Option<&ServerIdentity> {
+        let key = self.key?;
+        let identity = self.identity.as_ref();
+        identity.filter(|identity| identity.process_id == key.process_id)
     }
 
     /// What [`cancel`](super::cancel()) needs, independent of the session's life.

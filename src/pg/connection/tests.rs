@@ -185,7 +185,14 @@ fn connect(
     let environment = Environment::default().with_user("me");
     let target = Target::parse(&place, &environment).expect("it is valid");
     let attempt_timeout = Duration::from_secs(10);
-    let session = open(&target, &OpenOptions { attempt_timeout }).expect("it is let in");
+    let session = open(
+        &target,
+        &OpenOptions {
+            attempt_timeout,
+            ..OpenOptions::default()
+        },
+    )
+    .expect("it is let in");
     begin.send(()).expect("the server waits for it");
     (Connection::new(session, Preparation::Named), server)
 }
@@ -257,6 +264,44 @@ fn what_may_have_been_done_is_not_sent_again_if_it_writes() {
     check_retry(&[], None, Retry::IfReadOnly);
     let crashed = farewell(b'N', "WARNING", "57P02", "quickdie");
     check_retry(&[message(b'1', b""), crashed], None, Retry::IfReadOnly);
+}
+
+/// What the last reply is, in words, to a batch that is answered so before the server is gone.
+fn last_reply(says: &[Vec<u8>]) -> String {
+    let says = says.concat();
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        read_batch(client);
+        client.write_all(&says).expect("it listens");
+    });
+    connection.send(&[statement()], &[]).expect("it is there");
+    let reply = match connection.next_reply() {
+        Ok(Reply::Done) => "done".to_owned(),
+        Ok(Reply::Failed(error)) => format!("failed: {}", error.message),
+        Ok(Reply::Row(_)) => "row".to_owned(),
+        Err(error) => format!("{:?}", error.retry()),
+    };
+    assert!(connection.is_broken());
+    server.join().expect("it has ended");
+    reply
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_batch_is_what_it_was_when_it_came() {
+    let parsed = message(b'1', b"");
+    let bound = message(b'2', b"");
+    let inserted = message(b'C', b"INSERT 0 1\0");
+    let committed = message(b'C', b"COMMIT\0");
+    let own = farewell(b'E', "FATAL", "57P01", "ProcessInterrupts");
+    let poolers = refusal("FATAL", "08P01", "server conn crashed?");
+    let done = [parsed, bound];
+    let with = |more: &[&Vec<u8>]| {
+        let more = more.iter().map(|bytes| (*bytes).clone());
+        done.iter().cloned().chain(more).collect::<Vec<_>>()
+    };
+    assert_eq!(last_reply(&with(&[&committed, &own])), "done");
+    assert_eq!(last_reply(&with(&[&committed, &poolers])), "done");
+    assert_eq!(last_reply(&with(&[&inserted, &own])), "failed: goodbye");
+    assert_eq!(last_reply(&with(&[&inserted, &poolers])), "IfReadOnly");
 }
 
 #[test]

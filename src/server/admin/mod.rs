@@ -27,7 +27,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a client may take for its request, and for our response.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -64,6 +64,41 @@ impl Answer {
             content_type: None,
             body: Vec::new(),
         }
+    }
+}
+
+/// A client with a deadline for all that it says, however slowly, or for all that it is told.
+struct Hasty<'a> {
+    client: &'a mut TcpStream,
+    deadline: Instant,
+}
+
+impl Hasty<'_> {
+    /// What is left, which is never zero: that would mean "for ever".
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.checked_duration_since(Instant::now());
+        match left.filter(|left| !left.is_zero()) {
+            Some(left) => Ok(Some(left)),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Read for Hasty<'_> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.client.set_read_timeout(self.left()?)?;
+        self.client.read(space)
+    }
+}
+
+impl Write for Hasty<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.client.set_write_timeout(self.left()?)?;
+        self.client.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.client.flush()
     }
 }
 
@@ -137,13 +172,17 @@ impl Admin {
 
     fn try_serve(&self, client: &mut TcpStream) -> io::Result<()> {
         client.set_nonblocking(false)?;
-        client.set_read_timeout(Some(PATIENCE))?;
-        client.set_write_timeout(Some(PATIENCE))?;
-        let response = self.respond(client)?;
+        let mut client = Hasty {
+            client,
+            deadline: Instant::now() + PATIENCE,
+        };
+        let response = self.respond(&mut client)?;
+        // The answer may have taken its time.
+        client.deadline = Instant::now() + PATIENCE;
         client.write_all(&response)
     }
 
-    fn respond(&self, client: &mut TcpStream) -> io::Result<Vec<u8>> {
+    fn respond(&self, client: &mut Hasty<'_>) -> io::Result<Vec<u8>> {
         let limits = Limits::default();
         let mut requests = Connection::new();
         requests.lend_buffer(Buffer::new());

@@ -42,7 +42,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Instant;
 
 /// The version, as shown by `--version`.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -151,12 +150,12 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         (false, false) => Footing::Anywhere,
     };
     let threads = cores::start(&cores, footing).map_err(text)?;
+    inquiry.start().map_err(text)?;
     start_listener(&target, &wanted, &health, &orders)?;
     let control = Control {
         configuration,
         target,
         inquiry,
-        next_inquiry: Instant::now(),
         cores: cores.clone(),
         health,
         orders,
@@ -339,6 +338,7 @@ fn pool_settings(
             target: Arc::clone(&inquiry.target),
             options: OpenOptions {
                 attempt_timeout: config.db_pool_acquisition_timeout,
+                asks_identity: true,
             },
         }),
         size: share.connections,

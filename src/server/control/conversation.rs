@@ -91,6 +91,7 @@ impl Conversation {
     ) -> Result<(Conversation, PgVersion), LoadError> {
         let options = OpenOptions {
             attempt_timeout: CONNECT_MAX,
+            asks_identity: true,
         };
         let session = connect::open(target, &options).map_err(LoadError::Connect)?;
         session

@@ -29,7 +29,7 @@ use crate::state::health::{Health, Listening};
 use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
 use backoff::Backoff;
-use conversation::{Conversation, LoadError, Testimony, Witness};
+use conversation::{Conversation, LoadError, Witness};
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
@@ -45,13 +45,6 @@ use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
 const WATCH: Duration = Duration::from_millis(500);
-
-/// How often connections whose server says nothing are looked into: at first, and when one of them
-/// may wait in vain.
-const INQUIRY_PAUSE: Duration = Duration::from_secs(5);
-
-/// The same, when their servers are at work.
-const INQUIRY_PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// How long after somebody was told to look again he is told the next time.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -85,8 +78,6 @@ pub(crate) struct Control {
     pub(crate) configuration: Configuration,
     pub(crate) target: Arc<SharedTarget>,
     pub(crate) inquiry: Arc<Inquiry>,
-    /// When silent connections are looked into next.
-    pub(crate) next_inquiry: Instant,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: Arc<Orders>,
@@ -113,7 +104,6 @@ impl Control {
             return;
         }
         loop {
-            self.inquire();
             let going = match self.orders.next(Instant::now() + WATCH) {
                 Some(Order::Stop) => Going::Stopping,
                 Some(Order::ReloadCatalog) => self.load_catalog(),
@@ -176,7 +166,7 @@ impl Control {
         self.health.clear_suspicion();
         self.orders.rest(Order::Suspect, SUSPECT_PAUSE);
         // What has taken one connection away without a word may have taken others.
-        self.next_inquiry = Instant::now();
+        self.inquiry.hurry();
         let is_lost = match &mut self.watched {
             Some(watched) => is_stale(watched),
             None => match self.connect() {
@@ -199,23 +189,6 @@ impl Control {
             self.wanted.hurry();
         }
         Going::On
-    }
-
-    /// Looks into connections whose servers say nothing, if it is time. Those that wait in vain
-    /// are closed.
-    fn inquire(&mut self) {
-        if Instant::now() < self.next_inquiry || self.inquiry.silences.is_empty() {
-            return;
-        }
-        let found = self.inquiry.make();
-        let all_work = found
-            .iter()
-            .all(|(_, testimony)| *testimony == Testimony::Works);
-        let pause = match !found.is_empty() && all_work {
-            true => INQUIRY_PAUSE_MAX,
-            false => INQUIRY_PAUSE,
-        };
-        self.next_inquiry = Instant::now() + pause;
     }
 
     fn connect(&self) -> Result<(Conversation, PgVersion), LoadError> {
@@ -311,20 +284,23 @@ impl Control {
     }
 
     /// Waits for the next attempt. What asks for a load makes it come at once, and so does whoever
-    /// has seen that PostgreSQL is back, if it was away.
+    /// has seen that PostgreSQL is back, if it could not be connected to.
     fn wait(&mut self, duration: Duration, error: &LoadError) -> Going {
         let deadline = Instant::now() + duration;
         loop {
             match self.orders.next(deadline) {
                 Some(Order::LookAgain) => {
                     self.orders.rest(Order::LookAgain, LOOK_PAUSE);
-                    if !error.is_answer() && self.connect().is_ok() {
+                    if matches!(error, LoadError::Connect(_)) && self.connect().is_ok() {
                         return Going::On;
                     }
                 }
                 Some(Order::Stop) => return Going::Stopping,
                 Some(Order::ReloadConfig) => _ = self.reload_config(),
-                Some(Order::Suspect) => self.health.clear_suspicion(),
+                Some(Order::Suspect) => {
+                    self.health.clear_suspicion();
+                    self.orders.rest(Order::Suspect, SUSPECT_PAUSE);
+                }
                 Some(Order::Listener) if self.health.listening() == Listening::Down => {}
                 Some(Order::ReloadCatalog | Order::Listener) | None => return Going::On,
             }

@@ -11,7 +11,13 @@ use crate::net::Listener;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use std::io;
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
 use std::time::Duration;
+
+/// How many messages may wait for a service manager that is slow.
+const UNTOLD_MAX: usize = 16;
 
 /// The sockets that were open when the process began.
 #[derive(Debug, Default)]
@@ -59,9 +65,10 @@ pub(crate) fn reloading() {
     }
 }
 
-/// The server ends, after the requests that are under way.
+/// The server ends, after the requests that are under way. Blocks until that is told, for nobody
+/// else may have the time to tell it.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
 }
 
 /// The server is alive, and its cores get on.
@@ -74,7 +81,22 @@ pub(crate) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|deadline| deadline / 3)
 }
 
-/// A service manager that does not listen is no reason to stop.
-fn tell(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+/// A service manager that does not listen is no reason to stop, nor to wait: a thread of its own
+/// tells it, and what it is too slow for goes unsaid.
+fn tell(states: &[NotifyState<'static>]) {
+    static TELLER: OnceLock<Option<SyncSender<Vec<NotifyState<'static>>>>> = OnceLock::new();
+    let teller = TELLER.get_or_init(|| {
+        std::env::var_os("NOTIFY_SOCKET")?;
+        let (teller, told) = mpsc::sync_channel::<Vec<NotifyState<'static>>>(UNTOLD_MAX);
+        let tell_all = move || {
+            for states in told {
+                let _ = sd_notify::notify(&states);
+            }
+        };
+        let thread = thread::Builder::new().name("service-manager".to_owned());
+        thread.spawn(tell_all).ok().map(|_| teller)
+    });
+    if let Some(teller) = teller {
+        let _ = teller.try_send(states.to_vec());
+    }
 }

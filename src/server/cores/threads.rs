@@ -324,7 +324,7 @@ impl Worker {
     fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
         for _ in 0..STEPS_AT_ONCE {
             match flush(client, &self.observer.tally().sent) {
-                Flushed::Completely if client.after == After::Close => return Next::Close,
+                Flushed::Completely if client.after == After::Close => return end(client),
                 Flushed::Completely => {}
                 Flushed::Partly => return Next::Rest(Interest::Write),
                 Flushed::Failed => return Next::Close,
@@ -627,7 +627,8 @@ impl Worker {
         let until = Instant::now() + rested;
         let is_done = |client: &Client| {
             let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
-            client.requests.phase() == Phase::Idle && client.is_done() && has_rested
+            let is_idle = client.requests.phase() == Phase::Idle && client.is_done();
+            is_idle && client.after != After::Drain && has_rested
         };
         let resting = lock(&self.core().clients).take_all(is_done);
         self.expired = resting.into();
@@ -663,7 +664,20 @@ fn flush(client: &mut Client, sent: &Count) -> Flushed {
     }
 }
 
-/// Throws away what a refused client still sends.
+/// Ends a connection whose last response is written. Should the client have sent more than was
+/// taken, closing would take back what it has not read yet, so that is thrown away first.
+fn end(client: &mut Client) -> Next {
+    match client.socket.receive(&mut [0; 4096]) {
+        Received::Bytes(_) => {
+            client.after = After::Drain;
+            client.deadline = Instant::now() + DRAINING;
+            drain(client)
+        }
+        Received::WouldBlock | Received::Closed => Next::Close,
+    }
+}
+
+/// Throws away what a client still sends that is not listened to any more.
 fn drain(client: &mut Client) -> Next {
     client.socket.finish_sending();
     let mut waste = [0; 4096];

@@ -78,7 +78,8 @@ pub(crate) enum After {
     KeepAlive,
     /// The connection is closed, as was announced.
     Close,
-    /// The client was refused; what it still sends is thrown away before the connection is closed.
+    /// What the client still sends is thrown away before the connection is closed: it was refused,
+    /// or has sent more than was taken.
     Drain,
 }
 

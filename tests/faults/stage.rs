@@ -2,7 +2,7 @@
 
 use crate::network::Network;
 use crate::wire::Wire;
-use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::cluster::{Cluster, Database, programs};
 use corerest_tests::pooler::{PoolMode, Pooler};
 use corerest_tests::server::unused_path;
 use corerest_tests::waiting::until;
@@ -52,6 +52,9 @@ impl Stage {
     pub fn missing(self) -> Option<String> {
         match self {
             Stage::Network => Network::missing(),
+            Stage::Pair(_) if !programs().join("pg_basebackup").exists() => {
+                Some("there is no pg_basebackup of this version".to_owned())
+            }
             _ => None,
         }
     }

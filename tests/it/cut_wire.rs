@@ -25,6 +25,8 @@ fn check_every_cut(settings: &[(&str, &str)], target: &str, body: &str, step: us
     server.await_ready();
     let mut client = server.client();
     for bytes in (0..FLIGHT_BYTES_MAX).step_by(step) {
+        // A connection is there before the bytes are counted.
+        assert_eq!(client.get("/fifteen?limit=1").status, 200);
         proxy.cut_after(bytes);
         let answer = client.exchange("GET", target, &[]);
         let was_cut = proxy.disarm();

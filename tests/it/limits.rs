@@ -3,9 +3,8 @@
 
 use corerest_tests::client::{Client, ClientError};
 use corerest_tests::cluster::Cluster;
-use corerest_tests::server::{Server, command};
+use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -145,20 +144,7 @@ fn a_dozen_clients_come_and_go_beside_those_that_stay() {
 #[test]
 fn clients_come_and_go_where_file_descriptors_are_the_limit() {
     let database = Cluster::shared().database();
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -n 256; exec \"$0\""])
-        .arg(command().get_program())
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let uri = database.uri();
-    let mut settings = MANY_CORES.to_vec();
-    settings.push(("db-uri", &uri));
-    let mut server = Server::spawn_by(shell, &settings);
-    server.await_listening();
-    server.await_ready();
+    let server = Server::start_with_descriptors(&database, 256, &MANY_CORES);
     let mut staying = fill(&server);
     assert!((100..256).contains(&staying.len()), "{}", staying.len());
     staying.truncate(staying.len() - PLACES_LEFT);

@@ -3,11 +3,10 @@
 use crate::logs::{OLD_TOKEN, OTHER_TOKEN, SECRET, TOKEN};
 use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::Cluster;
-use corerest_tests::server::{Server, command};
+use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The samples by their names with labels. Checks the format by the way.
@@ -256,18 +255,7 @@ fn clients_of_the_admin_server_who_say_nothing_keep_nobody_waiting() {
 #[test]
 fn with_all_file_descriptors_taken_the_admin_server_answers() {
     let database = Cluster::shared().database();
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "ulimit -n 120; exec \"$0\""])
-        .arg(command().get_program())
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let uri = database.uri();
-    let mut server = Server::spawn_by(shell, &[("db-uri", &uri), ("db-pool", "4")]);
-    server.await_listening();
-    server.await_ready();
+    let server = Server::start_with_descriptors(&database, 120, &[("db-pool", "4")]);
     let mut clients: Vec<Client> = (0..150).map(|_| server.client()).collect();
     until("the clients to be counted", || {
         count_of(&scrape(&server), "corerest_clients") >= 50.0

@@ -39,6 +39,30 @@ impl Server {
         server
     }
 
+    /// Starts it for a database with the fixture, with so many file descriptors, and waits until it
+    /// is ready.
+    pub fn start_with_descriptors(
+        database: &Database,
+        descriptors: usize,
+        settings: &[(&str, &str)],
+    ) -> Server {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\"")])
+            .arg(command().get_program())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let uri = database.uri();
+        let mut all = vec![("db-uri", uri.as_str())];
+        all.extend_from_slice(settings);
+        let mut server = Server::spawn_by(shell, &all);
+        server.await_listening();
+        server.await_ready();
+        server
+    }
+
     /// Starts it for a database with the fixture, by a command that has sent its log elsewhere, and
     /// waits until it is ready. It listens on a Unix socket, since it cannot say where it listens.
     pub fn start_unheard(

@@ -10,14 +10,14 @@ mod token;
 
 use argh::FromArgs;
 use corerest_tests::cluster::{Cluster, Database};
-use corerest_tests::server::{Server, command};
+use corerest_tests::server::Server;
 use curve::{Curve, Sample};
 use guest::{Guest, Tally};
 use mix::{MIX, TABLES};
 use rustix::process::Signal;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const CONNECTIONS_MAX: &str = "64";
 
 /// No more than the server wants for those clients, ten connections and two cores.
-const DESCRIPTORS_MAX: &str = "130";
+const DESCRIPTORS_MAX: usize = 130;
 
 const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const RELOAD_EVERY: Duration = Duration::from_secs(120);
@@ -73,25 +73,12 @@ fn main() -> ExitCode {
 }
 
 fn start(database: &Database) -> Server {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!("ulimit -n {DESCRIPTORS_MAX}; exec \"$0\"")])
-        .arg(command().get_program())
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let uri = database.uri();
     let settings = [
-        ("db-uri", &*uri),
         ("jwt-secret", token::SECRET),
         ("server-max-connections", CONNECTIONS_MAX),
         ("log-level", "crit"),
     ];
-    let mut server = Server::spawn_by(shell, &settings);
-    server.await_listening();
-    server.await_ready();
-    server
+    Server::start_with_descriptors(database, DESCRIPTORS_MAX, &settings)
 }
 
 /// Runs the mix, and returns what was measured meanwhile.

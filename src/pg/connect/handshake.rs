@@ -4,6 +4,7 @@
 //! and bounded, everything is under one deadline, and speed does not matter.
 
 use std::io::{Read, Write};
+use std::time::Instant;
 
 use corerest_wire::pg::limits::HANDSHAKE_MESSAGE_BYTES_MAX;
 use corerest_wire::pg::{Message, decode, peek_header};
@@ -27,6 +28,11 @@ impl Handshake {
             buffer: Vec::new(),
             consumed: 0,
         }
+    }
+
+    /// Another deadline than that of the whole attempt.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.stream.set_deadline(Some(deadline));
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Cause> {

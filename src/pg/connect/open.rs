@@ -26,6 +26,12 @@ use super::stream::Stream;
 use super::target::{DEFAULT_SOCKET_DIRECTORY, HostOrder, Target};
 use super::tls::{self, TlsMode, TlsNegotiation};
 
+/// How long a server may take that has let us in to say who it is.
+const IDENTITY_MAX: Duration = Duration::from_secs(3);
+
+/// How often the same address is tried when it says nothing to that.
+const ATTEMPTS_MAX: usize = 3;
+
 /// How to open sessions, apart from what the user decides.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
@@ -96,6 +102,7 @@ enum Next {
 struct Progress {
     encrypted: bool,
     authenticated: bool,
+    ready: bool,
     warning: Option<String>,
 }
 
@@ -136,9 +143,17 @@ impl Destination<'_> {
         let mut next = Next::Address;
         for &encryption in Encryption::order(self.target.tls.mode, self.address) {
             let mut progress = Progress::default();
-            let cause = match self.attempt(encryption, &mut progress) {
-                Ok(session) => return Ok(session),
-                Err(cause) => cause,
+            let mut attempts = 1;
+            let cause = loop {
+                match self.attempt(encryption, &mut progress) {
+                    Ok(session) => return Ok(session),
+                    // This connection has gone silent, and the next one may be well.
+                    Err(Cause::TimedOut) if progress.ready && attempts < ATTEMPTS_MAX => {
+                        attempts += 1;
+                        progress = Progress::default();
+                    }
+                    Err(cause) => break cause,
+                }
             };
             next = if cause.allows_next_host() {
                 Next::Address
@@ -192,8 +207,12 @@ impl Destination<'_> {
         progress.authenticated = true;
         let (key, parameters) = read_until_ready(&mut handshake)?;
         check_attributes(&mut handshake, self.demand, &parameters)?;
+        progress.ready = true;
         let identity = match self.options.asks_identity {
-            true => ask_identity(&mut handshake)?,
+            true => {
+                handshake.set_deadline(deadline.min(Instant::now() + IDENTITY_MAX));
+                ask_identity(&mut handshake)?
+            }
             false => None,
         };
         let mut stream = handshake.finish()?;

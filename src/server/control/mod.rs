@@ -47,7 +47,7 @@ use std::time::{Duration, Instant};
 const WATCH: Duration = Duration::from_millis(500);
 
 /// How long after somebody was told to look again he is told the next time.
-const LOOK_PAUSE: Duration = Duration::from_millis(500);
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long after a reload the next one of the same kind begins at the earliest.
 const RELOAD_PAUSE: Duration = Duration::from_millis(100);

@@ -796,7 +796,7 @@ impl Connection {
     }
 
     /// Whether something has come, be it the end; waited for as long as
-    /// [`tell_silence`](Connection::tell_silence) said, or as long as it takes.
+    /// [`tell_silence`](Connection::tell_silence) said, or else as patience lasts.
     ///
     /// # Errors
     /// [`Error::Lost`] if the connection breaks.
@@ -804,8 +804,13 @@ impl Connection {
         if self.input.len() > 0 {
             return Ok(true);
         }
-        let ready = self.await_for(Direction::Read, self.silence.told_after)?;
-        Ok(ready != Readiness::NONE)
+        match self.silence.told_after {
+            None => self.await_or_lose(Direction::Read).map(|_| true),
+            Some(told_after) => {
+                let ready = self.await_for(Direction::Read, Some(told_after))?;
+                Ok(ready != Readiness::NONE)
+            }
+        }
     }
 
     /// Reads once, for as long as that may take.

@@ -2,7 +2,7 @@
 //! meanwhile, and serves again without being started again.
 
 use corerest_tests::client::Answer;
-use corerest_tests::cluster::{Cluster, Stop};
+use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -77,6 +77,15 @@ impl<F: Fn()> Drop for OnDrop<F> {
     }
 }
 
+/// The query for how many sessions of the server there are whose last one was about this.
+fn sessions_after(database: &Database, subject: &str) -> String {
+    format!(
+        "SELECT count(*)::text FROM pg_stat_activity \
+         WHERE usename = 'authenticator' AND datname = '{}' AND query LIKE '%{subject}%'",
+        database.name
+    )
+}
+
 #[test]
 fn terminated_sessions_under_load_cost_some_answers_at_most() {
     let database = Cluster::shared().database();
@@ -96,11 +105,7 @@ fn terminated_sessions_under_load_cost_some_answers_at_most() {
 fn an_idle_session_that_was_terminated_costs_no_answer() {
     let database = Cluster::shared().database();
     let server = Server::start(&database, &[("db-pool", "2")]);
-    let sessions = format!(
-        "SELECT count(*)::text FROM pg_stat_activity \
-         WHERE usename = 'authenticator' AND datname = '{}' AND query LIKE '%plants%'",
-        database.name
-    );
+    let sessions = sessions_after(&database, "plants");
     let mut client = server.client();
     for _ in 0..10 {
         let answer = client.get(PLANT);
@@ -118,11 +123,7 @@ fn a_write_on_a_session_that_was_ended_before_is_done_on_another_one() {
     let database = Cluster::shared().database();
     database.run("ALTER ROLE authenticator SET idle_session_timeout = '50ms'");
     let server = Server::start(&database, &[("db-pool", "1")]);
-    let sessions = format!(
-        "SELECT count(*)::text FROM pg_stat_activity \
-         WHERE usename = 'authenticator' AND datname = '{}' AND query LIKE '%diary%'",
-        database.name
-    );
+    let sessions = sessions_after(&database, "diary");
     let mut client = server.client();
     let mut write = |line: &str| {
         let body = format!(r#"{{"line": "{line}"}}"#);

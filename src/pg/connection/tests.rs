@@ -500,3 +500,25 @@ fn who_listens_to_a_silent_server_loses_patience() {
     drop(stay);
     server.join().expect("the script ran to its end");
 }
+
+#[test]
+fn patience_ends_in_the_middle_of_a_body_too() {
+    let (stay, stayed) = mpsc::channel::<()>();
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        read_batch(client);
+        let mut bytes = [message(b'1', b""), message(b'2', b"")].concat();
+        let row = message(b'D', b"\0\x01\0\0\0\x05hello");
+        bytes.extend(&row[..row.len() - 3]);
+        client.write_all(&bytes).expect("it listens");
+        let _ = stayed.recv();
+    });
+    connection.set_patience(Duration::from_millis(20));
+    connection.send(&[statement()], &[]).expect("it is there");
+    assert!(matches!(connection.next_reply(), Ok(Reply::Row(_))));
+    let mut body = Vec::new();
+    assert_eq!(connection.take_body(&mut body, 2).expect("it came"), 3);
+    let error = in_time(move || connection.has_more_soon().expect_err("it is silent"));
+    assert!(matches!(error, Error::Lost { .. }), "{error}");
+    drop(stay);
+    server.join().expect("the script ran to its end");
+}

@@ -153,11 +153,7 @@ impl Conversation {
         let mut failed = None;
         let mut last_sign = Instant::now();
         loop {
-            let reply = match &self.witness {
-                Some(_) => self.connection.next_reply_if_soon()?,
-                None => Some(self.connection.next_reply()?),
-            };
-            let Some(reply) = reply else {
+            let Some(reply) = self.connection.next_reply_if_soon()? else {
                 last_sign = self.on_silence(last_sign)?;
                 continue;
             };

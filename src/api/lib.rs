@@ -40,9 +40,10 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines, prepare_in_steps};
+pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines};
+pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use query::{AccessMode, Answer, Batch};
-pub use request::HttpRequest;
+pub use request::{BodyForm, HttpRequest};
 pub use response::{Body, CorsHeaders, Response, ResultSet};
 
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers

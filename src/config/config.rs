@@ -74,6 +74,8 @@ pub struct Config {
     pub server_max_body_bytes: usize,
     pub server_max_connections: usize,
     pub server_max_header_bytes: usize,
+    /// `None`: half of what the process may use; 0: no limit.
+    pub server_max_memory: Option<usize>,
     /// `None`: half of the pool.
     pub server_max_slow_readers: Option<usize>,
     pub server_max_spool_bytes: u64,
@@ -151,6 +153,7 @@ impl Default for Config {
             server_max_body_bytes: 1023 * 1024 * 1024,
             server_max_connections: 65_536,
             server_max_header_bytes: 65_536,
+            server_max_memory: None,
             server_max_slow_readers: None,
             server_max_spool_bytes: 4 << 30,
             server_pin_cores: true,

@@ -30,6 +30,7 @@ mod tests;
 pub use notification::Notification;
 
 use self::outdated::Judgement;
+pub use self::parameters::RequestBody;
 use self::parameters::{Gap, Parameters};
 use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
@@ -37,13 +38,14 @@ use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
 use crate::silence::{NOTED_AFTER, Note, Silences, Silent};
 use corerest_sql::Statement;
-use corerest_wire::pg::limits::CONTROL_MESSAGE_BYTES_MAX;
+use corerest_wire::pg::limits::{CONTROL_MESSAGE_BYTES_MAX, ROW_HEAD_BYTES_MAX};
 use corerest_wire::pg::{
     self, Columns, ErrorFields, Expected, ExpectedReplies, LastColumn, Message, ServerError,
     StatementIndex, Step, TransactionStatus, frontend,
 };
 use std::collections::VecDeque;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -229,7 +231,11 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Encode`] leaves the connection as it was, [`Error::Lost`] breaks it.
-    pub fn send(&mut self, statements: &[Statement], request_body: &[u8]) -> Result<(), Error> {
+    pub fn send(
+        &mut self,
+        statements: &[Statement],
+        request_body: RequestBody<'_>,
+    ) -> Result<(), Error> {
         assert!(
             self.state == State::Idle,
             "the last batch was read to its end"
@@ -263,48 +269,94 @@ impl Connection {
     /// Writes the output, and the value that is missing in it.
     fn write_output(&mut self, gap: Option<Gap<'_>>) -> Result<(), Error> {
         let output = std::mem::take(&mut self.output);
-        let written = match gap {
-            None => self.write_all(&[&output]),
-            Some(Gap { at, value }) => self.write_all(&[&output[..at], value, &output[at..]]),
-        };
+        let mut progress = WriteProgress::default();
+        let written = self.write_with_gap(&output, gap, &mut progress);
         self.output = output;
         shrink(&mut self.output);
-        written
+        match written? {
+            Ahead::Goes => self.flush(&mut progress),
+            Ahead::Ended => Ok(()),
+        }
     }
 
-    /// Writes pieces one after the other, and takes in what arrives meanwhile.
-    fn write_all(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
-        // Up to where the input was looked through for notices.
-        let mut seen = 0;
-        let mut is_untouched = true;
-        for piece in pieces {
-            let mut left = *piece;
-            while !left.is_empty() {
-                match self.session.stream.try_write(left) {
-                    Ok(count) => {
-                        left = &left[count..];
-                        is_untouched = false;
+    fn write_with_gap(
+        &mut self,
+        output: &[u8],
+        gap: Option<Gap<'_>>,
+        progress: &mut WriteProgress,
+    ) -> Result<Ahead, Error> {
+        let Some(Gap { at, value }) = gap else {
+            return self.write(output, progress);
+        };
+        if self.write(&output[..at], progress)? == Ahead::Ended {
+            return Ok(Ahead::Ended);
+        }
+        let ahead = match value {
+            RequestBody::Plain(bytes) => self.write(bytes, progress)?,
+            RequestBody::Converted { bytes, write } => {
+                let mut left = bytes;
+                let mut written = Ok(Ahead::Goes);
+                write(&mut |piece| {
+                    // The message has told how long it is.
+                    let Some(rest) = left.checked_sub(piece.len()) else {
+                        return ControlFlow::Break(());
+                    };
+                    left = rest;
+                    written = self.write(piece, progress);
+                    match written {
+                        Ok(Ahead::Goes) => ControlFlow::Continue(()),
+                        Ok(Ahead::Ended) | Err(_) => ControlFlow::Break(()),
                     }
-                    Err(error) if is_would_block(&error) => match self.read_ahead(&mut seen)? {
-                        Ahead::Goes => {}
-                        Ahead::Ended => return Ok(()),
-                    },
-                    Err(error) => {
-                        if is_untouched && self.outcome == Outcome::Unknown {
-                            self.outcome = Outcome::NotBegun;
-                        }
-                        return self.on_write_failed(error);
+                });
+                match written? {
+                    Ahead::Goes if left > 0 => {
+                        let text = "a value is not as long as was said";
+                        return Err(self.lost(io::Error::other(text)));
                     }
+                    ahead => ahead,
+                }
+            }
+        };
+        match ahead {
+            Ahead::Goes => self.write(&output[at..], progress),
+            Ahead::Ended => Ok(Ahead::Ended),
+        }
+    }
+
+    /// Writes these bytes, and takes in what arrives meanwhile.
+    fn write(&mut self, mut left: &[u8], progress: &mut WriteProgress) -> Result<Ahead, Error> {
+        while !left.is_empty() {
+            match self.session.stream.try_write(left) {
+                Ok(count) => {
+                    left = &left[count..];
+                    progress.is_begun = true;
+                }
+                Err(error) if is_would_block(&error) => {
+                    if self.read_ahead(&mut progress.seen)? == Ahead::Ended {
+                        return Ok(Ahead::Ended);
+                    }
+                }
+                Err(error) => {
+                    if !progress.is_begun && self.outcome == Outcome::Unknown {
+                        self.outcome = Outcome::NotBegun;
+                    }
+                    return self.on_write_failed(error).map(|()| Ahead::Ended);
                 }
             }
         }
+        Ok(Ahead::Goes)
+    }
+
+    /// Sees to it that nothing of what was written is still here.
+    fn flush(&mut self, progress: &mut WriteProgress) -> Result<(), Error> {
         loop {
             match self.session.stream.try_flush() {
                 Ok(()) => return Ok(()),
-                Err(error) if is_would_block(&error) => match self.read_ahead(&mut seen)? {
-                    Ahead::Goes => {}
-                    Ahead::Ended => return Ok(()),
-                },
+                Err(error) if is_would_block(&error) => {
+                    if self.read_ahead(&mut progress.seen)? == Ahead::Ended {
+                        return Ok(());
+                    }
+                }
                 Err(error) => return self.on_write_failed(error),
             }
         }
@@ -336,7 +388,7 @@ impl Connection {
     fn encode<'p>(
         &mut self,
         statements: &'p [Statement],
-        request_body: &'p [u8],
+        request_body: RequestBody<'p>,
     ) -> Result<Option<Gap<'p>>, pg::EncodeError> {
         self.encode_closing()?;
         let mut gap = None;
@@ -477,7 +529,14 @@ impl Connection {
     fn row_head(&mut self) -> Result<Option<RowHead>, Error> {
         let decoded = pg::decode_row_prefix(self.input.bytes());
         let head = decoded.map(|prefix| prefix.map(|prefix| RowHead::of(&prefix)));
-        head.map_err(|error| self.broken(error.into()))
+        match head {
+            Ok(None) if self.input.len() > ROW_HEAD_BYTES_MAX => {
+                let text = "the columns before the body are too large";
+                Err(self.lost(io::Error::other(text)))
+            }
+            Ok(head) => Ok(head),
+            Err(error) => Err(self.broken(error.into())),
+        }
     }
 
     /// Takes in the message at the front of the input, once all of it is there.
@@ -715,7 +774,9 @@ impl Connection {
         missing: usize,
     ) -> Result<usize, Error> {
         let start = out.len();
-        out.reserve(wanted + END_BYTES);
+        if out.try_reserve_exact(wanted + END_BYTES).is_err() {
+            return Err(self.lost(io::ErrorKind::OutOfMemory.into()));
+        }
         while out.len() - start < wanted {
             match self.session.stream.try_append(out) {
                 Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
@@ -992,6 +1053,15 @@ impl Connection {
         self.state = State::Broken;
         error
     }
+}
+
+/// How far writing a batch has come.
+#[derive(Debug, Default)]
+struct WriteProgress {
+    /// Up to where the input was looked through for notices.
+    seen: usize,
+    /// Whether the server has got a byte.
+    is_begun: bool,
 }
 
 /// Whether a server goes on while it is written to.

@@ -68,12 +68,13 @@ impl Input {
         self.end = bytes.len();
     }
 
-    /// Reads once, with what reads. Fails with `UnexpectedEof` when the other side has closed.
+    /// Reads once, with what reads. Fails with `UnexpectedEof` when the other side has closed, and
+    /// with `OutOfMemory` if there is no room for a large message.
     pub(crate) fn fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
-        self.make_room();
+        self.make_room()?;
         match read(&mut self.buffer[self.end..])? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
@@ -123,7 +124,7 @@ impl Input {
         to + missing - self.start
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> io::Result<()> {
         if self.len() == 0 && self.buffer.len() > USUAL_BYTES {
             self.buffer.truncate(USUAL_BYTES);
             self.buffer.shrink_to_fit();
@@ -135,8 +136,12 @@ impl Input {
         }
         if self.buffer.len() - self.end < ROOM_BYTES_MIN {
             let size = (self.buffer.len() * 2).max(USUAL_BYTES);
+            let more = size - self.buffer.len();
+            let room = self.buffer.try_reserve_exact(more);
+            room.map_err(|_| io::ErrorKind::OutOfMemory)?;
             self.buffer.resize(size, 0);
         }
+        Ok(())
     }
 }
 

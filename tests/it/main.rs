@@ -13,6 +13,7 @@ mod isolation;
 mod lent_connections;
 mod limits;
 mod logs;
+mod memory;
 mod metrics;
 mod old_postgres;
 mod one_answer_each;

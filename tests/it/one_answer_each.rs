@@ -236,6 +236,14 @@ struct Request {
     bytes: Vec<u8>,
 }
 
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connected {
+    Stays,
+    /// An answer has said so.
+    Ends,
+}
+
 impl Request {
     fn new(method: &'static str, target: &str, headers: &str, body: &str, mark: String) -> Request {
         let bytes = format!(
@@ -282,6 +290,11 @@ impl Request {
         Request::new("OPTIONS", "/t", "", "", mark)
     }
 
+    /// Whether an error may be the answer to its head, which ends the connection.
+    fn has_large_body(&self) -> bool {
+        self.bytes.len() > LONG_BODY_BYTES
+    }
+
     /// Its first bytes, for a message.
     fn shown(&self) -> String {
         let shown = &self.bytes[..self.bytes.len().min(600)];
@@ -311,7 +324,7 @@ fn body_by_chance(chance: &mut Chance, headers: &mut String) -> String {
 }
 
 /// Sends requests in one piece and reads their answers.
-fn ask_all(client: &mut Client, requests: &[Request]) -> Result<(), String> {
+fn ask_all(client: &mut Client, requests: &[Request]) -> Result<Connected, String> {
     let bytes: Vec<u8> = requests.iter().flat_map(|r| r.bytes.clone()).collect();
     let sent = client.try_send(&bytes);
     sent.map_err(|error| format!("not sent: {error}"))?;
@@ -324,11 +337,14 @@ fn ask_all(client: &mut Client, requests: &[Request]) -> Result<(), String> {
         if answer.header("X-Mark") != Some(&request.mark) {
             return Err(format!("{}\n  is another's: {answer:?}", place()));
         }
+        if answer.closes() && answer.status >= 400 && request.has_large_body() {
+            return Ok(Connected::Ends);
+        }
         if answer.closes() {
             return Err(format!("{}\n  closes the connection: {answer:?}", place()));
         }
     }
-    Ok(())
+    Ok(Connected::Stays)
 }
 
 /// Asks by chance, over one connection, until one goes wrong anywhere.
@@ -349,7 +365,12 @@ fn ask_by_chance(
             .collect();
         pipeline.push(Request::last(format!("last-{number}")));
         number += pipeline.len();
-        if let Err(error) = ask_all(&mut client, &pipeline) {
+        let asked = ask_all(&mut client, &pipeline);
+        if asked == Ok(Connected::Ends) {
+            client.leave("what was sent behind a large body is not taken");
+            client = server.client();
+            client.wait_at_most(PATIENCE);
+        } else if let Err(error) = asked {
             over.store(true, Ordering::Relaxed);
             let asked: Vec<String> = pipeline.iter().map(Request::shown).collect();
             client.leave("what it gets is of no use any more");

@@ -9,8 +9,9 @@
 
 use bytes::BytesMut;
 use corerest_api::internals::prepare;
-use corerest_api::{Answer, Batch, Body, Catalog, Context, HttpRequest, Identity, Prepared};
-use corerest_api::{RoleSettings, Shapes, ask_catalog, decode_catalog};
+use corerest_api::{Answer, Batch, Body, BodyForm, Catalog, Context, HttpRequest, Identity};
+use corerest_api::{Prepared, Response, RoleSettings, Shapes};
+use corerest_api::{ask_catalog, decode_catalog, refuse_by_head};
 use corerest_config::{Config, Sources};
 use corerest_sql::{Ident, Param, Statement};
 use corerest_tests::case_file::{CaseFile, Section, is_update};
@@ -20,6 +21,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use postgres::types::{Format, IsNull, ToSql, Type};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The catalog of the schema `api`.
@@ -68,7 +70,7 @@ fn recorded_catalog() -> String {
     let mut transaction = client.transaction().expect("the database is there");
     let mut document = String::new();
     for statement in ask_catalog(&schema[..]).statements() {
-        let values = in_text_format(statement, "");
+        let values = in_text_format(statement, b"");
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let row = transaction.query_one(statement.text.as_str(), &values);
         document = row.expect("PostgreSQL knows its catalog").get(0);
@@ -76,7 +78,7 @@ fn recorded_catalog() -> String {
     document + "\n"
 }
 
-fn in_text_format(statement: &Statement, request_body: &str) -> Vec<AsText> {
+fn in_text_format(statement: &Statement, request_body: &[u8]) -> Vec<AsText> {
     let values = statement.params.iter().map(|value| match value {
         Param::Value(value) => AsText(value.to_vec()),
         Param::RequestBody => AsText(request_body.into()),
@@ -114,7 +116,7 @@ fn answer(catalog: &Catalog, question: &Section, with_settings: bool) -> Section
     match prepared(catalog, question) {
         Prepared::Ask(batch, _) => Section {
             first: "ask".to_owned(),
-            body: shown(&batch, with_settings),
+            body: shown(&batch, question, with_settings),
             ..empty()
         },
         Prepared::Reply(response) => {
@@ -187,10 +189,46 @@ fn prepared(catalog: &Catalog, question: &Section) -> Prepared {
     for _ in 0..3 {
         assert_eq!(prepare(&context, &http, Ok(caller.clone())), planned);
     }
+    check_head(&context, &http, caller, &planned);
     planned
 }
 
-fn shown(batch: &Batch, with_settings: bool) -> String {
+/// The head of a request is refused if nothing that the body could be saves it, and as the whole
+/// would be.
+fn check_head(context: &Context<'_>, http: &HttpRequest<'_>, caller: Identity, planned: &Prepared) {
+    let head = HttpRequest { body: b"", ..*http };
+    let Some(refused) = refuse_by_head(context, &head, Ok(caller)) else {
+        return;
+    };
+    let text = |response: &Response| match &response.body {
+        Body::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Body::Absent | Body::LastColumn => String::new(),
+    };
+    match planned {
+        Prepared::Reply(response) => {
+            assert_eq!(refused.status, response.status, "{}", text(&refused));
+            // The names that were searched for are in the body.
+            let is_routine = text(&refused).contains("with any parameters");
+            assert!(is_routine || refused == *response, "{}", text(&refused));
+        }
+        Prepared::Ask(..) => panic!("refused by its head: {}", text(&refused)),
+    }
+}
+
+/// The body of a request, in the form in which PostgreSQL gets it.
+fn body_of(batch: &Batch, question: &Section) -> Vec<u8> {
+    let mut written = Vec::new();
+    batch.body.write(question.body.as_bytes(), &mut |piece| {
+        written.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    });
+    if let BodyForm::CsvAsJson { bytes } = batch.body {
+        assert_eq!(written.len(), bytes, "PostgreSQL is told the length before");
+    }
+    written
+}
+
+fn shown(batch: &Batch, question: &Section, with_settings: bool) -> String {
     let is_settings = |statement: &Statement| statement.text.as_str().contains("'search_path'");
     let mut text = String::new();
     for statement in &batch.statements {
@@ -202,7 +240,10 @@ fn shown(batch: &Batch, with_settings: bool) -> String {
                 let value = match value {
                     Param::Null => "NULL".to_owned(),
                     Param::Value(value) => value.escape_ascii().to_string(),
-                    Param::RequestBody => "the body".to_owned(),
+                    Param::RequestBody if batch.body == BodyForm::AsItCame => "the body".to_owned(),
+                    Param::RequestBody => {
+                        format!("the body, as {}", body_of(batch, question).escape_ascii())
+                    }
                 };
                 text.push_str(&format!("  -- ${}: {value}\n", index + 1));
             }
@@ -444,7 +485,7 @@ fn check_one_row(client: &mut Client, catalog: &Catalog, question: &Section) -> 
     };
     assert_eq!(batch.main.answer, Answer::OneRow);
     let statement = &batch.statements[batch.main.statement];
-    let values = in_text_format(statement, &question.body);
+    let values = in_text_format(statement, &body_of(&batch, question));
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
     let text = statement.text.as_str();
     match client.query(text, &values) {

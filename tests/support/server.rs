@@ -46,9 +46,23 @@ impl Server {
         descriptors: usize,
         settings: &[(&str, &str)],
     ) -> Server {
+        Server::start_limited(database, &format!("ulimit -n {descriptors}"), settings)
+    }
+
+    /// Starts it for a database with the fixture, with an address space of so many bytes, and waits
+    /// until it is ready.
+    pub fn start_with_memory(
+        database: &Database,
+        bytes: usize,
+        settings: &[(&str, &str)],
+    ) -> Server {
+        Server::start_limited(database, &format!("ulimit -v {}", bytes / 1024), settings)
+    }
+
+    fn start_limited(database: &Database, limit: &str, settings: &[(&str, &str)]) -> Server {
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\"")])
+            .args(["-c", &format!("{limit}; exec \"$0\"")])
             .arg(command().get_program())
             .env_clear()
             .stdin(Stdio::null())

@@ -112,6 +112,8 @@ codes! {
     JwtClaims "PGRST303" 401
     /// An error of this server.
     Internal "PGRSTX00" 500
+    /// The answer to what was carried out is too large to be kept; PostgREST has no such code.
+    AnswerTooLarge "PGRSTX01" 507
 }
 
 impl Code {

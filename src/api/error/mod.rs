@@ -184,6 +184,15 @@ pub enum Error {
         /// What the client may have meant.
         hint: Option<String>,
     },
+    /// No function with that name, whatever the arguments are.
+    NoRoutineOfName {
+        /// The schema searched.
+        schema: String,
+        /// The name.
+        name: String,
+        /// What the client may have meant.
+        hint: Option<String>,
+    },
     /// More than one function with that name and those arguments.
     AmbiguousRoutine {
         /// The functions, as `schema.name(argument => type, …)`.
@@ -213,6 +222,11 @@ pub enum Error {
     JwtRequired,
     /// The claims of the token are not valid.
     JwtClaims(JwtClaimsFault),
+    /// The request was carried out, but there is no memory for its answer, nor room in the spool.
+    AnswerTooLarge {
+        /// How large it is.
+        bytes: usize,
+    },
     /// An error of this server.
     Internal {
         /// What is wrong.

@@ -406,6 +406,24 @@ fn samples() -> Vec<(Error, &'static str)> {
        number"}"#,
         ),
         (
+            Error::NoRoutineOfName {
+                schema: text("api"),
+                name: text("f"),
+                hint: Some(text("Perhaps")),
+            },
+            r#"404 PGRST202
+    {"code":"PGRST202","details":"Searched for the function api.f with any parameters, but no
+       matches were found in the schema cache.","hint":"Perhaps","message":"Could not find the
+       function api.f in the schema cache"}"#,
+        ),
+        (
+            Error::AnswerTooLarge { bytes: 5 },
+            r#"507 PGRSTX01
+    {"code":"PGRSTX01","details":"The answer has 5 bytes.","hint":"Ask for less with select, or
+       with Prefer: return=minimal","message":"The request was carried out, but there is no memory
+       for its answer"}"#,
+        ),
+        (
             Error::Internal {
                 details: text("bug"),
             },

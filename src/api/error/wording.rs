@@ -173,6 +173,15 @@ impl Error {
                 unnamed,
                 hint,
             } => no_routine(schema, name, arguments, *unnamed, hint.clone()),
+            Error::NoRoutineOfName { schema, name, hint } => worded(
+                Code::NoRoutine,
+                format!("Could not find the function {schema}.{name} in the schema cache"),
+            )
+            .with(format!(
+                "Searched for the function {schema}.{name} with any parameters, but no matches \
+                 were found in the schema cache."
+            ))
+            .hinted(hint.clone()),
             Error::AmbiguousRoutine { candidates } => worded(
                 Code::AmbiguousRoutine,
                 format!(
@@ -202,6 +211,12 @@ impl Error {
             Error::JwtInvalid(fault) => jwt_invalid(fault),
             Error::JwtRequired => worded(Code::JwtRequired, "Anonymous access is disabled"),
             Error::JwtClaims(fault) => worded(Code::JwtClaims, jwt_claims(*fault)),
+            Error::AnswerTooLarge { bytes } => worded(
+                Code::AnswerTooLarge,
+                "The request was carried out, but there is no memory for its answer",
+            )
+            .with(format!("The answer has {bytes} bytes."))
+            .hinted("Ask for less with select, or with Prefer: return=minimal".to_owned()),
             Error::Internal { details } => worded(Code::Internal, details.clone()),
         }
     }

@@ -12,6 +12,7 @@ use crate::query::{
     write_settings,
 };
 use crate::request::ApiRequest;
+use crate::request::payload::BodyForm;
 use crate::request::preferences::{HandlingPreference, TransactionPreference};
 use crate::role_settings::RoleSettings;
 use corerest_config::Config;
@@ -87,10 +88,17 @@ impl<'a, 'r> Asked<'a, 'r> {
             estimate: main.estimate,
             main: main.statement,
             access: main.access,
+            body: self.body_form(),
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
             defaults: self.catalog.transaction_defaults,
         })
+    }
+
+    fn body_form(&self) -> BodyForm {
+        let payload = self.request.payload.as_ref();
+        let form = payload.and_then(|payload| payload.content.body_form());
+        form.unwrap_or_default()
     }
 
     /// How the rows that a read gives are represented.

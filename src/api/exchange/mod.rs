@@ -8,6 +8,7 @@
 mod asked;
 mod call;
 mod context;
+mod head;
 mod info;
 mod mutate;
 mod pending;
@@ -16,6 +17,7 @@ mod schema;
 mod shape;
 
 pub use context::Context;
+pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
 pub use shape::Shapes;
 

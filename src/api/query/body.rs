@@ -109,7 +109,7 @@ fn is_cast_of_first(handler: &MediaHandler, kind: RowKind, negotiated: &Negotiat
 
 /// Appends what the body of the request became as a parameter.
 pub(super) fn write_content(out: &mut SqlBuf, content: &Content<'_>) {
-    if content.is_request_body() {
+    if content.body_form().is_some() {
         out.param_request_body();
     } else {
         out.param_with(|value| content.write(value));

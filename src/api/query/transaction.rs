@@ -10,6 +10,7 @@
 use super::answer::{Main, MainStatement};
 use super::settings::AccessMode;
 use crate::catalog::{IsolationLevel, TransactionDefaults};
+use crate::request::payload::BodyForm;
 use corerest_config::FunctionName;
 use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
 
@@ -26,6 +27,8 @@ pub struct Batch {
     pub estimate: Option<usize>,
     /// Whether it may be sent a second time when its connection turns out to be dead.
     pub access: AccessMode,
+    /// In what form the body of the request is a parameter, if it is one.
+    pub body: BodyForm,
 }
 
 /// How a transaction ends when nothing fails.
@@ -44,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) estimate: Option<Statement>,
     pub(crate) main: MainStatement,
     pub(crate) access: AccessMode,
+    pub(crate) body: BodyForm,
     pub(crate) end: TransactionEnd,
     pub(crate) isolation: IsolationLevel,
     /// How a transaction begins that does not say otherwise.
@@ -108,6 +112,7 @@ impl Batch {
             main,
             estimate,
             access: parts.access,
+            body: parts.body,
         }
     }
 

@@ -28,6 +28,7 @@ mod select;
 
 pub use action::{Action, Invocation, Mutation};
 pub use http::HttpRequest;
+pub use payload::BodyForm;
 
 use crate::error::Error;
 use corerest_config::{Config, OpenApiMode};
@@ -38,6 +39,7 @@ use preferences::{Preferences, TransactionChoice};
 use query_params::QueryParams;
 use range::{InvalidRange, Range};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A request that makes sense as far as it can be told without the database.
 #[derive(Clone, Debug)]
@@ -72,6 +74,25 @@ impl<'a> ApiRequest<'a> {
     /// `PGRST117` for the method, `PGRST100` for the query string, `PGRST103`, `PGRST114` for
     /// the ranges, `PGRST102` for the body.
     pub(crate) fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
+        ApiRequest::parse_with(config, http, Payload::parse)
+    }
+
+    /// Parses a request whose body has not come: it has the payload that its head lets expect.
+    ///
+    /// # Errors
+    /// The same, but for those that only the body can cause.
+    pub(crate) fn parse_head(
+        config: &Config,
+        http: &HttpRequest<'a>,
+    ) -> Result<ApiRequest<'a>, Error> {
+        ApiRequest::parse_with(config, http, Payload::expected)
+    }
+
+    fn parse_with(
+        config: &Config,
+        http: &HttpRequest<'a>,
+        payload: PayloadParser<'a>,
+    ) -> Result<ApiRequest<'a>, Error> {
         let resource = parse_resource(config, http)?;
         let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
         let action = parse_action(&resource, &schema, http.method)?;
@@ -80,7 +101,7 @@ impl<'a> ApiRequest<'a> {
         let content_type = http
             .header("content-type")
             .map_or(MediaType::ApplicationJson, MediaType::parse);
-        let payload = Payload::parse(&action, &content_type, query.columns.as_ref(), http.body)?;
+        let payload = payload(&action, &content_type, query.columns.as_ref(), http.body)?;
         let choice = if config.db_tx_end.allow_override() {
             TransactionChoice::Client
         } else {
@@ -107,6 +128,14 @@ impl<'a> ApiRequest<'a> {
         self.negotiated_by_profile.then(|| self.schema.to_string())
     }
 }
+
+/// Makes the payload of an action, a media type, `columns=` and a body.
+type PayloadParser<'a> = fn(
+    &Action,
+    &MediaType,
+    Option<&BTreeSet<Ident>>,
+    &'a [u8],
+) -> Result<Option<Payload<'a>>, Error>;
 
 /// What a path names.
 enum Resource<'a> {

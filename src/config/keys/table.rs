@@ -443,6 +443,19 @@ pub const KEYS: &[Key] = &[
     )
     .own(),
     integer(
+        "server-max-memory",
+        0,
+        i64::MAX,
+        "How many bytes all clients together may make the server hold: bodies of requests, \
+         beginnings of requests, and answers that are not sent yet. Beyond that, who asks for more \
+         gets 503 with Retry-After. Unset, it is half of what the process may use: the least of \
+         its control groups' limits, its own (ulimit), and the machine's memory. 0 sets no limit.",
+        |c, n| c.server_max_memory = Some(count(n)),
+        |c| bare_or_empty(c.server_max_memory),
+    )
+    .sample("1073741824")
+    .own(),
+    integer(
         "server-max-slow-readers",
         0,
         POSTGRES_CONNECTIONS_MAX,

@@ -81,6 +81,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "server-max-body-bytes",
             "server-max-connections",
             "server-max-header-bytes",
+            "server-max-memory",
             "server-max-slow-readers",
             "server-max-spool-bytes",
             "server-pin-cores",

@@ -1,6 +1,6 @@
 //! Batches for servers that end the session, or talk without end, before the last byte is written.
 
-use super::{Connection, Preparation, Reply};
+use super::{Connection, Preparation, Reply, RequestBody};
 use crate::connect::fake_server::{message, welcome};
 use crate::connect::{Environment, OpenOptions, Target, open};
 use crate::error::{Error, Retry};
@@ -208,7 +208,8 @@ fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
 
 /// Sends a large batch, and returns what its first reply is, in words.
 fn reply_to_upload(connection: &mut Connection) -> Result<String, Error> {
-    connection.send(&[upload()], &vec![b'x'; LARGE_BYTES])?;
+    let body = vec![b'x'; LARGE_BYTES];
+    connection.send(&[upload()], RequestBody::Plain(&body))?;
     Ok(match connection.next_reply()? {
         Reply::Row(_) => "row".to_owned(),
         Reply::Failed(error) => error.message,
@@ -227,7 +228,7 @@ fn check_retry(says: &[Vec<u8>], words: Option<&str>, retry: Retry) {
             client.flush().expect("it listens");
         });
         let error = in_time(move || {
-            let mut sent = connection.send(&[statement()], &[]);
+            let mut sent = connection.send(&[statement()], RequestBody::NONE);
             while sent.is_ok() {
                 sent = connection.next_reply().map(|_| ());
             }
@@ -273,7 +274,9 @@ fn last_reply(says: &[Vec<u8>]) -> String {
         read_batch(client);
         client.write_all(&says).expect("it listens");
     });
-    connection.send(&[statement()], &[]).expect("it is there");
+    connection
+        .send(&[statement()], RequestBody::NONE)
+        .expect("it is there");
     let reply = match connection.next_reply() {
         Ok(Reply::Done) => "done".to_owned(),
         Ok(Reply::Failed(error)) => format!("failed: {}", error.message),
@@ -308,7 +311,7 @@ fn an_end_in_the_middle_of_a_batch_is_what_it_was_when_it_came() {
 fn what_never_left_may_be_sent_again() {
     let (mut connection, server) = connect(Way::Unix, |_| {});
     server.join().expect("it has ended");
-    let sent = connection.send(&[statement()], &[]);
+    let sent = connection.send(&[statement()], RequestBody::NONE);
     let error = sent.and_then(|()| connection.next_reply().map(|_| ()));
     let error = error.expect_err("the server is gone");
     assert_eq!(error.retry(), Retry::OtherConnection, "{error}");
@@ -325,7 +328,9 @@ fn the_last_words_are_heard_when_there_was_more_to_be_written() {
         bytes.extend(refusal("FATAL", "08P01", "no transactions here"));
         client.write_all(&bytes).expect("it listens");
     });
-    connection.send(&[statement()], &[]).expect("it is there");
+    connection
+        .send(&[statement()], RequestBody::NONE)
+        .expect("it is there");
     server.join().expect("it has ended");
     for expected in ["no number", "no transactions here"] {
         match connection.next_reply() {
@@ -468,7 +473,9 @@ fn replies_that_come_byte_by_byte_are_understood() {
             }
         });
         let body = in_time(move || {
-            connection.send(&[statement()], &[]).expect("it is there");
+            connection
+                .send(&[statement()], RequestBody::NONE)
+                .expect("it is there");
             assert!(matches!(connection.next_reply(), Ok(Reply::Row(_))));
             let mut body = Vec::new();
             let left = connection.take_body(&mut body, usize::MAX);
@@ -491,7 +498,9 @@ fn who_listens_to_a_silent_server_loses_patience() {
     let patience = Duration::from_millis(20);
     connection.keep_notifications();
     connection.set_patience(patience);
-    connection.send(&[statement()], &[]).expect("it is there");
+    connection
+        .send(&[statement()], RequestBody::NONE)
+        .expect("it is there");
     let error = connection
         .next_reply()
         .map(|_| ())
@@ -513,7 +522,9 @@ fn patience_ends_in_the_middle_of_a_body_too() {
         let _ = stayed.recv();
     });
     connection.set_patience(Duration::from_millis(20));
-    connection.send(&[statement()], &[]).expect("it is there");
+    connection
+        .send(&[statement()], RequestBody::NONE)
+        .expect("it is there");
     assert!(matches!(connection.next_reply(), Ok(Reply::Row(_))));
     let mut body = Vec::new();
     assert_eq!(connection.take_body(&mut body, 2).expect("it came"), 3);

@@ -179,6 +179,18 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
         Type::Gauge,
         gauges.spool_bytes,
     );
+    out.single(
+        "corerest_client_memory_bytes",
+        "Bytes of requests and answers that clients make the server hold",
+        Type::Gauge,
+        gauges.memory_bytes,
+    );
+    out.single(
+        "corerest_client_memory_max_bytes",
+        "How many there may be, by server-max-memory",
+        Type::Gauge,
+        gauges.memory_bytes_max,
+    );
     let name = "corerest_http_received_bytes_total";
     let help = "Bytes received from clients";
     out.sum(name, help, gauges, |tally| &tally.received);

@@ -6,6 +6,7 @@
 //! The end is told in [`ending`].
 
 mod ending;
+mod memory_limit;
 
 use crate::admin::Admin;
 use crate::cli::Cli;
@@ -23,6 +24,7 @@ use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
 use crate::observing::on_connection_event;
 use crate::ready;
+use crate::serving::memory::Memory;
 use crate::serving::spool::Spool;
 use crate::serving::watch::SLOW;
 use crate::state::health::Health;
@@ -293,6 +295,7 @@ fn make_cores(
         },
         limits: limits(config),
         clients_max: config.server_max_connections,
+        memory: Memory::new(memory_limit::clients_bytes_max(config)),
         spool: Arc::new(Spool::open(config)),
         slow_readers_max: config
             .server_max_slow_readers

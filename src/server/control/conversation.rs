@@ -13,7 +13,7 @@ use corerest_api::{DatabaseError, DecodeError, Error as ApiError, OneDocument, P
 use corerest_api::{ask_version, decode_version};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
-use corerest_pg::{Connection, Error, NOTED_AFTER, Preparation, Reply, Silences};
+use corerest_pg::{Connection, Error, NOTED_AFTER, Preparation, Reply, RequestBody, Silences};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl Conversation {
         if self.connection.is_broken() {
             return Err(LoadError::Gone);
         }
-        self.connection.send(statements, &[])?;
+        self.connection.send(statements, RequestBody::NONE)?;
         let mut documents = Vec::new();
         let mut failed = None;
         let mut last_sign = Instant::now();

@@ -23,6 +23,7 @@ use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::Tally;
 use crate::serving::client::{Client, ClientToken};
 use crate::serving::handle::WaitingRequest;
+use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
 use crate::state::health::Health;
 use crate::state::snapshot::{Publication, Snapshot};
@@ -82,6 +83,7 @@ pub(crate) struct Cores {
     pub(super) health: Arc<Health>,
     pub(super) patience: Patience,
     pub(super) limits: http::Limits,
+    memory: Arc<Memory>,
     spool: Arc<Spool>,
     /// How many connections may wait for clients when others need them and the spool has no room.
     slow_readers_max: usize,
@@ -140,6 +142,8 @@ pub(crate) struct CoresSettings {
     pub(crate) limits: http::Limits,
     /// How many clients may be connected.
     pub(crate) clients_max: usize,
+    /// What clients may make the server hold.
+    pub(crate) memory: Arc<Memory>,
     /// Where answers wait for slow readers.
     pub(crate) spool: Arc<Spool>,
     /// How many connections may, when there is no room.
@@ -168,6 +172,7 @@ impl Cores {
             health: settings.health,
             patience: settings.patience,
             limits: settings.limits,
+            memory: settings.memory,
             spool: settings.spool,
             slow_readers_max: settings.slow_readers_max,
             cutting_off: Mutex::new(()),
@@ -269,6 +274,8 @@ impl Cores {
             waiting: self.parking.len(),
             slow_readers: self.slow_readers(),
             spool_bytes: self.spool.bytes(),
+            memory_bytes: self.memory.held(),
+            memory_bytes_max: self.memory.bytes_max(),
         }
     }
 
@@ -343,7 +350,9 @@ impl Cores {
         let token = core.reserve(place);
         let deadline = Instant::now() + self.patience.idle;
         let socket = Socket::new(accepted.fd);
-        let mut client = Client::new(token, home, socket.clone(), accepted.peer, deadline);
+        let memory = self.memory.open();
+        let peer = accepted.peer;
+        let mut client = Client::new(token, home, socket.clone(), peer, memory, deadline);
         client.is_visitor = accepted.is_visitor;
         lock(&core.clients).rest(Box::new(client));
         self.wait_for(home, token, || {
@@ -464,6 +473,11 @@ impl Cores {
         if client.body.is_some() {
             self.cores[client.home].slow_readers.remove(client.token);
         }
+    }
+
+    /// Room in the spool for an answer, if there is so much.
+    pub(super) fn reserve_spool(&self, bytes: u64) -> Option<Room> {
+        self.spool.reserve(bytes)
     }
 
     /// A request was parked.

@@ -19,8 +19,8 @@ use crate::observing::tally::Count;
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
-use crate::serving::handle::{self, Finished, Handled, WaitingRequest};
-use crate::serving::output::Flushed;
+use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
+use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
@@ -39,9 +39,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Buffers that grew beyond this are given back after the request.
-const KEPT_BYTES_MAX: usize = 256 << 10;
-
 /// How many steps are taken for one client before the others have their turn: one that sends
 /// request after request without a pause must not have a thread for itself.
 const STEPS_AT_ONCE: usize = 64;
@@ -52,6 +49,10 @@ const STEP_BACK: Duration = Duration::from_millis(1);
 
 /// How many clients a thread accepts before it looks at those it has.
 const ACCEPTED_AT_ONCE: usize = 16;
+
+/// How much of a body must come in `server-body-timeout`: a few hundred bytes a second, with the
+/// default.
+const BODY_PROGRESS_BYTES: usize = 16 << 10;
 
 /// How long what a refused client still sends is thrown away, so that it can read the refusal: a
 /// socket that is closed with unread bytes in it takes the response back.
@@ -121,6 +122,10 @@ impl Host for Service<'_> {
             return None;
         }
         self.cores.connection(self.index)
+    }
+
+    fn spool_room(&self, bytes: u64) -> Option<Room> {
+        self.cores.reserve_spool(bytes)
     }
 
     fn expect_to_wait(&self) {
@@ -337,6 +342,7 @@ impl Worker {
                     Handled::Finished(Finished { .. }) => {}
                     Handled::Waits(waiting) => return Next::Park(waiting),
                 },
+                Ok(Progress::Head) => self.look_at_head(client),
                 Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
@@ -354,6 +360,23 @@ impl Worker {
 
     /// Answers one request.
     fn handle(&mut self, client: &mut Client) -> Handled {
+        let handled = self.at_desk(|desk, verifier| handle::handle(desk, verifier, client));
+        self.core().answered.fetch_add(1, Ordering::Relaxed);
+        handled
+    }
+
+    /// Answers a request whose body is not worth its memory, or lets the body come.
+    fn look_at_head(&mut self, client: &mut Client) {
+        let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
+        match looked {
+            Looked::Admitted => client.requests.admit_body(),
+            Looked::Finished(Finished { .. }) => {}
+            Looked::Refused(refusal) => self.refuse(client, refusal),
+        }
+    }
+
+    /// Does something with what the thread has at hand for a request.
+    fn at_desk<T>(&mut self, work: impl FnOnce(&Desk<'_>, &mut Verifier) -> T) -> T {
         let cores = &self.cores;
         let snapshot = self.subscription.current(&cores.publication);
         let desk = Desk {
@@ -367,16 +390,26 @@ impl Worker {
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
-        let handled = handle::handle(&desk, &mut self.verifier, client);
+        let done = work(&desk, &mut self.verifier);
         drop(snapshot);
         self.subscription.renew(&cores.publication);
-        self.core().answered.fetch_add(1, Ordering::Relaxed);
-        handled
+        done
     }
 
     /// Reads once. A read that did not fill the buffer has taken everything there was.
-    fn receive(&self, client: &mut Client) -> Option<Readable> {
-        let space = client.requests.recv_space(&self.cores.limits);
+    fn receive(&mut self, client: &mut Client) -> Option<Readable> {
+        let Client {
+            requests, memory, ..
+        } = client;
+        // As much as a thread keeps is its own, and counted when it stays with the client.
+        let may_grow = |bytes: usize| bytes <= KEPT_BYTES_MAX || memory.hold(bytes);
+        let space = match requests.recv_space(&self.cores.limits, may_grow) {
+            Ok(space) => space,
+            Err(refusal) => {
+                self.refuse(client, refusal);
+                return Some(Readable::No);
+            }
+        };
         if space.is_empty() {
             return Some(Readable::No);
         }
@@ -384,6 +417,7 @@ impl Worker {
         match client.socket.receive(space) {
             Received::Bytes(count) => {
                 client.requests.received(count);
+                client.came = client.came.saturating_add(count);
                 self.observer.tally().received.add(count as u64);
                 Some(if count < size {
                     Readable::No
@@ -397,7 +431,13 @@ impl Worker {
     }
 
     fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
-        refuse(&mut client.output, refusal, self.clock.refreshed().date());
+        let retry = self.cores.health.retry_after_seconds();
+        refuse(
+            &mut client.output,
+            refusal,
+            retry,
+            self.clock.refreshed().date(),
+        );
         self.observer.tally().refused.add(1);
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;
@@ -460,7 +500,9 @@ impl Worker {
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
-    fn park(&mut self, client: Box<Client>, waiting: Box<WaitingRequest>) {
+    fn park(&mut self, mut client: Box<Client>, waiting: Box<WaitingRequest>) {
+        let bytes = client.bytes_held();
+        client.memory.keep(bytes);
         let deadline = Instant::now() + self.cores.patience.acquisition;
         self.cores
             .parking
@@ -562,8 +604,12 @@ impl Worker {
         self.cores.close(client);
     }
 
-    /// Lets a client wait, with the deadline of what it is doing.
+    /// Lets a client wait, with the deadline of what it is doing, if there is memory for that.
     fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
+        let bytes = client.bytes_held();
+        if !client.memory.hold(bytes) {
+            return self.rest_without_memory(client);
+        }
         let patience = &self.cores.patience;
         let phase = client.requests.phase();
         let wait = match (interest, phase) {
@@ -572,14 +618,36 @@ impl Worker {
             // A head has one deadline from its first byte on, however slowly the others come.
             (Interest::Read, Phase::Head) if client.phase == Phase::Head => None,
             (Interest::Read, Phase::Head) => Some(patience.header),
+            // A body holds memory: it must come on, and not a byte now and then.
+            (Interest::Read, Phase::Body)
+                if client.phase == Phase::Body && client.came < BODY_PROGRESS_BYTES =>
+            {
+                None
+            }
             (Interest::Read, Phase::Body) => Some(patience.body),
             (Interest::Read, _) => Some(patience.idle),
         };
         if let Some(wait) = wait {
             client.deadline = Instant::now() + wait;
+            client.came = 0;
         }
         client.phase = phase;
         self.cores.rest(client, interest);
+    }
+
+    /// There is no memory to keep what the client has sent, or has still to be sent. An answer that
+    /// is begun cannot become another one.
+    fn rest_without_memory(&mut self, mut client: Box<Client>) {
+        if client.is_done() && client.after != After::Drain {
+            self.refuse(&mut client, Refusal::OutOfMemory);
+            // It holds nothing any more, unless it does not even take that.
+            return self.serve(client, Readable::No);
+        }
+        log::error(
+            "A response was cut off: its client reads too slowly, and there is no memory for it \
+             (server-max-memory).",
+        );
+        self.cores.close(client);
     }
 
     fn lend_buffers(&mut self, client: &mut Client) {

@@ -164,7 +164,7 @@ mod tests {
     ) -> Vec<u8> {
         let mut connection = Connection::new();
         connection.lend_buffer(Buffer::new());
-        let space = connection.recv_space(&Limits::default());
+        let space = connection.recv_space(&Limits::default(), |_| true).unwrap();
         space[..bytes.len()].copy_from_slice(bytes);
         connection.received(bytes.len());
         assert_eq!(connection.next(&Limits::default()), Ok(Progress::Request));

@@ -8,17 +8,19 @@
 use crate::log;
 use crate::net::Socket;
 use crate::observing::timing::Phase;
-use crate::serving::desk::Desk;
-use crate::serving::remainder::{BODY_CHUNK_BYTES, read_to_the_end};
+use crate::serving::desk::{Desk, Host};
+use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
+use crate::serving::spool::SpoolFile;
 use crate::serving::watch::Watch;
-use crate::state::health::Health;
 use crate::sync::in_simulation;
-use corerest_api::{AccessMode, Answer, Batch, Body, Context, DatabaseError, Error as ApiError};
+use corerest_api::Error as ApiError;
+use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
 use corerest_api::{Pending, ResultSet, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, Reply, Retry, Row};
+use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row};
 use corerest_wire::pg::ServerError;
+use std::ops::ControlFlow;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -31,12 +33,14 @@ const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out
 const CONNECTIONS_MAX: usize = 3;
 
 /// How much of the response is in the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Asked {
     /// All of it; the connection is idle.
     Completely,
     /// The head, and the beginning of the body; the rest is still with PostgreSQL.
     BodyFollows,
+    /// The head; the body is in a file, for there was no memory for it.
+    BodySpooled(SpoolFile),
     /// Nothing: the client is gone, and PostgreSQL has stopped.
     Cancelled,
 }
@@ -85,7 +89,7 @@ pub(crate) fn ask(
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
     let mut watch = Watch::of(batch.access, question.client);
-    let asked = persist(desk.host.health(), lease, question, &mut watch, writer);
+    let asked = persist(desk.host, lease, question, &mut watch, writer);
     asked.unwrap_or_else(|failure| {
         lease.reset();
         if watch.is_over() {
@@ -113,7 +117,7 @@ pub(crate) fn ask(
 
 /// Sends the batch until there is an answer, as long as that is safe.
 fn persist(
-    health: &Health,
+    host: &dyn Host,
     lease: &mut Lease,
     question: &Question<'_>,
     watch: &mut Watch<'_>,
@@ -127,7 +131,7 @@ fn persist(
     let mut is_prepared_anew = false;
     let mut connections = 1;
     loop {
-        let error = match converse(lease, question, watch, writer) {
+        let error = match converse(host, lease, question, watch, writer) {
             Err(Failure::Connection(error)) => error,
             asked => return asked,
         };
@@ -149,7 +153,7 @@ fn persist(
             return Err(error.into());
         }
         lease.reconnect().map_err(Error::from)?;
-        health.look_again();
+        host.health().look_again();
         connections += 1;
         writer.retract();
     }
@@ -206,16 +210,26 @@ fn verbose_json(error: DatabaseError) -> String {
 }
 
 fn converse(
+    host: &dyn Host,
     lease: &mut Lease,
     question: &Question<'_>,
     watch: &mut Watch<'_>,
     writer: &mut ResponseWriter<'_>,
 ) -> Result<Asked, Failure> {
     let Question { batch, pending, .. } = *question;
-    lease
-        .connection()
-        .send(&batch.statements, question.request_body)?;
+    let convert = |sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>| {
+        batch.body.write(question.request_body, sink);
+    };
+    let body = match batch.body {
+        BodyForm::AsItCame => RequestBody::Plain(question.request_body),
+        BodyForm::CsvAsJson { bytes } => RequestBody::Converted {
+            bytes,
+            write: &convert,
+        },
+    };
+    lease.connection().send(&batch.statements, body)?;
     let mut estimate = None;
+    let mut elsewhere = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
@@ -238,8 +252,15 @@ fn converse(
             }
             Reply::Row(row) if row.statement == batch.main.statement => {
                 let body = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
-                if body.take(connection, writer.body())? > 0 {
-                    return Ok(Asked::BodyFollows);
+                match body {
+                    BodyUse::Skip => {}
+                    BodyUse::Copy => drop(connection.take_body(writer.body(), usize::MAX)?),
+                    BodyUse::PassOn => {
+                        if connection.take_body(writer.body(), BODY_CHUNK_BYTES)? > 0 {
+                            return Ok(Asked::BodyFollows);
+                        }
+                    }
+                    BodyUse::Spool => elsewhere = Some(spool(host, connection)?),
                 }
             }
             Reply::Row(row) if Some(row.statement) == batch.estimate => {
@@ -255,6 +276,7 @@ fn converse(
             }
             Reply::Failed(error) => {
                 lines = None;
+                elsewhere = None;
                 let is_over = connection.is_broken();
                 write_failure(database_error(error), is_over, pending, writer);
                 if is_over {
@@ -265,8 +287,17 @@ fn converse(
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
                 }
-                // No row is no answer, and the caller finds that out.
-                return Ok(Asked::Completely);
+                return Ok(match elsewhere {
+                    // No row is no answer, and the caller finds that out.
+                    None => Asked::Completely,
+                    Some(Elsewhere::File(file)) => Asked::BodySpooled(file),
+                    Some(Elsewhere::Nowhere(bytes)) => {
+                        let error = ApiError::AnswerTooLarge { bytes };
+                        log::api_error(&error);
+                        writer.replace(&pending.error(&error));
+                        Asked::Completely
+                    }
+                });
             }
         }
     }
@@ -305,17 +336,34 @@ enum BodyUse {
     Copy,
     /// Its beginning is copied, and the rest passed on.
     PassOn,
+    /// It is brought into a file, for there is no memory for it.
+    Spool,
 }
 
-impl BodyUse {
-    /// Takes what is wanted of the column, and returns how much will be taken later.
-    fn take(self, connection: &mut Connection, out: &mut Vec<u8>) -> Result<usize, Error> {
-        match self {
-            BodyUse::Skip => Ok(0),
-            BodyUse::Copy => connection.take_body(out, usize::MAX),
-            BodyUse::PassOn => connection.take_body(out, BODY_CHUNK_BYTES),
+/// Where the large answer of a write is, when it is not in memory.
+enum Elsewhere {
+    /// In a file.
+    File(SpoolFile),
+    /// It had so many bytes, for which there was no room either. What was asked for is done.
+    Nowhere(usize),
+}
+
+/// Brings the body of a write into a file: it is to be sent when the transaction has ended, and
+/// until then it must be somewhere.
+fn spool(host: &dyn Host, connection: &mut Connection) -> Result<Elsewhere, Error> {
+    let bytes = connection.body_bytes_left();
+    let Some(mut file) = host.spool_room(bytes as u64).and_then(SpoolFile::new) else {
+        return Ok(Elsewhere::Nowhere(bytes));
+    };
+    let mut piece = Vec::new();
+    while connection.body_bytes_left() > 0 {
+        piece.clear();
+        connection.take_body(&mut piece, SPOOLED_AT_ONCE_BYTES)?;
+        if file.append(&piece) < piece.len() {
+            return Ok(Elsewhere::Nowhere(bytes));
         }
     }
+    Ok(Elsewhere::File(file))
 }
 
 /// Writes the response up to the last column of the row.
@@ -341,11 +389,15 @@ fn write_main_row(
         return Ok(BodyUse::Skip);
     }
     writer.begin(&response, body_bytes)?;
-    if body_bytes > PASSED_ON_BYTES_MIN && batch.access == AccessMode::ReadOnly {
-        Ok(BodyUse::PassOn)
+    Ok(if body_bytes <= PASSED_ON_BYTES_MIN {
+        BodyUse::Copy
+    } else if batch.access == AccessMode::ReadOnly {
+        BodyUse::PassOn
+    } else if writer.make_room(body_bytes) {
+        BodyUse::Copy
     } else {
-        Ok(BodyUse::Copy)
-    }
+        BodyUse::Spool
+    })
 }
 
 fn database_error(error: ServerError) -> DatabaseError {

@@ -11,6 +11,7 @@
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
 use crate::net::Socket;
+use crate::serving::memory::Held;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
 use crate::sync::Instant;
@@ -63,6 +64,10 @@ pub(crate) struct Client {
     pub(crate) deadline: Instant,
     /// What it was doing when the deadline was set.
     pub(crate) phase: http::Phase,
+    /// How many bytes have come since the deadline was set.
+    pub(crate) came: usize,
+    /// What it makes the server hold.
+    pub(crate) memory: Held,
     /// Responses that are not yet written.
     pub(crate) output: Output,
     /// The rest of a large body, which follows the output.
@@ -89,6 +94,7 @@ impl Client {
         home: usize,
         socket: Socket,
         peer: Option<IpAddr>,
+        memory: Held,
         deadline: Instant,
     ) -> Client {
         Client {
@@ -100,10 +106,17 @@ impl Client {
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,
+            came: 0,
+            memory,
             output: Output::default(),
             body: None,
             after: After::KeepAlive,
         }
+    }
+
+    /// How much memory stays with it when its thread goes on.
+    pub(crate) fn bytes_held(&self) -> usize {
+        self.requests.buffer_capacity() + self.output.capacity()
     }
 
     /// Whether there is nothing that it has still to be sent.

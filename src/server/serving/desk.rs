@@ -2,6 +2,7 @@
 
 use crate::observing::Observer;
 use crate::serving::clock::Clock;
+use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::snapshot::Snapshot;
 use corerest_pg::Lease;
@@ -15,6 +16,9 @@ pub(crate) trait Host {
     /// # Errors
     /// If PostgreSQL cannot be reached.
     fn connection(&self) -> Option<Result<Lease, ConnectError>>;
+
+    /// Room in the spool for an answer of so many bytes, if there is so much.
+    fn spool_room(&self, bytes: u64) -> Option<Room>;
 
     /// The request is about to ask for something that makes PostgreSQL wait for the disk.
     fn expect_to_wait(&self);

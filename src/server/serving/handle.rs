@@ -20,9 +20,11 @@ use crate::serving::desk::Desk;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::snapshot::Snapshot;
-use corerest_api::{AccessMode, Batch, Error, HttpRequest, Pending, Prepared, prepare_in_steps};
+use corerest_api::{AccessMode, Batch, Error, HttpRequest, Identity, Pending, Prepared};
+use corerest_api::{prepare_in_steps, refuse_by_head};
 use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
+use corerest_wire::http::Refusal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -84,17 +86,72 @@ fn greet(desk: &Desk<'_>, client: &mut Client) -> Finished {
     Finished { _private: () }
 }
 
-fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
+/// What becomes of a request with a large body, or one that its client holds back.
+pub(crate) enum Looked {
+    /// The body may come.
+    Admitted,
+    /// Its response, which did not need the body, is in the client's output.
+    Finished(Finished),
+    /// There is no memory for the body, now or ever.
+    Refused(Refusal),
+}
+
+/// Decides by its head what becomes of a request: its body is taken only if it can do any good, and
+/// if there is memory for it.
+pub(crate) fn look_at_head(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+) -> Looked {
+    desk.observer.begins(&desk.snapshot.config);
+    let refused = or_internal_error(|| {
+        with_http(client, |http| {
+            let caller = identify(desk, verifier, http);
+            refuse_by_head(&desk.snapshot.context(desk.core), http, caller)
+        })
+    });
+    let answered = match refused {
+        Some(None) => match out_of_memory(client) {
+            Some(refusal) => return Looked::Refused(refusal),
+            None => return Looked::Admitted,
+        },
+        Some(Some(response)) => writer(desk, client).respond(&response),
+        None => writer(desk, client).respond_internal_error(),
+    };
+    Looked::Finished(finish_request(desk, client, answered))
+}
+
+/// Why the body of a request cannot come, as far as its length is known. Memory is held for what
+/// has come, and not for what is said to.
+fn out_of_memory(client: &Client) -> Option<Refusal> {
+    let declared = client.requests.declared_body_bytes()?;
+    let memory = client.memory.memory();
+    if declared > memory.bytes_max() {
+        return Some(Refusal::BodyTooLarge);
+    }
+    let is_free = declared <= memory.bytes_max().saturating_sub(memory.held());
+    (!is_free).then_some(Refusal::OutOfMemory)
+}
+
+/// The request as the API sees it.
+fn with_http<T>(client: &Client, work: impl FnOnce(&HttpRequest<'_>) -> T) -> T {
     let request = client.requests.request();
     let target = request.target();
     let headers: Vec<(&str, &[u8])> = request.headers.iter().collect();
-    let http = HttpRequest {
+    work(&HttpRequest {
         method: request.method,
         path: target.path,
         query: target.query,
         headers: &headers,
         body: request.body,
-    };
+    })
+}
+
+fn identify(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    http: &HttpRequest<'_>,
+) -> Result<Identity, Error> {
     let Snapshot {
         config,
         authenticator,
@@ -104,14 +161,22 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
     let now = desk.clock.unix_seconds();
     let caller = verifier.identify(config, authenticator, authorization, now);
     desk.observer.identified(&caller, verifier);
-    let context = desk.snapshot.context(desk.core);
-    if context.catalog.is_none() && caller.is_ok() {
+    if desk.snapshot.catalog.is_none() && caller.is_ok() {
         log::api_error(&Error::NoSchemaCache);
     }
-    let prepared = prepare_in_steps(&context, &http, caller, &|| desk.observer.lap(Phase::Parse));
+    caller
+}
+
+fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
+    let prepared = with_http(client, |http| {
+        let caller = identify(desk, verifier, http);
+        let context = desk.snapshot.context(desk.core);
+        prepare_in_steps(&context, http, caller, &|| desk.observer.lap(Phase::Parse))
+    });
     desk.observer.lap(Phase::Plan);
+    let request = client.requests.request();
     if let Prepared::Ask(_, pending) = &prepared
-        && let Some([what, instead]) = pending.deprecation(request.method, target.raw)
+        && let Some([what, instead]) = pending.deprecation(request.method, request.target().raw)
     {
         log::warn(&format!("WARNING: {what}"));
         log::warn(&instead);
@@ -161,7 +226,7 @@ pub(crate) fn abandon(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingReq
 /// The response that the client's request is owed.
 fn writer<'a>(desk: &Desk<'a>, client: &'a mut Client) -> ResponseWriter<'a> {
     let facts = Facts::of(desk, &client.requests.request());
-    ResponseWriter::new(&mut client.output, facts)
+    ResponseWriter::new(&mut client.output, &mut client.memory, facts)
 }
 
 /// The client is gone. It is left alone by us, too: should it only have finished sending, it must
@@ -199,7 +264,8 @@ fn ask(
         desk.host.expect_to_wait();
     }
     let request = client.requests.request();
-    let mut writer = ResponseWriter::new(&mut client.output, Facts::of(desk, &request));
+    let facts = Facts::of(desk, &request);
+    let mut writer = ResponseWriter::new(&mut client.output, &mut client.memory, facts);
     let question = Question {
         context: desk.snapshot.context(desk.core),
         batch,
@@ -214,6 +280,13 @@ fn ask(
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
             Ok(answered) => {
                 client.body = Some(Remainder::new(lease, desk.core));
+                return answered;
+            }
+            Err(error) => Err(error),
+        },
+        Some(Asked::BodySpooled(file)) => match writer.finish(file.unsent() as usize) {
+            Ok(answered) => {
+                client.body = Some(Remainder::spooled(file));
                 return answered;
             }
             Err(error) => Err(error),

@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod desk;
 pub(crate) mod handle;
+pub(crate) mod memory;
 pub(crate) mod output;
 pub(crate) mod remainder;
 pub(crate) mod reply;

@@ -9,7 +9,7 @@ use crate::observing::tally::Count;
 use corerest_wire::http::response::CONTINUE;
 
 /// Buffers that grew beyond this are given back after the request.
-const KEPT_BYTES_MAX: usize = 256 << 10;
+pub(crate) const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes to a client, of which the first ones may be written already.
 #[derive(Debug, Default)]
@@ -32,6 +32,11 @@ pub(crate) enum Flushed {
 impl Output {
     pub(crate) fn is_empty(&self) -> bool {
         self.written == self.bytes.len()
+    }
+
+    /// How much memory it holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// What is not yet written.

@@ -21,7 +21,7 @@ use corerest_pg::{Connection, Error, Lease, Reply};
 pub(crate) const BODY_CHUNK_BYTES: usize = in_simulation(512, 64 << 10);
 
 /// How much is written to a file at a time, and so held in memory meanwhile.
-const SPOOLED_AT_ONCE_BYTES: usize = in_simulation(1 << 10, 256 << 10);
+pub(super) const SPOOLED_AT_ONCE_BYTES: usize = in_simulation(1 << 10, 256 << 10);
 
 /// How much of a file is sent before other clients have their turn: whoever sends from a file has
 /// no connection in hand, and may be the only thread that the core's clients have left.
@@ -68,6 +68,15 @@ impl Remainder {
             spooled: None,
             tail: Vec::new(),
             held: Some(Held { lease, core }),
+        }
+    }
+
+    /// An answer that is in a file as a whole.
+    pub(crate) fn spooled(file: SpoolFile) -> Remainder {
+        Remainder {
+            spooled: Some(file),
+            tail: Vec::new(),
+            held: None,
         }
     }
 

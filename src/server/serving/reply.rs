@@ -14,7 +14,8 @@
 use crate::observing::Observer;
 use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
-use crate::serving::output::Output;
+use crate::serving::memory::Held;
+use crate::serving::output::{KEPT_BYTES_MAX, Output};
 use corerest_api::{Body, CorsHeaders, Error, Response};
 use corerest_config::ErrorVerbosity;
 use corerest_wire::http::response::{
@@ -44,6 +45,8 @@ pub(crate) struct Facts<'a> {
 /// The place of one response in its client's output.
 pub(crate) struct ResponseWriter<'a> {
     out: &'a mut Vec<u8>,
+    /// What its client makes the server hold.
+    memory: &'a mut Held,
     start: usize,
     /// Where the response will end, once its head is there.
     end: Option<usize>,
@@ -125,11 +128,16 @@ impl<'a> Facts<'a> {
 
 impl<'a> ResponseWriter<'a> {
     /// A response is owed, behind what is in the output.
-    pub(crate) fn new(output: &'a mut Output, facts: Facts<'a>) -> ResponseWriter<'a> {
+    pub(crate) fn new(
+        output: &'a mut Output,
+        memory: &'a mut Held,
+        facts: Facts<'a>,
+    ) -> ResponseWriter<'a> {
         let out = output.end();
         ResponseWriter {
             start: out.len(),
             out,
+            memory,
             end: None,
             connection: facts.connection,
             facts,
@@ -139,6 +147,12 @@ impl<'a> ResponseWriter<'a> {
     /// What the response depends on.
     pub(crate) fn facts(&self) -> &Facts<'a> {
         &self.facts
+    }
+
+    /// Makes room for a large answer, if there is memory for it.
+    pub(crate) fn make_room(&mut self, bytes: usize) -> bool {
+        let is_large = bytes > KEPT_BYTES_MAX;
+        !is_large || self.memory.hold_more(bytes) && self.out.try_reserve_exact(bytes).is_ok()
     }
 
     /// Writes the head of a response with a body of so many bytes.
@@ -298,9 +312,15 @@ fn write_head(
     write_http_head(out, &head, own.chain(headers).chain(cors));
 }
 
-/// Appends the response to something that is no request.
-pub(crate) fn refuse(output: &mut Output, refusal: Refusal, date: &str) {
-    write_refusal(output.end(), refusal, date);
+/// Appends the response to something that is no request, or for which there is no memory. Whoever
+/// may come again is told when.
+pub(crate) fn refuse(output: &mut Output, refusal: Refusal, retry_after: u64, date: &str) {
+    let out = output.end();
+    let start = out.len();
+    write_refusal(out, refusal, date);
+    if refusal.status() == 503 {
+        insert_header_line(out, start, &format!("Retry-After: {retry_after}\r\n"));
+    }
 }
 
 /// The same, for those who have no more than bytes.

@@ -27,6 +27,16 @@ impl Buffer {
         self.bytes.capacity()
     }
 
+    /// Makes it as large as this, if there is so much memory.
+    pub(super) fn grow(&mut self, size: usize) -> bool {
+        let more = size.saturating_sub(self.bytes.len());
+        let is_there = self.bytes.try_reserve_exact(more).is_ok();
+        if is_there {
+            self.bytes.resize(size, 0);
+        }
+        is_there
+    }
+
     /// Gives memory above this size back to the system.
     pub fn shrink_to(&mut self, bytes_max: usize) {
         if self.bytes.capacity() > bytes_max {

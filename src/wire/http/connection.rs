@@ -3,12 +3,18 @@
 //! ```text
 //!        bytes            head complete           body complete
 //! Start ───────► Head ──────────────────► Body ──────────────────► Complete
-//!   ▲  ▲                                                               │
-//!   │  └── one empty line is dropped                                   │ finish_request
+//!   ▲  ▲                                  │  ▲                         │
+//!   │  │    large, or its client waits for│  │ admit_body              │
+//!   │  │                        100       ▼  │                         │
+//!   │  └── one empty line    Unadmitted body ── finish_request ─► Closed
+//!   │      is dropped                                                  │ finish_request
 //!   └──────────────────── keep-alive ──────────────────────────────────┤
 //!                                                                      └─ close ─► Closed
 //!        any step ── the bytes are not acceptable ─► Refused
 //! ```
+//! Whoever serves the client looks at the head before memory is taken for a large body, and may
+//! answer without it. What counts is how large the body is said to be, or has turned out to be, and
+//! not how much of it has come.
 //!
 //! Several requests may lie in the buffer; the first begins at `start`, and all positions of a
 //! message count from there, so that the bytes can be moved at any time.
@@ -21,7 +27,9 @@ use super::buffer::Buffer;
 use super::chunked::ChunkedBody;
 use super::field::{BodyLength, Expectation};
 use super::head::{self, Head, HeadScan};
-use super::limits::{BUFFER_BYTES_FIRST, Limits, READ_BYTES_MIN, TRAILER_BYTES_MAX};
+use super::limits::{
+    BUFFER_BYTES_DOUBLED_MAX, BUFFER_BYTES_FIRST, Limits, READ_BYTES_MIN, TRAILER_BYTES_MAX,
+};
 use super::refusal::Refusal;
 use super::request::Request;
 use super::token::is_token_byte;
@@ -42,7 +50,12 @@ pub struct Connection {
 pub enum Progress {
     /// No complete request yet: read on.
     NeedMore,
-    /// The head is acceptable and the client waits to be told so before it sends the body: write
+    /// The head of a request with a large body, or with one that its client holds back until it
+    /// is told to go on: look at it ([`Connection::request`] shows an empty body), then take the
+    /// body ([`Connection::admit_body`]) or answer without it ([`Connection::finish_request`],
+    /// which ends the connection). Said until one of the two is done.
+    Head,
+    /// The body is admitted and the client waits to be told so before it sends it: write
     /// [`CONTINUE`](super::response::CONTINUE), then read on. Said once for a request.
     NeedMoreAfterContinue,
     /// A request is complete; see [`Connection::request`].
@@ -68,7 +81,9 @@ pub enum Phase {
 enum Reading {
     Start(EmptyLine),
     Head(HeadScan),
-    Body(Head, Body),
+    /// The body is not read on before somebody has looked at the head.
+    Unadmitted(Head, Body),
+    Body(Head, Body, Admission),
     Complete(Head, BodyEnds),
     Refused(Refusal),
     Closed,
@@ -88,6 +103,17 @@ enum Body {
         end: usize,
     },
     Chunked(ChunkedBody),
+}
+
+/// Whether somebody has looked at the head, and lets the body come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// Nobody, and nobody need: the body is small so far.
+    Unasked,
+    /// The body may come, but the client has still to be told so.
+    Announced,
+    /// The body may come.
+    Given,
 }
 
 /// Where the body ends, and where the message does: framing may lie between.
@@ -131,7 +157,10 @@ impl Connection {
         let empty = self.start == self.filled && self.buffer.capacity() > 0;
         let reclaimable = match self.reading {
             Reading::Start(_) | Reading::Refused(_) | Reading::Closed => empty,
-            Reading::Head(_) | Reading::Body(..) | Reading::Complete(..) => false,
+            Reading::Head(_)
+            | Reading::Unadmitted(..)
+            | Reading::Body(..)
+            | Reading::Complete(..) => false,
         };
         reclaimable.then(|| {
             self.start = 0;
@@ -143,24 +172,34 @@ impl Connection {
     /// Free space to read into. Empty if no more may be read now: the read-ahead is full, or the
     /// connection is closing.
     ///
-    /// The buffer doubles as bytes arrive; a length that the client merely declares allocates
-    /// nothing.
-    pub fn recv_space(&mut self, limits: &Limits) -> &mut [u8] {
+    /// The buffer grows as bytes arrive; a length that the client merely declares allocates
+    /// nothing. `may_grow` is asked before it does, with the size that it will have.
+    ///
+    /// # Errors
+    /// [`Refusal::OutOfMemory`] if it may not grow, or cannot. To be treated as one of
+    /// [`Connection::next`].
+    pub fn recv_space(
+        &mut self,
+        limits: &Limits,
+        may_grow: impl FnOnce(usize) -> bool,
+    ) -> Result<&mut [u8], Refusal> {
         let buffered = self.filled - self.start;
         let room = self.message_bytes_max(limits).saturating_sub(buffered);
         if room == 0 {
-            return &mut [];
+            return Ok(&mut []);
         }
         let wanted = room.min(self.remaining_bytes(buffered)).min(READ_BYTES_MIN);
-        if self.buffer.bytes.len() - self.filled < wanted {
-            self.make_room(wanted, buffered + room);
+        if self.buffer.bytes.len() - self.filled < wanted
+            && !self.make_room(wanted, buffered + room, may_grow)
+        {
+            return Err(self.refuse(Refusal::OutOfMemory));
         }
         let end = self
             .buffer
             .bytes
             .len()
             .min(self.filled.saturating_add(room));
-        &mut self.buffer.bytes[self.filled..end]
+        Ok(&mut self.buffer.bytes[self.filled..end])
     }
 
     /// Tells how many bytes were read into [`Connection::recv_space`].
@@ -178,18 +217,25 @@ impl Connection {
     pub fn next(&mut self, limits: &Limits) -> Result<Progress, Refusal> {
         let result = self.step(limits);
         if let Err(refusal) = result {
-            self.reading = Reading::Refused(refusal);
-            // Nothing of what came is trusted any more.
-            self.start = self.filled;
+            self.refuse(refusal);
         }
         self.invariants();
         result
     }
 
-    /// The complete request.
+    /// Gives the connection up. Nothing of what came is trusted any more.
+    fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        self.reading = Reading::Refused(refusal);
+        self.start = self.filled;
+        refusal
+    }
+
+    /// The complete request, or the head of one whose body is not admitted yet: a request without
+    /// a body that ends the connection.
     ///
     /// # Panics
-    /// Unless [`Connection::next`] said [`Progress::Request`] and the request is not finished.
+    /// Unless [`Connection::next`] said [`Progress::Request`] or [`Progress::Head`], and the
+    /// request is not finished, or its body admitted.
     pub fn request(&self) -> Request<'_> {
         match &self.reading {
             Reading::Complete(head, ends) => {
@@ -197,22 +243,62 @@ impl Connection {
                 let body = &message[head.length..ends.body];
                 Request::new(head, message, &self.buffer.fields, body)
             }
+            Reading::Unadmitted(head, _) => {
+                let last = Head {
+                    keep_alive: false,
+                    ..*head
+                };
+                let message = &self.buffer.bytes[self.start..self.start + head.length];
+                Request::new(&last, message, &self.buffer.fields, &[])
+            }
             other => panic!("no complete request: {other:?}"),
         }
     }
 
-    /// Drops the bytes of the answered request. Bytes of the next one stay, unless this one was
-    /// the last.
-    pub fn finish_request(&mut self) {
-        let Reading::Complete(head, ends) = self.reading else {
-            panic!("no complete request: {:?}", self.reading);
+    /// How many bytes of a body that is not admitted yet are said to come; `None` if that is not
+    /// said, or not asked.
+    pub fn declared_body_bytes(&self) -> Option<usize> {
+        match &self.reading {
+            Reading::Unadmitted(head, Body::Known { end }) => Some(end - head.length),
+            _ => None,
+        }
+    }
+
+    /// Lets the body come.
+    ///
+    /// # Panics
+    /// Unless [`Connection::next`] said [`Progress::Head`].
+    pub fn admit_body(&mut self) {
+        let Reading::Unadmitted(head, body) = self.reading else {
+            panic!("no head to look at: {:?}", self.reading);
         };
-        if head.keep_alive {
-            self.start += ends.message;
-            self.reading = Reading::Start(EmptyLine::Allowed);
+        // A client whose body is under way already waits for nothing.
+        let waits =
+            head.expectation == Expectation::Continue && self.filled - self.start == head.length;
+        let admission = if waits {
+            Admission::Announced
         } else {
-            self.start = self.filled;
-            self.reading = Reading::Closed;
+            Admission::Given
+        };
+        self.reading = Reading::Body(head, body, admission);
+    }
+
+    /// Drops the bytes of the answered request. Bytes of the next one stay, unless this one was
+    /// the last, or its body was not admitted.
+    ///
+    /// # Panics
+    /// As [`Connection::request`].
+    pub fn finish_request(&mut self) {
+        match self.reading {
+            Reading::Complete(head, ends) if head.keep_alive => {
+                self.start += ends.message;
+                self.reading = Reading::Start(EmptyLine::Allowed);
+            }
+            Reading::Complete(..) | Reading::Unadmitted(..) => {
+                self.start = self.filled;
+                self.reading = Reading::Closed;
+            }
+            other => panic!("no complete request: {other:?}"),
         }
         if self.start == self.filled {
             self.start = 0;
@@ -227,7 +313,7 @@ impl Connection {
             Reading::Start(_) if self.start == self.filled => Phase::Idle,
             Reading::Start(_) | Reading::Head(_) => Phase::Head,
             Reading::Body(..) => Phase::Body,
-            Reading::Complete(..) => Phase::Answering,
+            Reading::Unadmitted(..) | Reading::Complete(..) => Phase::Answering,
             Reading::Refused(_) | Reading::Closed => Phase::Closing,
         }
     }
@@ -236,7 +322,12 @@ impl Connection {
         match self.reading {
             Reading::Start(empty_line) => self.begin(empty_line, limits),
             Reading::Head(scan) => self.read_head(scan, limits),
-            Reading::Body(head, body) => self.read_body(head, body, limits),
+            Reading::Unadmitted(..) => Ok(Progress::Head),
+            Reading::Body(head, body, Admission::Announced) => {
+                self.reading = Reading::Body(head, body, Admission::Given);
+                Ok(Progress::NeedMoreAfterContinue)
+            }
+            Reading::Body(head, body, admission) => self.read_body(head, body, admission, limits),
             Reading::Complete(..) => Ok(Progress::Request),
             Reading::Refused(refusal) => Err(refusal),
             Reading::Closed => Ok(Progress::NeedMore),
@@ -286,39 +377,56 @@ impl Connection {
             },
             BodyLength::Chunked => Body::Chunked(ChunkedBody::new(head.length)),
         };
-        // A client whose body is under way already waits for nothing.
-        let waits = head.expectation == Expectation::Continue && received.len() == head.length;
-        match self.read_body(head, body, limits)? {
-            Progress::NeedMore if waits => Ok(Progress::NeedMoreAfterContinue),
-            progress => Ok(progress),
+        let comes = head.body != BodyLength::Known(0);
+        if comes && head.expectation == Expectation::Continue {
+            self.reading = Reading::Unadmitted(head, body);
+            return Ok(Progress::Head);
         }
+        self.read_body(head, body, Admission::Unasked, limits)
     }
 
-    fn read_body(&mut self, head: Head, body: Body, limits: &Limits) -> Result<Progress, Refusal> {
-        let ends = match body {
-            Body::Known { end } => (self.filled - self.start >= end).then_some(BodyEnds {
-                body: end,
-                message: end,
-            }),
-            Body::Chunked(mut chunks) => {
+    fn read_body(
+        &mut self,
+        head: Head,
+        mut body: Body,
+        admission: Admission,
+        limits: &Limits,
+    ) -> Result<Progress, Refusal> {
+        // What there is of the body, as far as that is known.
+        let (ends, body_end) = match &mut body {
+            Body::Known { end } => {
+                let is_here = self.filled - self.start >= *end;
+                let ends = is_here.then_some(BodyEnds {
+                    body: *end,
+                    message: *end,
+                });
+                (ends, *end)
+            }
+            Body::Chunked(chunks) => {
                 let message = &mut self.buffer.bytes[self.start..self.filled];
-                if chunks.advance(message, limits)? {
-                    let (body, message) = (chunks.body_end(), chunks.read_position());
-                    Some(BodyEnds { body, message })
-                } else {
-                    self.close_gap(&mut chunks);
-                    self.reading = Reading::Body(head, Body::Chunked(chunks));
-                    return Ok(Progress::NeedMore);
+                let is_here = chunks.advance(message, limits)?;
+                let ends = is_here.then(|| BodyEnds {
+                    body: chunks.body_end(),
+                    message: chunks.read_position(),
+                });
+                if !is_here {
+                    self.close_gap(chunks);
                 }
+                (ends, chunks.body_end())
             }
         };
+        let is_large = body_end - head.length > limits.unadmitted_body_bytes_max;
+        if admission == Admission::Unasked && is_large {
+            self.reading = Reading::Unadmitted(head, body);
+            return Ok(Progress::Head);
+        }
         match ends {
             Some(ends) => {
                 self.reading = Reading::Complete(head, ends);
                 Ok(Progress::Request)
             }
             None => {
-                self.reading = Reading::Body(head, body);
+                self.reading = Reading::Body(head, body, admission);
                 Ok(Progress::NeedMore)
             }
         }
@@ -349,14 +457,14 @@ impl Connection {
     fn message_bytes_max(&self, limits: &Limits) -> usize {
         let message_bytes_max = match &self.reading {
             Reading::Start(_) | Reading::Head(_) => limits.head_bytes().saturating_add(2),
-            Reading::Body(_, Body::Known { end }) => *end,
+            Reading::Body(_, Body::Known { end }, _) => *end,
             // Undecoded is at most an unfinished line of framing, and a trailer is the longest; the
             // body itself is checked at each chunk.
-            Reading::Body(_, Body::Chunked(chunks)) => {
+            Reading::Body(_, Body::Chunked(chunks), _) => {
                 chunks.body_end().saturating_add(TRAILER_BYTES_MAX)
             }
             Reading::Complete(_, ends) => ends.message,
-            Reading::Refused(_) | Reading::Closed => return 0,
+            Reading::Unadmitted(..) | Reading::Refused(_) | Reading::Closed => return 0,
         };
         message_bytes_max.saturating_add(limits.pipelined_bytes_max)
     }
@@ -364,29 +472,32 @@ impl Connection {
     /// How many more bytes are expected for sure, so that no memory is taken for more than them.
     fn remaining_bytes(&self, buffered: usize) -> usize {
         match &self.reading {
-            Reading::Body(_, Body::Known { end }) => *end - buffered,
+            Reading::Body(_, Body::Known { end }, _) => *end - buffered,
             _ => READ_BYTES_MIN,
         }
     }
 
-    /// Makes room for `wanted` more bytes, in a message that may grow to `message_bytes_max`.
-    fn make_room(&mut self, wanted: usize, message_bytes_max: usize) {
+    /// Makes room for `wanted` more bytes, in a message that may grow to `message_bytes_max`, if
+    /// it may and can.
+    fn make_room(
+        &mut self,
+        wanted: usize,
+        message_bytes_max: usize,
+        may_grow: impl FnOnce(usize) -> bool,
+    ) -> bool {
         if self.start > 0 {
             self.buffer.bytes.copy_within(self.start..self.filled, 0);
             self.filled -= self.start;
             self.start = 0;
         }
         let needed = self.filled + wanted;
-        if self.buffer.bytes.len() < needed {
-            let doubled = self
-                .buffer
-                .bytes
-                .len()
-                .saturating_mul(2)
-                .max(BUFFER_BYTES_FIRST);
-            let length = doubled.min(message_bytes_max).max(needed);
-            self.buffer.bytes.resize(length, 0);
+        if self.buffer.bytes.len() >= needed {
+            return true;
         }
+        let grown = grown(self.buffer.bytes.len())
+            .min(message_bytes_max)
+            .max(needed);
+        may_grow(grown) && self.buffer.grow(grown)
     }
 
     fn invariants(&self) {
@@ -394,10 +505,12 @@ impl Connection {
         debug_assert!(self.filled <= self.buffer.bytes.len());
         let buffered = self.filled - self.start;
         match &self.reading {
-            Reading::Body(head, Body::Known { end }) => debug_assert!(head.length <= *end),
-            Reading::Body(head, Body::Chunked(chunks)) => {
+            Reading::Unadmitted(head, Body::Known { end })
+            | Reading::Body(head, Body::Known { end }, _) => debug_assert!(head.length <= *end),
+            Reading::Unadmitted(head, Body::Chunked(chunks))
+            | Reading::Body(head, Body::Chunked(chunks), _) => {
                 debug_assert!(head.length <= chunks.body_end());
-                debug_assert!(chunks.body_end() == chunks.read_position());
+                debug_assert!(chunks.body_end() <= chunks.read_position());
                 debug_assert!(chunks.read_position() <= buffered);
             }
             Reading::Complete(head, ends) => {
@@ -409,6 +522,17 @@ impl Connection {
             Reading::Start(_) | Reading::Head(_) => {}
         }
     }
+}
+
+/// How large a buffer of this size becomes. A large one is moved by its pages, not copied, so it
+/// need not double: it may hold 100 MiB of which no sixteenth is empty.
+fn grown(size: usize) -> usize {
+    let more = if size < BUFFER_BYTES_DOUBLED_MAX {
+        size
+    } else {
+        size / 16
+    };
+    size.saturating_add(more).max(BUFFER_BYTES_FIRST)
 }
 
 fn body_end(head_bytes: usize, body_bytes: u64) -> Result<usize, Refusal> {

@@ -15,6 +15,8 @@ pub struct Limits {
     pub headers_max: usize,
     /// Longest body, decoded. Beyond it: 413.
     pub body_bytes_max: u64,
+    /// How long a body may be, decoded, of which nobody has admitted more.
+    pub unadmitted_body_bytes_max: usize,
     /// How many bytes behind the current request are read ahead. Beyond it reading pauses.
     pub pipelined_bytes_max: usize,
 }
@@ -42,6 +44,8 @@ pub(super) const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
 /// The first buffer of a client: a browser's request with its cookies fits.
 pub(super) const BUFFER_BYTES_FIRST: usize = 8 * 1024;
+/// Up to here a buffer doubles; beyond, it grows by a sixteenth.
+pub(super) const BUFFER_BYTES_DOUBLED_MAX: usize = 1024 * 1024;
 /// With less free space than this a read is not worth its system call.
 pub(super) const READ_BYTES_MIN: usize = 2 * 1024;
 
@@ -61,6 +65,8 @@ impl Default for Limits {
             headers_max: 100,
             // A PostgreSQL value cannot be longer than this, so a longer body could not be used.
             body_bytes_max: 1024 * 1024 * 1024,
+            // As much as a head, which is taken from everybody, too.
+            unadmitted_body_bytes_max: 64 * 1024,
             pipelined_bytes_max: 64 * 1024,
         }
     }

@@ -71,6 +71,8 @@ pub enum Refusal {
     TrailersTooLarge,
     /// A version other than HTTP/1.0 and HTTP/1.1, the HTTP/2 preface among them.
     UnsupportedVersion,
+    /// There is no memory for the request now; said by the server, which has the account.
+    OutOfMemory,
 }
 
 impl Refusal {
@@ -105,6 +107,7 @@ impl Refusal {
             Refusal::UnknownExpectation => 417,
             Refusal::HeadTooLarge | Refusal::TooManyHeaders | Refusal::TrailersTooLarge => 431,
             Refusal::UnsupportedTransferCoding => 501,
+            Refusal::OutOfMemory => 503,
             Refusal::UnsupportedVersion => 505,
         }
     }
@@ -143,6 +146,7 @@ impl Refusal {
             Refusal::TooManyHeaders => "too many headers",
             Refusal::TrailersTooLarge => "trailers too large",
             Refusal::UnsupportedVersion => "unsupported HTTP version",
+            Refusal::OutOfMemory => "no memory for the request now",
         }
     }
 }

@@ -27,6 +27,11 @@ pub const PARAMETERS_MAX: usize = u16::MAX as usize;
 /// 8000 bytes. 16 MiB leaves room for `RAISE` with a large detail and still bounds memory.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 16 << 20;
 
+/// Longest beginning of a row, up to its last column, which is passed on and never kept whole.
+///
+/// It is a few numbers, and what functions say about the response (`response.headers`).
+pub const ROW_HEAD_BYTES_MAX: usize = CONTROL_MESSAGE_BYTES_MAX;
+
 /// Longest message before the server has proven who it is; libpq accepts 30,000 here too.
 pub const HANDSHAKE_MESSAGE_BYTES_MAX: usize = 30_000;
 

@@ -1,8 +1,8 @@
 //! CSV with a header line, as an array of objects. The field `NULL` is null, quoted or not.
 //!
-//! Read twice: once to check it and to know how long the JSON will be, once to write that. So a
-//! header of long names, which each row repeats, costs nothing before the names are known to be
-//! columns, and the parameter is allocated once.
+//! Read twice: once to check it and to know how long the JSON will be, once to write that, piece by
+//! piece, on its way to PostgreSQL. So a header of long names, which each row repeats, costs nothing
+//! before the names are known to be columns, and the JSON never lies in memory as a whole.
 //!
 //! Source: RFC 4180. The usual packages also take what PostgREST refuses, such as a quote inside a
 //! field, and need each row in a buffer of its own.
@@ -13,6 +13,7 @@ use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
+use std::ops::ControlFlow;
 
 /// PostgreSQL allocates no value as long as 1 GiB (`MaxAllocSize`).
 const JSON_BYTES_MAX: usize = 0x3fff_ffff;
@@ -24,9 +25,12 @@ pub struct Csv<'a> {
     keys: Vec<Vec<u8>>,
     /// What follows the header line.
     rows: &'a str,
-    /// How long the JSON is at most.
-    json_bytes_max: usize,
+    /// How long the JSON is.
+    json_bytes: usize,
 }
+
+/// How much JSON is written at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 impl<'a> Csv<'a> {
     /// Checks the text and finds its columns: the names of the header, as far as the first row has
@@ -35,47 +39,77 @@ impl<'a> Csv<'a> {
     /// Parity: values without a name are dropped, and of two columns with the same name the last
     /// one counts, for so it does in PostgreSQL. Names are taken as they are, with their blanks.
     pub(super) fn parse(body: &'a [u8]) -> Result<(Csv<'a>, BTreeSet<Ident>), String> {
-        let text = std::str::from_utf8(body);
-        let text = text.map_err(|error| invalid_utf8(&body[error.valid_up_to()..]))?;
-        let (names, rows) = parse_header(text)?;
-        let mut csv = Csv {
-            keys: names.iter().map(|name| key(name)).collect(),
-            rows,
-            json_bytes_max: 0,
-        };
+        let (mut csv, names) = Csv::header(body)?;
         let mut shape = RowShapes::new(&names);
-        csv.json_bytes_max = csv.measure(&mut shape)?;
+        csv.json_bytes = csv.measure(&mut shape)?;
         if !shape.are_equal {
             return Err("All lines must have same number of fields".to_owned());
         }
-        if csv.json_bytes_max > JSON_BYTES_MAX {
+        if csv.json_bytes > JSON_BYTES_MAX {
             return Err("The lines are too long for PostgreSQL when written as json".to_owned());
         }
         let width = shape.first_width.unwrap_or_default();
         Ok((csv, first_columns(names[..width].iter())))
     }
 
+    /// The names of the header, and the rows, which are not looked at.
+    fn header(body: &'a [u8]) -> Result<(Csv<'a>, Vec<Cow<'a, str>>), String> {
+        let text = std::str::from_utf8(body);
+        let text = text.map_err(|error| invalid_utf8(&body[error.valid_up_to()..]))?;
+        let (names, rows) = parse_header(text)?;
+        let csv = Csv {
+            keys: names.iter().map(|name| key(name)).collect(),
+            rows,
+            json_bytes: 0,
+        };
+        Ok((csv, names))
+    }
+
     /// Looks at all rows, and adds up how long they are as JSON.
     fn measure(&self, shapes: &mut RowShapes) -> Result<usize, String> {
         let mut bytes = "[]".len();
+        let mut rows = 0;
         each_value(self.rows, |column, value, end| {
             if let Some(key) = self.keys.get(column) {
                 bytes += "{".len() + key.len() + json_bytes(value);
             }
             if end != End::Comma {
-                bytes += "},".len();
+                bytes += "}".len();
+                rows += 1;
                 shapes.see(column + 1);
             }
         })?;
-        Ok(bytes)
+        let commas = usize::saturating_sub(rows, 1);
+        Ok(bytes + commas)
     }
 
-    /// Appends an array of objects with strings and nulls.
-    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(self.json_bytes_max);
+    /// How long the JSON is, in bytes.
+    pub(crate) fn json_bytes(&self) -> usize {
+        self.json_bytes
+    }
+
+    /// Writes the JSON of the text that `body` is, which was parsed before: an array of objects
+    /// with strings and nulls. Stops when `sink` has had enough.
+    pub(crate) fn convert(body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        let (csv, _) = Csv::header(body).expect("it has been read before");
+        csv.write_json(sink);
+    }
+
+    /// Writes an array of objects with strings and nulls, piece by piece.
+    pub(super) fn write_json(&self, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        let mut piece = Vec::with_capacity(PIECE_BYTES.min(self.json_bytes));
+        let out = &mut piece;
+        let mut flow = ControlFlow::Continue(());
         out.push(b'[');
         let mut between_rows: &[u8] = b"";
         let read = each_value(self.rows, |column, value, end| {
+            if flow.is_break() {
+                return;
+            }
+            if out.len() >= PIECE_BYTES {
+                flow = sink(out);
+                out.clear();
+            }
             if column == 0 {
                 out.extend_from_slice(between_rows);
                 between_rows = b",";
@@ -94,6 +128,9 @@ impl<'a> Csv<'a> {
         });
         read.expect("the rows have been read before");
         out.push(b']');
+        if flow.is_continue() {
+            let _ = sink(out);
+        }
     }
 }
 

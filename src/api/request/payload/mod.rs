@@ -19,8 +19,32 @@ use crate::error::Error;
 use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 pub(crate) use csv::Csv;
+
+/// In what form the body of a request is a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyForm {
+    /// Byte for byte.
+    #[default]
+    AsItCame,
+    /// CSV, as JSON of so many bytes.
+    CsvAsJson {
+        /// How long the JSON is.
+        bytes: usize,
+    },
+}
+
+impl BodyForm {
+    /// Writes the parameter, piece by piece, until `sink` has had enough.
+    pub fn write(self, body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        match self {
+            BodyForm::AsItCame => drop(sink(body)),
+            BodyForm::CsvAsJson { .. } => Csv::convert(body, sink),
+        }
+    }
+}
 
 /// A body, and the columns or arguments it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,25 +112,55 @@ impl<'a> Payload<'a> {
         let Some((target, columns)) = target(action, columns) else {
             return Ok(None);
         };
-        let parsed = match (content_type, target) {
-            (MediaType::ApplicationJson, _) => match columns {
+        refuse_unacceptable(content_type, target)?;
+        let parsed = match content_type {
+            MediaType::ApplicationJson => match columns {
                 Some(columns) => Ok(unchecked_json(body, columns)),
                 None => json(target, body),
             },
-            (MediaType::TextCsv, _) => csv(body),
-            (MediaType::UrlEncoded, _) => form(target, body),
-            (
-                MediaType::TextPlain | MediaType::TextXml | MediaType::OctetStream,
-                Target::Routine,
-            ) => Ok(Payload {
+            MediaType::TextCsv => csv(body),
+            MediaType::UrlEncoded => form(target, body),
+            _ => Ok(Payload {
                 content: Content::Raw(body),
                 columns: BTreeSet::new(),
             }),
-            (other, _) => Err(format!("Content-Type not acceptable: {other}")),
         };
         parsed
             .map(Some)
             .map_err(|message| Error::InvalidBody { message })
+    }
+
+    /// What can be told of the payload before the body has come.
+    ///
+    /// # Errors
+    /// `PGRST102` for a media type that is not taken.
+    pub fn expected(
+        action: &Action,
+        content_type: &MediaType,
+        columns: Option<&BTreeSet<Ident>>,
+        _body: &'a [u8],
+    ) -> Result<Option<Payload<'a>>, Error> {
+        let Some((target, columns)) = target(action, columns) else {
+            return Ok(None);
+        };
+        refuse_unacceptable(content_type, target)?;
+        let columns = columns.filter(|_| *content_type == MediaType::ApplicationJson);
+        Ok(Some(Payload {
+            content: Content::Empty(JsonForm::Array),
+            columns: columns.cloned().unwrap_or_default(),
+        }))
+    }
+}
+
+fn refuse_unacceptable(content_type: &MediaType, target: Target) -> Result<(), Error> {
+    match (content_type, target) {
+        (MediaType::ApplicationJson | MediaType::TextCsv | MediaType::UrlEncoded, _)
+        | (MediaType::TextPlain | MediaType::TextXml | MediaType::OctetStream, Target::Routine) => {
+            Ok(())
+        }
+        (other, _) => Err(Error::InvalidBody {
+            message: format!("Content-Type not acceptable: {other}"),
+        }),
     }
 }
 
@@ -136,11 +190,15 @@ impl Content<'_> {
         }
     }
 
-    /// Whether the parameter is the body of the request, byte for byte.
-    pub(crate) fn is_request_body(&self) -> bool {
+    /// In what form the body of the request is the parameter; `None` if the parameter is made of
+    /// it.
+    pub(crate) fn body_form(&self) -> Option<BodyForm> {
         match self {
-            Content::Json { .. } | Content::Raw(_) => true,
-            Content::Empty(_) | Content::Csv(_) | Content::Form(_) => false,
+            Content::Json { .. } | Content::Raw(_) => Some(BodyForm::AsItCame),
+            Content::Csv(csv) => Some(BodyForm::CsvAsJson {
+                bytes: csv.json_bytes(),
+            }),
+            Content::Empty(_) | Content::Form(_) => None,
         }
     }
 
@@ -150,7 +208,10 @@ impl Content<'_> {
             Content::Empty(JsonForm::Object) => out.extend_from_slice(b"{}"),
             Content::Empty(JsonForm::Array) => out.extend_from_slice(b"[]"),
             Content::Json { text, .. } | Content::Raw(text) => out.extend_from_slice(text),
-            Content::Csv(csv) => csv.write_json(out),
+            Content::Csv(csv) => csv.write_json(&mut |piece| {
+                out.extend_from_slice(piece);
+                ControlFlow::Continue(())
+            }),
             Content::Form(pairs) => form::write_json(out, pairs),
         }
     }

@@ -82,6 +82,13 @@ fn a_client_that_waits_is_told_to_continue_once() {
     let limits = limits();
     let head = post("Content-Length: 3\r\nExpect: 100-Continue\r\n", "");
     let mut connection = fed(head.as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    assert_eq!(
+        connection.next(&limits),
+        Ok(Progress::Head),
+        "until somebody has looked"
+    );
+    connection.admit_body();
     assert_eq!(
         connection.next(&limits),
         Ok(Progress::NeedMoreAfterContinue)
@@ -91,6 +98,8 @@ fn a_client_that_waits_is_told_to_continue_once() {
 
     let chunks = post("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", "");
     let mut connection = fed(chunks.as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    connection.admit_body();
     assert_eq!(
         connection.next(&limits),
         Ok(Progress::NeedMoreAfterContinue)
@@ -101,10 +110,10 @@ fn a_client_that_waits_is_told_to_continue_once() {
 fn a_client_that_does_not_wait_is_not_told_to_continue() {
     let limits = limits();
     let begun = post("Content-Length: 3\r\nExpect: 100-continue\r\n", "a");
-    assert_eq!(
-        fed(begun.as_bytes(), &limits).next(&limits),
-        Ok(Progress::NeedMore)
-    );
+    let mut connection = fed(begun.as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    connection.admit_body();
+    assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
     let none = post("Content-Length: 0\r\nExpect: 100-continue\r\n", "");
     assert_eq!(
         fed(none.as_bytes(), &limits).next(&limits),
@@ -148,7 +157,7 @@ fn phases_follow_the_request() {
     let mut connection = complete(get("Connection: close\r\n").as_bytes(), &limits);
     connection.finish_request();
     assert_eq!(connection.phase(), Phase::Closing);
-    assert!(connection.recv_space(&limits).is_empty());
+    assert!(space_of(&mut connection, &limits).is_empty());
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn a_refusal_is_final() {
     assert_eq!(connection.next(&limits), Err(Refusal::InvalidMethod));
     assert_eq!(connection.next(&limits), Err(Refusal::InvalidMethod));
     assert_eq!(connection.phase(), Phase::Closing);
-    assert!(connection.recv_space(&limits).is_empty());
+    assert!(space_of(&mut connection, &limits).is_empty());
 }
 
 #[test]
@@ -175,7 +184,7 @@ fn an_idle_client_gives_its_buffer_back() {
     assert!(connection.reclaim_buffer().is_none());
     let capacity = buffer.capacity();
     assert!(connection.lend_buffer(buffer).is_none());
-    let space = connection.recv_space(&limits);
+    let space = space_of(&mut connection, &limits);
     space[..input.len()].copy_from_slice(input.as_bytes());
     connection.received(input.len());
     let refused = connection.lend_buffer(Buffer::new());
@@ -204,9 +213,119 @@ fn a_declared_length_takes_no_memory() {
     };
     let head = post("Content-Length: 1000000000000\r\n", "");
     let mut connection = fed(head.as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    assert_eq!(connection.declared_body_bytes(), Some(1_000_000_000_000));
+    connection.admit_body();
     assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
-    assert!(!connection.recv_space(&limits).is_empty());
+    assert!(!space_of(&mut connection, &limits).is_empty());
     assert!(connection.buffer_capacity() <= 16 * 1024);
+}
+
+/// It is shown without a byte of the body, and may be answered without one.
+#[test]
+fn a_head_is_looked_at_before_a_large_body() {
+    let limits = limits();
+    for body in [
+        "",
+        "1234",
+        "12345",
+        "12345GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let input = post("Content-Length: 5\r\n", body);
+        let mut connection = fed(input.as_bytes(), &limits);
+        assert_eq!(connection.next(&limits), Ok(Progress::Head), "{body:?}");
+        let request = connection.request();
+        assert_eq!((request.method, request.body), ("POST", &b""[..]));
+        assert!(!request.keep_alive, "what follows is not a request");
+        assert!(space_of(&mut connection, &limits).is_empty());
+        connection.finish_request();
+        assert_eq!(connection.phase(), Phase::Closing);
+        assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
+    }
+    let small = post("Content-Length: 4\r\n", "");
+    let mut connection = fed(small.as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
+}
+
+#[test]
+fn a_body_in_chunks_is_looked_at_when_it_has_become_large() {
+    let limits = limits();
+    let mut connection = fed(chunked("3\r\nabc\r\n").as_bytes(), &limits);
+    assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
+    let piece = b"2\r\nde\r\n";
+    space_of(&mut connection, &limits)[..piece.len()].copy_from_slice(piece);
+    connection.received(piece.len());
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    assert_eq!(connection.declared_body_bytes(), None);
+    connection.admit_body();
+    let end = b"0\r\n\r\n";
+    space_of(&mut connection, &limits)[..end.len()].copy_from_slice(end);
+    connection.received(end.len());
+    assert_eq!(connection.next(&limits), Ok(Progress::Request));
+    assert_eq!(connection.request().body, b"abcde");
+}
+
+#[test]
+fn a_buffer_that_may_not_grow_ends_the_connection() {
+    let limits = Limits {
+        body_bytes_max: 1 << 40,
+        ..limits()
+    };
+    let head = post("Content-Length: 100000\r\n", "");
+    let mut asked = Vec::new();
+    let mut connection = Connection::new();
+    let space = connection.recv_space(&limits, |size| {
+        asked.push(size);
+        true
+    });
+    space.unwrap()[..head.len()].copy_from_slice(head.as_bytes());
+    connection.received(head.len());
+    assert_eq!(connection.next(&limits), Ok(Progress::Head));
+    connection.admit_body();
+    loop {
+        let may_grow = |size| {
+            asked.push(size);
+            size < 50_000
+        };
+        match connection.recv_space(&limits, may_grow) {
+            Ok(space) => {
+                let count = space.len();
+                connection.received(count);
+                assert_eq!(connection.next(&limits), Ok(Progress::NeedMore));
+            }
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::OutOfMemory);
+                break;
+            }
+        }
+    }
+    assert_eq!(asked, [1102, 8 << 10, 16 << 10, 32 << 10, 64 << 10]);
+    assert_eq!(connection.next(&limits), Err(Refusal::OutOfMemory));
+    assert_eq!(connection.phase(), Phase::Closing);
+}
+
+#[test]
+fn a_large_buffer_has_little_room_to_spare() {
+    let limits = Limits {
+        body_bytes_max: 1 << 40,
+        ..limits()
+    };
+    let size = 20 << 20;
+    let input = chunked(&format!("{size:x}\r\n"));
+    let mut connection = fed(input.as_bytes(), &limits);
+    let mut sent = 0;
+    while sent < size {
+        match connection.next(&limits).unwrap() {
+            Progress::Head => connection.admit_body(),
+            _ => {
+                let count = space_of(&mut connection, &limits).len().min(size - sent);
+                connection.received(count);
+                sent += count;
+            }
+        }
+    }
+    let capacity = connection.buffer_capacity();
+    assert!(capacity < size + size / 10, "{capacity}");
 }
 
 #[test]
@@ -222,9 +341,12 @@ fn memory_follows_the_body_and_not_its_framing() {
     let mut connection = Connection::new();
     let mut capacity_max = 0;
     for piece in input.as_bytes().chunks(50) {
-        connection.recv_space(&limits)[..piece.len()].copy_from_slice(piece);
+        space_of(&mut connection, &limits)[..piece.len()].copy_from_slice(piece);
         connection.received(piece.len());
-        connection.next(&limits).unwrap();
+        if connection.next(&limits) == Ok(Progress::Head) {
+            connection.admit_body();
+            connection.next(&limits).unwrap();
+        }
         capacity_max = capacity_max.max(connection.buffer_capacity());
     }
     assert_eq!(connection.request().body, "a".repeat(500).as_bytes());
@@ -237,7 +359,7 @@ fn the_backlog_of_a_client_is_bounded() {
     let mut connection = complete(get("").as_bytes(), &limits);
     let mut backlog = 0;
     loop {
-        let space = connection.recv_space(&limits);
+        let space = space_of(&mut connection, &limits);
         if space.is_empty() {
             break;
         }

@@ -16,6 +16,7 @@ fn limits() -> Limits {
         header_bytes_max: 600,
         headers_max: 10,
         body_bytes_max: 1000,
+        unadmitted_body_bytes_max: 4,
         pipelined_bytes_max: 500,
     }
 }
@@ -33,7 +34,7 @@ fn feed(pieces: &[&[u8]], limits: &Limits) -> Transcript {
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
-            let space = connection.recv_space(limits);
+            let space = space_of(&mut connection, limits);
             let count = space.len().min(rest.len());
             space[..count].copy_from_slice(&rest[..count]);
             connection.received(count);
@@ -42,13 +43,17 @@ fn feed(pieces: &[&[u8]], limits: &Limits) -> Transcript {
                 break;
             }
             assert!(
-                !connection.recv_space(limits).is_empty(),
+                !space_of(&mut connection, limits).is_empty(),
                 "an open client can send"
             );
         }
     }
     transcript.phase = Some(connection.phase());
     transcript
+}
+
+fn space_of<'a>(connection: &'a mut Connection, limits: &Limits) -> &'a mut [u8] {
+    connection.recv_space(limits, |_| true).unwrap()
 }
 
 /// Takes all complete requests. False when the connection is closing.
@@ -58,6 +63,7 @@ fn drain(connection: &mut Connection, limits: &Limits, transcript: &mut Transcri
             Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {
                 return connection.phase() != Phase::Closing;
             }
+            Ok(Progress::Head) => connection.admit_body(),
             Ok(Progress::Request) => {
                 describe(&connection.request(), &mut transcript.text);
                 connection.finish_request();
@@ -152,7 +158,7 @@ fn chunked(body: &str) -> String {
 /// A connection after these bytes, which all fit.
 fn fed(input: &[u8], limits: &Limits) -> Connection {
     let mut connection = Connection::new();
-    let space = connection.recv_space(limits);
+    let space = space_of(&mut connection, limits);
     space[..input.len()].copy_from_slice(input);
     connection.received(input.len());
     connection
@@ -161,6 +167,11 @@ fn fed(input: &[u8], limits: &Limits) -> Connection {
 /// A connection after these bytes, which are one request.
 fn complete(input: &[u8], limits: &Limits) -> Connection {
     let mut connection = fed(input, limits);
-    assert_eq!(connection.next(limits), Ok(Progress::Request));
+    let mut progress = connection.next(limits);
+    if progress == Ok(Progress::Head) {
+        connection.admit_body();
+        progress = connection.next(limits);
+    }
+    assert_eq!(progress, Ok(Progress::Request));
     connection
 }

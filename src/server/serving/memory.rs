@@ -1,0 +1,146 @@
+//! How much memory clients may make the server hold, all of them together.
+//!
+//! What a thread serves a client with is the thread's own and bounded (its buffers). Here counts
+//! what stays with a client when the thread goes on, the beginning of a request or the end of an
+//! answer, and what grows beyond the thread's buffers: a large body, and the large answer of a
+//! write. Whoever would exceed the sum is refused, and nobody else notices.
+//!
+//! Invariant: the sum of all [`Held`] is never more than `server-max-memory`, but for requests that
+//! wait for a connection ([`Held::keep`]): those have been let in before. What was held is given
+//! back when a `Held` is dropped, so a client that ends in whatever way leaves nothing behind.
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// The account of all clients.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    bytes_max: usize,
+    held: AtomicUsize,
+}
+
+/// One client's part in it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+impl Memory {
+    /// An account of at most so many bytes.
+    pub(crate) fn new(bytes_max: usize) -> Arc<Memory> {
+        Arc::new(Memory {
+            bytes_max,
+            held: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many bytes there may be at most.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// How many bytes are held.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// A part for a client that holds nothing.
+    pub(crate) fn open(self: &Arc<Memory>) -> Held {
+        Held {
+            memory: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+impl Held {
+    /// The account that it is a part of.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Holds so many bytes from now on, more or fewer than before, if there are so many. Costs
+    /// nothing as long as that does not change.
+    pub(crate) fn hold(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            self.keep(bytes);
+            return true;
+        }
+        let fits = |held: usize| {
+            let sum = held.checked_add(more)?;
+            (sum <= self.memory.bytes_max).then_some(sum)
+        };
+        let reserved = self
+            .memory
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        if reserved.is_ok() {
+            self.bytes = bytes;
+        }
+        reserved.is_ok()
+    }
+
+    /// Holds so many bytes more, if there are so many.
+    pub(crate) fn hold_more(&mut self, bytes: usize) -> bool {
+        match self.bytes.checked_add(bytes) {
+            Some(sum) => self.hold(sum),
+            None => false,
+        }
+    }
+
+    /// Holds so many bytes from now on, whether there are so many or not: they are there already.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        let held = &self.memory.held;
+        if bytes > self.bytes {
+            held.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else if bytes < self.bytes {
+            held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+#[cfg(all(test, not(feature = "model")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_bounded_and_given_back() {
+        let memory = Memory::new(100);
+        let mut first = memory.open();
+        let mut second = memory.open();
+        assert!(first.hold(60));
+        assert!(!second.hold(41));
+        assert!(second.hold(40));
+        assert!(!second.hold_more(1));
+        assert!(first.hold(10));
+        assert!(second.hold_more(50));
+        assert_eq!(memory.held(), 100);
+        assert!(!first.hold(usize::MAX), "the sum would overflow");
+        assert!(!second.hold_more(usize::MAX), "the sum would overflow");
+        drop(second);
+        assert_eq!(memory.held(), 10);
+        drop(first);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn what_is_there_already_is_kept_and_counts() {
+        let memory = Memory::new(100);
+        let mut waiting = memory.open();
+        waiting.keep(150);
+        assert_eq!(memory.held(), 150);
+        assert!(!memory.open().hold(1));
+        assert!(waiting.hold(120), "less than before");
+        waiting.keep(90);
+        assert!(memory.open().hold(10));
+    }
+}

@@ -1,0 +1,365 @@
+//! What clients may make the server hold: what their heads decide costs nothing, the sum of the
+//! rest is bounded, and whoever would exceed it is refused while the others are served.
+
+use corerest_tests::client::{Answer, Client, ClientError, request};
+use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::server::Server;
+use corerest_tests::waiting::until;
+use std::time::{Duration, Instant};
+
+const MIB: usize = 1 << 20;
+
+const SCHEMA: &str = "
+    create schema store;
+    create table store.w (id int, t text);
+    create function store.fat(bytes int) returns text language plpgsql as $$
+    begin insert into store.w values (bytes); return repeat('x', bytes); end $$;
+    create function store.size(json) returns int language sql as 'select length($1::text)';
+    create function store.done(n int) returns bigint language sql stable as
+        'select count(*) from store.w where id = n';
+    grant usage on schema store to anonymous;
+    grant all on store.w to anonymous;
+";
+
+fn database() -> Database {
+    let database = Cluster::shared().database();
+    database.run(SCHEMA);
+    database
+}
+
+fn start(database: &Database, settings: &[(&str, &str)]) -> Server {
+    let mut all = vec![("db-schemas", "store"), ("db-pool", "4")];
+    all.extend_from_slice(settings);
+    Server::start(database, &all)
+}
+
+/// The head of a POST with a body of so many bytes.
+fn head(target: &str, bytes: usize, headers: &[(&str, &str)]) -> Vec<u8> {
+    let length = bytes.to_string();
+    let mut all = vec![("Content-Length", &*length)];
+    all.extend_from_slice(headers);
+    request("POST", target, &all)
+}
+
+/// A JSON text of so many bytes.
+fn json(bytes: usize) -> Vec<u8> {
+    let mut text = b"[{\"id\":1,\"t\":\"".to_vec();
+    text.resize(bytes - 3, b'x');
+    text.extend_from_slice(b"\"}]");
+    text
+}
+
+fn post(client: &mut Client, target: &str, body: &[u8], headers: &[(&str, &str)]) -> Answer {
+    client.send(head(target, body.len(), headers));
+    client.send(body);
+    client.read("POST")
+}
+
+fn metric(server: &Server, name: &str) -> usize {
+    let answer = server.admin().get("/metrics");
+    let line = answer
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .map(str::to_owned);
+    line.expect("there is such a metric")
+        .parse()
+        .expect("it is a number")
+}
+
+fn held(server: &Server) -> usize {
+    metric(server, "corerest_client_memory_bytes")
+}
+
+const BAD_TOKEN: (&str, &str) = ("Authorization", "Bearer not.a.token");
+
+/// Sends a head whose body does not come, and checks the answer.
+#[track_caller]
+fn check_head(server: &Server, head: &[u8], status: u16) {
+    let mut client = server.client();
+    client.send(head);
+    let answer = client.read("POST");
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.closes(), "the body would be taken for a request");
+    client.leave("its body is not wanted");
+}
+
+#[test]
+fn a_head_is_answered_without_its_body() {
+    let database = database();
+    let server = start(
+        &database,
+        &[("jwt-secret", "a secret of thirty-two characters")],
+    );
+    let large = 900 * MIB;
+    for expect in [&[][..], &[("Expect", "100-continue")]] {
+        let with = |header: (&'static str, &'static str)| [expect, &[header]].concat();
+        check_head(&server, &head("/w", large, &with(BAD_TOKEN)), 401);
+        check_head(&server, &head("/nowhere", large, expect), 404);
+        check_head(&server, &head("/rpc/nothing", large, expect), 404);
+        let image = with(("Content-Type", "image/png"));
+        check_head(&server, &head("/w", large, &image), 400);
+        check_head(&server, &head("/w?select=x(*)", large, expect), 400);
+    }
+    let text = String::from_utf8(head("/rpc/fat", large, &[])).expect("it is ASCII");
+    check_head(&server, text.replace("POST", "PUT").as_bytes(), 405);
+    check_head(&server, &head("/w", 2000 * MIB, &[]), 413);
+    // A client that waits is answered however small its body is.
+    let waits = [("Expect", "100-continue"), BAD_TOKEN];
+    check_head(&server, &head("/w", 2, &waits), 401);
+    assert_eq!(held(&server), 0);
+    server.stop();
+}
+
+#[test]
+fn a_body_without_a_right_to_it_takes_no_memory() {
+    let database = database();
+    let server = start(
+        &database,
+        &[("jwt-secret", "a secret of thirty-two characters")],
+    );
+    check_head(&server, &head("/w", 900 * MIB, &[BAD_TOKEN]), 401);
+    let before = server.resident_bytes();
+    let senders: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = server.client();
+            client.send(head("/w", 150 * MIB, &[BAD_TOKEN]));
+            // As much as it takes, before or after it has answered.
+            while client.try_send(&[b' '; 64 << 10]).is_ok() {}
+            client
+        })
+        .collect();
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown <= 8 << 20, "{grown} bytes");
+    senders
+        .into_iter()
+        .for_each(|client| client.leave("it was answered while it sent"));
+    server.stop();
+}
+
+#[test]
+fn the_sum_of_all_bodies_is_bounded() {
+    let database = database();
+    let server = start(&database, &[("server-max-memory", "4000000")]);
+    let body = json(3_000_000);
+    let mut first = server.client();
+    first.send(head("/w", body.len(), &[]));
+    first.send(&body[..2_500_000]);
+    until("the first half to be there", || held(&server) > 2_400_000);
+    let mut second = server.client();
+    second.send(head("/w", body.len(), &[]));
+    let refused = second.read("POST");
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("Retry-After").is_some() && refused.closes());
+    second.leave("there is no memory for its body");
+    // What is too large for all of it will never have room.
+    check_head(&server, &head("/w", 4_000_001, &[]), 413);
+    // Whoever needs little is served.
+    assert_eq!(server.client().get("/rpc/done?n=1").text(), "0");
+    let small = post(&mut server.client(), "/w", &json(10_000), &[]);
+    assert_eq!(small.status, 201);
+    first.send(&body[2_500_000..]);
+    assert_eq!(first.read("POST").status, 201);
+    until("the memory to be given back", || held(&server) == 0);
+    let mut second = server.client();
+    assert_eq!(post(&mut second, "/w", &body, &[]).status, 201);
+    server.stop();
+}
+
+#[test]
+fn a_body_of_unknown_length_is_refused_when_it_has_become_too_large() {
+    let database = database();
+    let server = start(&database, &[("server-max-memory", "2000000")]);
+    let mut client = server.client();
+    client.send(request("POST", "/w", &[("Transfer-Encoding", "chunked")]));
+    let chunk = [b"10000\r\n", &[b' '; 65_536][..], b"\r\n"].concat();
+    let mut sent = 0;
+    while client.try_send(&chunk).is_ok() {
+        sent += chunk.len();
+        assert!(sent < 100_000_000, "it takes everything");
+    }
+    until("the memory to be given back", || held(&server) == 0);
+    client.leave("it was refused while it sent");
+    server.stop();
+}
+
+#[test]
+fn beginnings_of_requests_count_too() {
+    let database = database();
+    let server = start(&database, &[("server-max-memory", "200000")]);
+    let begun = |server: &Server| {
+        let mut client = server.client();
+        client.send(format!(
+            "GET /w HTTP/1.1\r\nHost: a\r\nX: {}",
+            "x".repeat(40_000)
+        ));
+        client
+    };
+    let mut clients = vec![begun(&server)];
+    until("the first to be there", || held(&server) > 40_000);
+    let refused = loop {
+        let before = held(&server);
+        let mut next = begun(&server);
+        next.wait_at_most(Duration::from_millis(300));
+        match next.try_read("GET") {
+            Err(ClientError::TimedOut) => assert!(held(&server) > before),
+            answer => break answer.expect("it is refused"),
+        }
+        clients.push(next);
+    };
+    assert_eq!(refused.status, 503);
+    assert!(clients.len() >= 2, "{}", clients.len());
+    for mut client in clients {
+        client.send("\r\n\r\n");
+        assert_eq!(client.read("GET").status, 200);
+    }
+    server.stop();
+}
+
+/// The answer of a write must be somewhere until its transaction has ended.
+#[test]
+fn a_large_answer_of_a_write_waits_in_a_file_when_there_is_no_memory() {
+    let database = database();
+    let server = start(&database, &[("server-max-memory", "1000000")]);
+    let mut client = server.client();
+    let answer = post(&mut client, "/rpc/fat", br#"{"bytes":3000000}"#, &[]);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body.len(), 3_000_002);
+    assert_eq!(client.get("/rpc/done?n=3000000").text(), "1");
+    client.expect_usable();
+    assert_eq!(held(&server), 0);
+    server.stop();
+}
+
+#[test]
+fn an_answer_that_has_room_nowhere_is_owned_up_to() {
+    let database = database();
+    let settings = [
+        ("server-max-memory", "1000000"),
+        ("server-max-spool-bytes", "0"),
+    ];
+    let server = start(&database, &settings);
+    let mut client = server.client();
+    let answer = post(&mut client, "/rpc/fat", br#"{"bytes":3000000}"#, &[]);
+    assert_eq!(answer.status, 507);
+    assert!(answer.text().contains(r#""code":"PGRSTX01""#));
+    // It was carried out, once.
+    assert_eq!(client.get("/rpc/done?n=3000000").text(), "1");
+    client.expect_usable();
+    server.stop();
+}
+
+/// The most memory that the server has had so far.
+fn peak_bytes(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kibibytes = number.and_then(|text| text.parse::<usize>().ok());
+    kibibytes.expect("the kernel says so") * 1024
+}
+
+#[track_caller]
+fn check_upload(content_type: &str, body: &[u8]) {
+    let database = database();
+    let server = start(&database, &[]);
+    let headers = [("Content-Type", content_type)];
+    let mut client = server.client();
+    // The prepared statements, and what else the first one makes.
+    assert_eq!(
+        post(&mut client, "/w", &body[..0], &headers).status / 100,
+        4
+    );
+    let before = peak_bytes(&server);
+    let answer = post(&mut client, "/w", body, &headers);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let grown = peak_bytes(&server) - before;
+    // Threads have buffers of their own, up to 256 KiB.
+    let most = body.len() + body.len() / 10 + MIB;
+    assert!(grown <= most, "{grown} bytes for {}", body.len());
+    server.stop();
+}
+
+#[test]
+fn an_upload_needs_no_more_memory_than_its_own() {
+    check_upload("application/json", &json(30 * MIB));
+    let row = format!("7,{}\n", "x".repeat(10_000));
+    let rows = "id,t\n".to_owned() + &row.repeat(30 * MIB / row.len());
+    check_upload("text/csv", rows.as_bytes());
+}
+
+/// With a limit of the whole process, and bodies and answers that are far beyond it. Most of the
+/// address space is what the C library sets aside for its threads, and never uses; so there may be
+/// room for none of the bodies.
+#[test]
+fn nothing_that_comes_from_outside_ends_the_process() {
+    let database = database();
+    let server = Server::start_with_memory(
+        &database,
+        600 * MIB,
+        &[("db-schemas", "store"), ("db-pool", "4")],
+    );
+    let mut other = server.client();
+    assert_eq!(other.get("/rpc/done?n=1").status, 200);
+    // Beyond what all clients together may hold.
+    check_head(&server, &head("/w", 700 * MIB, &[]), 413);
+    let body = json(40 * MIB);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = server.client();
+                    client.send(head("/rpc/size", body.len(), &[]));
+                    let taken = body.chunks(MIB).all(|piece| client.try_send(piece).is_ok());
+                    match client.try_read("POST") {
+                        Ok(answer) => answer.status,
+                        // It was still sending when it was refused.
+                        Err(error) if !taken => {
+                            client.leave(&error.to_string());
+                            503
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                })
+            })
+            .collect();
+        runs.into_iter()
+            .map(|run| run.join().expect("it returns"))
+            .collect()
+    });
+    assert!(
+        statuses.iter().all(|status| [200, 503].contains(status)),
+        "{statuses:?}"
+    );
+    let fat = format!(r#"{{"bytes":{}}}"#, 150 * MIB);
+    let mut client = server.client();
+    client.send(head("/rpc/fat", fat.len(), &[]));
+    client.send(fat);
+    let mut received = 0;
+    while received < 150 * MIB {
+        received += client.read_some(MIB).expect("it is in a file").len();
+    }
+    client.leave("it has counted the bytes itself");
+    assert_eq!(other.get("/rpc/done?n=1").status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_body_that_trickles_in_has_a_deadline() {
+    let database = database();
+    let server = start(&database, &[("server-body-timeout", "1")]);
+    let mut slow = server.client();
+    slow.wait_at_most(Duration::from_millis(100));
+    let begin = Instant::now();
+    slow.send(head("/w", MIB, &[]));
+    let answer = loop {
+        match slow.try_read("POST") {
+            Err(ClientError::TimedOut) => slow.send("["),
+            answer => break answer.expect("it is refused"),
+        }
+        let waited = begin.elapsed();
+        assert!(waited < Duration::from_secs(5), "it may trickle for ever");
+    };
+    assert_eq!(answer.status, 408);
+    server.stop();
+}

@@ -9,8 +9,9 @@
 //! wait for a connection ([`Held::keep`]): those have been let in before. What was held is given
 //! back when a `Held` is dropped, so a client that ends in whatever way leaves nothing behind.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+// A sum that nobody waits for is no protocol between threads: a model need not come in between.
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The account of all clients.
 #[derive(Debug)]

@@ -30,8 +30,8 @@ mod tests;
 pub use notification::Notification;
 
 use self::outdated::Judgement;
-pub use self::parameters::RequestBody;
 use self::parameters::{Gap, Parameters};
+pub use self::parameters::{RequestBody, Sink};
 use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
 use crate::input::Input;

@@ -15,7 +15,7 @@ mod prepared;
 mod silence;
 mod sync;
 
-pub use connection::{Connection, Notification, Preparation, Reply, RequestBody, Row};
+pub use connection::{Connection, Notification, Preparation, Reply, RequestBody, Row, Sink};
 pub use error::{Error, Retry};
 pub use pool::{
     Closing, ConnectionEvent, Connector, Lease, Pool, PoolSettings, TargetConnector,

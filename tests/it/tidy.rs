@@ -441,6 +441,7 @@ fn every_error_code_has_a_case() {
         ("PGRST002", "postgres_away.rs"),
         ("PGRST003", "parking.rs"),
         ("PGRST120", "PostgREST documents it, and does not give it"),
+        ("PGRSTX01", "memory.rs"),
         ("PGRSTX00", "only a bug of the server gives it"),
     ]);
     let offenders = corerest_api::internals::error_codes()

@@ -13,6 +13,9 @@ use std::ops::ControlFlow;
 /// A parameter of at least this length is not copied: two more system calls cost less.
 const SENT_APART_BYTES_MIN: usize = 64 << 10;
 
+/// Takes a value piece by piece, until it has had enough.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
+
 /// The body of a request, which statements may have as a parameter.
 #[derive(Clone, Copy)]
 pub enum RequestBody<'a> {
@@ -24,7 +27,7 @@ pub enum RequestBody<'a> {
         bytes: usize,
         /// Writes it, piece by piece, until the function that it is given has had enough. Called
         /// again when the batch is sent again.
-        write: &'a dyn Fn(&mut dyn FnMut(&[u8]) -> ControlFlow<()>),
+        write: &'a dyn Fn(&mut Sink<'_>),
     },
 }
 

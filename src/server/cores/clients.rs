@@ -97,6 +97,7 @@ mod tests {
     use super::super::door::Door;
     use super::*;
     use crate::net::Socket;
+    use crate::serving::memory::Memory;
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
@@ -107,6 +108,7 @@ mod tests {
             0,
             Socket::new(socket.into()),
             None,
+            Memory::new(0).open(),
             deadline,
         ))
     }

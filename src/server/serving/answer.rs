@@ -18,9 +18,8 @@ use corerest_api::Error as ApiError;
 use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
 use corerest_api::{Pending, ResultSet, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row};
+use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_wire::pg::ServerError;
-use std::ops::ControlFlow;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -217,7 +216,7 @@ fn converse(
     writer: &mut ResponseWriter<'_>,
 ) -> Result<Asked, Failure> {
     let Question { batch, pending, .. } = *question;
-    let convert = |sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>| {
+    let convert = |sink: &mut Sink<'_>| {
         batch.body.write(question.request_body, sink);
     };
     let body = match batch.body {

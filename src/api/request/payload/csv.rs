@@ -1,8 +1,8 @@
 //! CSV with a header line, as an array of objects. The field `NULL` is null, quoted or not.
 //!
-//! Read twice: once to check it and to know how long the JSON will be, once to write that, piece by
-//! piece, on its way to PostgreSQL. So a header of long names, which each row repeats, costs nothing
-//! before the names are known to be columns, and the JSON never lies in memory as a whole.
+//! Read twice: once to check it and to know how long the JSON will be, once to write that, piece
+//! by piece, on its way to PostgreSQL. So a header of long names, which each row repeats, costs
+//! nothing before the names are known to be columns, and the JSON never lies in memory as a whole.
 //!
 //! Source: RFC 4180. The usual packages also take what PostgREST refuses, such as a quote inside a
 //! field, and need each row in a buffer of its own.

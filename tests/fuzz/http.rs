@@ -63,6 +63,18 @@ pub fn http_request(data: &[u8]) {
     }
 }
 
+/// The same for one stream, cut at each place and into single bytes, with the usual limits.
+pub fn http_in_any_pieces(stream: &[u8]) {
+    let limits = Limits::default();
+    let whole = read(&[stream], &limits);
+    for at in 1..stream.len() {
+        let pieces = [&stream[..at], &stream[at..]];
+        assert_eq!(read(&pieces, &limits), whole, "split at {at}");
+    }
+    let pieces: Vec<&[u8]> = stream.chunks(1).collect();
+    assert_eq!(read(&pieces, &limits), whole, "byte by byte");
+}
+
 /// Generous limits, or ones that short inputs reach.
 fn limits(choice: u8) -> Limits {
     let limits = Limits::default();

@@ -14,7 +14,7 @@ mod statements;
 
 pub use claims::{CLAIM_SEEDS, claims};
 pub use config_file::{CONFIG_FILE_SEEDS, config_file};
-pub use http::{HTTP_SEEDS, http_request};
+pub use http::{HTTP_SEEDS, http_in_any_pieces, http_request};
 pub use payload::{PAYLOAD_SEEDS, payload};
 pub use smoke::smoke;
 pub use statements::{STATEMENT_SEEDS, statements};

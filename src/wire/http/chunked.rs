@@ -97,7 +97,7 @@ impl ChunkedBody {
         let size = parse_hexadecimal(&line[..digits]).ok_or(Refusal::InvalidChunkSize)?;
         let extension = &line[digits..];
         // Anything but `;` belongs to no extension: `5 `, `5,`, `0x5`, `5\r`.
-        if !extension.is_empty() && extension[0] != b';' {
+        if !extension.is_empty() && !skip_whitespace(extension).starts_with(b";") {
             return Err(Refusal::InvalidChunkSize);
         }
         if !is_chunk_extension(extension) {
@@ -210,28 +210,38 @@ fn parse_hexadecimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// `chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] )`
+/// `chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )`
 ///
-/// RFC 9112 §7.1.1 also allows white space around `;` and `=`, as a relic to be read and never
-/// sent. It is refused: some parsers take a space for the end of the line.
+/// Bad white space is read and never sent (RFC 9112 §7.1.1). It moves no end of a line, so those who
+/// stop at it and those who do not find the same data behind. At the end of the line it belongs to
+/// nothing.
 fn is_chunk_extension(mut rest: &[u8]) -> bool {
-    while let [b';', after @ ..] = rest {
-        let Some(after_name) = skip_token(after) else {
+    while let [b';', after @ ..] = skip_whitespace(rest) {
+        let Some(after_name) = skip_token(skip_whitespace(after)) else {
             return false;
         };
-        rest = match after_name {
-            [b'=', b'"', quoted @ ..] => match skip_quoted(quoted) {
-                Some(after_value) => after_value,
-                None => return false,
-            },
-            [b'=', value @ ..] => match skip_token(value) {
-                Some(after_value) => after_value,
-                None => return false,
-            },
-            _ => after_name,
+        let [b'=', value @ ..] = skip_whitespace(after_name) else {
+            rest = after_name;
+            continue;
         };
+        let after_value = match skip_whitespace(value) {
+            [b'"', quoted @ ..] => skip_quoted(quoted),
+            value => skip_token(value),
+        };
+        match after_value {
+            Some(after_value) => rest = after_value,
+            None => return false,
+        }
     }
     rest.is_empty()
+}
+
+/// What follows spaces and tabs.
+fn skip_whitespace(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// What follows a token; `None` if there is no token.

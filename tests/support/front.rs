@@ -1,0 +1,216 @@
+//! An nginx or a HAProxy in front of the server under test.
+//!
+//! Both are told to pass on what they may, and to share their connections to the server among all
+//! clients: what one client leaves on a connection is met by another one. What they give to the
+//! server stands in a log.
+
+use crate::client::Address;
+use crate::cluster::Owner;
+use crate::log::Log;
+use crate::waiting::{until, until_some};
+use crate::watchdog;
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The file with its settings.
+const CONFIGURATION: &str = "front.conf";
+
+/// Where nginx logs to; HAProxy does that to its output.
+const ACCESS_LOG: &str = "access.log";
+
+/// Which proxy it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// nginx.
+    Nginx,
+    /// HAProxy.
+    Haproxy,
+}
+
+/// A running proxy. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Front {
+    program: Program,
+    folder: PathBuf,
+    child: Child,
+    log: Log,
+}
+
+impl Program {
+    /// The sockets it listens on; behind each it is set differently.
+    pub fn doors(self) -> [&'static str; 2] {
+        match self {
+            Program::Nginx => ["buffered", "unbuffered"],
+            Program::Haproxy => ["strict", "lenient"],
+        }
+    }
+
+    /// Debian keeps them out of the PATH of ordinary users.
+    fn path(self) -> PathBuf {
+        let name = match self {
+            Program::Nginx => "nginx",
+            Program::Haproxy => "haproxy",
+        };
+        let debian = Path::new("/usr/sbin").join(name);
+        if debian.exists() { debian } else { name.into() }
+    }
+
+    /// How it is told to stay in the foreground, and where its settings are.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Program::Nginx => &["-e", "stderr", "-p", ".", "-c"],
+            Program::Haproxy => &["-db", "-f"],
+        }
+    }
+}
+
+impl Front {
+    /// Starts one for a server, and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(program: Program, server: SocketAddr) -> Front {
+        let owner = Owner::choose();
+        let folder = owner.make_folder();
+        let file = folder.join(CONFIGURATION);
+        let text = match program {
+            Program::Nginx => nginx(server),
+            Program::Haproxy => haproxy(server),
+        };
+        let place = folder.to_str().expect("we chose it");
+        std::fs::write(&file, text.replace("FOLDER", place)).expect("the folder is ours");
+        let mut command: Command = owner.command(program.path(), &folder);
+        command.args(program.arguments()).arg(&file);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command
+            .spawn()
+            .expect("it is installed: scripts/install-dependencies does that");
+        watchdog::watch(child.id());
+        let log = Log::collect(child.stdout.take().expect("its output is a pipe"));
+        for door in program.doors() {
+            let socket = folder.join(door);
+            until("a proxy to listen", || socket.exists());
+        }
+        Front {
+            program,
+            folder,
+            child,
+            log,
+        }
+    }
+
+    /// Where it listens.
+    pub fn door(&self, name: &str) -> Address {
+        Address::Unix(self.folder.join(name))
+    }
+
+    /// Ends it when it has done what it has begun. Returns the requests that it has given to the
+    /// server, as method and target.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn stop(mut self) -> Vec<String> {
+        let soft = match self.program {
+            Program::Nginx => Signal::QUIT,
+            Program::Haproxy => Signal::USR1,
+        };
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id is positive"), soft).expect("it is our child");
+        until_some("a proxy to end", || {
+            self.child.try_wait().expect("it is our child")
+        });
+        let lines = match self.program {
+            Program::Nginx => {
+                let bytes = std::fs::read(self.folder.join(ACCESS_LOG)).expect("it has logged");
+                let text = String::from_utf8_lossy(&bytes);
+                text.lines().map(str::to_owned).collect()
+            }
+            Program::Haproxy => {
+                until("the end of its log", || self.log.has_ended());
+                self.log.lines()
+            }
+        };
+        let given = |line: String| line.strip_prefix("given ").map(str::to_owned);
+        lines.into_iter().filter_map(given).collect()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        watchdog::forget(self.child.id());
+        if std::thread::panicking() {
+            eprintln!("the proxy's log:\n{}", self.log.text());
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A request that is tried again after an error could not be told from one that was smuggled in, so
+/// nobody tries again.
+fn nginx(server: SocketAddr) -> String {
+    let door = |name: &str, settings: &str| {
+        format!(
+            "server {{ listen unix:FOLDER/{name}; location / {{ proxy_pass http://behind; {settings} }} }}\n"
+        )
+    };
+    let doors = door("buffered", "") + &door("unbuffered", "proxy_request_buffering off;");
+    format!(
+        "daemon off; master_process off; pid FOLDER/pid;
+events {{ worker_connections 512; }}
+http {{
+  map $upstream_addr $given {{ default given; '' refused; }}
+  log_format given '$given $request_method $request_uri';
+  access_log FOLDER/{ACCESS_LOG} given;
+  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy; fastcgi_temp_path FOLDER/fastcgi;
+  uwsgi_temp_path FOLDER/uwsgi; scgi_temp_path FOLDER/scgi;
+  client_header_timeout 300ms; client_body_timeout 300ms; lingering_timeout 300ms;
+  keepalive_timeout 20s; keepalive_requests 1000000;
+  ignore_invalid_headers off; underscores_in_headers on; merge_slashes off;
+  large_client_header_buffers 8 64k; client_max_body_size 0;
+  proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $http_host;
+  proxy_next_upstream off;
+  upstream behind {{ server {server}; keepalive 2; keepalive_requests 1000000; }}
+  {doors}}}
+"
+    )
+}
+
+fn haproxy(server: SocketAddr) -> String {
+    format!(
+        "global
+  log stdout format raw daemon
+  tune.bufsize 131072
+  h1-case-adjust date Date
+  h1-case-adjust server Server
+defaults
+  mode http
+  log global
+  log-format \"%s %HM %HU %ST %ts\"
+  timeout connect 5s
+  timeout client 1s
+  timeout server 2s
+  timeout http-request 300ms
+  timeout http-keep-alive 20s
+  retries 0
+  option h1-case-adjust-bogus-client
+frontend strict
+  bind unix@FOLDER/strict
+  default_backend behind
+frontend lenient
+  bind unix@FOLDER/lenient
+  option accept-invalid-http-request
+  default_backend behind_as_it_is
+backend behind
+  http-reuse always
+  server given {server} maxconn 32
+backend behind_as_it_is
+  http-reuse always
+  option http-restrict-req-hdr-names preserve
+  server given {server} maxconn 32
+"
+    )
+}

@@ -6,7 +6,6 @@
 
 use crate::client::Address;
 use crate::cluster::Owner;
-use crate::log::Log;
 use crate::waiting::{until, until_some};
 use crate::watchdog;
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,7 +16,8 @@ use std::process::{Child, Command, Stdio};
 /// The file with its settings.
 const CONFIGURATION: &str = "front.conf";
 
-/// Where nginx logs to; HAProxy does that to its output.
+/// Where it logs to. HAProxy does that by its output, and loses lines when that is a pipe that is
+/// full, or when two of its threads write at once, so it has one.
 const ACCESS_LOG: &str = "access.log";
 
 /// Which proxy it is.
@@ -35,7 +35,6 @@ pub struct Front {
     program: Program,
     folder: PathBuf,
     child: Child,
-    log: Log,
 }
 
 impl Program {
@@ -83,12 +82,17 @@ impl Front {
         std::fs::write(&file, text.replace("FOLDER", place)).expect("the folder is ours");
         let mut command: Command = owner.command(program.path(), &folder);
         command.args(program.arguments()).arg(&file);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command
+        let output = match program {
+            Program::Nginx => Stdio::null(),
+            Program::Haproxy => std::fs::File::create(folder.join(ACCESS_LOG))
+                .expect("the folder is ours")
+                .into(),
+        };
+        command.stdout(output).stderr(Stdio::null());
+        let child = command
             .spawn()
             .expect("it is installed: scripts/install-dependencies does that");
         watchdog::watch(child.id());
-        let log = Log::collect(child.stdout.take().expect("its output is a pipe"));
         for door in program.doors() {
             let socket = folder.join(door);
             until("a proxy to listen", || socket.exists());
@@ -97,7 +101,6 @@ impl Front {
             program,
             folder,
             child,
-            log,
         }
     }
 
@@ -121,19 +124,14 @@ impl Front {
         until_some("a proxy to end", || {
             self.child.try_wait().expect("it is our child")
         });
-        let lines = match self.program {
-            Program::Nginx => {
-                let bytes = std::fs::read(self.folder.join(ACCESS_LOG)).expect("it has logged");
-                let text = String::from_utf8_lossy(&bytes);
-                text.lines().map(str::to_owned).collect()
-            }
-            Program::Haproxy => {
-                until("the end of its log", || self.log.has_ended());
-                self.log.lines()
-            }
-        };
-        let given = |line: String| line.strip_prefix("given ").map(str::to_owned);
-        lines.into_iter().filter_map(given).collect()
+        let text = self.logged();
+        let given = |line: &str| line.strip_prefix("given ").map(str::to_owned);
+        text.lines().filter_map(given).collect()
+    }
+
+    fn logged(&self) -> String {
+        let bytes = std::fs::read(self.folder.join(ACCESS_LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -143,7 +141,7 @@ impl Drop for Front {
         let _ = self.child.wait();
         watchdog::forget(self.child.id());
         if std::thread::panicking() {
-            eprintln!("the proxy's log:\n{}", self.log.text());
+            eprintln!("the proxy's log:\n{}", self.logged());
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -154,7 +152,8 @@ impl Drop for Front {
 fn nginx(server: SocketAddr) -> String {
     let door = |name: &str, settings: &str| {
         format!(
-            "server {{ listen unix:FOLDER/{name}; location / {{ proxy_pass http://behind; {settings} }} }}\n"
+            "server {{ listen unix:FOLDER/{name};
+               location / {{ proxy_pass http://behind; {settings} }} }}\n"
         )
     };
     let doors = door("buffered", "") + &door("unbuffered", "proxy_request_buffering off;");
@@ -165,8 +164,9 @@ http {{
   map $upstream_addr $given {{ default given; '' refused; }}
   log_format given '$given $request_method $request_uri';
   access_log FOLDER/{ACCESS_LOG} given;
-  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy; fastcgi_temp_path FOLDER/fastcgi;
-  uwsgi_temp_path FOLDER/uwsgi; scgi_temp_path FOLDER/scgi;
+  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
+  fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi;
+  scgi_temp_path FOLDER/scgi;
   client_header_timeout 300ms; client_body_timeout 300ms; lingering_timeout 300ms;
   keepalive_timeout 20s; keepalive_requests 1000000;
   ignore_invalid_headers off; underscores_in_headers on; merge_slashes off;
@@ -183,6 +183,7 @@ fn haproxy(server: SocketAddr) -> String {
     format!(
         "global
   log stdout format raw daemon
+  nbthread 1
   tune.bufsize 131072
   h1-case-adjust date Date
   h1-case-adjust server Server

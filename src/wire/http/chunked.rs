@@ -212,9 +212,9 @@ fn parse_hexadecimal(digits: &[u8]) -> Option<u64> {
 
 /// `chunk-ext = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )`
 ///
-/// Bad white space is read and never sent (RFC 9112 §7.1.1). It moves no end of a line, so those who
-/// stop at it and those who do not find the same data behind. At the end of the line it belongs to
-/// nothing.
+/// Bad white space is read and never sent (RFC 9112 §7.1.1). It moves no end of a line, so those
+/// who stop at it and those who do not find the same data behind. At the end of the line it
+/// belongs to nothing.
 fn is_chunk_extension(mut rest: &[u8]) -> bool {
     while let [b';', after @ ..] = skip_whitespace(rest) {
         let Some(after_name) = skip_token(skip_whitespace(after)) else {

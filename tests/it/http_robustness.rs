@@ -464,3 +464,14 @@ fn a_thousand_idle_clients_are_no_burden() {
     drop(idle);
     server.stop();
 }
+
+/// RFC 9110, section 9.3.2.
+#[test]
+fn a_refused_head_request_gets_no_body() {
+    let mut client = server().client();
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n");
+    let answer = client.read("HEAD");
+    assert_eq!(answer.status, 400);
+    assert_ne!(answer.header("Content-Length"), Some("0"));
+    client.expect_closed();
+}

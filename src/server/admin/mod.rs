@@ -205,7 +205,7 @@ impl Admin {
                     }
                 }
                 Err(refusal) => {
-                    write_refusal(&mut out, refusal, clock.refreshed().date());
+                    write_refusal(&mut out, &requests, refusal, clock.refreshed().date());
                     return Ok(out);
                 }
             }

@@ -434,6 +434,7 @@ impl Worker {
         let retry = self.cores.health.retry_after_seconds();
         refuse(
             &mut client.output,
+            &client.requests,
             refusal,
             retry,
             self.clock.refreshed().date(),

@@ -21,7 +21,7 @@ use corerest_config::ErrorVerbosity;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
-use corerest_wire::http::{Refusal, Request};
+use corerest_wire::http::{Connection, Refusal, Request};
 use std::fmt;
 
 /// The value of the Server header.
@@ -314,17 +314,28 @@ fn write_head(
 
 /// Appends the response to something that is no request, or for which there is no memory. Whoever
 /// may come again is told when.
-pub(crate) fn refuse(output: &mut Output, refusal: Refusal, retry_after: u64, date: &str) {
+pub(crate) fn refuse(
+    output: &mut Output,
+    requests: &Connection,
+    refusal: Refusal,
+    retry_after: u64,
+    date: &str,
+) {
     let out = output.end();
     let start = out.len();
-    write_refusal(out, refusal, date);
+    write_refusal(out, requests, refusal, date);
     if refusal.status() == 503 {
         insert_header_line(out, start, &format!("Retry-After: {retry_after}\r\n"));
     }
 }
 
 /// The same, for those who have no more than bytes.
-pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
+pub(crate) fn write_refusal(
+    out: &mut Vec<u8>,
+    requests: &Connection,
+    refusal: Refusal,
+    date: &str,
+) {
     let body = refusal.message().as_bytes();
     let head = ResponseHead {
         status: refusal.status(),
@@ -339,7 +350,9 @@ pub(crate) fn write_refusal(out: &mut Vec<u8>, refusal: Refusal, date: &str) {
         &head,
         [("Content-Type", &b"text/plain; charset=utf-8"[..])],
     );
-    out.extend_from_slice(body);
+    if !requests.is_head() {
+        out.extend_from_slice(body);
+    }
 }
 
 /// Puts a line behind the status line of the response that begins at `start`, if one does.

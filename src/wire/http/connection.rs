@@ -43,6 +43,8 @@ pub struct Connection {
     /// The end of the received bytes.
     filled: usize,
     reading: Reading,
+    /// Whether what was refused began like a HEAD request.
+    refused_head: bool,
 }
 
 /// What the received bytes amount to.
@@ -137,6 +139,7 @@ impl Connection {
             start: 0,
             filled: 0,
             reading: Reading::Start(EmptyLine::Allowed),
+            refused_head: false,
         }
     }
 
@@ -225,9 +228,16 @@ impl Connection {
 
     /// Gives the connection up. Nothing of what came is trusted any more.
     fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        self.refused_head |= self.is_head();
         self.reading = Reading::Refused(refusal);
         self.start = self.filled;
         refusal
+    }
+
+    /// Whether what came is, or began like, a HEAD request, whose response has no body, be it a
+    /// refusal (RFC 9110 §9.3.2).
+    pub fn is_head(&self) -> bool {
+        self.refused_head || self.message().starts_with(b"HEAD ")
     }
 
     /// The complete request, or the head of one whose body is not admitted yet: a request without

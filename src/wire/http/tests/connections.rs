@@ -171,6 +171,30 @@ fn a_refusal_is_final() {
 }
 
 #[test]
+fn a_refused_head_request_is_known_for_one() {
+    let limits = limits();
+    for (input, is_head) in [
+        (
+            "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+            true,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+            false,
+        ),
+        ("HEADER / HTTP/1.1\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\nHEAD /#\r\n\r\n", true),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n\0", false),
+    ] {
+        let mut connection = fed(input.as_bytes(), &limits);
+        while connection.next(&limits).is_ok() {
+            connection.finish_request();
+        }
+        assert_eq!(connection.is_head(), is_head, "{input}");
+    }
+}
+
+#[test]
 fn an_idle_client_gives_its_buffer_back() {
     let limits = limits();
     let mut connection = Connection::new();

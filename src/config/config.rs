@@ -45,6 +45,7 @@ pub struct Config {
     pub db_root_spec: Option<FunctionName>,
     /// Never empty; the first one is the default schema.
     pub db_schemas: Vec<String>,
+    pub db_session_reset: SessionReset,
     pub db_tx_end: TransactionEnd,
     /// The connection string, already read from its file if it was `@file`.
     pub db_uri: Secret<String>,
@@ -128,6 +129,7 @@ impl Default for Config {
             db_prepared_statements: true,
             db_root_spec: None,
             db_schemas: names(&["public"]),
+            db_session_reset: SessionReset::None,
             db_tx_end: TransactionEnd::Commit,
             db_uri: Secret::new("postgresql://".to_owned()),
             internal_schema_cache_query_sleep: None,
@@ -303,6 +305,19 @@ words! {
         Minimal = "minimal",
         /// Also `details` and `hint`.
         Verbose = "verbose",
+    }
+}
+
+words! {
+    /// After which requests a session is put in order.
+    SessionReset, "Invalid db-session-reset. Check your configuration.",
+    {
+        /// After none.
+        None = "none",
+        /// After those that may have run code of the database's own.
+        Touched = "touched",
+        /// After each.
+        Always = "always",
     }
 }
 

@@ -21,17 +21,21 @@
 //! parameter, such as the body of an upload, is written from where it is, and the last column of a
 //! row, the body of a response, is taken piece by piece, in whatever size the caller likes.
 
+mod leftovers;
 mod notification;
 mod outdated;
 mod parameters;
+mod reset;
 #[cfg(test)]
 mod tests;
 
 pub use notification::Notification;
 
+use self::leftovers::Leftovers;
 use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
 pub use self::parameters::{RequestBody, Sink};
+use self::reset::Reset;
 use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
 use crate::input::Input;
@@ -92,6 +96,10 @@ pub struct Connection {
     notifications: Option<VecDeque<Notification>>,
     /// What it means that the server says nothing.
     silence: Silence,
+    /// What is not as it was when the session was opened.
+    leftovers: Leftovers,
+    /// Whether the session is put in order behind the batch.
+    reset: Reset,
 }
 
 /// What is known of what has become of a batch.
@@ -175,6 +183,8 @@ impl Connection {
             parsed: Vec::new(),
             notifications: None,
             silence: Silence::default(),
+            leftovers: Leftovers::default(),
+            reset: Reset::None,
         }
     }
 
@@ -210,6 +220,12 @@ impl Connection {
         self.state == State::Idle
     }
 
+    /// Whether a batch has left something that the next one would find. The connection must not
+    /// be used again, then.
+    pub fn has_leftovers(&self) -> bool {
+        self.leftovers.is_any()
+    }
+
     /// When it was last given back.
     pub fn last_used(&self) -> Instant {
         self.last_used
@@ -236,6 +252,29 @@ impl Connection {
         statements: &[Statement],
         request_body: RequestBody<'_>,
     ) -> Result<(), Error> {
+        self.send_flight(statements, request_body, Reset::None)
+    }
+
+    /// The same, and has the session put in order when the batch is over, whatever becomes of it.
+    /// It is the same write, and costs the server's time, but no other flight. Of what cannot be
+    /// put in order it [has leftovers](Connection::has_leftovers) then.
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub fn send_and_reset(
+        &mut self,
+        statements: &[Statement],
+        request_body: RequestBody<'_>,
+    ) -> Result<(), Error> {
+        self.send_flight(statements, request_body, Reset::Due)
+    }
+
+    fn send_flight(
+        &mut self,
+        statements: &[Statement],
+        request_body: RequestBody<'_>,
+        reset: Reset,
+    ) -> Result<(), Error> {
         assert!(
             self.state == State::Idle,
             "the last batch was read to its end"
@@ -243,6 +282,7 @@ impl Connection {
         self.output.clear();
         self.reused.clear();
         self.parsed.clear();
+        self.reset = reset;
         let gap = match self.encode(statements, request_body) {
             Ok(gap) => gap,
             Err(error) => {
@@ -392,12 +432,33 @@ impl Connection {
     ) -> Result<Option<Gap<'p>>, pg::EncodeError> {
         self.encode_closing()?;
         let mut gap = None;
-        for (index, statement) in statements.iter().enumerate() {
+        self.encode_transaction(statements, 0, request_body, &mut gap)?;
+        if self.reset == Reset::Due {
+            let first = statements.len();
+            self.encode_transaction(
+                reset::statements(),
+                first,
+                RequestBody::Plain(&[]),
+                &mut gap,
+            )?;
+        }
+        Ok(gap)
+    }
+
+    /// Writes statements that are one transaction; the first one has this index.
+    fn encode_transaction<'p>(
+        &mut self,
+        statements: &'p [Statement],
+        first: usize,
+        request_body: RequestBody<'p>,
+        gap: &mut Option<Gap<'p>>,
+    ) -> Result<(), pg::EncodeError> {
+        for (index, statement) in (first..).zip(statements) {
             let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
             let mut parameters = Parameters {
                 of: statement,
                 request_body,
-                gap: &mut gap,
+                gap,
             };
             match self.preparation {
                 Preparation::Named if self.prepared.keeps(&statement.text) => {
@@ -412,7 +473,7 @@ impl Connection {
         }
         frontend::sync(&mut self.output);
         self.expected.push_sync();
-        Ok(gap)
+        Ok(())
     }
 
     /// Closes what was forgotten. PostgreSQL does not mind names that it does not know.
@@ -515,6 +576,9 @@ impl Connection {
 
     /// Takes in one message, or finds the beginning of a row.
     fn advance(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+        if self.reset == Reset::Begun {
+            return Ok(self.advance_reset(told_after));
+        }
         let arrived = match self.input.bytes().first() {
             Some(b'D') => self.row_head()?.map(Advance::Row),
             _ => self.message()?,
@@ -560,6 +624,11 @@ impl Connection {
             matches!(message, Message::CommandComplete(tag) if tag.bytes() == b"COMMIT");
         if self.outcome == Outcome::Unknown && is_farewell(&message) {
             self.outcome = Outcome::NotBegun;
+        }
+        if step == Ok(Step::Asynchronous) {
+            let is_heard = self.notifications.is_some();
+            self.leftovers
+                .on(&message, &self.session.parameters, is_heard);
         }
         let notification = self.notification_of(&message);
         self.input.consume(length);
@@ -684,14 +753,61 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
-        self.prepared.on_over();
-        self.silence.lost_after_in_batch = None;
+        if self.reset == Reset::Due {
+            self.reset = Reset::Begun;
+            return Ok(Advance::More);
+        }
+        self.on_over();
         if status == TransactionStatus::Idle {
             self.state = State::Idle;
             return Ok(Advance::Done);
         }
         self.roll_back()?;
         Ok(Advance::More)
+    }
+
+    fn on_over(&mut self) {
+        self.prepared.on_over();
+        self.silence.lost_after_in_batch = None;
+    }
+
+    /// Takes in what the server says of the reset. The batch before it is over, so whatever goes
+    /// wrong costs the connection, and nobody an answer.
+    fn advance_reset(&mut self, told_after: Option<Duration>) -> Advance {
+        self.try_advance_reset(told_after).unwrap_or_else(|_| {
+            self.state = State::Broken;
+            Advance::Done
+        })
+    }
+
+    fn try_advance_reset(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+        let Some((message, length)) = pg::decode(self.input.bytes())? else {
+            return self.fill_or_tell(told_after);
+        };
+        let due = self.expected.front();
+        let step = self.expected.on(&message);
+        match message {
+            // A batch that has left a transaction open is among the causes.
+            Message::ErrorResponse(_) | Message::DataRow(_) => self.leftovers.on_other(),
+            _ => self.leftovers.on(&message, &self.session.parameters, true),
+        }
+        self.input.consume(length);
+        match step.map_err(|violation| self.broken(violation.into()))? {
+            Step::Ready(status) => {
+                self.reset = Reset::None;
+                self.on_over();
+                self.state = match status {
+                    TransactionStatus::Idle => State::Idle,
+                    TransactionStatus::InTransaction | TransactionStatus::Failed => State::Broken,
+                };
+                Ok(Advance::Done)
+            }
+            Step::Acknowledged(_) => {
+                self.on_progress(due);
+                Ok(Advance::More)
+            }
+            _ => Ok(Advance::More),
+        }
     }
 
     /// Ends a transaction that a failed batch has left open; its reply is read like the others.

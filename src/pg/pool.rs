@@ -116,6 +116,8 @@ pub enum Closing {
     Broken,
     /// The pool has no more use for it.
     Release,
+    /// Its session is no longer as it was when it was opened.
+    Leftovers,
 }
 
 /// The connections of one core.
@@ -247,6 +249,12 @@ impl Pool {
     /// limit of 0 is one request.
     fn close_if_due(&self, slot: &mut Slot) {
         self.forget_if_old(slot);
+        if let Some(connection) = slot.connection.as_deref()
+            && connection.is_idle()
+            && connection.has_leftovers()
+        {
+            slot.close(Closing::Leftovers);
+        }
         if let Some(connection) = slot.connection.as_deref()
             && connection.is_idle()
             && let Some(why) = slot.is_due(connection)

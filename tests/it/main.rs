@@ -28,6 +28,7 @@ mod prepared;
 mod reload;
 mod replica;
 mod service;
+mod session_reset;
 mod silence;
 mod slow_readers;
 mod soak;

@@ -54,6 +54,8 @@ struct Document<'a> {
     tables: Vec<TableRow<'a>>,
     #[serde(borrow)]
     columns: Vec<ColumnRow<'a>>,
+    #[serde(default)]
+    quiet: HashSet<RelationOid>,
     #[serde(borrow, default)]
     schemas: Vec<&'a str>,
     #[serde(borrow, default)]
@@ -136,7 +138,9 @@ fn decode_tables(document: &Document<'_>) -> Result<Vec<PlacedTable>, DecodeErro
     let mut columns = group_columns(&document.columns)?;
     let tables = document.tables.iter().map(|row| {
         let columns = columns.remove(&row.oid).unwrap_or_default();
-        decode_table(row, columns)
+        let mut placed = decode_table(row, columns)?;
+        placed.table.is_quiet = document.quiet.contains(&row.oid);
+        Ok(placed)
     });
     tables.collect()
 }

@@ -19,6 +19,8 @@ pub struct Scope<'a> {
     pub schemas: &'a [Ident],
     /// `db-extra-search-path`: views in these schemas may stand between exposed views and tables.
     pub extra_search_path: &'a [Ident],
+    /// Whether it is wanted which relations are quiet: reading one runs no code of the database's.
+    pub finds_quiet: bool,
 }
 
 impl<'a> From<&'a [Ident]> for Scope<'a> {
@@ -27,6 +29,7 @@ impl<'a> From<&'a [Ident]> for Scope<'a> {
         Scope {
             schemas,
             extra_search_path: &[],
+            finds_quiet: false,
         }
     }
 }
@@ -59,6 +62,8 @@ fn write_document(out: &mut SqlBuf, scope: Scope<'_>) {
     section::tables::write_rows(out, &exposed);
     sql!(out, "), 'columns', (");
     section::columns::write_rows(out, &exposed);
+    sql!(out, "), 'quiet', (");
+    section::quiet::write_rows(out, &exposed, scope.finds_quiet);
     sql!(out, "), 'tables_read', ");
     write_reading(out);
     sql!(out, ", 'views', (");
@@ -122,6 +127,7 @@ mod tests {
         let statement = statement(Scope {
             schemas: &schemas,
             extra_search_path: &extra_search_path,
+            finds_quiet: false,
         });
         assert_eq!(statement.text, other.text);
         let exposed: &[u8] = br#"{"\"test\"","\"SPECIAL \"\"@/\\#~_-\""}"#;

@@ -15,6 +15,8 @@ pub(crate) struct Table {
     pub kind: TableKind,
     /// What can be written to it (through triggers or rules, too).
     pub writable: Writable,
+    /// Whether reading it runs no code but PostgreSQL's own.
+    pub is_quiet: bool,
     /// The columns of the primary key; for a view, those that stand for its base tables' keys.
     pub primary_key: Vec<Ident>,
     /// The columns in their order.
@@ -73,6 +75,7 @@ impl Table {
             description: None,
             kind,
             writable: Writable::default(),
+            is_quiet: false,
             primary_key: Vec::new(),
             column_index: names.zip(0..).collect(),
             columns,

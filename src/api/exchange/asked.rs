@@ -15,7 +15,7 @@ use crate::request::ApiRequest;
 use crate::request::payload::BodyForm;
 use crate::request::preferences::{HandlingPreference, TransactionPreference};
 use crate::role_settings::RoleSettings;
-use corerest_config::Config;
+use corerest_config::{Config, SessionReset};
 use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement};
 
 /// What the files of this folder share: the request, and what it is answered from.
@@ -42,6 +42,8 @@ pub(super) struct Question<'a> {
     pub(super) access: AccessMode,
     /// The function that is called.
     pub(super) routine: Option<&'a Routine>,
+    /// Whether it runs no code but PostgreSQL's own.
+    pub(super) is_quiet: bool,
 }
 
 impl<'a, 'r> Asked<'a, 'r> {
@@ -82,6 +84,11 @@ impl<'a, 'r> Asked<'a, 'r> {
         // What a function asks for counts more than what its caller does.
         let isolation = main.routine.and_then(|routine| routine.isolation_level);
         let isolation = isolation.or_else(|| self.role_settings.isolation_level(role));
+        let resets_session = match self.config.db_session_reset {
+            SessionReset::None => false,
+            SessionReset::Touched => !main.is_quiet || self.config.db_pre_request.is_some(),
+            SessionReset::Always => true,
+        };
         Batch::assemble(Parts {
             settings: write_settings(SqlBuf::new(), &circumstances),
             pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
@@ -92,6 +99,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
             defaults: self.catalog.transaction_defaults,
+            resets_session,
         })
     }
 

@@ -63,6 +63,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: access_mode(invocation, routine.volatility),
             routine: Some(routine),
+            is_quiet: false,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

@@ -55,6 +55,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: AccessMode::ReadWrite,
             routine: None,
+            is_quiet: false,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

@@ -4,7 +4,7 @@
 use super::asked::{Asked, BodyWanted, Question};
 use super::pending::{Expected, Prepared};
 use crate::error::Error;
-use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_read};
+use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, is_quiet, plan_read};
 use crate::query::{AccessMode, Count, write_count_estimate, write_read};
 use crate::request::preferences::CountPreference;
 use crate::response::{ExplainPending, ReadPending};
@@ -51,6 +51,7 @@ impl Asked<'_, '_> {
                 .then(|| write_count_estimate(&plan)),
             access: AccessMode::ReadOnly,
             routine: None,
+            is_quiet: is_quiet(catalog, &plan, &negotiated),
         });
         let expected = match negotiated.plan {
             Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),

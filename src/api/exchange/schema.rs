@@ -28,6 +28,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: AccessMode::ReadOnly,
             routine: None,
+            is_quiet: true,
         });
         let pending = Pending {
             expected: Expected::Schema(expected),

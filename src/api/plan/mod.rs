@@ -14,6 +14,7 @@ mod field;
 mod mutate;
 mod negotiate;
 mod order;
+mod quiet;
 mod read;
 mod read_plan;
 mod relationship;
@@ -28,6 +29,7 @@ pub(crate) use field::{PlannedField, RowOrField, TextSearch, ToJson};
 pub(crate) use mutate::plan_mutate;
 pub(crate) use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
 pub(crate) use negotiate::{Negotiated, Representation, Wanted, negotiate};
+pub(crate) use quiet::is_quiet;
 pub(crate) use read::{PlannedRead, Root, RootRows, find_table, plan_read};
 pub(crate) use read_plan::{
     Condition, Embed, EmbedIs, EmbedShape, PlannedFilter, PlannedOrder, ReadPlan, Source,

@@ -80,7 +80,24 @@ pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Stat
     for (name, value) in &config.app_settings {
         write_setting(&mut out, name, value);
     }
+    write_clean_response(&mut out);
     out.finish()
+}
+
+/// What a function has said for its whole session about the response was for its own client.
+/// Where nothing is left, this looks two settings up, and what functions see of them is as ever.
+///
+/// Parity: PostgREST passes it on to whoever asks next on the connection.
+fn write_clean_response(out: &mut SqlBuf) {
+    sql!(
+        out,
+        ", CASE WHEN pg_catalog.current_setting('response.headers', true) \
+         OPERATOR(pg_catalog.<>) '' \
+         THEN pg_catalog.set_config('response.headers', '', true) END, \
+         CASE WHEN pg_catalog.current_setting('response.status', true) \
+         OPERATOR(pg_catalog.<>) '' \
+         THEN pg_catalog.set_config('response.status', '', true) END"
+    );
 }
 
 fn write_setting(out: &mut SqlBuf, name: &str, value: &str) {

@@ -29,6 +29,8 @@ pub struct Batch {
     pub access: AccessMode,
     /// In what form the body of the request is a parameter, if it is one.
     pub body: BodyForm,
+    /// Whether its session is to be put in order behind it.
+    pub resets_session: bool,
 }
 
 /// How a transaction ends when nothing fails.
@@ -52,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) isolation: IsolationLevel,
     /// How a transaction begins that does not say otherwise.
     pub(crate) defaults: TransactionDefaults,
+    pub(crate) resets_session: bool,
 }
 
 impl Parts {
@@ -113,6 +116,7 @@ impl Batch {
             estimate,
             access: parts.access,
             body: parts.body,
+            resets_session: parts.resets_session,
         }
     }
 

@@ -12,7 +12,7 @@ use super::entry::{
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{
-    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SocketMode,
+    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SessionReset, SocketMode,
     TransactionEnd,
 };
 use crate::role_claim::RoleClaimKey;
@@ -233,6 +233,18 @@ pub const KEYS: &[Key] = &[
     .alias(Aliases::After("db-schema"))
     .reloadable()
     .in_database(),
+    choice!(
+        "db-session-reset",
+        db_session_reset,
+        SessionReset,
+        "After which requests the session of their connection is put in order, so that settings, \
+         temporary tables, locks and the like of one are not seen by the next. touched: after \
+         calls, writes, and reads that may run a function of the database's; always: after each; \
+         none: as PostgREST. Settings that PostgreSQL reports, such as client_encoding and \
+         TimeZone, never stay."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "db-tx-end",
         db_tx_end,

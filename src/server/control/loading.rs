@@ -8,7 +8,7 @@ use super::conversation::{Conversation, LoadError, not_decoded};
 use corerest_api::{Catalog, PgVersion, RoleSettings, Scope};
 use corerest_api::{ask_catalog, ask_database_config, ask_role_settings, decode_catalog};
 use corerest_api::{decode_database_config, decode_role_settings, pause_statement};
-use corerest_config::{Config, FunctionName};
+use corerest_config::{Config, FunctionName, SessionReset};
 use corerest_sql::Ident;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,7 @@ pub(crate) fn load_catalog(
     let question = ask_catalog(Scope {
         schemas: &idents(&config.db_schemas),
         extra_search_path: &idents(&config.db_extra_search_path),
+        finds_quiet: config.db_session_reset == SessionReset::Touched,
     });
     let question = question.between(
         pause(config.internal_schema_cache_query_sleep_before_queries),

@@ -270,6 +270,7 @@ pub(crate) fn on_connection_event(event: ConnectionEvent) {
                 Closing::Idle => "max idletime",
                 Closing::Broken => "network error",
                 Closing::Release => "release",
+                Closing::Leftovers => "what a request has left in its session",
             };
             log::debug(|| format!("Connection {id} is terminated due to {why}"));
         }

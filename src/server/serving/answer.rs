@@ -226,7 +226,11 @@ fn converse(
             write: &convert,
         },
     };
-    lease.connection().send(&batch.statements, body)?;
+    let connection = lease.connection();
+    match batch.resets_session {
+        true => connection.send_and_reset(&batch.statements, body)?,
+        false => connection.send(&batch.statements, body)?,
+    }
     let mut estimate = None;
     let mut elsewhere = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);

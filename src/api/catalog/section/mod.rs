@@ -9,6 +9,7 @@ pub(super) mod computed_relationships;
 pub(super) mod foreign_keys;
 pub(super) mod media_handlers;
 pub(super) mod primary_keys;
+pub(super) mod quiet;
 pub(super) mod representations;
 pub(super) mod routines;
 pub(super) mod schemas;

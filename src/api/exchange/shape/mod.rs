@@ -158,7 +158,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
     texts(a) == texts(b)
         && a.texts().all(is_short)
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
-        && a.access == b.access
+        && (a.access, a.resets_session) == (b.access, b.resets_session)
 }
 
 /// The places of all values. Each value must have one.

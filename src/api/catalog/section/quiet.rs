@@ -1,0 +1,87 @@
+//! The section of the quiet relations: reading one runs no code but PostgreSQL's own, so it leaves
+//! nothing in the session (`db-session-reset=touched`).
+//!
+//! What is not known for certain is loud:
+//! - a table with policies, whatever they call, and a foreign one;
+//! - a view that uses a function, an operator or a type of the database's own, or one of
+//!   PostgreSQL's volatile functions, `set_config` among them;
+//! - a column of a type of the database's own, or a row with a cast, for those have functions; but
+//!   an enum has none, nor has a domain over a type of PostgreSQL's, unless there is a cast;
+//! - a view of something loud, and a parent of it.
+//!
+//! PostgreSQL's own functions are not among the dependencies of a view, so they are looked for in
+//! its stored query. What `initdb` has made has an OID below 16384.
+
+use super::SchemaNames;
+use corerest_sql::{SqlBuf, sql};
+
+/// Appends the query for an array of OIDs, or an empty array, of which it is certain, too.
+pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames, wanted: bool) {
+    if !wanted {
+        return sql!(out, "'[]'::pg_catalog.json");
+    }
+    sql!(
+        out,
+        r#"
+WITH RECURSIVE loud_type AS (
+  SELECT type.oid FROM pg_catalog.pg_type AS type
+   WHERE type.oid::int8 >= 16384
+     AND NOT (type.typtype = 'e' OR type.typtype = 'c'
+              OR type.typtype = 'd' AND type.typbasetype::int8 < 16384)
+  UNION
+  SELECT conversion.castsource FROM pg_catalog.pg_cast AS conversion
+   WHERE conversion.castsource::int8 >= 16384 AND conversion.castfunc::int8 >= 16384
+), loud_query AS (
+  SELECT rule.ev_class AS oid
+    FROM pg_catalog.pg_rewrite AS rule
+    JOIN pg_catalog.pg_depend AS dependency
+      ON dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+     AND dependency.objid = rule.oid
+   WHERE dependency.refclassid <> ALL (
+           '{pg_catalog.pg_class,pg_catalog.pg_constraint}'::pg_catalog.regclass[])
+     AND dependency.refobjid::int8 >= 16384
+     AND NOT (dependency.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
+              AND NOT EXISTS (SELECT FROM loud_type WHERE loud_type.oid = dependency.refobjid))
+  UNION
+  SELECT rule.ev_class
+    FROM pg_catalog.pg_rewrite AS rule
+    CROSS JOIN LATERAL pg_catalog.unnest((
+           pg_catalog.string_to_array(rule.ev_action::text, ' :funcid '))[2:]) AS part (text)
+    JOIN pg_catalog.pg_proc AS function
+      ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
+   WHERE rule.ev_class::int8 >= 16384 AND function.provolatile = 'v'
+), loud_itself AS (
+  SELECT class.oid FROM pg_catalog.pg_class AS class
+   WHERE class.relkind = 'f' OR class.relrowsecurity
+      OR class.reltype IN (SELECT loud_type.oid FROM loud_type)
+  UNION
+  SELECT attribute.attrelid FROM pg_catalog.pg_attribute AS attribute
+   WHERE attribute.attnum > 0 AND NOT attribute.attisdropped
+     AND (attribute.atttypid IN (SELECT loud_type.oid FROM loud_type)
+          OR attribute.atttypid IN (
+            SELECT type.oid FROM pg_catalog.pg_type AS type
+             WHERE type.oid::int8 >= 16384 AND type.typtype = 'c'))
+  UNION
+  SELECT loud_query.oid FROM loud_query
+), reading (relation, reader) AS (
+  SELECT dependency.refobjid, rule.ev_class
+    FROM pg_catalog.pg_depend AS dependency
+    JOIN pg_catalog.pg_rewrite AS rule ON rule.oid = dependency.objid
+   WHERE dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+     AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  UNION
+  SELECT child.inhrelid, child.inhparent FROM pg_catalog.pg_inherits AS child
+), loud (oid) AS (
+  SELECT loud_itself.oid FROM loud_itself
+  UNION
+  SELECT reading.reader FROM loud JOIN reading ON reading.relation = loud.oid
+)
+SELECT COALESCE(pg_catalog.json_agg(class.oid::int8), '[]')
+  FROM pg_catalog.pg_class AS class
+ WHERE class.relkind IN ('r', 'p', 'm', 'v')
+   AND class.oid NOT IN (SELECT loud.oid FROM loud)
+   AND class.relnamespace = ANY ("#
+    );
+    exposed.write_oids(out);
+    sql!(out, ")\n");
+}

@@ -168,6 +168,18 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
     let clients = gauges.cores.iter().map(|core| core.clients);
     out.per_core(name, "Clients that are connected", Type::Gauge, clients);
     out.single(
+        "corerest_clients_max",
+        "How many clients there may be, by server-max-connections and the limit of open files",
+        Type::Gauge,
+        gauges.clients_max,
+    );
+    out.single(
+        "corerest_clients_evicted_total",
+        "Idle clients that were closed for new ones, because all places were taken",
+        Type::Counter,
+        gauges.clients_evicted,
+    );
+    out.single(
         "corerest_slow_readers",
         "Connections to PostgreSQL that wait for clients to take their answers",
         Type::Gauge,

@@ -8,6 +8,7 @@
 use super::door::Admission;
 use crate::serving::client::{Client, ClientToken};
 use crate::sync::Instant;
+use corerest_wire::http::Phase;
 
 /// The clients of a core, by their token.
 #[derive(Default)]
@@ -80,6 +81,45 @@ impl Clients {
         seats
             .filter_map(|seat| seat.resting.take_if(|client| wanted(client)))
             .collect()
+    }
+
+    /// Takes out the resting clients that may go for others: all that have not asked for anything,
+    /// and so many at the most of those that have, the ones first that have rested for the longest.
+    ///
+    /// How long a client has rested is told by its deadline, which is as far ahead as the patience
+    /// with it: one up to these deadlines has rested long enough, without a word so far, with a
+    /// head that is begun, or idle between requests.
+    #[expect(
+        clippy::vec_box,
+        reason = "clients live in boxes, and are moved as such"
+    )]
+    pub(crate) fn take_dispensable(
+        &mut self,
+        silent_deadline: Instant,
+        head_deadline: Instant,
+        idle_deadline: Instant,
+        at_most: usize,
+    ) -> Vec<Box<Client>> {
+        let phase = |client: &Client| client.is_resting().then(|| client.requests.phase());
+        let mut taken = self.take_all(|client| match phase(client) {
+            Some(Phase::Idle) => !client.has_asked && client.deadline <= silent_deadline,
+            Some(Phase::Head) => client.deadline <= head_deadline,
+            _ => false,
+        });
+        let is_idle = |client: &Client| {
+            phase(client) == Some(Phase::Idle)
+                && client.has_asked
+                && client.deadline <= idle_deadline
+        };
+        let resting = self.seats.iter().filter_map(|seat| seat.resting.as_ref());
+        let mut idle: Vec<(Instant, ClientToken)> = resting
+            .filter(|client| is_idle(client))
+            .map(|client| (client.deadline, client.token))
+            .collect();
+        idle.sort_unstable_by_key(|(deadline, _)| *deadline);
+        let oldest = idle.into_iter().take(at_most);
+        taken.extend(oldest.filter_map(|(_, token)| self.take(token)));
+        taken
     }
 
     /// Takes out the resting clients whose deadline has passed.

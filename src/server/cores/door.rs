@@ -33,6 +33,8 @@ pub(crate) struct Door {
     is_closed: AtomicBool,
     taken: AtomicUsize,
     places: usize,
+    /// How many clients were closed for others. Only a number that is shown.
+    evicted: AtomicUsize,
     polls: Vec<Arc<Poll>>,
 }
 
@@ -57,6 +59,7 @@ impl Door {
             is_closed: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             places,
+            evicted: AtomicUsize::new(0),
             polls,
         })
     }
@@ -101,6 +104,21 @@ impl Door {
     /// Whether all places are taken.
     pub(super) fn is_full(&self) -> bool {
         self.taken() >= self.places
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
+    /// So many clients are closed for others.
+    pub(super) fn evicts(&self, count: usize) {
+        self.evicted.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many clients were closed for others so far.
+    pub(super) fn evicted(&self) -> usize {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// How many places are taken.

@@ -53,6 +53,23 @@ const HAND_OVER_GRACE: Duration = Duration::from_secs(5);
 /// round trips are shorter, and nobody notices that a stop is longer by that.
 pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
+/// How long a new client is let be before it may be closed for others, when all places are taken:
+/// its request is on its way.
+pub(super) const SILENT_SPARED: Duration = ON_ITS_WAY;
+
+/// The same for a client that is between two requests, or in the middle of a head: longer than
+/// the pause of one who is at work.
+const IDLE_SPARED: Duration = Duration::from_secs(1);
+
+/// How many of those between two requests are closed at a time, by each core: they are worth
+/// something, unlike those that never ask. A few more than there are new ones at a time, and no
+/// large part of all.
+const EVICTED_AT_ONCE: usize = 16;
+const EVICTED_PART: usize = 16;
+
+/// How often somebody is told that all places are taken.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
+
 /// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
 /// signals, listeners, the control plane's connections, and the admin server with its clients.
 const OTHER_DESCRIPTORS: usize = 48;
@@ -89,6 +106,8 @@ pub(crate) struct Cores {
     slow_readers_max: usize,
     /// Held by the thread that counts them, until it has cut one off.
     cutting_off: Mutex<()>,
+    /// When somebody was last told that all places are taken.
+    warned_of_full_house: Mutex<Option<Instant>>,
     ending: AtomicBool,
     stopping: AtomicBool,
     /// A file descriptor to give away when there are no more, so that a client can be accepted
@@ -176,6 +195,7 @@ impl Cores {
             spool: settings.spool,
             slow_readers_max: settings.slow_readers_max,
             cutting_off: Mutex::new(()),
+            warned_of_full_house: Mutex::new(None),
             ending: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reserve: RwLock::new(Reserve::new()?),
@@ -274,6 +294,8 @@ impl Cores {
             waiting: self.parking.len(),
             slow_readers: self.slow_readers(),
             spool_bytes: self.spool.bytes(),
+            clients_max: self.door.places(),
+            clients_evicted: self.door.evicted(),
             memory_bytes: self.memory.held(),
             memory_bytes_max: self.memory.bytes_max(),
         }
@@ -304,6 +326,55 @@ impl Cores {
     pub(crate) fn set_preparation(&self, preparation: Preparation) {
         let pools = self.cores.iter().map(|core| &core.pool);
         pools.for_each(|pool| pool.set_preparation(preparation));
+    }
+
+    /// The clients of a core that may go for others, now that all places are taken; empty if they
+    /// are not. Somebody hears of it, once a minute.
+    #[expect(
+        clippy::vec_box,
+        reason = "clients live in boxes, and are moved as such"
+    )]
+    pub(super) fn take_dispensable(&self, index: usize) -> Vec<Box<Client>> {
+        if !self.door.is_full() || self.is_stopping() {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let at_most = self
+            .door
+            .places()
+            .div_ceil(EVICTED_PART)
+            .min(EVICTED_AT_ONCE);
+        let clients = lock(&self.cores[index].clients).take_dispensable(
+            (now + self.patience.idle) - SILENT_SPARED,
+            (now + self.patience.header) - IDLE_SPARED,
+            (now + self.patience.idle) - IDLE_SPARED,
+            at_most,
+        );
+        self.door.evicts(clients.len());
+        self.warn_of_full_house(now);
+        clients
+    }
+
+    fn warn_of_full_house(&self, now: Instant) {
+        let Ok(mut warned) = self.warned_of_full_house.try_lock() else {
+            return;
+        };
+        if warned.is_some_and(|at: Instant| now.saturating_duration_since(at) < WARNED_EVERY) {
+            return;
+        }
+        *warned = Some(now);
+        log::warn(&format!(
+            "As many clients are connected as there may be: {}. Those that have been idle for the \
+             longest are closed for new ones ({} so far). See server-max-connections and the limit \
+             of open files.",
+            self.door.places(),
+            self.door.evicted()
+        ));
+    }
+
+    /// Whether all places for clients are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.door.is_full()
     }
 
     /// Does something while no core accepts a client.

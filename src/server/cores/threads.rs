@@ -9,7 +9,9 @@
 
 use super::events::Event;
 use super::placing::Footing;
-use super::shared::{Core, Cores, ON_ITS_WAY, ParkedClient, Relief, STOPPING_TICK, TICK};
+use super::shared::{
+    Core, Cores, ON_ITS_WAY, ParkedClient, Relief, SILENT_SPARED, STOPPING_TICK, TICK,
+};
 use crate::auth::Verifier;
 use crate::exit;
 use crate::log;
@@ -360,6 +362,7 @@ impl Worker {
 
     /// Answers one request.
     fn handle(&mut self, client: &mut Client) -> Handled {
+        client.has_asked = true;
         let handled = self.at_desk(|desk, verifier| handle::handle(desk, verifier, client));
         self.core().answered.fetch_add(1, Ordering::Relaxed);
         handled
@@ -367,6 +370,7 @@ impl Worker {
 
     /// Answers a request whose body is not worth its memory, or lets the body come.
     fn look_at_head(&mut self, client: &mut Client) {
+        client.has_asked = true;
         let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
@@ -572,10 +576,41 @@ impl Worker {
         while let Some(parked) = self.cores.parking.take_expired(now) {
             self.end_waiting(parked, handle::give_up);
         }
+        self.make_way();
+        self.set_alarm();
+    }
+
+    /// The next time to look at deadlines, and at those who may go when all places are taken.
+    fn set_alarm(&self) {
         let next = self.cores.parking.next_deadline();
-        let next = next.map_or(TICK, |at| at.saturating_duration_since(now).min(TICK));
+        let most = if self.cores.is_full() {
+            SILENT_SPARED
+        } else {
+            TICK
+        };
+        let now = Instant::now();
+        let next = next.map_or(most, |at| at.saturating_duration_since(now).min(most));
         // The descriptor is a timer and the time is valid, so this cannot fail.
         let _ = self.core().alarm.set(next);
+    }
+
+    /// Closes clients for those who wait to be accepted, if all places are taken: never one with a
+    /// request, and one whose request has just come is answered.
+    fn make_way(&mut self) {
+        self.expired = self.cores.take_dispensable(self.index).into();
+        while let Some(mut client) = self.expired.pop_front() {
+            if client.requests.phase() == Phase::Idle {
+                self.on_deadline(client);
+                continue;
+            }
+            // It has begun, so it is told; and it has no more time to hear of it.
+            self.take_in_hand(&client);
+            self.refuse(&mut client, Refusal::RequestTimeout);
+            let _ = client
+                .output
+                .flush(&client.socket, &self.observer.tally().sent);
+            self.close(client);
+        }
     }
 
     /// A client has let its deadline pass. One that has just sent something is served after all:
@@ -678,6 +713,9 @@ impl Worker {
         );
         if let Err(error) = accepted {
             self.on_accept_failed(&listener, &error);
+        }
+        if self.cores.is_full() {
+            self.set_alarm();
         }
     }
 

@@ -14,6 +14,10 @@ pub(crate) struct Gauges {
     pub(crate) slow_readers: usize,
     /// How many bytes of answers are in files.
     pub(crate) spool_bytes: u64,
+    /// How many clients there may be.
+    pub(crate) clients_max: usize,
+    /// How many were closed for others.
+    pub(crate) clients_evicted: usize,
     /// How many bytes clients make the server hold.
     pub(crate) memory_bytes: usize,
     /// How many they may.

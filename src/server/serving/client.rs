@@ -64,6 +64,8 @@ pub(crate) struct Client {
     pub(crate) deadline: Instant,
     /// What it was doing when the deadline was set.
     pub(crate) phase: http::Phase,
+    /// Whether it has brought a request to its end, or one with a large body to its head's.
+    pub(crate) has_asked: bool,
     /// How many bytes have come since the deadline was set.
     pub(crate) came: usize,
     /// What it makes the server hold.
@@ -106,6 +108,7 @@ impl Client {
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,
+            has_asked: false,
             came: 0,
             memory,
             output: Output::default(),
@@ -117,6 +120,11 @@ impl Client {
     /// How much memory stays with it when its thread goes on.
     pub(crate) fn bytes_held(&self) -> usize {
         self.requests.buffer_capacity() + self.output.capacity()
+    }
+
+    /// Whether it waits for nothing from us, and has not been told to go.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.is_done() && self.after == After::KeepAlive
     }
 
     /// Whether there is nothing that it has still to be sent.

@@ -2,15 +2,18 @@
 //! Prometheus, `/schema_cache` for whoever wonders what is known of the database.
 //!
 //! ```text
-//! listener ──▶ one thread accepts ──▶ a thread for each client, CLIENTS_MAX at most
-//!                  └─ no more file descriptors: it serves with the one in reserve, and itself
+//! listener ──▶ one thread accepts, and does nothing else ──▶ CLIENTS_MAX threads serve
+//!                  ├─ all of them are taken: the oldest client goes ([`reception`])
+//!                  └─ no more file descriptors: there is one in reserve
 //! ```
 //! It shares nothing with the cores but what it reads, so that it answers when all of them are
-//! busy; and a client that connects and says nothing keeps no probe waiting.
+//! busy; and clients that say nothing, or slowly, or take nothing, keep no probe waiting, however
+//! many they are: there is one deadline for all that a client does, and it is the first to go.
 //!
 //! Source: PostgREST's documentation, `references/admin_server`.
 
 mod metrics;
+mod reception;
 
 use crate::cores::Cores;
 use crate::log;
@@ -20,25 +23,28 @@ use crate::serving::reply::{SERVER, write_refusal};
 use crate::state::health::Health;
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
+use reception::{Reception, Visit};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a client may take for its request, and for our response.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a client may take to ask and to take the answer, all together. What we take to find the
+/// answer does not count.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a core may leave its bell unanswered. One that does so is stuck: a busy one answers in
 /// milliseconds.
 const CORE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many clients are served at a time. One more is served by the thread that accepts, and the
-/// next ones wait for that.
+/// How many clients are served at a time, each by a thread of its own.
 const CLIENTS_MAX: usize = 16;
+
+/// How long the thread that accepts waits for one of them to go before it looks again.
+const WAY_OUT: Duration = Duration::from_millis(100);
 
 /// How long to wait before trying to accept again when it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -48,6 +54,13 @@ pub(crate) struct Admin {
     pub(crate) listener: Listener,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
+}
+
+/// The admin server at work.
+struct Office {
+    admin: Admin,
+    reception: Reception,
+    reserve: Mutex<Reserve>,
 }
 
 /// What a request is answered with.
@@ -67,9 +80,9 @@ impl Answer {
     }
 }
 
-/// A client with a deadline for all that it says, however slowly, or for all that it is told.
+/// A client with a deadline for all that it says and takes, however slowly.
 struct Hasty<'a> {
-    client: &'a mut TcpStream,
+    client: &'a TcpStream,
     deadline: Instant,
 }
 
@@ -103,113 +116,25 @@ impl Write for Hasty<'_> {
 }
 
 impl Admin {
-    /// The life of the thread.
-    pub(crate) fn run(self, mut reserve: Reserve) {
-        let admin = Arc::new(self);
-        let served = Arc::new(AtomicUsize::new(0));
-        loop {
-            let mut waiting = [PollFd::new(&admin.listener, PollFlags::IN)];
-            let _ = poll(&mut waiting, None);
-            match admin.listener.accept() {
-                Ok(Some(client)) => admin.serve_beside(&served, client.fd),
-                Ok(None) => {}
-                // Most likely there are no more file descriptors. Whoever wants to know how the
-                // server is wants it most now.
-                Err(_) => admin.serve_with(&mut reserve),
-            }
+    /// Starts its threads.
+    ///
+    /// # Errors
+    /// If there cannot be so many.
+    pub(crate) fn start(self, reserve: Reserve) -> io::Result<()> {
+        let office = Arc::new(Office {
+            admin: self,
+            reception: Reception::new(CLIENTS_MAX),
+            reserve: Mutex::new(reserve),
+        });
+        for number in 0..CLIENTS_MAX {
+            let office = Arc::clone(&office);
+            let name = format!("admin-{number}");
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || office.serve_for_ever())?;
         }
-    }
-
-    /// Serves a client with the file descriptor in reserve, on this thread: further clients cannot
-    /// be accepted anyway.
-    fn serve_with(&self, reserve: &mut Reserve) {
-        reserve.renew();
-        let accepted = self
-            .cores
-            .while_nobody_accepts(|| reserve.accept(&self.listener));
-        match accepted {
-            Ok(Some(client)) => {
-                let mut client = TcpStream::from(client.fd);
-                self.serve(&mut client);
-                reserve.put_back(client.into());
-            }
-            Ok(None) => {}
-            Err(error) => {
-                log::error(&format!("The admin server cannot accept a client: {error}"));
-                thread::park_timeout(ACCEPT_PAUSE);
-            }
-        }
-    }
-
-    /// Serves a client on a thread of its own, or, if there cannot be one, on this thread.
-    fn serve_beside(self: &Arc<Admin>, served: &Arc<AtomicUsize>, client: OwnedFd) {
-        if served.fetch_add(1, Ordering::Relaxed) < CLIENTS_MAX {
-            // The thread gets its own handle on the client only when it is certain to run.
-            let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-            let (admin, count) = (Arc::clone(self), Arc::clone(served));
-            let work = move || {
-                if let Ok(client) = receiver.recv() {
-                    admin.serve(&mut TcpStream::from(client));
-                }
-                count.fetch_sub(1, Ordering::Relaxed);
-            };
-            let builder = thread::Builder::new().name("admin-client".to_owned());
-            if builder.spawn(work).is_ok() {
-                // Its receiver is waiting, and the channel has room for one.
-                let _ = sender.send(client);
-                return;
-            }
-        }
-        self.serve(&mut TcpStream::from(client));
-        served.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// A client that goes away is no concern of ours. Only read, write and timeouts of it are used,
-    /// which are the same for all stream sockets.
-    fn serve(&self, client: &mut TcpStream) {
-        let _ = self.try_serve(client);
-    }
-
-    fn try_serve(&self, client: &mut TcpStream) -> io::Result<()> {
-        client.set_nonblocking(false)?;
-        let mut client = Hasty {
-            client,
-            deadline: Instant::now() + PATIENCE,
-        };
-        let response = self.respond(&mut client)?;
-        // The answer may have taken its time.
-        client.deadline = Instant::now() + PATIENCE;
-        client.write_all(&response)
-    }
-
-    fn respond(&self, client: &mut Hasty<'_>) -> io::Result<Vec<u8>> {
-        let limits = Limits::default();
-        let mut requests = Connection::new();
-        requests.lend_buffer(Buffer::new());
-        let mut clock = Clock::new();
-        let mut out = Vec::new();
-        loop {
-            match requests.next(&limits) {
-                // It answers without a body, whatever comes.
-                Ok(Progress::Request | Progress::Head) => {
-                    let request = requests.request();
-                    let answer = self.answer(request.target().path);
-                    write_answer(&mut out, &answer, request.head_only, clock.refreshed());
-                    return Ok(out);
-                }
-                Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {
-                    let space = requests.recv_space(&limits, |_| true);
-                    match client.read(space.unwrap_or_default())? {
-                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                        count => requests.received(count),
-                    }
-                }
-                Err(refusal) => {
-                    write_refusal(&mut out, &requests, refusal, clock.refreshed().date());
-                    return Ok(out);
-                }
-            }
-        }
+        let builder = thread::Builder::new().name("admin".to_owned());
+        builder.spawn(move || office.accept_for_ever()).map(drop)
     }
 
     /// Parity: PostgREST looks at the path only, so every method does.
@@ -258,6 +183,115 @@ impl Admin {
         let hoisted = &snapshot.config.db_hoisted_tx_settings;
         let catalog = snapshot.catalog.as_ref();
         catalog.map_or_else(Vec::new, |catalog| catalog.dump(hoisted).into_bytes())
+    }
+}
+
+impl Office {
+    /// The life of the thread that accepts. It waits for nobody but for those who are on the way
+    /// out, and for answers that are being made.
+    fn accept_for_ever(&self) {
+        loop {
+            let mut waiting = [PollFd::new(&self.admin.listener, PollFlags::IN)];
+            let _ = poll(&mut waiting, None);
+            if self.reception.is_full() {
+                self.reception.make_way(WAY_OUT);
+                continue;
+            }
+            match self.admin.listener.accept() {
+                Ok(Some(client)) => self.reception.welcome(client.fd.into()),
+                Ok(None) => {}
+                // Most likely there are no more file descriptors. Whoever wants to know how the
+                // server is wants it most now.
+                Err(_) => self.accept_with_reserve(),
+            }
+        }
+    }
+
+    /// Accepts a client with the file descriptor in reserve; if somebody has that, or another one,
+    /// it is the newcomer's turn.
+    fn accept_with_reserve(&self) {
+        let accepted = {
+            let mut reserve = self.reserve();
+            reserve.renew();
+            let cores = &self.admin.cores;
+            cores.while_nobody_accepts(|| reserve.accept(&self.admin.listener))
+        };
+        match accepted {
+            Ok(Some(client)) => self.reception.welcome(client.fd.into()),
+            Ok(None) => {}
+            Err(_) if !self.reception.is_empty() => self.reception.make_way(WAY_OUT),
+            Err(error) => {
+                log::error(&format!("The admin server cannot accept a client: {error}"));
+                thread::park_timeout(ACCEPT_PAUSE);
+            }
+        }
+    }
+
+    /// The life of a thread that serves. A panic costs it a client, and nothing else.
+    fn serve_for_ever(&self) {
+        loop {
+            let visit = self.reception.next();
+            // A client that goes away is no concern of ours.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.serve(&visit)));
+            self.reception
+                .part(visit, |socket| self.reserve().receive(socket));
+        }
+    }
+
+    fn reserve(&self) -> MutexGuard<'_, Reserve> {
+        self.reserve.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only read, write, timeouts and the end of the socket are used, which are the same for all
+    /// stream sockets.
+    fn serve(&self, visit: &Visit) -> io::Result<()> {
+        visit.socket.set_nonblocking(false)?;
+        let mut client = Hasty {
+            client: &visit.socket,
+            deadline: Instant::now() + PATIENCE,
+        };
+        match self.response(visit, &mut client)? {
+            Some(response) => client.write_all(&response),
+            None => Ok(()),
+        }
+    }
+
+    /// What the client is to be told; `None` if it was sent away.
+    fn response(&self, visit: &Visit, client: &mut Hasty<'_>) -> io::Result<Option<Vec<u8>>> {
+        let limits = Limits::default();
+        let mut requests = Connection::new();
+        requests.lend_buffer(Buffer::new());
+        let mut clock = Clock::new();
+        let mut out = Vec::new();
+        loop {
+            match requests.next(&limits) {
+                // It answers without a body, whatever comes.
+                Ok(Progress::Request | Progress::Head) => {
+                    let request = requests.request();
+                    let began = Instant::now();
+                    let path = request.target().path;
+                    let answer = self
+                        .reception
+                        .while_answering(visit, || self.admin.answer(path));
+                    client.deadline += began.elapsed();
+                    return Ok(answer.map(|answer| {
+                        write_answer(&mut out, &answer, request.head_only, clock.refreshed());
+                        out
+                    }));
+                }
+                Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {
+                    let space = requests.recv_space(&limits, |_| true);
+                    match client.read(space.unwrap_or_default())? {
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        count => requests.received(count),
+                    }
+                }
+                Err(refusal) => {
+                    write_refusal(&mut out, &requests, refusal, clock.refreshed().date());
+                    return Ok(Some(out));
+                }
+            }
+        }
     }
 }
 

@@ -375,7 +375,7 @@ fn start_admin(
         health: health.clone(),
     };
     let reserve = Reserve::new().map_err(text)?;
-    spawn("admin", move || admin.run(reserve)).map(drop)
+    admin.start(reserve).map_err(text)
 }
 
 fn bind_admin(config: &Config) -> Result<Option<Listener>, String> {

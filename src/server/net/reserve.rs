@@ -51,6 +51,14 @@ impl Reserve {
         };
     }
 
+    /// Closes a socket, or keeps its descriptor in reserve if there is none.
+    pub(crate) fn receive(&mut self, socket: OwnedFd) {
+        match self.reserved {
+            Some(_) => drop(socket),
+            None => self.put_back(socket),
+        }
+    }
+
     /// Tries to reserve one if there is none.
     pub(crate) fn renew(&mut self) {
         if self.reserved.is_none() {

@@ -183,6 +183,100 @@ fn how_long_the_parts_of_the_schema_cache_took_is_told_when_debugging() {
     assert!(!lines.iter().any(|line| line.contains("keydeps: ")));
 }
 
+/// What nobody may read in a log, wherever it comes from: the configuration, or a request.
+const NEVER_LOGGED: [(&str, &str); 7] = [
+    ("the password", "PASSWORD-MARK"),
+    ("the secret of tokens", SECRET),
+    ("an application setting", "SETTING-MARK"),
+    ("a cookie", "COOKIE-MARK"),
+    ("a value of a body", "BODY-MARK"),
+    ("a token's claims", "eyJyb2xlIjoiYW5vbnltb3VzIiwibiI6Mn0"),
+    ("a token's signature", "hUtLo_9ofBqZuHwzQv3DYITf9"),
+];
+
+/// README says what is logged; this is that table. The message of an error on our side is, and may
+/// be of a value's making.
+#[test]
+fn what_is_secret_stands_nowhere_and_values_where_it_is_said() {
+    let database = Cluster::shared().database();
+    database.run(
+        "CREATE FUNCTION api.explode(message text) RETURNS void LANGUAGE plpgsql AS \
+         $$BEGIN RAISE EXCEPTION '%', message USING errcode = 'XX000'; END$$; \
+         GRANT EXECUTE ON FUNCTION api.explode TO anonymous",
+    );
+    let uri = format!("{} password=PASSWORD-MARK", database.uri());
+    let kinds = [("text", "true"), ("text", "false"), ("json", "false")];
+    for (number, level) in LEVELS.into_iter().enumerate() {
+        for (format, shown) in kinds {
+            let settings = [
+                ("db-uri", uri.as_str()),
+                ("jwt-secret", SECRET),
+                ("app.settings.mark", "SETTING-MARK"),
+                ("url-use-legacy-target-names", "true"),
+                ("log-level", level),
+                ("log-format", format),
+                ("log-query", "true"),
+                ("log-query-string", shown),
+            ];
+            let server = Server::start(&database, &settings);
+            let mut client = server.client();
+            let bearer = format!("Bearer {OTHER_TOKEN}");
+            let spoilt = format!("Bearer {OTHER_TOKEN}x");
+            let headers = [
+                ("Cookie", "c=COOKIE-MARK"),
+                ("Referer", "http://a.example/p?REFERER-MARK"),
+                ("Content-Type", "application/json"),
+            ];
+            for authorization in [bearer, spoilt] {
+                let headers = [&headers[..], &[("Authorization", &*authorization)]].concat();
+                let target = "/plants?name=eq.QUERY-MARK";
+                client.exchange("GET", target, &headers);
+                let mut ask = |target: &str, body: &str| {
+                    let length = body.len().to_string();
+                    let mut headers = headers.clone();
+                    headers.push(("Content-Length", &*length));
+                    client.send(request("POST", target, &headers) + body);
+                    client.read("POST").status
+                };
+                ask("/plants", r#"{"name": "BODY-MARK", "nonsense": 1}"#);
+                ask("/plants?columns=id", r#"{"id": "BODY-MARK"}"#);
+                ask("/rpc/explode", r#"{"message": "RAISED-MARK"}"#);
+            }
+            let (access, diagnostics) = (server.stdout.clone(), server.stderr.clone());
+            server.stop();
+            let (access, diagnostics) = (access.whole(), diagnostics.whole());
+            let what = format!("{level}, {format}, log-query-string={shown}");
+            for (name, mark) in NEVER_LOGGED {
+                assert!(!access.contains(mark), "{what}: {name} in {access}");
+                assert!(
+                    !diagnostics.contains(mark),
+                    "{what}: {name} in {diagnostics}"
+                );
+            }
+            let is_info = number >= 3;
+            for mark in ["QUERY-MARK", "REFERER-MARK"] {
+                let is_there = access.contains(mark);
+                let is_expected =
+                    shown == "true" && number >= if mark == "QUERY-MARK" { 2 } else { 1 };
+                assert_eq!(is_there, is_expected, "{what}: {mark} in {access}");
+                assert!(
+                    !diagnostics.contains(mark),
+                    "{what}: {mark} in {diagnostics}"
+                );
+            }
+            assert_eq!(access.contains("/plants"), number >= 2, "{what}: {access}");
+            assert_eq!(
+                access.contains("\" 200 ") || access.contains(":200"),
+                is_info,
+                "{what}"
+            );
+            assert!(!access.contains("RAISED-MARK"), "{what}: {access}");
+            let is_raised = diagnostics.contains("RAISED-MARK");
+            assert_eq!(is_raised, number >= 1, "{what}: {diagnostics}");
+        }
+    }
+}
+
 #[test]
 fn what_fails_on_our_side_is_logged_as_json() {
     let database = Cluster::shared().database();

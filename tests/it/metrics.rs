@@ -294,7 +294,6 @@ fn no_client_of_the_admin_server_keeps_a_probe_waiting() {
         ),
     ] {
         let took = slowest_probe(&server, clients, says, nuisance);
-        println!("{clients} {kind}: {took:?}");
         assert!(took < Duration::from_secs(1), "{clients} {kind}: {took:?}");
     }
     server.stop();

@@ -343,6 +343,14 @@ pub const KEYS: &[Key] = &[
         "Log the SQL of the requests that log-level logs."
     )
     .reloadable(),
+    boolean!(
+        "log-query-string",
+        log_query_string,
+        "Log the query strings of requests, and of their Referer headers. They have the values of \
+         filters and arguments in them."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "openapi-mode",
         openapi_mode,

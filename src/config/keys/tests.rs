@@ -74,6 +74,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         [
             "db-session-reset",
             "log-format",
+            "log-query-string",
             "server-body-timeout",
             "server-cancel-on-disconnect",
             "server-cores",
@@ -94,7 +95,8 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
     );
     for key in KEYS.iter().filter(|key| key.origin == Origin::CoreRest) {
         let facts = (key.in_database, key.reloadable);
-        let is_reloadable = ["db-session-reset", "log-format"].contains(&key.name);
+        let reloadable = ["db-session-reset", "log-format", "log-query-string"];
+        let is_reloadable = reloadable.contains(&key.name);
         assert_eq!(facts, (false, is_reloadable), "{}", key.name);
     }
 }

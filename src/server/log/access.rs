@@ -11,6 +11,7 @@
 //! one JSON object.
 
 use super::json::Object;
+use super::target::before_query;
 use corerest_wire::http::{Request, Version};
 use std::io::Write;
 use std::net::IpAddr;
@@ -31,6 +32,8 @@ pub(crate) struct Access<'a> {
     pub(crate) size: Option<u64>,
     /// From the whole request to its answer, as in the histogram of requests.
     pub(crate) duration: Duration,
+    /// Whether queries are in it (`log-query-string`).
+    pub(crate) shows_queries: bool,
 }
 
 impl Access<'_> {
@@ -55,7 +58,7 @@ impl Access<'_> {
         }
         for header in ["referer", "user-agent"] {
             out.extend_from_slice(b" \"");
-            write_escaped(out, self.request.headers.get(header).unwrap_or_default());
+            write_escaped(out, self.header(header).unwrap_or_default());
             out.push(b'"');
         }
         out.push(b'\n');
@@ -65,7 +68,7 @@ impl Access<'_> {
     pub(super) fn write_object(&self, out: &mut Vec<u8>) {
         let request = &self.request;
         let target = request.target();
-        let header = |name| request.headers.get(name);
+        let header = |name| self.header(name);
         let mut object = Object::begin(out, "info");
         if let Some(address) = self.peer {
             object.plain("remote", format_args!("\"{}\"", address.to_canonical()));
@@ -73,7 +76,7 @@ impl Access<'_> {
         object.text_if_any("role", self.role.map(str::as_bytes));
         object.text("method", request.method.as_bytes());
         object.text("path", target.path.as_bytes());
-        let query = Some(target.query).filter(|query| !query.is_empty());
+        let query = Some(target.query).filter(|query| self.shows(query));
         object.text_if_any("query", query.map(str::as_bytes));
         object.text("protocol", protocol(request.version).as_bytes());
         object.plain("status", self.status);
@@ -90,13 +93,27 @@ impl Access<'_> {
         object.end();
     }
 
+    /// Whether this query is logged.
+    fn shows(&self, query: &str) -> bool {
+        self.shows_queries && !query.is_empty()
+    }
+
+    /// A header as it is logged: a Referer has a query of its own.
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let value = self.request.headers.get(name)?;
+        Some(match name {
+            "referer" if !self.shows_queries => before_query(value),
+            _ => value,
+        })
+    }
+
     fn write_request(&self, out: &mut Vec<u8>) {
         let request = &self.request;
         out.extend_from_slice(request.method.as_bytes());
         out.push(b' ');
         let target = request.target();
         write_escaped(out, target.path.as_bytes());
-        if !target.query.is_empty() {
+        if self.shows(target.query) {
             out.push(b'?');
             write_escaped(out, target.query.as_bytes());
         }
@@ -130,18 +147,27 @@ fn is_traceparent(value: &[u8]) -> bool {
 }
 
 /// Quotes and backslashes get a backslash, as Apache writes them: a quote in a User-Agent must not
-/// end the field. Control bytes are not in a request, but they may be in the name of a role.
+/// end the field. Control characters become blanks, for whoever reads the log in a terminal: those
+/// of ASCII may be in the name of a role, and those behind it (C1, of which U+009B begins a command)
+/// in a header, as bytes or in UTF-8.
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f);
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f..0xa0);
     if bytes.iter().all(is_plain) {
         return out.extend_from_slice(bytes);
     }
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0..0x20 | 0x7f => out.push(b' '),
-            _ => out.push(*byte),
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
+                _ if character.is_control() => out.push(b' '),
+                _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
         }
+        let others = chunk.invalid().iter();
+        out.extend(others.map(|byte| match byte {
+            0x80..0xa0 => b' ',
+            _ => *byte,
+        }));
     }
 }
 
@@ -162,6 +188,16 @@ mod tests {
         role: Option<&str>,
         write: impl FnOnce(&Access<'_>, &mut Vec<u8>),
     ) -> Vec<u8> {
+        line_with(true, bytes, peer, role, write)
+    }
+
+    fn line_with(
+        shows_queries: bool,
+        bytes: &[u8],
+        peer: Option<&str>,
+        role: Option<&str>,
+        write: impl FnOnce(&Access<'_>, &mut Vec<u8>),
+    ) -> Vec<u8> {
         let mut connection = Connection::new();
         connection.lend_buffer(Buffer::new());
         let space = connection.recv_space(&Limits::default(), |_| true).unwrap();
@@ -175,6 +211,7 @@ mod tests {
             status: 200,
             size: role.map(|role| role.len() as u64),
             duration: Duration::from_micros(12_034),
+            shows_queries,
         };
         let mut line = Vec::new();
         write(&access, &mut line);
@@ -219,6 +256,51 @@ mod tests {
             Some("a\"\nb"),
             r#"::1 - a\" b [NOW] "GET /%22\"x HTTP/1.1" 200 4 "" "a\" 200 \\ \"b""#,
         );
+    }
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        let agents: [(&[u8], &[u8]); 5] = [
+            (b"a\x9b31mb", b"a 31mb"),
+            ("a\u{9b}31mb".as_bytes(), b"a 31mb"),
+            (
+                "a\u{85}\u{a0}\u{e9}".as_bytes(),
+                "a \u{a0}\u{e9}".as_bytes(),
+            ),
+            (
+                "\u{251b}\u{6d0b}\"".as_bytes(),
+                "\u{251b}\u{6d0b}\\\"".as_bytes(),
+            ),
+            (b"\xff\xc2 \xe2\x9b", b"\xff\xc2 \xe2 "),
+        ];
+        for (agent, expected) in agents {
+            let head = b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: ";
+            let request = [head, agent, b"\r\n\r\n"].concat();
+            let line = line(&request, None, None, |access, out| {
+                access.write_line(out, "NOW");
+            });
+            let begin = br#"- - - [NOW] "GET / HTTP/1.1" 200 - "" ""#;
+            let expected = [begin, expected, b"\"\n"].concat();
+            assert_eq!(line, expected, "{}", String::from_utf8_lossy(&line));
+            assert!(!line.contains(&0x9b) || std::str::from_utf8(&line).is_ok());
+        }
+    }
+
+    #[test]
+    fn queries_can_be_left_out_and_that_of_the_referer_is_too() {
+        let head = b"GET /t?id=eq.SECRET HTTP/1.1\r\nHost: a\r\n\
+                     Referer: http://a/b?SECRET#SECRET\r\n\r\n";
+        let text = line_with(false, head, None, None, |access, out| {
+            access.write_line(out, "NOW");
+        });
+        let expected = "- - - [NOW] \"GET /t HTTP/1.1\" 200 - \"http://a/b\" \"\"\n";
+        assert_eq!(String::from_utf8_lossy(&text), expected);
+        let object = line_with(false, head, None, None, |access, out| {
+            access.write_object(out);
+        });
+        let object = String::from_utf8_lossy(&object);
+        assert!(object.contains(r#""path":"/t","protocol""#), "{object}");
+        assert!(object.contains(r#""referer":"http://a/b""#), "{object}");
     }
 
     /// Without the time.

@@ -80,15 +80,14 @@ impl<'a> Object<'a> {
 
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
-        for part in chunk.valid().as_bytes().split_inclusive(needs_escape) {
-            let (last, before) = match part.split_last() {
-                Some((last, before)) if needs_escape(last) => (Some(*last), before),
-                _ => (None, part),
-            };
-            out.extend_from_slice(before);
+        for part in chunk.valid().split_inclusive(needs_escape) {
+            let last = part.chars().next_back().filter(|last| needs_escape(*last));
+            let before = part.len() - last.map_or(0, char::len_utf8);
+            out.extend_from_slice(&part.as_bytes()[..before]);
             match last {
-                Some(last @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', last]),
-                Some(last) => drop(write!(out, "\\u{last:04x}")),
+                Some('"') => out.extend_from_slice(b"\\\""),
+                Some('\\') => out.extend_from_slice(b"\\\\"),
+                Some(last) => drop(write!(out, "\\u{:04x}", u32::from(last))),
                 None => {}
             }
         }
@@ -98,8 +97,9 @@ fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-fn needs_escape(byte: &u8) -> bool {
-    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
+/// JSON does not ask for control characters behind ASCII (C1), but terminals obey them.
+fn needs_escape(character: char) -> bool {
+    matches!(character, '"' | '\\') || character.is_control()
 }
 
 #[cfg(test)]
@@ -119,6 +119,7 @@ mod tests {
         check("a/b ä\u{2028}".as_bytes(), "a/b ä\u{2028}");
         check(b"\"a\"\\", r#"\"a\"\\"#);
         check(b"\r\n\0\x1b[m\x7f", r"\u000d\u000a\u0000\u001b[m\u007f");
+        check("a\u{9b}m\u{85}\u{a0}".as_bytes(), "a\\u009bm\\u0085\u{a0}");
         check(b"a\xffb\xc3", "a\u{fffd}b\u{fffd}");
         check(b"\xed\xa0\x80\"", "\u{fffd}\u{fffd}\u{fffd}\\\"");
     }

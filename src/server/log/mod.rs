@@ -5,8 +5,10 @@
 //! reads slowly holds one up. What a line looks like depends on `log-format`, and on whether
 //! systemd's journal reads it.
 //!
-//! Invariant: what is logged of a request is its target, three headers and the texts of its
-//! statements. Tokens, secrets, passwords and the values of parameters are never at hand here.
+//! Invariant: what is logged of a request is its target, three headers, its role, the texts of its
+//! statements, and the error with which it failed on our side; without `log-query-string` no query
+//! string is ([`target`]). Tokens, secrets, passwords, claims, cookies and bodies are never at hand
+//! here (`logs::what_is_secret_stands_nowhere_and_values_where_it_is_said`).
 //!
 //! Source: PostgREST's documentation, `references/observability` ("Logs").
 
@@ -16,6 +18,7 @@ mod json;
 mod spool;
 mod stamp;
 mod stream;
+mod target;
 mod zone;
 
 use corerest_api::Error as ApiError;
@@ -31,6 +34,7 @@ use stream::Stream;
 
 pub(crate) use access::Access;
 pub(crate) use spool::{adopt_this_thread, flush, lines_lost};
+pub(crate) use target::are_queries_shown;
 
 static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Error as u8);
 
@@ -52,6 +56,7 @@ pub(crate) fn start() -> io::Result<()> {
 pub(crate) fn configure(config: &Config) {
     set_level(config.log_level);
     json::choose(config.log_format);
+    target::show_queries(config.log_query_string);
 }
 
 /// A panic is said where everything is. The thread may have been in the middle of a line, so

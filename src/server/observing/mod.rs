@@ -251,6 +251,7 @@ impl Observer {
                 status,
                 size,
                 duration,
+                shows_queries: log::are_queries_shown(),
             });
         }
     }

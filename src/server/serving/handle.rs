@@ -179,7 +179,10 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
         && let Some([what, instead]) = pending.deprecation(request.method, request.target().raw)
     {
         log::warn(&format!("WARNING: {what}"));
-        log::warn(&instead);
+        // It has names of the query in it, and all of the target.
+        if log::are_queries_shown() {
+            log::warn(&instead);
+        }
     }
     prepared
 }

@@ -235,7 +235,7 @@ fn what_is_secret_stands_nowhere_and_values_where_it_is_said() {
                     let length = body.len().to_string();
                     let mut headers = headers.clone();
                     headers.push(("Content-Length", &*length));
-                    client.send(request("POST", target, &headers) + body);
+                    client.send([&request("POST", target, &headers)[..], body.as_bytes()].concat());
                     client.read("POST").status
                 };
                 ask("/plants", r#"{"name": "BODY-MARK", "nonsense": 1}"#);

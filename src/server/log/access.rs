@@ -148,7 +148,7 @@ fn is_traceparent(value: &[u8]) -> bool {
 
 /// Quotes and backslashes get a backslash, as Apache writes them: a quote in a User-Agent must not
 /// end the field. Control characters become blanks, for whoever reads the log in a terminal: those
-/// of ASCII may be in the name of a role, and those behind it (C1, of which U+009B begins a command)
+/// of ASCII may be in the name of a role, and those behind it (C1; U+009B begins a command)
 /// in a header, as bytes or in UTF-8.
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f..0xa0);

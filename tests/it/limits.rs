@@ -1,7 +1,7 @@
 //! As many clients as are allowed, and more, coming and going for as long as it takes to be sure:
 //! whoever waits for a place gets one when another has gone.
 
-use corerest_tests::client::{Client, ClientError};
+use corerest_tests::client::{Client, ClientError, request};
 use corerest_tests::cluster::Cluster;
 use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
@@ -35,22 +35,24 @@ fn clients(server: &Server) -> f64 {
     counts.sum()
 }
 
-/// Clients that are answered and stay, until one more waits in vain. Returns them without the last.
+/// A number among the metrics.
+fn metric(server: &Server, name: &str) -> usize {
+    let answer = server.admin().get("/metrics");
+    let mut lines = answer.text().lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.expect("there is such a metric");
+    value.parse().expect("it is a whole number")
+}
+
+/// As many clients as there may be, which are answered and stay.
 fn fill(server: &Server) -> Vec<Client> {
-    const NOT_LONG: Duration = Duration::from_millis(700);
-    let mut staying = Vec::new();
-    loop {
+    let places = metric(server, "corerest_clients_max");
+    let clients = (0..places).map(|_| {
         let mut client = server.client();
-        client.wait_at_most(NOT_LONG);
-        match options(&mut client) {
-            Ok(status) => assert_eq!(status, 200),
-            Err(_) => {
-                client.leave("there is no place for it");
-                return staying;
-            }
-        }
-        staying.push(client);
-    }
+        assert_eq!(options(&mut client), Ok(200));
+        client
+    });
+    clients.collect()
 }
 
 /// How long a client stays away after a request. Without that, clients and cores take turns at so
@@ -149,4 +151,76 @@ fn clients_come_and_go_where_file_descriptors_are_the_limit() {
     assert!((100..256).contains(&staying.len()), "{}", staying.len());
     staying.truncate(staying.len() - PLACES_LEFT);
     check_churn(server, 12, staying);
+}
+
+fn start_small(settings: &[(&str, &str)]) -> Server {
+    let mut all = vec![("server-max-connections", "40"), ("db-pool", "4")];
+    all.extend_from_slice(settings);
+    Server::start(&Cluster::shared().database(), &all)
+}
+
+/// Many more than there are places, none of whom asks for anything, keep nobody out.
+#[track_caller]
+fn check_crowd(server: Server, says: &str) {
+    let crowd: Vec<Client> = (0..300)
+        .map(|_| {
+            let mut client = server.client();
+            // It may have been sent away already.
+            let _ = client.try_send(says.as_bytes());
+            client
+        })
+        .collect();
+    let mut good = server.client();
+    good.wait_at_most(Duration::from_secs(10));
+    assert_eq!(options(&mut good), Ok(200));
+    assert!(metric(&server, "corerest_clients_evicted_total") > 200);
+    for client in crowd {
+        client.leave("it has asked for nothing");
+    }
+    let warnings = server.stderr.text();
+    let warnings = warnings
+        .matches("As many clients are connected as there may be")
+        .count();
+    assert_eq!(warnings, 1, "once a minute");
+    server.stop();
+}
+
+#[test]
+fn clients_that_ask_nothing_keep_nobody_out() {
+    check_crowd(start_small(&[]), "");
+}
+
+#[test]
+fn clients_that_begin_and_do_not_go_on_keep_nobody_out() {
+    check_crowd(start_small(&[]), "GET /plants HTTP/1.1\r\nHost:");
+}
+
+#[test]
+fn silent_clients_keep_nobody_out_where_file_descriptors_are_few() {
+    let database = Cluster::shared().database();
+    let server = Server::start_with_descriptors(&database, 80, &[("db-pool", "4")]);
+    check_crowd(server, "");
+}
+
+/// At the limit the one goes that has been idle for the longest, and none that waits for an answer.
+#[test]
+fn the_client_that_has_been_idle_for_the_longest_goes_for_a_new_one() {
+    let database = Cluster::shared().database();
+    database.run("create function api.nap(s float) returns text language sql as $$select 'x' from pg_sleep(s)$$");
+    let server = Server::start(
+        &database,
+        &[("server-max-connections", "3"), ("db-pool", "4")],
+    );
+    let mut first = server.client();
+    assert_eq!(options(&mut first), Ok(200));
+    let mut at_work = server.client();
+    at_work.send(request("GET", "/rpc/nap?s=3", &[]));
+    let mut second = server.client();
+    assert_eq!(options(&mut second), Ok(200));
+    let mut new = server.client();
+    new.wait_at_most(Duration::from_secs(10));
+    assert_eq!(options(&mut new), Ok(200));
+    first.expect_closed();
+    assert_eq!(at_work.read("GET").status, 200);
+    server.stop();
 }

@@ -654,5 +654,6 @@ fn clients_possible(shares: &[Share]) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
     let others = connections + 4 * shares.len() + OTHER_DESCRIPTORS;
-    limit.saturating_sub(others).max(1)
+    // Where there are few, the others will hardly need all of theirs.
+    limit.saturating_sub(others).max(limit / 4).max(1)
 }

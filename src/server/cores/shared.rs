@@ -345,9 +345,9 @@ impl Cores {
             .div_ceil(EVICTED_PART)
             .min(EVICTED_AT_ONCE);
         let clients = lock(&self.cores[index].clients).take_dispensable(
-            (now + self.patience.idle) - SILENT_SPARED,
-            (now + self.patience.header) - IDLE_SPARED,
-            (now + self.patience.idle) - IDLE_SPARED,
+            now + self.patience.idle.saturating_sub(SILENT_SPARED),
+            now + self.patience.header.saturating_sub(IDLE_SPARED),
+            now + self.patience.idle.saturating_sub(IDLE_SPARED),
             at_most,
         );
         self.door.evicts(clients.len());

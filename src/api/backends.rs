@@ -4,7 +4,7 @@
 
 use crate::catalog::DecodeError;
 use crate::document::OneDocument;
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A session.
@@ -27,8 +27,8 @@ pub struct Backend {
 pub fn ask_backends(process_ids: &[i32]) -> OneDocument {
     let list: Vec<String> = process_ids.iter().map(i32::to_string).collect();
     let list = format!("{{{}}}", list.join(","));
-    OneDocument::of(Vec::new(), |out: &mut SqlBuf| {
-        sql!(
+    OneDocument::of(Vec::new(), |out: &mut SystemBuf| {
+        system_sql!(
             out,
             "
 SELECT coalesce(
@@ -46,7 +46,7 @@ FROM pg_catalog.pg_stat_activity AS activity
 WHERE activity.pid = ANY("
         );
         out.param(Some(list.as_bytes()));
-        sql!(out, "::pg_catalog.int4[])");
+        system_sql!(out, "::pg_catalog.int4[])");
     })
 }
 

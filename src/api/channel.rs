@@ -40,7 +40,7 @@ pub fn listen_statement(channel: &str) -> Statement {
 /// fail until its end is moved on, which this does as a side effect.
 pub fn tidy_queue_statement() -> Statement {
     let mut out = SqlBuf::new();
-    sql!(out, "SELECT pg_notification_queue_usage()");
+    sql!(out, "SELECT pg_catalog.pg_notification_queue_usage()");
     out.finish()
 }
 

@@ -10,10 +10,11 @@
 use crate::catalog::DecodeError;
 use crate::document::OneDocument;
 use corerest_config::{FunctionName, in_database_names};
-use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement, sql};
+use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement, SystemBuf, sql, system_sql};
 
 /// Asks for it: the document for [`decode_database_config`]. Nothing in the batch may write,
-/// not even `db-pre-config`.
+/// not even `db-pre-config`, which runs with the search path of the login role, as its owner
+/// expects.
 pub fn ask_database_config(pre_config: Option<&FunctionName>) -> OneDocument {
     let mut before = vec![read_only()];
     before.extend(pre_config.map(call));
@@ -50,11 +51,11 @@ fn call(function: &FunctionName) -> Statement {
 
 /// Parity: with `db-pre-config`, whatever the session has under the names counts, wherever it is
 /// from; without it, only what the role has. So `ALTER DATABASE … SET` alone has no effect.
-fn write_settings(out: &mut SqlBuf, with_session: bool) {
+fn write_settings(out: &mut SystemBuf, with_session: bool) {
     let names: Vec<String> = in_database_names().collect();
     // They are made of letters, dots and underscores, so the array needs no quotes.
     let names = format!("{{{}}}", names.join(","));
-    sql!(
+    system_sql!(
         out,
         "
 SELECT coalesce(json_agg(json_build_array(name, value) ORDER BY name), '[]')
@@ -73,23 +74,23 @@ FROM (
       )"
     );
     if with_session {
-        sql!(
+        system_sql!(
             out,
             "
     UNION ALL
     SELECT name, current_setting(name, true), 3 FROM unnest("
         );
         out.param(Some(names.as_bytes()));
-        sql!(out, "::text[]) AS name");
+        system_sql!(out, "::text[]) AS name");
     }
-    sql!(
+    system_sql!(
         out,
         "
   ) AS found
   WHERE value IS NOT NULL AND name = ANY("
     );
     out.param(Some(names.as_bytes()));
-    sql!(
+    system_sql!(
         out,
         "::text[])
   ORDER BY name, place
@@ -130,11 +131,12 @@ mod tests {
                 .collect()
         };
         let with = texts(Some(&function));
-        assert_eq!(with.len(), 4);
+        assert_eq!(with.len(), 5);
         assert_eq!(with[2], r#"SELECT "a""b"."c"()"#);
-        assert!(with[3].contains("current_setting"));
+        assert!(with[3].contains("search_path"));
+        assert!(with[4].contains("current_setting"));
         let without = texts(None);
-        assert_eq!(without.len(), 3);
-        assert!(!without[2].contains("current_setting"));
+        assert_eq!(without.len(), 4);
+        assert!(!without[3].contains("current_setting"));
     }
 }

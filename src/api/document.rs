@@ -3,11 +3,15 @@
 //!
 //! They take as long as they take: a `statement_timeout` of the login role is for requests.
 //!
+//! Invariant: the statement that asks is parsed with a search path that holds nothing but
+//! `pg_catalog`: it is a [`SystemBuf`]'s, whose path is made right before it. What stands before
+//! that is parsed with the path of the login role, and names its schemas.
+//!
 //! Invariant: one statement of such a batch gives the document, as one row of one column; its
 //! text is a `SELECT` without `FROM`, which is one row whatever stands in it. The fields are
 //! private, and [`OneDocument::of`] is the only way to make one.
 
-use corerest_sql::{SqlBuf, Statement, sql};
+use corerest_sql::{SqlBuf, Statement, SystemBuf, sql, system_sql};
 
 /// A batch of which one statement answers with one row of one column, a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +22,14 @@ pub struct OneDocument {
 
 impl OneDocument {
     /// Asks for the value that `write` appends, after `before`. A query stands in parentheses.
-    pub(crate) fn of(before: Vec<Statement>, write: impl FnOnce(&mut SqlBuf)) -> OneDocument {
-        let mut out = SqlBuf::new();
-        sql!(out, "SELECT (");
+    pub(crate) fn of(before: Vec<Statement>, write: impl FnOnce(&mut SystemBuf)) -> OneDocument {
+        let mut out = SystemBuf::new();
+        system_sql!(out, "SELECT (");
         write(&mut out);
-        sql!(out, ")::text AS document");
+        system_sql!(out, ")::text AS document");
         let mut statements = vec![without_timeout()];
         statements.extend(before);
-        statements.push(out.finish());
+        statements.extend(out.finish());
         OneDocument {
             asks: statements.len() - 1,
             statements,
@@ -75,7 +79,7 @@ fn with_timeout_of_role() -> Statement {
     sql!(
         out,
         "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings \
-         WHERE name = 'statement_timeout'"
+         WHERE name OPERATOR(pg_catalog.=) 'statement_timeout'"
     );
     out.finish()
 }
@@ -92,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_statement_that_asks_is_known_whatever_stands_around_it() {
-        let write = |out: &mut SqlBuf| sql!(out, "SELECT '{}'");
+        let write = |out: &mut SystemBuf| system_sql!(out, "SELECT '{}'");
         let alone = OneDocument::of(Vec::new(), write);
         let text = |document: &OneDocument| {
             let statement = &document.statements()[document.asks()];
@@ -104,9 +108,11 @@ mod tests {
         assert_eq!(text(&after_one), expected);
         let between = after_one.between(Some(statement("0")), Some(statement("2")));
         assert_eq!(text(&between), expected);
-        assert_eq!(between.statements().len(), 6);
+        assert_eq!(between.statements().len(), 7);
         assert_eq!(between.statements()[1], without_timeout());
-        assert_eq!(between.statements()[4], with_timeout_of_role());
-        assert_eq!(between.asks(), 3);
+        let path = between.statements()[3].text.as_str();
+        assert!(path.contains("'search_path', 'pg_catalog, pg_temp', true"));
+        assert_eq!(between.statements()[5], with_timeout_of_role());
+        assert_eq!(between.asks(), 4);
     }
 }

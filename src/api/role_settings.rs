@@ -9,7 +9,7 @@
 
 use crate::catalog::{DecodeError, IsolationLevel};
 use crate::document::OneDocument;
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use std::collections::HashMap;
 
 /// The setting that is not one of the others.
@@ -58,8 +58,8 @@ pub fn ask_role_settings(server_version_number: i32) -> OneDocument {
     OneDocument::of(Vec::new(), |out| write_rows(out, server_version_number))
 }
 
-fn write_rows(out: &mut SqlBuf, server_version_number: i32) {
-    sql!(
+fn write_rows(out: &mut SystemBuf, server_version_number: i32) {
+    system_sql!(
         out,
         "
 SELECT coalesce(
@@ -82,9 +82,9 @@ WHERE role.oid IN (
 AND (known.context = 'user'"
     );
     if server_version_number >= PARAMETER_PRIVILEGES_SINCE {
-        sql!(out, " OR has_parameter_privilege(known.name, 'SET')");
+        system_sql!(out, " OR has_parameter_privilege(known.name, 'SET')");
     }
-    sql!(out, ")");
+    system_sql!(out, ")");
 }
 
 /// Decodes the answer.

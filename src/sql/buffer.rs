@@ -3,7 +3,7 @@
 //! A [`SqlBuf`] collects text and values side by side; that they fit, `$n` for the n-th value, is
 //! its only job, and nobody else writes a `$`.
 
-use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, TypeName};
+use crate::{CatalogSql, ConstSql, Ident, Literal, Params, QualifiedName, SystemSql, TypeName};
 use std::sync::Arc;
 
 /// A finished SQL text, which only a [`SqlBuf`] makes. Equal shapes of request give equal texts,
@@ -63,6 +63,11 @@ impl SqlBuf {
         self.write(|out| out.push_str(text.as_str()));
     }
 
+    /// Appends a constant in which names are without their schema.
+    pub(crate) fn system_constant(&mut self, text: SystemSql) {
+        self.write(|out| out.push_str(text.as_str()));
+    }
+
     /// Appends `"name"`.
     pub fn ident(&mut self, name: &Ident) {
         self.write(|out| name.write_quoted(out));
@@ -87,6 +92,11 @@ impl SqlBuf {
     /// Appends a type name as it is.
     pub fn type_name(&mut self, name: &TypeName) {
         self.write(|out| out.push_str(name.as_str()));
+    }
+
+    /// Appends a type as PostgreSQL printed it, with its schema if that is `pg_catalog`, too.
+    pub fn catalog_type(&mut self, sql: &CatalogSql) {
+        self.write(|out| sql.write_type(out));
     }
 
     /// Appends what PostgreSQL printed.
@@ -189,16 +199,17 @@ mod tests {
             Ident::before_nul("api"),
             Ident::before_nul("t"),
         ));
-        sql!(out, " WHERE a = ");
+        sql!(out, " WHERE a OPERATOR(pg_catalog.=) ");
         out.param(Some(b"1; DROP TABLE t"));
-        sql!(out, " AND b = ");
+        sql!(out, " AND b OPERATOR(pg_catalog.=) ");
         out.param_with(|value| value.extend_from_slice(b"{1,2}"));
         let statement = out.finish();
         assert_eq!(
             statement.text.as_str(),
             concat!(
                 r#"SELECT "id", "full name", CAST(x AS double precision), 'it''s', now()"#,
-                r#" FROM "api"."t" WHERE a = $1 AND b = $2"#
+                r#" FROM "api"."t" WHERE a OPERATOR(pg_catalog.=) $1"#,
+                r#" AND b OPERATOR(pg_catalog.=) $2"#
             )
         );
         assert_eq!(statement.params.len(), 2);

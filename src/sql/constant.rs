@@ -40,10 +40,27 @@ pub const fn is_clean_constant(text: &str) -> bool {
     true
 }
 
-/// A constant piece of SQL as a [`ConstSql`] value.
+/// A constant piece of SQL in which names may stand without their schema, for they are those of
+/// `pg_catalog`; only a [`SystemBuf`](crate::SystemBuf) takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemSql(&'static str);
+
+impl SystemSql {
+    /// The constant that the type `T` carries.
+    pub const fn of<T: ConstText>() -> SystemSql {
+        SystemSql(T::TEXT)
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A type that carries a constant, which is checked.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! sql_text {
-    ($text:expr) => {{
+macro_rules! sql_constant {
+    ($text:expr) => {
         enum Constant {}
         impl $crate::ConstText for Constant {
             const TEXT: &'static str = $text;
@@ -52,6 +69,29 @@ macro_rules! sql_text {
             $crate::is_clean_constant(<Constant as $crate::ConstText>::TEXT),
             "a constant piece of SQL holds a NUL or numbers a parameter by hand"
         );
+    };
+}
+
+/// A constant piece of SQL as a [`ConstSql`] value. Its operators, functions and types are in
+/// `pg_catalog`, and it says so: see [`names_its_schemas`](crate::names_its_schemas).
+#[macro_export]
+macro_rules! sql_text {
+    ($text:expr) => {{
+        $crate::sql_constant!($text);
+        const _: () = assert!(
+            $crate::names_its_schemas(<Constant as $crate::ConstText>::TEXT),
+            "a constant piece of SQL names an operator, a function or a type without its schema"
+        );
+        $crate::ConstSql::of::<Constant>()
+    }};
+}
+
+/// The same for what is looked up in the search path of the request, because a client asks for it
+/// by a name that may be anybody's, and for a `=` that is no operator. Whoever writes one says why.
+#[macro_export]
+macro_rules! sql_text_by_path {
+    ($text:expr) => {{
+        $crate::sql_constant!($text);
         $crate::ConstSql::of::<Constant>()
     }};
 }
@@ -61,6 +101,17 @@ macro_rules! sql_text {
 macro_rules! sql {
     ($out:expr, $text:expr) => {
         $out.constant($crate::sql_text!($text))
+    };
+}
+
+/// Appends a constant piece of SQL to a [`SystemBuf`](crate::SystemBuf).
+#[macro_export]
+macro_rules! system_sql {
+    ($out:expr, $text:expr) => {
+        $out.system_constant({
+            $crate::sql_constant!($text);
+            $crate::SystemSql::of::<Constant>()
+        })
     };
 }
 

@@ -208,7 +208,35 @@ impl CatalogSql {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Appends the name of a type. PostgreSQL leaves out the schema of its own types, of which
+    /// only those that are words of the grammar are safe from others of the same name.
+    pub(crate) fn write_type(&self, out: &mut String) {
+        let first = self.0.split([' ', '(', '[']).next().unwrap_or_default();
+        if !self.0.contains('.') && !KEYWORD_TYPES.contains(&first) {
+            out.push_str("pg_catalog.");
+        }
+        out.push_str(&self.0);
+    }
 }
+
+/// The first words of the types that are not called as their row in `pg_type` is.
+///
+/// Source: `format_type_extended` in PostgreSQL's `format_type.c`.
+const KEYWORD_TYPES: &[&str] = &[
+    "bigint",
+    "bit",
+    "boolean",
+    "character",
+    "double",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "time",
+    "timestamp",
+];
 
 fn push_doubling(out: &mut String, text: &str, quote: char) {
     for c in text.chars() {
@@ -278,6 +306,31 @@ mod tests {
             "", " ", "$1", "int $1", "$$", "int;", "int)", "a\"b", "a'b", "a\0", "a\tb",
         ] {
             assert_eq!(TypeName::new(bad), Err(InvalidTypeName), "{bad}");
+        }
+    }
+
+    #[track_caller]
+    fn check_type(printed: &str, expected: &str) {
+        let mut out = String::new();
+        CatalogSql::from_postgresql(printed).write_type(&mut out);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn types_are_written_with_their_schema() {
+        check_type("text", "pg_catalog.text");
+        check_type("\"char\"[]", "pg_catalog.\"char\"[]");
+        check_type("timetz", "pg_catalog.timetz");
+        check_type("api.light", "api.light");
+        check_type("\"My.Own\".\"text\"", "\"My.Own\".\"text\"");
+        for of_the_grammar in [
+            "integer[]",
+            "numeric(6,2)",
+            "bit varying(3)",
+            "timestamp(3) with time zone",
+            "double precision",
+        ] {
+            check_type(of_the_grammar, of_the_grammar);
         }
     }
 

@@ -347,6 +347,16 @@ fn catalog_sql_is_made_in_one_place() {
     report("CatalogSql made elsewhere", offenders.collect());
 }
 
+/// The file says what is left to the search path of a request, and why.
+#[test]
+fn what_is_looked_up_in_the_search_path_is_in_one_place() {
+    let offenders = lines_with(&src(), &["sql_text_by_path!("]).into_iter();
+    let offenders = offenders
+        .filter(|line| !line.starts_with("src/api/query/by_path.rs") && !is_comment(line))
+        .filter(|line| !line.starts_with("src/sql/"));
+    report("SQL by the search path elsewhere", offenders.collect());
+}
+
 #[test]
 fn sql_is_not_formatted() {
     let verbs = [

@@ -4,13 +4,17 @@
 //! stands in [`section`], one file each. One statement means one snapshot of the
 //! database and one round trip, and PostgreSQL writes JSON faster than a client reads rows.
 //!
+//! It is parsed and executed with a search path that holds nothing but `pg_catalog`
+//! (`OneDocument`), so that PostgreSQL prints every name with its schema, except those of
+//! `pg_catalog`.
+//!
 //! Time zones are not read: `pg_timezone_names` opens a thousand files (0.1 to 0.3 s), and
 //! PostgreSQL refuses a wrong `Prefer: timezone` by itself, with the error that clients know.
 
 use super::section::{self, SchemaNames};
 use super::timings::write_reading;
 use crate::document::OneDocument;
-use corerest_sql::{Ident, SqlBuf, Statement, sql};
+use corerest_sql::{Ident, SqlBuf, Statement, SystemBuf, sql, system_sql};
 
 /// Where the catalog comes from.
 #[derive(Clone, Copy, Debug)]
@@ -49,63 +53,50 @@ fn without_jit() -> Statement {
     out.finish()
 }
 
-fn write_document(out: &mut SqlBuf, scope: Scope<'_>) {
+fn write_document(out: &mut SystemBuf, scope: Scope<'_>) {
     let exposed = SchemaNames::new(scope.schemas);
     let search_path = SchemaNames::new(scope.extra_search_path);
-    sql!(out, "SELECT pg_catalog.json_build_object('began', ");
+    system_sql!(out, "SELECT pg_catalog.json_build_object('began', ");
     write_reading(out);
-    sql!(out, ", 'server', (");
+    system_sql!(out, ", 'server', (");
     section::server::write_rows(out);
-    sql!(out, "), 'schemas', (");
+    system_sql!(out, "), 'schemas', (");
     section::schemas::write_rows(out, &exposed);
-    sql!(out, "), 'tables', (");
+    system_sql!(out, "), 'tables', (");
     section::tables::write_rows(out, &exposed);
-    sql!(out, "), 'columns', (");
+    system_sql!(out, "), 'columns', (");
     section::columns::write_rows(out, &exposed);
-    sql!(out, "), 'quiet', (");
+    system_sql!(out, "), 'quiet', (");
     section::quiet::write_rows(out, &exposed, scope.finds_quiet);
-    sql!(out, "), 'tables_read', ");
+    system_sql!(out, "), 'tables_read', ");
     write_reading(out);
-    sql!(out, ", 'views', (");
+    system_sql!(out, ", 'views', (");
     section::views::write_rows(out, &exposed, &search_path);
-    sql!(out, "), 'primary_keys', (");
+    system_sql!(out, "), 'primary_keys', (");
     section::primary_keys::write_rows(out);
-    sql!(out, "), 'keys_read', ");
+    system_sql!(out, "), 'keys_read', ");
     write_reading(out);
-    sql!(out, ", 'foreign_keys', (");
+    system_sql!(out, ", 'foreign_keys', (");
     section::foreign_keys::write_rows(out);
-    sql!(out, "), 'foreign_keys_read', ");
+    system_sql!(out, "), 'foreign_keys_read', ");
     write_reading(out);
-    sql!(out, ", 'routines', (");
+    system_sql!(out, ", 'routines', (");
     section::routines::write_rows(out, &exposed);
-    sql!(out, "), 'routines_read', ");
+    system_sql!(out, "), 'routines_read', ");
     write_reading(out);
-    sql!(out, ", 'computed_relationships', (");
+    system_sql!(out, ", 'computed_relationships', (");
     section::computed_relationships::write_rows(out, &exposed);
-    sql!(out, "), 'computed_relationships_read', ");
+    system_sql!(out, "), 'computed_relationships_read', ");
     write_reading(out);
-    sql!(out, ", 'representations', (");
+    system_sql!(out, ", 'representations', (");
     section::representations::write_rows(out);
-    sql!(out, "), 'representations_read', ");
+    system_sql!(out, "), 'representations_read', ");
     write_reading(out);
-    sql!(out, ", 'media_handlers', (");
+    system_sql!(out, ", 'media_handlers', (");
     section::media_handlers::write_rows(out, &exposed);
-    sql!(out, "), 'media_handlers_read', ");
+    system_sql!(out, "), 'media_handlers_read', ");
     write_reading(out);
-    sql!(out, ") FROM ");
-    write_empty_search_path(out);
-}
-
-/// Makes PostgreSQL print every name with its schema, except those of `pg_catalog`.
-///
-/// Names are printed while a row is projected, and the row comes from here, so the setting is
-/// made before the first name. It is local: it ends with the transaction, which for a statement
-/// on its own is the statement.
-fn write_empty_search_path(out: &mut SqlBuf) {
-    sql!(
-        out,
-        "(SELECT pg_catalog.set_config('search_path', '', true)) AS path"
-    );
+    system_sql!(out, ")");
 }
 
 #[cfg(test)]
@@ -118,9 +109,10 @@ mod tests {
         let schemas = ["test", r#"SPECIAL "@/\#~_-"#].map(Ident::before_nul);
         let extra_search_path = [Ident::before_nul("public")];
         let statement = |scope: Scope<'_>| {
-            let mut out = SqlBuf::new();
+            let mut out = SystemBuf::new();
             write_document(&mut out, scope);
-            out.finish()
+            let [_, statement] = out.finish();
+            statement
         };
         let other = [Ident::before_nul("other")];
         let other = statement(other.as_slice().into());

@@ -3,7 +3,7 @@
 //! The document is made from left to right, and a part of it is read when its turn has come, so
 //! what the clock said between the parts stands in the document, too.
 
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use std::fmt;
 
 /// What the clock said, in milliseconds: at the beginning, and after each part.
@@ -46,8 +46,8 @@ impl fmt::Display for Timings {
 }
 
 /// Appends what the clock says when PostgreSQL comes to this place.
-pub(super) fn write_reading(out: &mut SqlBuf) {
-    sql!(
+pub(super) fn write_reading(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000"
     );

@@ -65,7 +65,7 @@ impl<'a> RoutineRow<'a> {
     fn described(&self) -> DescribedRoutine<'a> {
         let parameters = self.parameters.iter().map(|parameter| DescribedParameter {
             name: parameter.name,
-            data_type: parameter.data_type,
+            data_type: own_name(parameter.data_type),
             required: parameter.required,
             variadic: parameter.variadic,
         });
@@ -90,6 +90,14 @@ impl fmt::Display for InvalidAnswer {
 }
 
 impl std::error::Error for InvalidAnswer {}
+
+/// What a type of PostgreSQL's own is called. It is printed with its schema when another one of its
+/// name comes before it in the search path of the request; that is no other type for clients.
+fn own_name(printed_type: &str) -> &str {
+    printed_type
+        .strip_prefix("pg_catalog.")
+        .unwrap_or(printed_type)
+}
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,8 @@ pub(crate) enum ToJson {
     Convert,
     /// The column is JSON already. Converting it again would keep its indexes from being used.
     AsIs,
+    /// The type is unknown, and the column is not converted either.
+    Unknown,
 }
 
 /// What a selected item stands for.
@@ -47,7 +49,30 @@ pub(crate) enum RowOrField {
 
 /// A conversion to `tsvector`, with the text search configuration if the request names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TextSearch<'a>(pub Option<&'a TypeName>);
+pub(crate) struct TextSearch<'a> {
+    pub configuration: Option<&'a TypeName>,
+    pub owner: TypeOwner,
+}
+
+/// Whose a type is, and so its functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TypeOwner {
+    /// It is one of PostgreSQL's own.
+    PostgreSql,
+    /// It is an extension's, or a user's.
+    Unknown,
+}
+
+impl TypeOwner {
+    /// Of a type whose name PostgreSQL has printed, with the schema if it is not `pg_catalog`.
+    fn of(printed_type: &str) -> TypeOwner {
+        if printed_type.contains('.') {
+            TypeOwner::Unknown
+        } else {
+            TypeOwner::PostgreSql
+        }
+    }
+}
 
 /// Where fields are looked up.
 #[derive(Clone, Copy, Debug)]
@@ -107,8 +132,12 @@ impl<'a> Columns<'a> {
             // A computed field is not in the catalog, and what it is, PostgreSQL finds out; only
             // a `tsvector` is searched as it is.
             Operation::FullText(_, configuration, _) => column
-                .is_some_and(|column| column.data_type.as_str() != "tsvector")
-                .then_some(TextSearch(configuration.as_ref())),
+                .map(|column| column.data_type.as_str())
+                .filter(|&data_type| data_type != "tsvector")
+                .map(|data_type| TextSearch {
+                    configuration: configuration.as_ref(),
+                    owner: TypeOwner::of(data_type),
+                }),
             _ => None,
         };
         let nominal_type = column.map(|column| column.nominal_type.as_str());

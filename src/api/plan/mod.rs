@@ -25,7 +25,7 @@ mod tree;
 
 pub(crate) use call::{Argument, Arguments, CallPlan};
 pub(crate) use call::{argument_names, plan_call};
-pub(crate) use field::{PlannedField, RowOrField, TextSearch, ToJson};
+pub(crate) use field::{PlannedField, RowOrField, TextSearch, ToJson, TypeOwner};
 pub(crate) use mutate::plan_mutate;
 pub(crate) use mutate::{Change, Conflict, MutatePlan, Values, WrittenColumn};
 pub(crate) use negotiate::{Negotiated, Representation, Wanted, negotiate};

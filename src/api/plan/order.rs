@@ -35,7 +35,7 @@ pub(super) fn plan_order<'a>(
     let field = PlannedField {
         name: &term.field.name,
         json_path: &term.field.json_path,
-        to_json: ToJson::AsIs,
+        to_json: ToJson::Unknown,
         to_tsvector: None,
         transform: None,
         row: RowOrField::Field,

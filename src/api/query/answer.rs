@@ -127,14 +127,14 @@ pub(super) fn write_page(
         sql!(out, "CASE WHEN ");
         if check.one.is_some() {
             write_rows_count(out, kind, answer);
-            sql!(out, " = 1");
+            sql!(out, " OPERATOR(pg_catalog.=) 1");
         }
         if let Some(rows) = check.at_most {
             if check.one.is_some() {
                 sql!(out, " AND ");
             }
             write_rows_count(out, kind, answer);
-            sql!(out, " <= ");
+            sql!(out, " OPERATOR(pg_catalog.<=) ");
             write_number(out, i128::from(rows));
             sql!(out, "::bigint");
         }
@@ -142,7 +142,7 @@ pub(super) fn write_page(
         write_rows_count(out, kind, answer);
         sql!(out, " ELSE (");
         out.param(Some(WRONG_ROWS.as_bytes()));
-        sql!(out, "::text || ");
+        sql!(out, "::pg_catalog.text OPERATOR(pg_catalog.||) ");
         write_rows_count(out, kind, answer);
         sql!(out, ")::bigint END");
     }
@@ -161,7 +161,7 @@ pub(super) fn write_rows_count(out: &mut SqlBuf, kind: RowKind, answer: Answer) 
     out.constant(match (kind, answer) {
         (RowKind::Row | RowKind::Value, _) => sql_text!("pg_catalog.count(_row)"),
         (RowKind::OnlyRow | RowKind::OnlyValue, Answer::OneRow) => {
-            sql_text!("(1 + 0 * pg_catalog.count(*))")
+            sql_text!("(CASE WHEN pg_catalog.count(*) IS NULL THEN 0 ELSE 1 END)::bigint")
         }
         (RowKind::OnlyRow | RowKind::OnlyValue, Answer::Lines) => sql_text!("1::bigint"),
     });

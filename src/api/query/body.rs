@@ -5,6 +5,7 @@
 //! 2.15 ms; `array_to_json` 2.9, `string_agg` 2.8, one row each 2.6).
 
 use super::answer::RowKind;
+use super::by_path::FEATURE;
 use crate::catalog::{HandlerKind, MediaHandler};
 use crate::plan::{Negotiated, Representation};
 use crate::request::media_type::Nulls;
@@ -22,8 +23,8 @@ pub(super) fn write_settings_and_body(
     write_more: Option<impl FnOnce(&mut SqlBuf)>,
 ) {
     let settings = sql_text!(
-        "nullif(current_setting('response.headers', true), '') AS headers, \
-         nullif(current_setting('response.status', true), '') AS status"
+        "pg_catalog.current_setting('response.headers', true) AS headers, \
+         pg_catalog.current_setting('response.status', true) AS status"
     );
     let write_more = |out: &mut SqlBuf| {
         if let Some(write_more) = write_more {
@@ -119,30 +120,39 @@ pub(super) fn write_content(out: &mut SqlBuf, content: &Content<'_>) {
 fn write_body(out: &mut SqlBuf, kind: RowKind, negotiated: &Negotiated<'_>) {
     match negotiated.representation {
         Representation::Json(nulls) => match kind {
-            RowKind::Row => write_array(out, nulls, sql_text!("json_agg(_row)")),
-            RowKind::Value => write_array(out, nulls, sql_text!("json_agg(_row.pgrst_scalar)")),
+            RowKind::Row => write_array(out, nulls, sql_text!("pg_catalog.json_agg(_row)")),
+            RowKind::Value => write_array(
+                out,
+                nulls,
+                sql_text!("pg_catalog.json_agg(_row.pgrst_scalar)"),
+            ),
             RowKind::OnlyRow | RowKind::OnlyValue => write_object(out, kind, nulls),
         },
         Representation::Object(nulls) => write_object(out, kind, nulls),
         Representation::Csv => sql!(
             out,
-            "(SELECT coalesce(string_agg(name, ','), '') FROM \
-             (SELECT json_object_keys(row_to_json(_first)) AS name FROM \
-             (SELECT * FROM _rows LIMIT 1) AS _first) AS _names) || E'\\n' || \
-             coalesce(string_agg(left(right(_row::text, -1), -1), E'\\n'), '')"
+            "(SELECT coalesce(pg_catalog.string_agg(name, ','), '') FROM \
+             (SELECT pg_catalog.json_object_keys(pg_catalog.row_to_json(_first)) AS name FROM \
+             (SELECT * FROM _rows LIMIT 1) AS _first) AS _names) OPERATOR(pg_catalog.||) E'\\n' \
+             OPERATOR(pg_catalog.||) coalesce(pg_catalog.string_agg(pg_catalog.left(\
+             pg_catalog.right(_row::pg_catalog.text, '-1'::int), '-1'::int), E'\\n'), '')"
         ),
-        Representation::GeoJson => sql!(
-            out,
-            "json_build_object('type', 'FeatureCollection', \
-             'features', coalesce(json_agg(ST_AsGeoJSON(_row)::json), '[]'))"
-        ),
+        Representation::GeoJson => {
+            sql!(
+                out,
+                "pg_catalog.json_build_object('type', 'FeatureCollection', \
+                 'features', coalesce(pg_catalog.json_agg("
+            );
+            out.constant(FEATURE);
+            sql!(out, "::pg_catalog.json), '[]'))");
+        }
         Representation::Custom(handler) if is_cast_of_first(handler, kind, negotiated) => {
             sql!(out, "(SELECT ");
             write_handled(out, kind, handler);
             sql!(out, " FROM _rows AS _row LIMIT 1)");
         }
         Representation::Custom(handler) => write_handled(out, kind, handler),
-        Representation::Nothing => sql!(out, "''::text"),
+        Representation::Nothing => sql!(out, "''::pg_catalog.text"),
     }
 }
 
@@ -169,8 +179,12 @@ fn write_object(out: &mut SqlBuf, kind: RowKind, nulls: Nulls) {
     sql!(out, "coalesce(");
     write_stripped(out, nulls, |out| {
         out.constant(match kind {
-            RowKind::OnlyValue => sql_text!("json_agg(_row.pgrst_scalar)->0"),
-            RowKind::Row | RowKind::OnlyRow | RowKind::Value => sql_text!("json_agg(_row)->0"),
+            RowKind::OnlyValue => {
+                sql_text!("pg_catalog.json_agg(_row.pgrst_scalar) OPERATOR(pg_catalog.->) 0")
+            }
+            RowKind::Row | RowKind::OnlyRow | RowKind::Value => {
+                sql_text!("pg_catalog.json_agg(_row) OPERATOR(pg_catalog.->) 0")
+            }
         });
     });
     sql!(out, ", 'null')");
@@ -180,7 +194,7 @@ fn write_stripped(out: &mut SqlBuf, nulls: Nulls, write: impl FnOnce(&mut SqlBuf
     match nulls {
         Nulls::Kept => write(out),
         Nulls::Stripped => {
-            sql!(out, "json_strip_nulls(");
+            sql!(out, "pg_catalog.json_strip_nulls(");
             write(out);
             sql!(out, ")");
         }

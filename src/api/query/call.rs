@@ -115,7 +115,7 @@ fn write_invocation(out: &mut SqlBuf, plan: &CallPlan<'_>) {
                     }
                 }
                 sql!(out, "::");
-                out.catalog(&parameter.cast_type);
+                out.catalog_type(&parameter.cast_type);
             });
         }
     }
@@ -139,7 +139,7 @@ fn write_body_argument(out: &mut SqlBuf, parameter: &RoutineParameter, content: 
         other => write_content(out, other),
     }
     sql!(out, "::");
-    out.catalog(&parameter.data_type);
+    out.catalog_type(&parameter.data_type);
 }
 
 /// The text form of bytes. Source: PostgreSQL's documentation, 8.4.1 "bytea Hex Format".
@@ -157,15 +157,15 @@ fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 fn write_members(out: &mut SqlBuf, parameters: &[&RoutineParameter], content: &Content<'_>) {
     sql!(out, "(SELECT * FROM ");
     out.constant(match content.shape() {
-        JsonForm::Object => sql_text!("json_to_record("),
-        JsonForm::Array => sql_text!("json_to_recordset("),
+        JsonForm::Object => sql_text!("pg_catalog.json_to_record("),
+        JsonForm::Array => sql_text!("pg_catalog.json_to_recordset("),
     });
     write_content(out, content);
-    sql!(out, "::json) AS _(");
+    sql!(out, "::pg_catalog.json) AS _(");
     out.separated(sql_text!(", "), parameters, |out, parameter| {
         out.ident(&parameter.name);
         sql!(out, " ");
-        out.catalog(&parameter.cast_type);
+        out.catalog_type(&parameter.cast_type);
     });
     sql!(out, ") LIMIT 1) pgrst_body");
 }

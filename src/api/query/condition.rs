@@ -1,13 +1,15 @@
 //! Conditions: filters, and the trees that `and` and `or` make of them.
 //!
 //! An operator is an enum here, and its SQL a constant; its right side is always a parameter. To
-//! add an operator: the enum in `request/ast.rs`, its parser in `request/`, one line below.
+//! add an operator: the enum in `request/ast.rs`, its parser in `request/`, a line in `by_path.rs`.
 
+use super::by_path::{
+    EQUALS_ANY, IS_DISTINCT_FROM, full_text_operator, quantified_operator, simple_operator,
+};
 use super::field::{write_field, write_transformed};
 use crate::plan::{Condition, EmbedIs, PlannedFilter};
 use crate::request::ast::{
-    FullTextOperator, IsValue, LogicOperator, Negation, Operation, QuantifiedOperator, Quantifier,
-    SimpleOperator,
+    IsValue, LogicOperator, Negation, Operation, QuantifiedOperator, Quantifier,
 };
 use corerest_sql::{CatalogSql, ConstSql, Ident, SqlBuf, sql, sql_text};
 
@@ -69,21 +71,21 @@ fn write_filter(out: &mut SqlBuf, table: &Ident, filter: &PlannedFilter<'_>) {
     let transform = filter.field.transform;
     match filter.operation {
         Operation::Simple(operator, value) => {
-            out.constant(simple_sql(*operator));
+            out.constant(simple_operator(*operator));
             write_transformed(out, transform, |out| out.param(Some(value.as_bytes())));
         }
         Operation::Quantified(operator, quantifier, value) => {
-            out.constant(quantified_sql(*operator));
+            out.constant(quantified_operator(*operator));
             write_quantified_value(out, *operator, *quantifier, value, transform);
         }
         Operation::In(values) => write_in(out, values, transform),
         Operation::Is(value) => out.constant(is_sql(*value)),
         Operation::IsDistinctFrom(value) => {
-            sql!(out, " IS DISTINCT FROM ");
+            out.constant(IS_DISTINCT_FROM);
             out.param(Some(value.as_bytes()));
         }
         Operation::FullText(operator, configuration, value) => {
-            out.constant(full_text_sql(*operator));
+            out.constant(full_text_operator(*operator));
             if let Some(configuration) = configuration {
                 out.param(Some(configuration.as_str().as_bytes()));
                 sql!(out, ", ");
@@ -122,7 +124,7 @@ fn write_quantified_value(
 /// another statement, and an empty list is valid. A function of the column's domain is called for
 /// each element.
 fn write_in(out: &mut SqlBuf, values: &[String], transform: Option<&CatalogSql>) {
-    sql!(out, " = ANY(");
+    out.constant(EQUALS_ANY);
     let write_list = |out: &mut SqlBuf| match values {
         [only] if only.is_empty() => out.param(Some(b"{}")),
         _ => out.param_with(|literal| write_array_literal(literal, values)),
@@ -132,9 +134,9 @@ fn write_in(out: &mut SqlBuf, values: &[String], transform: Option<&CatalogSql>)
         Some(_) => {
             sql!(out, "SELECT ");
             write_transformed(out, transform, |out| {
-                sql!(out, "unnest(");
+                sql!(out, "pg_catalog.unnest(");
                 write_list(out);
-                sql!(out, "::text[])");
+                sql!(out, "::pg_catalog.text[])");
             });
         }
     }
@@ -160,34 +162,6 @@ pub(super) fn write_array_literal(out: &mut Vec<u8>, values: &[impl AsRef<str>])
     out.push(b'}');
 }
 
-fn simple_sql(operator: SimpleOperator) -> ConstSql {
-    match operator {
-        SimpleOperator::NotEqual => sql_text!(" <> "),
-        SimpleOperator::Contains => sql_text!(" @> "),
-        SimpleOperator::ContainedIn => sql_text!(" <@ "),
-        SimpleOperator::Overlaps => sql_text!(" && "),
-        SimpleOperator::StrictlyLeft => sql_text!(" << "),
-        SimpleOperator::StrictlyRight => sql_text!(" >> "),
-        SimpleOperator::NotExtendsRight => sql_text!(" &< "),
-        SimpleOperator::NotExtendsLeft => sql_text!(" &> "),
-        SimpleOperator::Adjacent => sql_text!(" -|- "),
-    }
-}
-
-fn quantified_sql(operator: QuantifiedOperator) -> ConstSql {
-    match operator {
-        QuantifiedOperator::Equal => sql_text!(" = "),
-        QuantifiedOperator::GreaterOrEqual => sql_text!(" >= "),
-        QuantifiedOperator::Greater => sql_text!(" > "),
-        QuantifiedOperator::LessOrEqual => sql_text!(" <= "),
-        QuantifiedOperator::Less => sql_text!(" < "),
-        QuantifiedOperator::Like => sql_text!(" like "),
-        QuantifiedOperator::ILike => sql_text!(" ilike "),
-        QuantifiedOperator::Match => sql_text!(" ~ "),
-        QuantifiedOperator::IMatch => sql_text!(" ~* "),
-    }
-}
-
 fn is_sql(value: IsValue) -> ConstSql {
     match value {
         IsValue::Null => sql_text!(" IS NULL"),
@@ -195,14 +169,5 @@ fn is_sql(value: IsValue) -> ConstSql {
         IsValue::True => sql_text!(" IS TRUE"),
         IsValue::False => sql_text!(" IS FALSE"),
         IsValue::Unknown => sql_text!(" IS UNKNOWN"),
-    }
-}
-
-fn full_text_sql(operator: FullTextOperator) -> ConstSql {
-    match operator {
-        FullTextOperator::Plain => sql_text!(" @@ to_tsquery("),
-        FullTextOperator::PlainTo => sql_text!(" @@ plainto_tsquery("),
-        FullTextOperator::PhraseTo => sql_text!(" @@ phraseto_tsquery("),
-        FullTextOperator::WebSearch => sql_text!(" @@ websearch_to_tsquery("),
     }
 }

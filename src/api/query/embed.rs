@@ -43,7 +43,7 @@ impl EmbedItem<'_, '_> {
             EmbedItem::Whole(embed) => {
                 let name = &embed.name;
                 if let EmbedShape::Object(_) = embed.shape {
-                    sql!(out, "to_jsonb(");
+                    sql!(out, "pg_catalog.to_jsonb(");
                     out.ident(name);
                     sql!(out, ".*)");
                 } else {

@@ -3,16 +3,23 @@
 //! Columns are qualified by their table's name, so that a computed field, which is a function of
 //! the row, is found like a column.
 
-use crate::plan::{PlannedField, PlannedSelect, RowOrField, TextSearch, ToJson};
+use super::by_path::{self, ARROW, TEXT_ARROW, TO_TSVECTOR};
+use crate::plan::{PlannedField, PlannedSelect, RowOrField, TextSearch, ToJson, TypeOwner};
 use crate::request::ast::{Aggregate, JsonArrow, JsonOperand, JsonStep};
-use corerest_sql::{CatalogSql, ConstSql, Ident, SqlBuf, TypeName, sql, sql_text};
+use corerest_sql::{CatalogSql, Ident, SqlBuf, TypeName, sql, sql_text};
 
 /// Appends a field of the relation that `FROM` calls `table`.
 pub(super) fn write_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<'_>) {
     match field.to_tsvector {
         None => write_plain_field(out, table, field),
-        Some(TextSearch(configuration)) => {
-            sql!(out, "to_tsvector(");
+        Some(TextSearch {
+            configuration,
+            owner,
+        }) => {
+            out.constant(match owner {
+                TypeOwner::PostgreSql => sql_text!("pg_catalog.to_tsvector("),
+                TypeOwner::Unknown => TO_TSVECTOR,
+            });
             if let Some(configuration) = configuration {
                 out.param(Some(configuration.as_str().as_bytes()));
                 sql!(out, ", ");
@@ -29,14 +36,16 @@ fn write_plain_field(out: &mut SqlBuf, table: &Ident, field: &PlannedField<'_>) 
         return;
     }
     if !field.json_path.is_empty() && field.to_json == ToJson::Convert {
-        sql!(out, "to_jsonb(");
+        sql!(out, "pg_catalog.to_jsonb(");
         write_column(out, table, field.name);
         sql!(out, ")");
     } else {
         write_column(out, table, field.name);
     }
+    let mut is_json = field.to_json != ToJson::Unknown;
     for step in field.json_path {
-        write_json_step(out, step);
+        write_json_step(out, step, is_json);
+        is_json &= step.arrow == JsonArrow::Json;
     }
 }
 
@@ -66,10 +75,12 @@ pub(super) fn write_transformed(
     sql!(out, ")");
 }
 
-fn write_json_step(out: &mut SqlBuf, step: &JsonStep) {
-    out.constant(match step.arrow {
-        JsonArrow::Json => sql_text!("->"),
-        JsonArrow::Text => sql_text!("->>"),
+fn write_json_step(out: &mut SqlBuf, step: &JsonStep, is_json: bool) {
+    out.constant(match (is_json, step.arrow) {
+        (true, JsonArrow::Json) => sql_text!(" OPERATOR(pg_catalog.->) "),
+        (true, JsonArrow::Text) => sql_text!(" OPERATOR(pg_catalog.->>) "),
+        (false, JsonArrow::Json) => ARROW,
+        (false, JsonArrow::Text) => TEXT_ARROW,
     });
     match &step.operand {
         JsonOperand::Key(key) => out.param(Some(key.as_bytes())),
@@ -106,7 +117,7 @@ pub(super) fn write_aggregated(
         return write(out);
     };
     write_cast(out, cast, |out| {
-        out.constant(aggregate_sql(aggregate));
+        out.constant(by_path::aggregate(aggregate));
         sql!(out, "(");
         write(out);
         sql!(out, ")");
@@ -122,14 +133,4 @@ fn write_cast(out: &mut SqlBuf, cast: Option<&TypeName>, write: impl FnOnce(&mut
     sql!(out, " AS ");
     out.type_name(cast);
     sql!(out, ")");
-}
-
-fn aggregate_sql(aggregate: Aggregate) -> ConstSql {
-    match aggregate {
-        Aggregate::Sum => sql_text!("SUM"),
-        Aggregate::Avg => sql_text!("AVG"),
-        Aggregate::Max => sql_text!("MAX"),
-        Aggregate::Min => sql_text!("MIN"),
-        Aggregate::Count => sql_text!("COUNT"),
-    }
 }

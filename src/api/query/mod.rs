@@ -9,6 +9,7 @@
 
 mod answer;
 mod body;
+mod by_path;
 mod call;
 mod condition;
 mod embed;

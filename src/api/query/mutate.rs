@@ -8,6 +8,7 @@
 
 use super::answer::{MainStatement, RowKind, write_page};
 use super::body::{write_content, write_from_rows, write_named_rows, write_settings_and_body};
+use super::by_path::ASSIGNED;
 use super::condition::Conditions;
 use super::field::{write_column, write_transformed};
 use super::rows::{WRITTEN, write_rows};
@@ -120,8 +121,9 @@ fn write_insert_conditions(out: &mut SqlBuf, conditions: &[Condition<'_>], count
     if counts_new {
         sql!(
             out,
-            " WHERE set_config('pgrst.inserted', (coalesce(nullif(current_setting(\
-             'pgrst.inserted', true), '')::int, 0) + 1)::text, true) <> '0'"
+            " WHERE pg_catalog.set_config('pgrst.inserted', (pg_catalog.concat('0', \
+             pg_catalog.current_setting('pgrst.inserted', true))::int OPERATOR(pg_catalog.+) 1\
+             )::pg_catalog.text, true) OPERATOR(pg_catalog.<>) '0'"
         );
     }
     if !conditions.is_empty() {
@@ -154,13 +156,15 @@ fn write_conflict(out: &mut SqlBuf, values: &Values<'_>, conflict: &Conflict<'_>
     sql!(out, "DO UPDATE SET ");
     out.separated(sql_text!(", "), &values.columns, |out, column| {
         out.ident(column.name);
-        sql!(out, " = EXCLUDED.");
+        out.constant(ASSIGNED);
+        sql!(out, "EXCLUDED.");
         out.ident(column.name);
     });
     sql!(
         out,
-        " WHERE set_config('pgrst.inserted', (coalesce(nullif(current_setting(\
-         'pgrst.inserted', true), '')::int, 0) - 1)::text, true) <> '-1'"
+        " WHERE pg_catalog.set_config('pgrst.inserted', (pg_catalog.concat('0', \
+         pg_catalog.current_setting('pgrst.inserted', true))::int OPERATOR(pg_catalog.-) 1\
+         )::pg_catalog.text, true) OPERATOR(pg_catalog.<>) '-1'"
     );
 }
 
@@ -170,7 +174,7 @@ fn write_update(out: &mut SqlBuf, plan: &MutatePlan<'_>, values: &Values<'_>) {
     sql!(out, " SET ");
     out.separated(sql_text!(", "), &values.columns, |out, column| {
         out.ident(column.name);
-        sql!(out, " = ");
+        out.constant(ASSIGNED);
         write_column(out, &BODY, column.name);
     });
     write_values(out, values);
@@ -226,9 +230,9 @@ fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
         match shape {
             JsonForm::Object => sql!(out, "FROM (VALUES (1)) AS _"),
             JsonForm::Array => {
-                sql!(out, "FROM json_array_elements(");
+                sql!(out, "FROM pg_catalog.json_array_elements(");
                 write_content(out, values.content);
-                sql!(out, "::json) AS _");
+                sql!(out, "::pg_catalog.json) AS _");
             }
         }
     } else {
@@ -251,15 +255,15 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
     match values.missing {
         MissingPreference::Null => {
             out.constant(match shape {
-                JsonForm::Object => sql_text!("json_to_record("),
-                JsonForm::Array => sql_text!("json_to_recordset("),
+                JsonForm::Object => sql_text!("pg_catalog.json_to_record("),
+                JsonForm::Array => sql_text!("pg_catalog.json_to_recordset("),
             });
             write_content(out, values.content);
-            sql!(out, "::json)");
+            sql!(out, "::pg_catalog.json)");
         }
         MissingPreference::Default => out.constant(match shape {
-            JsonForm::Object => sql_text!("jsonb_to_record(_completed.value)"),
-            JsonForm::Array => sql_text!("jsonb_to_recordset(_completed.value)"),
+            JsonForm::Object => sql_text!("pg_catalog.jsonb_to_record(_completed.value)"),
+            JsonForm::Array => sql_text!("pg_catalog.jsonb_to_recordset(_completed.value)"),
         }),
     }
     sql!(out, " AS _(");
@@ -267,8 +271,8 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
         out.ident(column.name);
         sql!(out, " ");
         match column.transform {
-            Some(_) => sql!(out, "json"),
-            None => out.catalog(column.data_type),
+            Some(_) => sql!(out, "pg_catalog.json"),
+            None => out.catalog_type(column.data_type),
         }
     });
     sql!(out, ")");
@@ -278,20 +282,23 @@ fn write_record(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
 fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
     let write_body = |out: &mut SqlBuf| {
         write_content(out, values.content);
-        sql!(out, "::jsonb");
+        sql!(out, "::pg_catalog.jsonb");
     };
     match shape {
         JsonForm::Object => {
             sql!(out, "(SELECT ");
             write_defaults(out, &values.columns);
-            sql!(out, " || ");
+            sql!(out, " OPERATOR(pg_catalog.||) ");
             write_body(out);
             sql!(out, " AS value)");
         }
         JsonForm::Array => {
-            sql!(out, "(SELECT jsonb_agg(");
+            sql!(out, "(SELECT pg_catalog.jsonb_agg(");
             write_defaults(out, &values.columns);
-            sql!(out, " || elem) AS value FROM jsonb_array_elements(");
+            sql!(
+                out,
+                " OPERATOR(pg_catalog.||) elem) AS value FROM pg_catalog.jsonb_array_elements("
+            );
             write_body(out);
             sql!(out, ") elem)");
         }
@@ -302,7 +309,7 @@ fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
 /// Appends an object with the defaults, over which an object of the body is laid. They are written
 /// out for each object, for a default may be a sequence.
 fn write_defaults(out: &mut SqlBuf, columns: &[WrittenColumn<'_>]) {
-    sql!(out, "jsonb_build_object(");
+    sql!(out, "pg_catalog.jsonb_build_object(");
     let defaults = columns
         .iter()
         .filter_map(|column| Some((column.name, column.default?)));
@@ -318,7 +325,9 @@ fn write_new_rows_count(out: &mut SqlBuf, change: &Change<'_>) {
     if change.counts_new() {
         sql!(
             out,
-            "nullif(current_setting('pgrst.inserted', true), '')::bigint"
+            "CASE WHEN pg_catalog.current_setting('pgrst.inserted', true) \
+             OPERATOR(pg_catalog.<>) '' \
+             THEN pg_catalog.current_setting('pgrst.inserted', true)::bigint END"
         );
     } else {
         sql!(out, "null::bigint");
@@ -328,17 +337,18 @@ fn write_new_rows_count(out: &mut SqlBuf, change: &Change<'_>) {
 /// Appends the primary key of the only row, as an array of names and values.
 fn write_location(out: &mut SqlBuf, location: Location<'_>) {
     let Location::By(key) = location else {
-        return sql!(out, "null::json");
+        return sql!(out, "null::pg_catalog.json");
     };
     sql!(
         out,
-        "CASE WHEN pg_catalog.count(_row) = 1 THEN \
-         (SELECT json_agg(json_build_array(_key.key, _key.value)) FROM json_each_text((\
-         SELECT row_to_json(_new) FROM pgrst_source AS _new LIMIT 1)) AS _key \
-         WHERE _key.key IN ("
+        "CASE WHEN pg_catalog.count(_row) OPERATOR(pg_catalog.=) 1 THEN \
+         (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(_key.key, _key.value)) \
+         FROM pg_catalog.json_each_text((\
+         SELECT pg_catalog.row_to_json(_new) FROM pgrst_source AS _new LIMIT 1)) AS _key \
+         WHERE _key.key OPERATOR(pg_catalog.=) ANY (ARRAY["
     );
     out.separated(sql_text!(", "), key, |out, column| {
         out.literal(&Literal::from(column))
     });
-    sql!(out, ")) END");
+    sql!(out, "]::pg_catalog.text[])) END");
 }

@@ -37,8 +37,8 @@ fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
     // An outer join: a schema that is gone has nothing to show, and there is a row to say so.
     sql!(
         out,
-        ")::text AS body FROM (VALUES (true)) AS request LEFT JOIN \
-         pg_catalog.pg_namespace AS namespace ON namespace.nspname = "
+        ")::pg_catalog.text AS body FROM (VALUES (true)) AS request LEFT JOIN \
+         pg_catalog.pg_namespace AS namespace ON namespace.nspname OPERATOR(pg_catalog.=) "
     );
     out.param(Some(schema.as_str().as_bytes()));
     out.finish()
@@ -51,7 +51,8 @@ fn write_tables(out: &mut SqlBuf) {
         out,
         "SELECT coalesce(pg_catalog.json_agg(class.relname), '[]') \
          FROM pg_catalog.pg_class AS class \
-         WHERE class.relnamespace = namespace.oid AND class.relkind IN ('r', 'p', 'v', 'm', 'f') \
+         WHERE class.relnamespace OPERATOR(pg_catalog.=) namespace.oid \
+         AND class.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) \
          AND (pg_catalog.pg_has_role(class.relowner, 'USAGE') \
          OR pg_catalog.has_table_privilege(class.oid, \
          'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
@@ -71,17 +72,18 @@ fn write_routines(out: &mut SqlBuf) {
          'volatility', function.provolatile, 'parameters', input.parameters)), '[]') \
          FROM pg_catalog.pg_proc AS function \
          LEFT JOIN pg_catalog.pg_description AS comment \
-         ON comment.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-         AND comment.objoid = function.oid AND comment.objsubid = 0 \
+         ON comment.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass \
+         AND comment.objoid OPERATOR(pg_catalog.=) function.oid \
+         AND comment.objsubid OPERATOR(pg_catalog.=) 0 \
          CROSS JOIN LATERAL ("
     );
     write_routine_parameters(out);
     sql!(
         out,
-        ") AS input WHERE CASE WHEN function.pronamespace = namespace.oid \
+        ") AS input WHERE CASE WHEN function.pronamespace OPERATOR(pg_catalog.=) namespace.oid \
          THEN pg_catalog.has_function_privilege(function.oid, 'EXECUTE') END \
-         AND function.prokind = 'f' \
-         AND function.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
+         AND function.prokind OPERATOR(pg_catalog.=) 'f' \
+         AND function.prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype \
          AND input.is_callable"
     );
 }

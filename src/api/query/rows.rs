@@ -3,7 +3,7 @@
 //!
 //! Embedded relations are lateral joins:
 //! ```text
-//! SELECT "films"."title", to_jsonb("films_directors_1".*) AS "directors"
+//! SELECT "films"."title", pg_catalog.to_jsonb("films_directors_1".*) AS "directors"
 //!   FROM "api"."films"
 //!   LEFT JOIN LATERAL (SELECT … WHERE "directors_1"."id" = "films"."director_id")
 //!          AS "films_directors_1" ON TRUE
@@ -12,6 +12,7 @@
 //! join. A to-many relation is aggregated inside its join. The rows of an embedded relation are
 //! rows again, which is why joins and conditions on them stand in this file.
 
+use super::by_path::JOINED_BY;
 use super::condition::Conditions;
 use super::embed::{EmbedItem, embed_items};
 use super::field::{write_column, write_field, write_select_item};
@@ -147,7 +148,7 @@ fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
         out.constant(separator);
         separator = sql_text!(" AND ");
         write_column(out, &joined.column.0, joined.column.1);
-        sql!(out, " = ");
+        out.constant(JOINED_BY);
         write_column(out, &joined.equals.0, joined.equals.1);
     }
     let required = plan.embeds.iter().filter(|embed| match style {
@@ -232,12 +233,12 @@ fn write_joins(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
 /// Source: PostgreSQL's documentation, 9.21 "Aggregate Functions", on input from a sorted subquery.
 fn write_array(out: &mut SqlBuf, embed: &Embed<'_>, items: &[SpreadItem<'_>]) {
     let name = &embed.name;
-    sql!(out, "SELECT jsonb_agg(");
+    sql!(out, "SELECT pg_catalog.jsonb_agg(");
     out.ident(name);
     sql!(out, ") AS ");
     out.ident(name);
     for item in items {
-        sql!(out, ", coalesce(jsonb_agg(");
+        sql!(out, ", coalesce(pg_catalog.jsonb_agg(");
         write_column(out, name, &item.name);
         sql!(out, "), '[]') AS ");
         out.ident(&item.name);

@@ -36,7 +36,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) of_routine: &'a [(String, String)],
 }
 
-/// The statement that comes first in every transaction. Its text depends on the access mode, on
+/// The statement that comes first in every transaction. It is parsed with the search path, and
+/// executed with the rights, of the login role. Its text depends on the access mode, on
 /// the number of settings, and on whether there is a time zone.
 pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Statement {
     let Circumstances {
@@ -48,29 +49,32 @@ pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Stat
     sql!(out, "SELECT ");
     if about.access == AccessMode::ReadOnly {
         // An implicit transaction has no BEGIN READ ONLY; this says the same.
-        sql!(out, "set_config('transaction_read_only', 'on', true), ");
+        sql!(
+            out,
+            "pg_catalog.set_config('transaction_read_only', 'on', true), "
+        );
     }
-    sql!(out, "set_config('search_path', ");
+    sql!(out, "pg_catalog.set_config('search_path', ");
     out.param_with(|path| write_search_path(path, config, about.schema));
     sql!(out, ", true)");
     for (name, value) in about.of_role {
         write_setting(&mut out, name, value);
     }
-    sql!(out, ", set_config('role', ");
+    sql!(out, ", pg_catalog.set_config('role', ");
     out.param(Some(identity.role.as_bytes()));
-    sql!(out, ", true), set_config('request.jwt.claims', ");
+    sql!(out, ", true), pg_catalog.set_config('request.jwt.claims', ");
     out.param(Some(identity.claims.as_bytes()));
-    sql!(out, ", true), set_config('request.method', ");
+    sql!(out, ", true), pg_catalog.set_config('request.method', ");
     out.param(Some(http.method.as_bytes()));
-    sql!(out, ", true), set_config('request.path', ");
+    sql!(out, ", true), pg_catalog.set_config('request.path', ");
     out.param(Some(http.path.as_bytes()));
-    sql!(out, ", true), set_config('request.headers', ");
+    sql!(out, ", true), pg_catalog.set_config('request.headers', ");
     out.param_with(|json| write_headers(json, http));
-    sql!(out, ", true), set_config('request.cookies', ");
+    sql!(out, ", true), pg_catalog.set_config('request.cookies', ");
     out.param_with(|json| write_cookies(json, http));
     sql!(out, ", true)");
     if let Some(timezone) = about.timezone {
-        sql!(out, ", set_config('timezone', ");
+        sql!(out, ", pg_catalog.set_config('timezone', ");
         out.param(Some(timezone.as_bytes()));
         sql!(out, ", true)");
     }
@@ -101,7 +105,7 @@ fn write_clean_response(out: &mut SqlBuf) {
 }
 
 fn write_setting(out: &mut SqlBuf, name: &str, value: &str) {
-    sql!(out, ", set_config(");
+    sql!(out, ", pg_catalog.set_config(");
     out.param(Some(name.as_bytes()));
     sql!(out, ", ");
     out.param(Some(value.as_bytes()));

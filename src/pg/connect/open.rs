@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use corerest_sql::names_its_schemas;
 use corerest_wire::pg::{BackendKey, Message, ServerError, frontend};
 
 use super::address::{Address, Endpoint};
@@ -393,28 +394,27 @@ fn check_attributes(
     demand.check(facts).map_err(Cause::SessionAttributes)
 }
 
+const FACTS: &str = "SELECT pg_catalog.current_setting('transaction_read_only'), \
+     pg_catalog.pg_is_in_recovery()";
+
+const IDENTITY: &str = "SELECT pg_catalog.pg_backend_pid(), \
+     pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
+
+// They are parsed with the search path of the login role.
+const _: () = assert!(names_its_schemas(FACTS) && names_its_schemas(IDENTITY));
+
 /// For servers before 14, and poolers: asks what they do not report.
 fn ask_for_facts(handshake: &mut Handshake) -> Result<SessionFacts, Cause> {
-    let [read_only, standby] = ask(
-        handshake,
-        "SELECT pg_catalog.current_setting('transaction_read_only') = 'on', \
-         pg_catalog.pg_is_in_recovery()",
-    )?
-    .map_err(Cause::Server)?;
-    let is_true = |value: Option<String>| value.as_deref() == Some("t");
+    let [read_only, standby] = ask(handshake, FACTS)?.map_err(Cause::Server)?;
     Ok(SessionFacts {
-        read_only: is_true(read_only),
-        standby: is_true(standby),
+        read_only: read_only.as_deref() == Some("on"),
+        standby: standby.as_deref() == Some("t"),
     })
 }
 
 /// Asks who the server is; one that does not know is none that can be told from another.
 fn ask_identity(handshake: &mut Handshake) -> Result<Option<ServerIdentity>, Cause> {
-    let answer = ask(
-        handshake,
-        "SELECT pg_catalog.pg_backend_pid(), \
-         pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())",
-    )?;
+    let answer = ask(handshake, IDENTITY)?;
     let Ok([Some(process_id), Some(started)]) = answer else {
         return Ok(None);
     };

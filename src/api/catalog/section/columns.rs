@@ -11,7 +11,7 @@
 use super::{Position, RelationOid, SchemaNames, write_domain_bases};
 use crate::catalog::Column;
 use crate::catalog::text::{DecodeError, ident, printed};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A column.
@@ -30,15 +30,15 @@ pub(in crate::catalog) struct ColumnRow<'a> {
 }
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(columns), '[]') FROM (
   WITH RECURSIVE "
     );
     write_domain_bases(out);
-    sql!(
+    system_sql!(
         out,
         r#"
   SELECT class.oid::int8 AS relation, attribute.attnum AS position, attribute.attname AS name,
@@ -95,7 +95,7 @@ SELECT COALESCE(pg_catalog.json_agg(columns), '[]') FROM (
      AND namespace.oid = ANY ("#
     );
     exposed.write_oids(out);
-    sql!(out, ")\n) AS columns\n");
+    system_sql!(out, ")\n) AS columns\n");
 }
 
 impl ColumnRow<'_> {

@@ -6,7 +6,7 @@
 use super::SchemaNames;
 use crate::catalog::ComputedRelationship;
 use crate::catalog::text::{DecodeError, qualified};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A function that is a relationship.
@@ -22,8 +22,8 @@ pub(in crate::catalog) struct ComputedRelationshipRow<'a> {
 }
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(computed), '[]') FROM (
@@ -45,7 +45,7 @@ SELECT COALESCE(pg_catalog.json_agg(computed), '[]') FROM (
      AND namespace.oid = ANY ("
     );
     exposed.write_oids(out);
-    sql!(out, ")\n) AS computed\n");
+    system_sql!(out, ")\n) AS computed\n");
 }
 
 impl ComputedRelationshipRow<'_> {

@@ -6,7 +6,7 @@
 //! a primary key or a unique constraint; a unique index alone does not count.
 
 use super::{Position, RelationOid};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A foreign key.
@@ -36,8 +36,8 @@ pub(in crate::catalog) struct KeyColumnRow<'a> {
 /// Appends the query for the rows.
 ///
 /// `@>` and `<@` compare the columns as sets: their order in the two constraints may differ.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(foreign_keys), '[]') FROM (

@@ -10,7 +10,7 @@
 use super::SchemaNames;
 use crate::catalog::text::{DecodeError, qualified};
 use crate::catalog::{HandlerKind, MediaHandler};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A handler.
@@ -29,8 +29,8 @@ pub(in crate::catalog) struct MediaHandlerRow<'a> {
 const ANY: &str = "*/*";
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         r#"
 SELECT COALESCE(pg_catalog.json_agg(handlers ORDER BY handlers.handler_schema,
@@ -54,7 +54,7 @@ SELECT COALESCE(pg_catalog.json_agg(handlers ORDER BY handlers.handler_schema,
      WHERE namespace.oid = ANY ("#
     );
     exposed.write_oids(out);
-    sql!(
+    system_sql!(
         out,
         ")
   )

@@ -17,7 +17,7 @@ pub(super) mod server;
 pub(super) mod tables;
 pub(super) mod views;
 
-use corerest_sql::{Ident, SqlBuf, sql};
+use corerest_sql::{Ident, SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// The number by which PostgreSQL's catalogs know a relation.
@@ -47,16 +47,16 @@ impl SchemaNames {
     ///
     /// To be compared with rows of `pg_namespace`, of which there are few: the names are looked
     /// up again for each row.
-    pub(super) fn write_oids(&self, out: &mut SqlBuf) {
+    pub(super) fn write_oids(&self, out: &mut SystemBuf) {
         out.param(Some(self.array.as_bytes()));
-        sql!(out, "::text[]::pg_catalog.regnamespace[]");
+        system_sql!(out, "::text[]::pg_catalog.regnamespace[]");
     }
 }
 
 /// Appends the CTE `domain_base`: each domain with the type below all domains. It starts from
 /// the domains alone, for there is a row in `pg_type` for every table, and one for its array.
-pub(super) fn write_domain_bases(out: &mut SqlBuf) {
-    sql!(
+pub(super) fn write_domain_bases(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "domain_base (domain, base) AS (
     SELECT domain.oid, base.oid

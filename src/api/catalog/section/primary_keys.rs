@@ -3,7 +3,7 @@
 //! Those of PostgreSQL's own catalogs are among them, for a view may show these, too.
 
 use super::{Position, RelationOid};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A primary key.
@@ -18,8 +18,8 @@ pub(in crate::catalog) struct PrimaryKeyRow<'a> {
 }
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(primary_keys), '[]') FROM (

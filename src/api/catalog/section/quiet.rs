@@ -13,14 +13,14 @@
 //! its stored query. What `initdb` has made has an OID below 16384.
 
 use super::SchemaNames;
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 
 /// Appends the query for an array of OIDs, or an empty array, of which it is certain, too.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames, wanted: bool) {
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames, wanted: bool) {
     if !wanted {
-        return sql!(out, "'[]'::pg_catalog.json");
+        return system_sql!(out, "'[]'::pg_catalog.json");
     }
-    sql!(
+    system_sql!(
         out,
         r#"
 WITH RECURSIVE loud_type AS (
@@ -83,5 +83,5 @@ SELECT COALESCE(pg_catalog.json_agg(class.oid::int8), '[]')
    AND class.relnamespace = ANY ("#
     );
     exposed.write_oids(out);
-    sql!(out, ")\n");
+    system_sql!(out, ")\n");
 }

@@ -3,7 +3,7 @@
 //!
 //! Parity: only implicit casts by a function that the connecting role may execute count.
 
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A cast.
@@ -15,16 +15,19 @@ pub(in crate::catalog) struct RepresentationRow<'a> {
     pub(in crate::catalog) function: &'a str,
 }
 
-/// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf) {
-    sql!(
+/// Appends the query for the rows. A function is told with its schema, also one of `pg_catalog`:
+/// requests call it, and have another search path.
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(representations), '[]') FROM (
   SELECT pg_catalog.format_type(source.oid, NULL) AS source,
          pg_catalog.format_type(target.oid, NULL) AS target,
-         conversion.castfunc::pg_catalog.regproc::text AS function
+         pg_catalog.format('%I.%I', namespace.nspname, function.proname) AS function
     FROM pg_catalog.pg_cast AS conversion
+    JOIN pg_catalog.pg_proc AS function ON function.oid = conversion.castfunc
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = function.pronamespace
     JOIN pg_catalog.pg_type AS source ON source.oid = conversion.castsource
     JOIN pg_catalog.pg_type AS target ON target.oid = conversion.casttarget
    WHERE conversion.castcontext = 'i' AND conversion.castmethod = 'f'

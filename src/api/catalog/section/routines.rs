@@ -14,7 +14,7 @@ use crate::catalog::text::{DecodeError, ident, printed, qualified};
 use crate::catalog::{
     IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
 };
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SqlBuf, SystemBuf, sql, system_sql};
 use serde::Deserialize;
 
 /// A function.
@@ -49,15 +49,15 @@ pub(in crate::catalog) struct ParameterRow<'a> {
 }
 
 /// Appends the query for the rows.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(routines), '[]') FROM (
   WITH RECURSIVE "
     );
     write_domain_bases(out);
-    sql!(
+    system_sql!(
         out,
         r#"
   SELECT namespace.nspname AS schema, function.proname AS name, comment.description,
@@ -85,7 +85,7 @@ SELECT COALESCE(pg_catalog.json_agg(routines), '[]') FROM (
     CROSS JOIN LATERAL ("#
     );
     write_parameters(out);
-    sql!(
+    system_sql!(
         out,
         ") AS input
    WHERE function.prokind = 'f' AND base.oid <> 'pg_catalog.trigger'::pg_catalog.regtype
@@ -93,12 +93,14 @@ SELECT COALESCE(pg_catalog.json_agg(routines), '[]') FROM (
      AND namespace.oid = ANY ("
     );
     exposed.write_oids(out);
-    sql!(out, ")\n) AS routines\n");
+    system_sql!(out, ")\n) AS routines\n");
 }
 
 /// Appends the query for what goes into a `function`, one row.
 ///
 /// A cast to `bit` or `character` would cut the value to one, so it is to the type that varies.
+///
+/// It is part of a request, too, so every name in it has its schema.
 pub(crate) fn write_parameters(out: &mut SqlBuf) {
     sql!(
         out,
@@ -106,19 +108,25 @@ pub(crate) fn write_parameters(out: &mut SqlBuf) {
       SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
                'name', COALESCE(argument.name, ''),
                'data_type', pg_catalog.format_type(argument.type, NULL),
-               'cast_type', CASE argument.type
-                 WHEN 'pg_catalog.bit'::pg_catalog.regtype THEN 'bit varying'
-                 WHEN 'pg_catalog.bit[]'::pg_catalog.regtype THEN 'bit varying[]'
-                 WHEN 'pg_catalog.bpchar'::pg_catalog.regtype THEN 'character varying'
-                 WHEN 'pg_catalog.bpchar[]'::pg_catalog.regtype THEN 'character varying[]'
+               'cast_type', CASE
+                 WHEN argument.type OPERATOR(pg_catalog.=) 'pg_catalog.bit'::pg_catalog.regtype
+                   THEN 'bit varying'
+                 WHEN argument.type OPERATOR(pg_catalog.=) 'pg_catalog.bit[]'::pg_catalog.regtype
+                   THEN 'bit varying[]'
+                 WHEN argument.type OPERATOR(pg_catalog.=) 'pg_catalog.bpchar'::pg_catalog.regtype
+                   THEN 'character varying'
+                 WHEN argument.type OPERATOR(pg_catalog.=) 'pg_catalog.bpchar[]'::pg_catalog.regtype
+                   THEN 'character varying[]'
                END,
-               'required', argument.number <= function.pronargs - function.pronargdefaults,
-               'variadic', COALESCE(argument.mode = 'v', false)
+               'required', argument.number OPERATOR(pg_catalog.<=)
+                 (function.pronargs OPERATOR(pg_catalog.-) function.pronargdefaults),
+               'variadic', COALESCE(argument.mode OPERATOR(pg_catalog.=) 'v', false)
              ) ORDER BY argument.number), '[]') AS parameters,
-             pg_catalog.count(argument.name) = pg_catalog.count(*)
-               OR pg_catalog.count(*) = 1 AND pg_catalog.bool_and(argument.type = ANY (
-                 '{pg_catalog.bytea,pg_catalog.json,pg_catalog.jsonb,pg_catalog.text,
-                   pg_catalog.xml}'::pg_catalog.regtype[])) AS is_callable
+             pg_catalog.count(argument.name) OPERATOR(pg_catalog.=) pg_catalog.count(*)
+               OR pg_catalog.count(*) OPERATOR(pg_catalog.=) 1
+                 AND pg_catalog.bool_and(argument.type OPERATOR(pg_catalog.=) ANY (
+                   '{pg_catalog.bytea,pg_catalog.json,pg_catalog.jsonb,pg_catalog.text,
+                     pg_catalog.xml}'::pg_catalog.regtype[])) AS is_callable
         FROM (
           SELECT part.type, part.name, part.mode,
                  pg_catalog.row_number() OVER (ORDER BY part.position) AS number
@@ -128,7 +136,8 @@ pub(crate) fn write_parameters(out: &mut SqlBuf) {
                    pg_catalog.unnest(function.proargnames),
                    pg_catalog.unnest(function.proargmodes))
                  WITH ORDINALITY AS part (type, name, mode, position)
-           WHERE COALESCE(part.mode, 'i') IN ('i', 'b', 'v')
+           WHERE COALESCE(part.mode, 'i')
+                 OPERATOR(pg_catalog.=) ANY ('{i,b,v}'::pg_catalog."char"[])
         ) AS argument"#
     );
 }

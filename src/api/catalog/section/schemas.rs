@@ -2,11 +2,11 @@
 //! schemas, and those that lead to another one are sorted out by it.
 
 use super::SchemaNames;
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 
 /// Appends the query for the names, an array.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(namespace.nspname), '[]')
@@ -14,5 +14,5 @@ SELECT COALESCE(pg_catalog.json_agg(namespace.nspname), '[]')
  WHERE namespace.oid = ANY ("
     );
     exposed.write_oids(out);
-    sql!(out, ")\n");
+    system_sql!(out, ")\n");
 }

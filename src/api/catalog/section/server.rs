@@ -2,7 +2,7 @@
 //! at all, and which the log tells.
 
 use crate::catalog::{IsolationLevel, PgVersion, TransactionDefaults};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// The versions as the server tells them.
@@ -18,8 +18,8 @@ pub(in crate::catalog) struct ServerRow<'a> {
 }
 
 /// Appends the query for the one row.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf) {
+    system_sql!(
         out,
         "
 SELECT pg_catalog.row_to_json(server) FROM (

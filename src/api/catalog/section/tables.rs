@@ -6,7 +6,7 @@
 
 use super::{Position, RelationOid, SchemaNames};
 use crate::catalog::{TableKind, Writable};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A relation.
@@ -31,8 +31,8 @@ const DELETE: u32 = 1 << 4;
 ///
 /// `pg_relation_is_updatable` opens the view, which is most of the time that this query takes,
 /// so it is called once and not once for each command.
-pub(in crate::catalog) fn write_rows(out: &mut SqlBuf, exposed: &SchemaNames) {
-    sql!(
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(tables), '[]') FROM (
@@ -57,7 +57,7 @@ SELECT COALESCE(pg_catalog.json_agg(tables), '[]') FROM (
      AND namespace.oid = ANY ("
     );
     exposed.write_oids(out);
-    sql!(out, ")\n) AS tables\n");
+    system_sql!(out, ")\n) AS tables\n");
 }
 
 impl TableRow<'_> {

@@ -9,7 +9,7 @@
 //! then the whole tree is sent, and [`node_tree`](crate::catalog::node_tree) finds its way.
 
 use super::{RelationOid, SchemaNames};
-use corerest_sql::{SqlBuf, sql};
+use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
 /// A view.
@@ -24,11 +24,11 @@ pub(in crate::catalog) struct ViewRow<'a> {
 /// Appends the query for the rows. `OFFSET 0` keeps PostgreSQL from splitting the text once for
 /// each mention of `parts`.
 pub(in crate::catalog) fn write_rows(
-    out: &mut SqlBuf,
+    out: &mut SystemBuf,
     exposed: &SchemaNames,
     search_path: &SchemaNames,
 ) {
-    sql!(
+    system_sql!(
         out,
         "
 SELECT COALESCE(pg_catalog.json_agg(views), '[]') FROM (
@@ -47,7 +47,7 @@ SELECT COALESCE(pg_catalog.json_agg(views), '[]') FROM (
        WHERE class.relkind IN ('v', 'm') AND (namespace.oid = ANY ("
     );
     exposed.write_oids(out);
-    sql!(out, ") OR namespace.oid = ANY (");
+    system_sql!(out, ") OR namespace.oid = ANY (");
     search_path.write_oids(out);
-    sql!(out, "))\n      OFFSET 0) AS split\n) AS views\n");
+    system_sql!(out, "))\n      OFFSET 0) AS split\n) AS views\n");
 }

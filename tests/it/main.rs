@@ -8,6 +8,7 @@ mod cli;
 mod cut_wire;
 mod framing;
 mod fuzz_smoke;
+mod hostile_path;
 mod http_robustness;
 mod install;
 mod isolation;

@@ -78,7 +78,8 @@ fn recorded_catalog() -> String {
     document + "\n"
 }
 
-fn in_text_format(statement: &Statement, request_body: &[u8]) -> Vec<AsText> {
+/// The values of a statement.
+pub(super) fn in_text_format(statement: &Statement, request_body: &[u8]) -> Vec<AsText> {
     let values = statement.params.iter().map(|value| match value {
         Param::Value(value) => AsText(value.to_vec()),
         Param::RequestBody => AsText(request_body.into()),
@@ -89,7 +90,7 @@ fn in_text_format(statement: &Statement, request_body: &[u8]) -> Vec<AsText> {
 
 /// A value in PostgreSQL's text format, whatever its type is.
 #[derive(Debug)]
-struct AsText(Vec<u8>);
+pub(super) struct AsText(Vec<u8>);
 
 impl ToSql for AsText {
     fn to_sql(

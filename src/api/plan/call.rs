@@ -9,7 +9,7 @@ use crate::catalog::{Routine, RoutineParameter};
 use crate::request::payload::Content;
 use crate::request::{ApiRequest, Invocation};
 use corerest_sql::Ident;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// A call of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,22 +104,22 @@ fn plan_arguments<'a>(request: &'a ApiRequest<'_>, routine: &'a Routine) -> Argu
 /// Parity: of several texts for one parameter the last counts, unless it is variadic.
 fn plan_texts<'a>(
     parameters: &'a [RoutineParameter],
-    texts: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    texts: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Arguments<'a> {
+    let names = parameters.iter().map(|parameter| parameter.name.as_str());
+    let mut of_names: HashMap<&str, Vec<&'a str>> = names.map(|name| (name, Vec::new())).collect();
+    for (name, text) in texts {
+        if let Some(of_name) = of_names.get_mut(name) {
+            of_name.push(text);
+        }
+    }
     let given = parameters.iter().filter_map(|parameter| {
-        let name = parameter.name.as_str();
-        let mut of_parameter = texts
-            .clone()
-            .filter(|(key, _)| *key == name)
-            .map(|(_, text)| text);
-        let argument = if parameter.variadic {
-            let all: Vec<&str> = of_parameter.collect();
-            (!all.is_empty()).then_some(Argument::Variadic(all))
-        } else {
-            let first = of_parameter.next();
-            first.map(|first| Argument::One(of_parameter.last().unwrap_or(first)))
-        };
-        Some((parameter, argument?))
+        let texts = &of_names[parameter.name.as_str()];
+        let last = texts.last()?;
+        Some(match parameter.variadic {
+            true => (parameter, Argument::Variadic(texts.clone())),
+            false => (parameter, Argument::One(last)),
+        })
     });
     let given: Vec<_> = given.collect();
     if given.is_empty() {

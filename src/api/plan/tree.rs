@@ -12,6 +12,7 @@ use crate::request::ast::{
 use crate::request::query_params::QueryParams;
 use crate::request::range::Range;
 use corerest_sql::Ident;
+use std::collections::HashMap;
 
 /// A relation of the request.
 #[derive(Debug)]
@@ -22,7 +23,12 @@ pub(super) struct Node<'a> {
     pub(super) order: Option<&'a [OrderTerm]>,
     pub(super) range: Range,
     pub(super) children: Vec<Child<'a>>,
+    /// The first child that a name may call, if there are so many that looking for it takes long.
+    places: Option<HashMap<&'a Ident, usize>>,
 }
+
+/// So many children are looked through in less time than their names are hashed.
+const FEW: usize = 16;
 
 /// A relation inside another one.
 #[derive(Debug)]
@@ -100,6 +106,7 @@ impl<'a> Node<'a> {
             order: None,
             range: Range::ALL,
             children: children.collect(),
+            places: None,
         }
     }
 
@@ -127,12 +134,30 @@ impl<'a> Node<'a> {
         let Some((name, rest)) = path.split_first() else {
             return Ok(self);
         };
-        let Some(index) = self.children.iter().position(|c| c.is_called(name, names)) else {
+        let Some(index) = self.place_of(name, names) else {
             return Err(self.not_embedded(name, names));
         };
         let child = &mut self.children[index];
         child.called_by_relation |= child.is_aliased_but_called(name);
         child.node.descend(rest, names)
+    }
+
+    fn place_of(&mut self, name: &Ident, names: TargetNames) -> Option<usize> {
+        if self.children.len() <= FEW {
+            let mut children = self.children.iter();
+            return children.position(|child| child.is_called(name, names));
+        }
+        let children = &self.children;
+        let places = self.places.get_or_insert_with(|| {
+            let mut places = HashMap::new();
+            for (place, child) in children.iter().enumerate() {
+                for name in child.names(names) {
+                    places.entry(name).or_insert(place);
+                }
+            }
+            places
+        });
+        places.get(name).copied()
     }
 
     fn not_embedded(&self, name: &Ident, names: TargetNames) -> Error {
@@ -183,16 +208,61 @@ impl<'a> Child<'a> {
     }
 
     fn is_called(&self, name: &Ident, names: TargetNames) -> bool {
-        match names {
-            TargetNames::Legacy => {
-                self.relation.relation == *name || self.relation.alias.as_ref() == Some(name)
-            }
-            TargetNames::AliasFirst => self.key() == name,
-        }
+        self.names(names).any(|own| own == name)
+    }
+
+    /// The names by which it may be called.
+    fn names(&self, names: TargetNames) -> impl Iterator<Item = &'a Ident> + use<'a> {
+        let relation = Some(&self.relation.relation);
+        let (first, second) = match names {
+            TargetNames::Legacy => (relation, self.relation.alias.as_ref()),
+            TargetNames::AliasFirst => (Some(self.key()), None),
+        };
+        first.into_iter().chain(second)
     }
 
     fn is_aliased_but_called(&self, name: &Ident) -> bool {
         let alias = self.relation.alias.as_ref();
         self.relation.relation == *name && alias.is_some_and(|alias| alias != name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, RootParameters, TargetNames};
+    use crate::request::query_params::{FilterStyle, QueryParams};
+    use crate::request::range::Range;
+
+    /// Which of the embedded relations a filter goes to, or that it goes to none.
+    #[track_caller]
+    fn check(others: usize, names: TargetNames, called: &str, expected: Option<usize>) {
+        let others: String = (0..others).map(|index| format!(",o{index}(id)")).collect();
+        let query = format!("select=x:a(id),a(id),y:a(id),a:b(id){others}&{called}.id=eq.1");
+        let query = QueryParams::parse(FilterStyle::OperatorNeeded, &query).unwrap();
+        let root = Node::of_request(&query, Range::ALL, RootParameters::All, names);
+        let found = root.ok().and_then(|root| {
+            let mut children = root.children.iter();
+            children.position(|child| !child.node.filters.is_empty())
+        });
+        assert_eq!(found, expected, "{called}, {names:?}");
+    }
+
+    #[test]
+    fn the_first_that_may_be_called_so_is_meant_however_many_there_are() {
+        for others in [0, 12, 13, 50] {
+            check(others, TargetNames::Legacy, "a", Some(0));
+            check(others, TargetNames::Legacy, "y", Some(2));
+            check(others, TargetNames::Legacy, "b", Some(3));
+            check(others, TargetNames::AliasFirst, "a", Some(1));
+            check(others, TargetNames::AliasFirst, "y", Some(2));
+            check(others, TargetNames::AliasFirst, "b", None);
+            check(others, TargetNames::Legacy, "z", None);
+            check(
+                others,
+                TargetNames::AliasFirst,
+                "o11",
+                (others > 11).then_some(15),
+            );
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::error::json::write_json_string;
 use crate::request::HttpRequest;
 use corerest_config::Config;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// Whether a transaction may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +125,12 @@ fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {
 /// SqlFragment.hs), and the Cookie header is left out.
 fn write_headers(out: &mut Vec<u8>, http: &HttpRequest<'_>) {
     let headers = http.headers;
-    let is_last = |index: usize, name: &str| {
-        !headers[index + 1..]
+    let lasts = last_places(headers.iter().map(|(name, _)| name.to_ascii_lowercase()));
+    let is_last = |index: usize, name: &str| match &lasts {
+        Some(lasts) => lasts.get(&name.to_ascii_lowercase()) == Some(&index),
+        None => !headers[index + 1..]
             .iter()
-            .any(|(later, _)| later.eq_ignore_ascii_case(name))
+            .any(|(later, _)| later.eq_ignore_ascii_case(name)),
     };
     let kept = headers
         .iter()
@@ -138,13 +142,25 @@ fn write_headers(out: &mut Vec<u8>, http: &HttpRequest<'_>) {
 
 fn write_cookies(out: &mut Vec<u8>, http: &HttpRequest<'_>) {
     let cookies = http.cookies();
-    let is_last =
-        |index: usize, name: &str| !cookies[index + 1..].iter().any(|(later, _)| later == name);
+    let lasts = last_places(cookies.iter().map(|(name, _)| name.as_str()));
+    let is_last = |index: usize, name: &str| match &lasts {
+        Some(lasts) => lasts.get(name) == Some(&index),
+        None => !cookies[index + 1..].iter().any(|(later, _)| later == name),
+    };
     let kept = cookies
         .iter()
         .enumerate()
         .filter(|(index, (name, _))| is_last(*index, name));
     write_object(out, kept.map(|(_, (name, value))| (name, value)), |_| {});
+}
+
+/// So many names are compared with each other in less time than they are hashed.
+const FEW: usize = 32;
+
+/// Where the last of each name is; `None` for a few names, which can be compared. A client may send
+/// ten thousand cookies.
+fn last_places<K: Hash + Eq>(names: impl ExactSizeIterator<Item = K>) -> Option<HashMap<K, usize>> {
+    (names.len() > FEW).then(|| names.zip(0..).collect())
 }
 
 fn write_object<N: AsRef<str>, V: AsRef<str>>(
@@ -164,4 +180,46 @@ fn write_object<N: AsRef<str>, V: AsRef<str>>(
         write_json_string(out, value.as_ref());
     }
     out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{write_cookies, write_headers};
+    use crate::request::HttpRequest;
+
+    type Write = fn(&mut Vec<u8>, &HttpRequest<'_>);
+
+    #[track_caller]
+    fn check(write: Write, headers: &[(&str, &[u8])], expected: &str) {
+        let http = HttpRequest {
+            headers,
+            ..HttpRequest::default()
+        };
+        let mut out = Vec::new();
+        write(&mut out, &http);
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn the_last_of_a_name_counts_where_it_stands_however_many_there_are() {
+        for count in [1, 31, 32, 33, 100] {
+            let others: Vec<String> = (0..count).map(|index| format!("c{index}")).collect();
+            let as_members: String = others
+                .iter()
+                .map(|name| format!(r#","{name}":"0""#))
+                .collect();
+
+            let others_of_cookie: String =
+                others.iter().map(|name| format!("{name}=0; ")).collect();
+            let cookies = format!("a=1; b=2; {others_of_cookie}A=3; a=4; b=\"5\"");
+            let expected = format!(r#"{{{},"A":"3","a":"4","b":"\"5\""}}"#, &as_members[1..]);
+            check(write_cookies, &[("Cookie", cookies.as_bytes())], &expected);
+
+            let mut headers: Vec<(&str, &[u8])> = vec![("X-A", b"1"), ("Cookie", b"a=b")];
+            headers.extend(others.iter().map(|name| (name.as_str(), &b"0"[..])));
+            headers.extend([("x-a", &b"2"[..]), ("Y", b"\xff")]);
+            let expected = format!(r#"{{{},"x-a":"2","y":"{}"}}"#, &as_members[1..], '\u{fffd}');
+            check(write_headers, &headers, &expected);
+        }
+    }
 }

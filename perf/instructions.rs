@@ -17,11 +17,11 @@ use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use corerest_api::{Catalog, decode_catalog};
-use corerest_perf::hot_path;
+use corerest_perf::{callgrind, hot_path};
 
 /// How much more than in the baseline is too much, made with the same compiler …
 const TOLERANCE: f64 = 0.03;
@@ -31,14 +31,8 @@ const TOLERANCE_OF_COMPILERS: f64 = 0.10;
 const WARM_UP_RUNS: usize = 4;
 /// Of so many runs the mean is told: allocators have better and worse moments.
 const MEASURED_RUNS: u64 = 16;
-/// The function's name as callgrind has it. A pattern would do for one of its options, but not for
-/// two of them together (3.19).
+/// The function's name as callgrind has it.
 const MEASURED: &str = "instructions::measured";
-/// Names of glibc's tunables changed with its versions; it ignores those that it does not know.
-const OLD_CPU: &str = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX2_Usable,-AVX_Fast_Unaligned_Load,-AVX512F,\
-                       -AVX512VL,-AVX512BW,-BMI1,-BMI2,-ERMS,-FSRM,-LZCNT,-MOVBE,-RTM,-SSE4_1,\
-                       -SSE4_2,-SSSE3";
-
 fn main() -> io::Result<ExitCode> {
     let perf = Path::new(env!("CARGO_MANIFEST_DIR"));
     let catalog = perf.join("ceiling/catalog.json");
@@ -130,52 +124,12 @@ fn newer_instructions() -> &'static str {
     ""
 }
 
-/// Runs this program in valgrind, and reads its dumps.
+/// Runs this program in valgrind.
 fn count() -> io::Result<Instructions> {
-    let folder = env::temp_dir().join(format!("corerest-instructions-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let dumps = folder.join("dump");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--collect-atstart=no", "--quiet"])
-        .arg(format!("--toggle-collect={MEASURED}"))
-        .arg(format!("--dump-after={MEASURED}"))
-        .arg(format!("--callgrind-out-file={}", dumps.display()))
-        .args([env::current_exe()?.as_os_str(), "--run".as_ref()])
-        .env("GLIBC_TUNABLES", OLD_CPU)
-        .output()
-        .map_err(|error| {
-            io::Error::other(format!(
-                "valgrind: {error}; see scripts/install-dependencies"
-            ))
-        })?;
-    let instructions = match output.status.success() {
-        true => read_dumps(&dumps, &String::from_utf8_lossy(&output.stdout)),
-        false => {
-            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-            Err(io::Error::other(format!("valgrind: {complaint}")))
-        }
-    };
-    fs::remove_dir_all(&folder)?;
-    instructions
-}
-
-/// The dumps are numbered from 1, in the order of the names.
-fn read_dumps(dumps: &Path, names: &str) -> io::Result<Instructions> {
-    let read = |(index, name): (usize, &str)| {
-        let path = PathBuf::from(format!("{}.{}", dumps.display(), index + 1));
-        let text = fs::read_to_string(path)
-            .map_err(|_| io::Error::other(format!("callgrind has not seen {MEASURED} end")))?;
-        let total = parse_total(&text).ok_or_else(|| io::Error::other("a dump without totals"))?;
-        Ok((name.to_owned(), total / MEASURED_RUNS))
-    };
-    names.lines().enumerate().map(read).collect()
-}
-
-fn parse_total(dump: &str) -> Option<u64> {
-    let total = dump
-        .lines()
-        .find_map(|line| line.strip_prefix("totals: "))?;
-    total.trim().parse().ok()
+    let counts = callgrind::count(MEASURED)?.into_iter();
+    Ok(counts
+        .map(|(name, total)| (name, total / MEASURED_RUNS))
+        .collect())
 }
 
 impl Counts {
@@ -332,11 +286,5 @@ mod tests {
             &[("point head", 7), ("point prepare", 8)],
         );
         assert_eq!(Counts::parse(&written.text()), written);
-    }
-
-    #[test]
-    fn the_total_of_a_dump_is_found() {
-        assert_eq!(parse_total("fn=(1) a\n1 2\n\ntotals: 1234\n"), Some(1_234));
-        assert_eq!(parse_total("fn=(1) a\n"), None);
     }
 }

@@ -7,6 +7,7 @@
 //! Counting instructions needs only a few of the modules; the others, and the packages they use,
 //! are left out without the feature `contestants`.
 
+pub mod callgrind;
 pub mod ceiling;
 #[cfg(feature = "contestants")]
 pub mod contestant;
@@ -16,6 +17,7 @@ pub mod experiments;
 pub mod figures;
 #[cfg(feature = "contestants")]
 pub mod generator;
+pub mod growing;
 #[cfg(feature = "contestants")]
 pub mod histogram;
 pub mod hot_path;

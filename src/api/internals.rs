@@ -6,7 +6,59 @@ pub use crate::request::payload::{Content, JsonForm, Payload};
 pub use crate::request::{Action, Invocation, Mutation};
 
 use crate::error::codes;
+use crate::request::accept::parse_accept;
+use crate::request::preferences::{Preferences, TransactionChoice};
+use crate::request::query_params::{FilterStyle, QueryParams};
 use crate::{Context, Error, HttpRequest, Identity, Prepared, prepare_in_steps};
+
+/// The media types of an `Accept` header, the most wanted first.
+pub fn accepted(value: &[u8]) -> Vec<MediaType> {
+    parse_accept(value)
+}
+
+/// What a query string asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ParsedQuery(QueryParams);
+
+impl ParsedQuery {
+    /// Reads it; a parameter without an operator is an error, or an argument.
+    ///
+    /// # Errors
+    /// If the request would be refused.
+    pub fn parse(query: &str, may_have_arguments: bool) -> Result<ParsedQuery, Error> {
+        let style = match may_have_arguments {
+            true => FilterStyle::OrArgument,
+            false => FilterStyle::OperatorNeeded,
+        };
+        QueryParams::parse(style, query).map(ParsedQuery)
+    }
+
+    /// It, sorted and escaped anew.
+    pub fn canonical(&self) -> &str {
+        &self.0.canonical
+    }
+}
+
+/// What a client prefers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ParsedPreferences(Preferences);
+
+impl ParsedPreferences {
+    /// Reads all headers of a request.
+    pub fn parse(http: &HttpRequest<'_>) -> ParsedPreferences {
+        ParsedPreferences(Preferences::parse(TransactionChoice::Client, http))
+    }
+
+    /// The value of `Preference-Applied`.
+    pub fn applied(&self) -> Option<String> {
+        self.0.applied()
+    }
+
+    /// What is no preference that is known.
+    pub fn invalid(&self) -> &[String] {
+        &self.0.invalid
+    }
+}
 
 /// [`prepare_in_steps`] for those who do not ask when.
 pub fn prepare(

@@ -101,31 +101,58 @@ fn plan_arguments<'a>(request: &'a ApiRequest<'_>, routine: &'a Routine) -> Argu
     }
 }
 
+/// For so many parameters, looking through all texts takes less time than hashing their names.
+const FEW: usize = 8;
+
 /// Parity: of several texts for one parameter the last counts, unless it is variadic.
 fn plan_texts<'a>(
     parameters: &'a [RoutineParameter],
-    texts: impl Iterator<Item = (&'a str, &'a str)>,
+    texts: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> Arguments<'a> {
-    let names = parameters.iter().map(|parameter| parameter.name.as_str());
-    let mut of_names: HashMap<&str, Vec<&'a str>> = names.map(|name| (name, Vec::new())).collect();
-    for (name, text) in texts {
-        if let Some(of_name) = of_names.get_mut(name) {
-            of_name.push(text);
-        }
-    }
+    let of_names = (parameters.len() > FEW).then(|| texts_of_names(parameters, texts.clone()));
     let given = parameters.iter().filter_map(|parameter| {
-        let texts = &of_names[parameter.name.as_str()];
-        let last = texts.last()?;
-        Some(match parameter.variadic {
-            true => (parameter, Argument::Variadic(texts.clone())),
-            false => (parameter, Argument::One(last)),
-        })
+        let name = parameter.name.as_str();
+        let argument = match &of_names {
+            Some(of_names) => argument(parameter, of_names[name].iter().copied()),
+            None => {
+                let of_parameter = texts.clone().filter(|(key, _)| *key == name);
+                argument(parameter, of_parameter.map(|(_, text)| text))
+            }
+        };
+        Some((parameter, argument?))
     });
     let given: Vec<_> = given.collect();
     if given.is_empty() {
         Arguments::None
     } else {
         Arguments::Texts(given)
+    }
+}
+
+fn texts_of_names<'a>(
+    parameters: &'a [RoutineParameter],
+    texts: impl Iterator<Item = (&'a str, &'a str)>,
+) -> HashMap<&'a str, Vec<&'a str>> {
+    let names = parameters.iter().map(|parameter| parameter.name.as_str());
+    let mut of_names: HashMap<_, Vec<_>> = names.map(|name| (name, Vec::new())).collect();
+    for (name, text) in texts {
+        if let Some(of_name) = of_names.get_mut(name) {
+            of_name.push(text);
+        }
+    }
+    of_names
+}
+
+fn argument<'a>(
+    parameter: &RoutineParameter,
+    mut texts: impl Iterator<Item = &'a str>,
+) -> Option<Argument<'a>> {
+    if parameter.variadic {
+        let all: Vec<&str> = texts.collect();
+        (!all.is_empty()).then_some(Argument::Variadic(all))
+    } else {
+        let first = texts.next()?;
+        Some(Argument::One(texts.last().unwrap_or(first)))
     }
 }
 
@@ -154,5 +181,38 @@ fn add_filtered<'a>(columns: &mut BTreeSet<&'a Ident>, condition: &Condition<'a>
                 .for_each(|member| add_filtered(columns, member));
         }
         Condition::Embedded(..) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Argument, Arguments, FEW, plan_texts};
+    use crate::catalog::{RoutineParameter, decode_catalog};
+    use corerest_sql::Ident;
+
+    #[test]
+    fn of_several_texts_the_last_counts_however_many_parameters_there_are() {
+        let document = include_bytes!("../../../tests/cases/plan/catalog.json");
+        let catalog = decode_catalog(&mut document.to_vec()).unwrap();
+        let mut parameters = catalog.all_routines().iter().flat_map(|it| &it.parameters);
+        let template = parameters.next().unwrap();
+        for others in [0, FEW - 2, FEW - 1, 50] {
+            let parameter = |name: &str, variadic| RoutineParameter {
+                name: Ident::before_nul(name),
+                variadic,
+                ..template.clone()
+            };
+            let mut parameters = vec![parameter("a", false), parameter("b", true)];
+            parameters.extend((0..others).map(|index| parameter(&format!("o{index}"), false)));
+            let texts = [("b", "1"), ("a", "2"), ("z", "3"), ("b", "4"), ("a", "5")];
+            let expected = vec![
+                (&parameters[0], Argument::One("5")),
+                (&parameters[1], Argument::Variadic(vec!["1", "4"])),
+            ];
+            let found = plan_texts(&parameters, texts.into_iter());
+            assert_eq!(found, Arguments::Texts(expected));
+            let none = plan_texts(&parameters, [("z", "3")].into_iter());
+            assert_eq!(none, Arguments::None);
+        }
     }
 }

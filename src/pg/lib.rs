@@ -10,6 +10,8 @@ pub mod connect;
 mod connection;
 mod error;
 mod input;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod pool;
 mod prepared;
 mod silence;

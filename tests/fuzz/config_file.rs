@@ -7,7 +7,7 @@
 use corerest_config::{Config, ConfigError, File, Sources, dump};
 
 /// Files to start from.
-pub const CONFIG_FILE_SEEDS: &[&[u8]] = &[
+pub(crate) const CONFIG_FILE_SEEDS: &[&[u8]] = &[
     b"db-uri = \"postgres://u:p@h/d\"\ndb-schemas = \"a, \\\"b\\\", c\"\n\
       db-anon-role = \"$(VAR)\"\n",
     b"# all of it\nserver-port = 3001\nadmin-server-port = 1e3\nserver-host = \"!6\"\n\n",
@@ -76,9 +76,12 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 /// in a file, and in texts only quotes are escaped, although a file would also need `\\` for a
 /// backslash and `$$` for a dollar sign. The path of the role is the exception. And a secret from
 /// a file may be any octets, of which only UTF-8 without NUL can be shown; and `.f.` is a function
-/// that is called `f.`, while `f.` is one that is called `f`.
+/// that is called `f.`, while `f.` is one that is called `f`. A list of a single blank name is shown like
+/// one that was not given, which then has its default.
 fn can_be_loaded(dump: &str) -> bool {
-    if dump.contains(['\0', char::REPLACEMENT_CHARACTER]) {
+    // A text with line breaks may look as if it were that path.
+    let paths = dump.matches("jwt-role-claim-key = ").count();
+    if paths > 1 || dump.contains(['\0', char::REPLACEMENT_CHARACTER]) {
         return false;
     }
     let mut lines = dump
@@ -90,7 +93,8 @@ fn can_be_loaded(dump: &str) -> bool {
         let is_unescaped = line.replace("\\\"", "").contains(['\\', '$']);
         let is_function = line.starts_with("db-pre-") || line.starts_with("db-root-spec");
         let loses_dot = is_function && line.ends_with(".\"");
-        !is_open && !is_unescaped && !loses_dot && !line.contains(" = -")
+        let is_blank_list = matches!(line, "db-schemas = \"\"" | "db-extra-search-path = \"\"");
+        !is_open && !is_unescaped && !loses_dot && !is_blank_list && !line.contains(" = -")
     })
 }
 

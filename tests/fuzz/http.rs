@@ -7,7 +7,7 @@
 use corerest_wire::http::{Connection, Limits, Phase, Progress, Request, Version};
 
 /// Requests to start from, good and bad.
-pub const HTTP_SEEDS: &[&[u8]] = &[
+pub(crate) const HTTP_SEEDS: &[&[u8]] = &[
     b"\x03\x00GET /films?id=eq.1 HTTP/1.1\r\nHost: a\r\n\r\n",
     b"\x21\x01\r\nHEAD http://b:80/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     b"\x40\x02GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n\

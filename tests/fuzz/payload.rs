@@ -14,7 +14,7 @@ use simd_json::prelude::{ValueAsArray, ValueAsObject};
 use std::collections::BTreeSet;
 
 /// Bodies to start from, good and bad; the first byte chooses the media type.
-pub const PAYLOAD_SEEDS: &[&[u8]] = &[
+pub(crate) const PAYLOAD_SEEDS: &[&[u8]] = &[
     b"\x00{\"id\":1,\"name\":\"\\u00e9\\ud83d\\ude00\\n\",\"tags\":[true,false,null,{}]}",
     b"\x00[{\"a\":1,\"b\":-0.5e+7},{\"b\":[[]],\"\\u0061\":\"x\"}, {\"a\":{\"c\":0},\"b\":10}]",
     b"\x00 [ { } , { } ] ",
@@ -122,13 +122,20 @@ fn check_columns(payload: &Payload<'_>, value: &BorrowedValue<'_>) {
 fn may_be_too_much(body: &[u8]) -> bool {
     let digits = body.iter().filter(|byte| byte.is_ascii_digit()).count();
     let has_exponent = body.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    (has_exponent && digits > 2) || digits > 300 || body.len() > 1024
+    (has_exponent && digits > 2) || has_long_number(body) || digits > 300 || body.len() > 1024
 }
 
-/// It takes some surrogates that have no partner, and a NUL for the end of a number.
+/// Whether there is a number with more digits than 64 bits always hold.
+fn has_long_number(body: &[u8]) -> bool {
+    body.split(|byte| !byte.is_ascii_digit() && *byte != b'.')
+        .any(|digits| digits.len() > 15)
+}
+
+/// It takes some surrogates that have no partner, a NUL for the end of a number, and anything
+/// behind one that does not fit 64 bits.
 fn may_be_too_little(body: &[u8]) -> bool {
     let is_surrogate = |six: &[u8]| matches!(six, [b'\\', b'u', b'd' | b'D', ..]);
-    body.contains(&0) || body.windows(6).any(is_surrogate)
+    body.contains(&0) || has_long_number(body) || body.windows(6).any(is_surrogate)
 }
 
 #[cfg(test)]

@@ -25,6 +25,17 @@ pub fn smoke(target: fn(&[u8]), seeds: &[&[u8]], rounds: u32) {
     }
 }
 
+impl crate::Target {
+    /// Runs it on its corpus, and on as many inputs made from its seeds.
+    ///
+    /// # Panics
+    /// If a property does not hold; the input is shown first.
+    pub fn smoke(&self, rounds: u32) {
+        crate::corpus::inputs(self.corpus).for_each(|input| run(self.run, &input));
+        smoke(self.run, self.seeds, rounds);
+    }
+}
+
 fn run(target: fn(&[u8]), input: &[u8]) {
     if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| target(input))) {
         eprintln!("the input was b\"{}\"", input.escape_ascii());

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 /// Requests to start from. The first byte chooses the configuration; then come the method and the
 /// target, headers until an empty line, and the body.
-pub const STATEMENT_SEEDS: &[&[u8]] = &[
+pub(crate) const STATEMENT_SEEDS: &[&[u8]] = &[
     b"0GET /plants?select=id,label:name,height::text&id=eq.1&name=not.like.a*&limit=3&offset=2",
     b"0GET /Odd%20Names?select=\"quo\\\"te\"&\"quo\\\"te\"=eq.a&order=\"quo\\\"te\".desc",
     b"0GET /plants?select=facts->soil->>ph,facts->kinds->0,kind:facts->'a'::int&facts->a->>b=gt.1",
@@ -163,6 +163,10 @@ fn prepared(number: usize, request: &[u8], shapes: Option<&Shapes>) -> Prepared 
         headers: &headers,
         body: body.get(2..).unwrap_or_default(),
     };
+    ask(number, &http, shapes)
+}
+
+fn ask(number: usize, http: &HttpRequest<'_>, shapes: Option<&Shapes>) -> Prepared {
     let context = Context {
         config: &WORLD.configs[number],
         catalog: Some(&WORLD.catalog),
@@ -173,11 +177,34 @@ fn prepared(number: usize, request: &[u8], shapes: Option<&Shapes>) -> Prepared 
         role: "anonymous".into(),
         claims: r#"{"role":"anonymous"}"#.into(),
     };
-    let prepared = prepare(&context, &http, Ok(caller));
+    let prepared = prepare(&context, http, Ok(caller));
     if let Prepared::Reply(response) = &prepared {
         assert!((200..600).contains(&response.status));
     }
     prepared
+}
+
+/// A request with this body, which is JSON.
+pub(crate) fn prepare_to(method: &str, path: &str, query: &str, body: &[u8]) -> Prepared {
+    let http = HttpRequest {
+        method,
+        path,
+        query,
+        body,
+        ..HttpRequest::default()
+    };
+    ask(0, &http, None)
+}
+
+/// A read with these headers.
+pub(crate) fn prepare_with_headers(headers: &[(&str, &[u8])]) -> Prepared {
+    let http = HttpRequest {
+        method: "GET",
+        path: "/plants",
+        headers,
+        ..HttpRequest::default()
+    };
+    ask(0, &http, None)
 }
 
 fn header(line: &[u8]) -> Option<(&str, &[u8])> {

@@ -43,6 +43,8 @@ pub use cancel::cancel;
 pub use environment::Environment;
 pub use error::{Attempt, Cause, ConnectError};
 pub use open::{OpenOptions, open};
+#[cfg(feature = "internals")]
+pub use password_file::find_password;
 pub use session::{CancelToken, ServerIdentity, ServerParameters, Session};
 pub use shared_target::SharedTarget;
 pub(crate) use socket::{Closer, Direction, Readiness};

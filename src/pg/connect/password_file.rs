@@ -59,6 +59,23 @@ pub(super) fn load(path: &Path, wanted: Wanted<'_>) -> Found {
     }
 }
 
+/// [`find`] for the fuzz targets.
+#[cfg(feature = "internals")]
+pub fn find_password(
+    content: &str,
+    (host, port): (&str, u16),
+    database: &str,
+    user: &str,
+) -> Option<String> {
+    let wanted = Wanted {
+        host,
+        port,
+        database,
+        user,
+    };
+    find(content, wanted)
+}
+
 fn find(content: &str, wanted: Wanted<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let wanted = [wanted.host, &port, wanted.database, wanted.user];

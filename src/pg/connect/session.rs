@@ -50,6 +50,21 @@ impl Session {
         }
     }
 
+    /// A session that was opened on this socket.
+    #[cfg(feature = "internals")]
+    pub(crate) fn of_socket(socket: std::os::fd::OwnedFd) -> Session {
+        let path = "/given".into();
+        Session {
+            stream: Stream::of_socket(socket),
+            key: None,
+            parameters: ServerParameters::default(),
+            address: Address::Unix { path },
+            warnings: Vec::new(),
+            host: String::new(),
+            identity: None,
+        }
+    }
+
     /// Who the server is, if that is known for certain: a pooler gives a process id that is not its
     /// server's.
     pub fn server(&self) -> Option<&ServerIdentity> {

@@ -142,6 +142,15 @@ fn unknown_host(endpoint: &Endpoint, error: &io::Error) -> Cause {
 }
 
 impl Socket {
+    /// One that is connected, and does not block.
+    #[cfg(feature = "internals")]
+    pub(super) fn of(fd: OwnedFd) -> Socket {
+        Socket {
+            fd: Arc::new(fd),
+            deadline: None,
+        }
+    }
+
     /// Connects until the deadline.
     pub(super) fn connect(
         address: &Address,

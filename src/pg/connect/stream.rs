@@ -53,6 +53,11 @@ impl Stream {
         Stream(Layer::Plain(socket))
     }
 
+    #[cfg(feature = "internals")]
+    pub(super) fn of_socket(socket: std::os::fd::OwnedFd) -> Stream {
+        Stream::plain(Socket::of(socket))
+    }
+
     pub(super) fn tls(connection: ClientConnection, socket: Socket) -> Stream {
         Stream(Layer::Tls(Box::new(StreamOwned::new(connection, socket))))
     }

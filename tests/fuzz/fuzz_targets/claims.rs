@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run --features libfuzzer claims`
+//! `scripts/fuzz 60 claims`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| corerest_fuzz::claims(data));

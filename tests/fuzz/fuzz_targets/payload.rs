@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run --features libfuzzer payload`
+//! `scripts/fuzz 60 payload`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| corerest_fuzz::payload(data));

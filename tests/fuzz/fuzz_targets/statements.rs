@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run --features libfuzzer statements`
+//! `scripts/fuzz 60 statements`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| corerest_fuzz::statements(data));

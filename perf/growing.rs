@@ -377,15 +377,22 @@ fn read(bytes: &[u8], piece: usize) -> Connection {
     connection.lend_buffer(Buffer::new());
     let mut rest = bytes;
     loop {
-        let space = connection.recv_space(&limits);
+        let space = connection.recv_space(&limits, |_| true);
+        let space = space.expect("there is memory");
         let count = space.len().min(rest.len()).min(piece);
         assert!(count > 0, "it is a whole request, and there is room for it");
         space[..count].copy_from_slice(&rest[..count]);
         connection.received(count);
         rest = &rest[count..];
-        match connection.next(&limits) {
+        let mut progress = connection.next(&limits);
+        if progress == Ok(Progress::Head) {
+            connection.admit_body();
+            progress = connection.next(&limits);
+        }
+        match progress {
             Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {}
             Ok(Progress::Request) => return connection,
+            Ok(Progress::Head) => unreachable!("the body is admitted"),
             Err(refusal) => panic!("{refusal:?}"),
         }
     }

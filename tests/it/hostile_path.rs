@@ -217,8 +217,8 @@ fn ask_for_all_documents(database: &Database, search_path: &str) {
 }
 
 /// Extensions define operators and functions where everybody finds them, and mean no harm:
-/// `intarray` has its own `@>` for `integer[]`, and whoever asks PostgreSQL for that of `smallint[]`
-/// without a schema is told that it is not unique.
+/// `intarray` has its own `@>` for `integer[]`, and whoever asks PostgreSQL for that of
+/// `smallint[]` without a schema is told that it is not unique.
 #[test]
 fn extensions_in_public_change_no_answer() {
     let cluster = Cluster::start(&[]);
@@ -260,7 +260,8 @@ fn install_extensions(database: &Database) -> BTreeSet<String> {
          DECLARE extension text;
          BEGIN
            FOR extension IN SELECT name FROM pg_available_extensions
-                             WHERE name !~ '^pl|_pl|python' AND installed_version IS NULL ORDER BY 1 LOOP
+                             WHERE name !~ '^pl|_pl|python' AND installed_version IS NULL
+                             ORDER BY 1 LOOP
              BEGIN
                EXECUTE format('CREATE EXTENSION IF NOT EXISTS %I CASCADE', extension);
              EXCEPTION WHEN OTHERS THEN

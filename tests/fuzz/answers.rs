@@ -10,12 +10,15 @@ use corerest_api::{DatabaseError, Pending, Prepared, Response, finish};
 
 /// Answers to start from: which request it is, and what there is in the columns.
 pub(crate) const ANSWER_SEEDS: &[&[u8]] = &[
-    b"\x00\x00\x01\x08\0\0\0\0\0\0\0\x09\x01\x08\0\0\0\0\0\0\0\x03\x01\x21[{\"Cache-Control\":\"no-store\"}]..\x01\x03201",
-    b"\x01\x01\x00\x01\x08\0\0\0\0\0\0\0\x01\x01\x12[{\"X-A\":\"b\\r\\nc\"}]\x00\x01\x0a[\"id\",\"1\"]",
+    b"\x00\x00\x01\x08\0\0\0\0\0\0\0\x09\x01\x08\0\0\0\0\0\0\0\x03\x01\x21[{\"Cache-Cont\
+      rol\":\"no-store\"}]..\x01\x03201",
+    b"\x01\x01\x00\x01\x08\0\0\0\0\0\0\0\x01\x01\x12[{\"X-A\":\"b\\r\\nc\"}]\x00\x01\x0a\
+      [\"id\",\"1\"]",
     b"\x02\x01\x00\x01\x08\0\0\0\0\0\0\0\0\x01\x1b[{\"Content-Length\":\"0\"},{}]\x01\x04 200",
     b"\x03\x00\x00\x01\x08\0\0\0\0\0\0\0\x02\x00\x01\x04 404\x00",
     b"\x84\x05PT402\x02no\x01\x04more\x01\x05help!",
-    b"\x85\x05PGRST\x1f{\"code\":\"x\",\"message\":\"a\\nb\"}\x01\x3f{\"status\":402,\"headers\":{\"X-Y\":\"a\\r\\nb\"},\"status_text\":\"P\\nQ\"}\x00",
+    b"\x85\x05PGRST\x1f{\"code\":\"x\",\"message\":\"a\\nb\"}\x01\x3f{\"status\":402,\"h\
+      eaders\":{\"X-Y\":\"a\\r\\nb\"},\"status_text\":\"P\\nQ\"}\x00",
 ];
 
 const REQUESTS: [(&str, &str, &[u8]); 6] = [

@@ -11,9 +11,11 @@ use corerest_api::{
 pub(crate) const CATALOG_SEEDS: &[&[u8]] = &[
     concat!("\u{0}", include_str!("seeds/catalog.json")).as_bytes(),
     b"\x01[[\"db-schemas\",\"a, b\"],[\"app.settings.x\",\"1\"]]",
-    b"\x02[[\"author\",\"statement_timeout\",\"1s\"],[\"author\",\"default_transaction_isolation\",\"serializable\"]]",
+    b"\x02[[\"author\",\"statement_timeout\",\"1s\"],[\"author\",\"default_transaction_i\
+      solation\",\"serializable\"]]",
     b"\x03[{\"pid\":1,\"started\":2.5,\"state\":\"active\"}]",
-    b"\x04{\"version_number\":150018,\"version\":\"15.18\",\"full_version\":\"PostgreSQL 15.18\",\"default_isolation\":\"read committed\",\"default_read_only\":false}",
+    b"\x04{\"version_number\":150018,\"version\":\"15.18\",\"full_version\":\"PostgreSQ\
+      L 15.18\",\"default_isolation\":\"read committed\",\"default_read_only\":false}",
 ];
 
 /// The first byte chooses the document.

@@ -76,8 +76,8 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 /// in a file, and in texts only quotes are escaped, although a file would also need `\\` for a
 /// backslash and `$$` for a dollar sign. The path of the role is the exception. And a secret from
 /// a file may be any octets, of which only UTF-8 without NUL can be shown; and `.f.` is a function
-/// that is called `f.`, while `f.` is one that is called `f`. A list of a single blank name is shown like
-/// one that was not given, which then has its default.
+/// that is called `f.`, while `f.` is one that is called `f`. A list of a single blank name is
+/// shown like one that was not given, which then has its default.
 fn can_be_loaded(dump: &str) -> bool {
     // A text with line breaks may look as if it were that path.
     let paths = dump.matches("jwt-role-claim-key = ").count();

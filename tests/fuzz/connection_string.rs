@@ -13,7 +13,8 @@ pub(crate) const CONNECTION_SEEDS: &[&[u8]] = &[
     b"\x00postgres://u:p%40@h:1,[::1]:2/d?sslmode=require&connect_timeout=3&ssl=true",
     b"\x00postgresql:///d?host=/tmp&options=-c%20a%3Db&target_session_attrs=read-write",
     b"\x00host=a,b port=1,2 user='o\\'x' dbname = d password=\\\\ keepalives=0",
-    b"\x00hostaddr=127.0.0.1,::1 host=x require_auth=!md5 channel_binding=require sslrootcert=system",
+    b"\x00hostaddr=127.0.0.1,::1 host=x require_auth=!md5 channel_binding=require sslroo\
+      tcert=system",
     b"\x00application_name=a tcp_user_timeout=5 load_balance_hosts=random sslcertmode=disable",
     b"\x01\x00\x04a,/b\x02\x031,2\x04\x02me\x05\x03 '\\\x03\x01d",
     b"\x02\x01h\x15\x38\x01d\x01u\x01p\x02a:\x15\x39\x01\\\x00\x03x:y\x01h\x15\x38\x01d\x01u",

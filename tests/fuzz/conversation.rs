@@ -5,14 +5,14 @@
 //! says: with rows, with errors, with notices in between, or with bytes that are no protocol.
 //!
 //! Properties: nothing panics; a batch means, to the model, the statements that were given, each
-//! with its own text and values, and one Sync; nothing is prepared that is there already, unless the
-//! server has said that it does not have it; each answer is heard as it was said, and a batch that
-//! was answered leaves a connection that is idle, or broken.
+//! with its own text and values, and one Sync; nothing is prepared that is there already, unless
+//! the server has said that it does not have it; each answer is heard as it was said, and a batch
+//! that was answered leaves a connection that is idle, or broken.
 
 use crate::choices::Choices;
 use crate::server_model::{Said, ServerMessage, columns, read_all};
 use corerest_pg::internals::session;
-use corerest_pg::{Connection, Error, Preparation, Reply};
+use corerest_pg::{Connection, Error, Preparation, Reply, RequestBody};
 use corerest_sql::{Ident, Param, SqlBuf, Statement, sql};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -78,7 +78,10 @@ fn ask(connection: &mut Connection, server: &mut Server, choices: &mut Choices<'
     let count = choices.below(3) + 1;
     let body = b"the body of the request";
     let statements: Vec<Statement> = (0..count).map(|_| statement(choices)).collect();
-    if connection.send(&statements, body).is_err() {
+    if connection
+        .send(&statements, RequestBody::Plain(body))
+        .is_err()
+    {
         assert!(connection.is_broken());
         return;
     }

@@ -1,5 +1,6 @@
-//! `corpora unpack TARGET FILE FOLDER` makes the folder that libFuzzer wants, and `corpora pack TARGET
-//! FILE FOLDER` writes what it has found into the file that is kept. `corpora list` names the targets.
+//! `corpora unpack TARGET FILE FOLDER` makes the folder that libFuzzer wants, and `corpora pack
+//! TARGET FILE FOLDER` writes what it has found into the file that is kept. `corpora list` names
+//! the targets.
 
 use corerest_fuzz::{TARGETS, pack, unpack};
 use std::io::{self, Write};

@@ -14,10 +14,13 @@ use std::collections::BTreeMap;
 
 /// Headers to start from, each on a line.
 pub(crate) const HEADER_SEEDS: &[&[u8]] = &[
-    b"Accept: text/csv;q=0.5, application/json; x=y,*/*;q=0.1,application/vnd.pgrst.array+json;nulls=stripped",
-    b"Accept: application/vnd.pgrst.plan+json; for=\"text/csv; charset=utf-8\"; options=analyze|verbose|wal",
+    b"Accept: text/csv;q=0.5, application/json; x=y,*/*;q=0.1,application/vnd.pgrst.arra\
+      y+json;nulls=stripped",
+    b"Accept: application/vnd.pgrst.plan+json; for=\"text/csv; charset=utf-8\"; options=\
+      analyze|verbose|wal",
     b"Prefer: return=representation, count=exact,handling=strict\nPrefer: max-affected=-3, odd",
-    b"Prefer: timezone=America/Los_Angeles; x, tx=commit, resolution=ignore-duplicates,missing=default",
+    b"Prefer: timezone=America/Los_Angeles; x, tx=commit, resolution=ignore-duplicates,m\
+      issing=default",
     b"Cookie: a=b; c=d=e;f; a=\"g\" ;;=h\nX-A: 1\nx-a: 2\nHost: a\nhost: b",
     b"Content-Type: Application/JSON ; charset=\"utf-8\"\nRange: 3-8\nX: \xff\xe9\"\\\x1f",
 ];

@@ -1,8 +1,8 @@
 //! Fuzz targets as plain functions, and a way to run them without a fuzzer.
 //!
 //! Each target takes bytes and panics if a property does not hold. The binaries in `fuzz_targets`
-//! hand them to libFuzzer (`scripts/fuzz`); [`smoke()`] hands them mutated seeds, which is enough to
-//! find a property that broke, takes seconds, and needs only the stable compiler. What libFuzzer
+//! hand them to libFuzzer (`scripts/fuzz`); [`smoke()`] hands them mutated seeds, which is enough
+//! to find a property that broke, takes seconds, and needs only the stable compiler. What libFuzzer
 //! has found to be worth keeping is in `corpora`, a file for each target.
 
 mod answers;

@@ -15,11 +15,14 @@ pub(crate) const QUERY_STRING_SEEDS: &[&[u8]] = &[
     b"order=name,height.desc,id.asc.nullsfirst,facts->soil->>ph.desc.nullslast,plants(name).asc",
     b"or=(id.eq.1,and(id.gt.2,name.eq.\"a,b\"),not.or(height.is.null,height.lt.3))&and=(a.is.true)",
     b"id=in.(1,2)&name=in.(\"a,b\",c)&height=isdistinct.3&id=is.not_null&id=not.is.unknown",
-    b"name=like(any).{B*,Y*}&name=ilike(all).{*e*}&tags=cs.{a}&tags=ov.[1,2)&h=sl.(1,2)&x=adj.(1,2)",
+    b"name=like(any).{B*,Y*}&name=ilike(all).{*e*}&tags=cs.{a}&tags=ov.[1,2)&h=sl.(1,2)&\
+      x=adj.(1,2)",
     b"words=fts.beech&words=plfts(english).a%20b&words=not.phfts.c&name=match.^B&name=imatch.x",
-    b"pests.name=eq.a&pests.order=name.desc&pests.limit=2&a.b.offset=1&p.or=(a.eq.1)&p.not.and=(b.lt.2)",
+    b"pests.name=eq.a&pests.order=name.desc&pests.limit=2&a.b.offset=1&p.or=(a.eq.1)&p.n\
+      ot.and=(b.lt.2)",
     b"columns=id,\"a b\"&on_conflict=id,code&a=1&b=x+y%20%c3%a9;c=%zz&d&&=e",
-    b"?limit=-1&offset=99999999999999999999999999&limit=a&a.b->>c=eq.d&not.or=(a.not.eq.1,b->c.in.(1))",
+    b"?limit=-1&offset=99999999999999999999999999&limit=a&a.b->>c=eq.d&not.or=(a.not.eq.\
+      1,b->c.in.(1))",
 ];
 
 /// A query string, and before it whether a parameter without an operator is an argument.

@@ -7,25 +7,37 @@
 //! | ECDSA | P-256, P-384, P-521 | ES256, ES384, ES512 |
 //! | EdDSA | Ed25519, Ed448 | EdDSA |
 //!
-//! jwt-simple computes the tags of HMAC and verifies Ed25519. For the rest it offers only the
-//! verification of whole tokens whose claims it also understands, which are not all that
-//! PostgREST accepts, so that its own back ends are asked: rsa, p256, p384; and p521 and
-//! ed448-goldilocks of the same family, which it does not have.
+//! jwt-simple computes the tags of HMAC, verifies Ed25519, and reads the points of P-256 and P-384.
+//! For the rest it offers only the verification of whole tokens whose claims it also understands,
+//! which are not all that PostgREST accepts. So ring, which is there for TLS, verifies RSA and
+//! these two curves, in a fraction of the time that jwt-simple's own back ends take; p521 and crrl
+//! verify what both lack. Nothing here holds a private key: RUSTSEC-2023-0071, about the `rsa`
+//! that jwt-simple brings, is about those, and no code of `rsa` is called.
 //!
 //! Invariant: a key verifies only the algorithms of its family. No public key is ever a secret.
 
 use std::fmt;
 
+use crrl::ed448;
 use jwt_simple::algorithms::{
-    Ed25519PublicKey, EdDSAPublicKeyLike, HS256Key, HS384Key, HS512Key, MACLike,
+    ES256PublicKey, ES384PublicKey, Ed25519PublicKey, EdDSAPublicKeyLike, HS256Key, HS384Key,
+    HS512Key, MACLike,
 };
-use p256::ecdsa::signature::Verifier as _;
-use p256::elliptic_curve::subtle::ConstantTimeEq;
-use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
-use rsa::{BigUint, Pkcs1v15Sign, RsaPublicKey};
+use p521::ecdsa::signature::Verifier as _;
+use p521::elliptic_curve::subtle::ConstantTimeEq;
+use ring::signature::{self as ring_signature, RsaParameters, RsaPublicKeyComponents};
+
+/// A key that is shorter can be factored by anybody within a day, and ring does not take it.
+const RSA_MODULUS_BYTES_MIN: usize = 1024 / 8;
+
+/// What RFC 7518 section 3.3 wants, and from where on ring verifies with SHA-384.
+const RSA_MODULUS_BYTES_SAFE: usize = 2048 / 8;
 
 /// A larger modulus is a way to keep the server busy: each doubling takes four times as long.
-const RSA_MODULUS_BITS_MAX: usize = 8192;
+const RSA_MODULUS_BYTES_MAX: usize = 8192 / 8;
+
+/// ring takes exponents of 33 bits, as most do.
+const RSA_EXPONENT_MAX: u64 = (1 << 33) - 1;
 
 /// An algorithm by which a token is signed (RFC 7518 section 3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +77,15 @@ impl Algorithm {
 pub(super) enum Verification {
     /// A secret that the signer has, too.
     Octets(Box<[u8]>),
-    Rsa(RsaPublicKey),
-    P256(p256::ecdsa::VerifyingKey),
-    P384(p384::ecdsa::VerifyingKey),
+    /// Modulus and exponent.
+    Rsa(RsaPublicKeyComponents<Box<[u8]>>),
+    /// A point as 4, x, y.
+    P256(Box<[u8]>),
+    P384(Box<[u8]>),
     P521(p521::ecdsa::VerifyingKey),
     Ed25519(Ed25519PublicKey),
     // Boxed, since it keeps the whole point and few have one.
-    Ed448(Box<ed448_goldilocks::VerifyingKey>),
+    Ed448(Box<ed448::PublicKey>),
 }
 
 impl fmt::Debug for Verification {
@@ -91,11 +105,30 @@ impl fmt::Debug for Verification {
 
 impl Verification {
     /// A public RSA key from its modulus and exponent, both big-endian.
-    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Verification> {
-        let modulus = BigUint::from_bytes_be(modulus);
-        let exponent = BigUint::from_bytes_be(exponent);
-        let key = RsaPublicKey::new_with_max_size(modulus, exponent, RSA_MODULUS_BITS_MAX);
-        key.ok().map(Verification::Rsa)
+    ///
+    /// # Errors
+    /// What is wrong with it. Here is checked what ring would find out with the first token.
+    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Verification, &'static str> {
+        let [n, e] = [modulus, exponent].map(without_leading_zeros);
+        if n.len() < RSA_MODULUS_BYTES_MIN {
+            return Err("the key of RSA has fewer than 1024 bits");
+        }
+        if n.len() > RSA_MODULUS_BYTES_MAX {
+            return Err("the key of RSA has more than 8192 bits");
+        }
+        let value = e
+            .iter()
+            .fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+        let is_exponent =
+            e.len() <= 8 && (3..=RSA_EXPONENT_MAX).contains(&value) && !value.is_multiple_of(2);
+        let is_modulus = n.last().is_some_and(|byte| !byte.is_multiple_of(2));
+        if !is_exponent || !is_modulus {
+            return Err("\"n\" and \"e\" are not a key of RSA");
+        }
+        Ok(Verification::Rsa(RsaPublicKeyComponents {
+            n: n.into(),
+            e: e.into(),
+        }))
     }
 
     /// A point on a curve; `None` if it is not on it.
@@ -103,10 +136,12 @@ impl Verification {
         let point = [&[4], &*curve.coordinate(x)?, &*curve.coordinate(y)?].concat();
         Some(match curve {
             Curve::P256 => {
-                Verification::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)
+                ES256PublicKey::from_bytes(&point).ok()?;
+                Verification::P256(point.into())
             }
             Curve::P384 => {
-                Verification::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)
+                ES384PublicKey::from_bytes(&point).ok()?;
+                Verification::P384(point.into())
             }
             Curve::P521 => {
                 Verification::P521(p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)
@@ -121,18 +156,22 @@ impl Verification {
             .map(Verification::Ed25519)
     }
 
-    /// A public key of Ed448.
+    /// A public key of Ed448. With one of a small order anybody could sign.
     pub(super) fn ed448(point: &[u8]) -> Option<Verification> {
-        let key = ed448_goldilocks::VerifyingKey::from_bytes(point.try_into().ok()?);
-        key.ok().map(Box::new).map(Verification::Ed448)
+        let decoded = ed448::Point::decode(point)?;
+        if decoded.has_low_order() != 0 {
+            return None;
+        }
+        let key = ed448::PublicKey::decode(point)?;
+        Some(Verification::Ed448(Box::new(key)))
     }
 
     /// Whether the key is one for the algorithm.
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Rs256, Rs384, Rs512};
+        use Algorithm::{EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512};
         match self {
             Verification::Octets(_) => matches!(algorithm, Hs256 | Hs384 | Hs512),
-            Verification::Rsa(_) => matches!(algorithm, Rs256 | Rs384 | Rs512),
+            Verification::Rsa(key) => rsa_parameters(key, algorithm).is_some(),
             Verification::P256(_) => algorithm == Es256,
             Verification::P384(_) => algorithm == Es384,
             Verification::P521(_) => algorithm == Es512,
@@ -150,11 +189,22 @@ impl Verification {
                 let tag = hmac(algorithm, secret, message);
                 tag.is_some_and(|tag| tag.ct_eq(signature).into())
             }
-            Verification::Rsa(key) => verify_rsa(key, algorithm, message, signature),
-            Verification::P256(key) => p256::ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            Verification::P384(key) => p384::ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Verification::Rsa(key) => rsa_parameters(key, algorithm)
+                .is_some_and(|parameters| key.verify(parameters, message, signature).is_ok()),
+            Verification::P256(point) => {
+                let key = ring_signature::UnparsedPublicKey::new(
+                    &ring_signature::ECDSA_P256_SHA256_FIXED,
+                    point,
+                );
+                key.verify(message, signature).is_ok()
+            }
+            Verification::P384(point) => {
+                let key = ring_signature::UnparsedPublicKey::new(
+                    &ring_signature::ECDSA_P384_SHA384_FIXED,
+                    point,
+                );
+                key.verify(message, signature).is_ok()
+            }
             Verification::P521(key) => p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Verification::Ed25519(key) => signature.try_into().is_ok_and(|signature| {
@@ -164,8 +214,7 @@ impl Verification {
                     .is_ok()
             }),
             // Without a context, as RFC 8037 wants it.
-            Verification::Ed448(key) => ed448_goldilocks::Signature::try_from(signature)
-                .is_ok_and(|signature| key.verify_raw(&signature, message).is_ok()),
+            Verification::Ed448(key) => key.verify_raw(signature, message),
         }
     }
 }
@@ -179,23 +228,24 @@ fn hmac(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> 
     }
 }
 
-fn verify_rsa(key: &RsaPublicKey, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-    let (scheme, hash) = match algorithm {
-        Algorithm::Rs256 => (
-            Pkcs1v15Sign::new::<Sha256>(),
-            Sha256::digest(message).to_vec(),
-        ),
-        Algorithm::Rs384 => (
-            Pkcs1v15Sign::new::<Sha384>(),
-            Sha384::digest(message).to_vec(),
-        ),
-        Algorithm::Rs512 => (
-            Pkcs1v15Sign::new::<Sha512>(),
-            Sha512::digest(message).to_vec(),
-        ),
-        _ => return false,
-    };
-    key.verify(scheme, &hash, signature).is_ok()
+/// How ring verifies with that algorithm; `None` if it is none of RSA, or none for so short a key:
+/// with SHA-384 ring has no verification for keys under 2048 bits.
+fn rsa_parameters(
+    key: &RsaPublicKeyComponents<Box<[u8]>>,
+    algorithm: Algorithm,
+) -> Option<&'static RsaParameters> {
+    let is_long = key.n.len() >= RSA_MODULUS_BYTES_SAFE;
+    match algorithm {
+        Algorithm::Rs256 => Some(&ring_signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+        Algorithm::Rs384 => is_long.then_some(&ring_signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => Some(&ring_signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
+        _ => None,
+    }
+}
+
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
 }
 
 /// An elliptic curve of ECDSA.

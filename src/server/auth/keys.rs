@@ -196,8 +196,7 @@ fn parse_octets(members: &Members) -> Result<Verification, String> {
 }
 
 fn parse_rsa(members: &Members) -> Result<Verification, String> {
-    Verification::rsa(&octets(members, "n")?, &octets(members, "e")?)
-        .ok_or_else(|| invalid("\"n\" and \"e\" are not a key of RSA"))
+    Verification::rsa(&octets(members, "n")?, &octets(members, "e")?).map_err(invalid)
 }
 
 fn parse_point(members: &Members, curve: Curve) -> Result<Verification, String> {

@@ -677,7 +677,7 @@ fn json_that_should_be_a_key_but_is_none_is_an_error() {
         (r#"{"kty":"RSA","e":"AQAB"}"#, "\"n\" is missing"),
         (
             r#"{"kty":"RSA","n":"AAAA","e":"AQAB"}"#,
-            "\"n\" and \"e\" are not a key of RSA",
+            "the key of RSA has fewer than 1024 bits",
         ),
         (
             r#"{"kty":"EC","x":"AAAA","y":"AAAA"}"#,
@@ -715,11 +715,70 @@ fn json_that_should_be_a_key_but_is_none_is_an_error() {
     ] {
         assert!(Keys::parse(unread.as_bytes()).is_err(), "{unread}");
     }
-    let huge = format!(
-        r#"{{"kty":"RSA","n":"{}","e":"AQAB"}}"#,
-        encode([0xFF; 2049])
-    );
-    assert!(Keys::parse(huge.as_bytes()).is_err());
+}
+
+/// What ring would refuse with the first token is refused at the start.
+#[test]
+fn numbers_that_are_no_key_of_rsa_are_an_error() {
+    let jwk = |n: &[u8], e: &[u8]| {
+        let [n, e] = [encode(n), encode(e)];
+        format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#)
+    };
+    let modulus = URL_SAFE_NO_PAD.decode(RSA_N).expect("it is base64");
+    let even = [&modulus[..255], &[2]].concat();
+    for (n, e, reason) in [
+        (&[0xFF; 1025][..], &[3][..], "has more than 8192 bits"),
+        (&[0xFF; 127], &[3], "has fewer than 1024 bits"),
+        (
+            &[&[0], &[0xFF; 127][..]].concat(),
+            &[3],
+            "has fewer than 1024 bits",
+        ),
+        (&even, &[1, 0, 1], "are not a key of RSA"),
+        (&modulus, &[], "are not a key of RSA"),
+        (&modulus, &[0], "are not a key of RSA"),
+        (&modulus, &[1], "are not a key of RSA"),
+        (&modulus, &[2], "are not a key of RSA"),
+        (&modulus, &[1, 0, 0], "are not a key of RSA"),
+        (&modulus, &[2, 0, 0, 0, 1], "are not a key of RSA"),
+        (
+            &modulus,
+            &[1, 0, 0, 0, 0, 0, 0, 0, 3],
+            "are not a key of RSA",
+        ),
+    ] {
+        let error = Keys::parse(jwk(n, e).as_bytes()).expect_err(reason);
+        assert!(error.ends_with(reason), "{error}: {n:?} {e:?}");
+    }
+    // Some writers put a zero in front, as DER has it.
+    let padded = [&[0], &*modulus].concat();
+    check_genuine(&jwk(&padded, &[0, 1, 0, 1]), RS256);
+}
+
+/// Signed by OpenSSL with keys of 1024 and of 512 bits.
+const RSA_1024_N: &str = "2_Yb6f-cIXTaqv4D4QUvQqzPcDF60yhqvcDrU_g3kZ7khUm7Zg-9jc5Ild_Xw2M7_SR8s_tMGLSa\
+    Tee6jMhPfFf8kqz0v0GNkY254aKNuMbjfyUsMbNBQB6Ee1XB7kQnW3PzyFek6doAi6uzhFZ41k1rmELBT8LC09rYs_5kZ\
+    -k";
+const RS256_1024: &str = "eyJhbGciOiJSUzI1NiJ9.eyJyb2xlIjoiYXV0aG9yIn0.hzra9i_wfvSb8Jg6ahOftd9F3PQBR\
+    RiFdF9JPJXmTG3LizlGUx8c2kXJ0z3tjxwC4q15KaAaGw5SYZmgcvS_l1eOkSB2d3_Otji3tC5t93tNm5JSueYmiC-NJi\
+    ipFlbWeKiDSpr43Pi-SLKziM_RsOt6aROD0dMTVlX4EwKuZEs";
+const RS384_1024: &str = "eyJhbGciOiJSUzM4NCJ9.eyJyb2xlIjoiYXV0aG9yIn0.0S_EodIrgLt2HLWxZyA5But1mpFaS\
+    rWUzW17k6udDZJ8dWAN3ovzqyZhLkxdafQ_e1ipuZrx7EROKo6dSgZ3qkVI6v7g5g1z1UBWsCOD-V3HUzDFChZ7LYMB64\
+    wI02zNVA2_BvHIA7jqS486-eS3CKcm_FpgDgNAZUEzQXYU3Mg";
+const RS512_1024: &str = "eyJhbGciOiJSUzUxMiJ9.eyJyb2xlIjoiYXV0aG9yIn0.1RG9ZkxkU32DW8iTOmYm1aG6beI_p\
+    WNxafZo9bhcpZwW0LIzAjotFbLZA5YSMLZMEgcEhchAUM8vCZPtl1mfCK_-wRrLhz13r4fAOZY5gPS-zbkfM3Wj2k3UKD\
+    wWOdBG8O81sJZsevkmP-3y-9_JCeiiOfncGOKJQ5zvwpRQ6VY";
+const RSA_512_N: &str = "ul05VMazvgK8ssolNAXQeazpB-Wii-prmBPhCJC_KGoH35w4oTHW_ar7dKici2rE-dZalQ3SXlg\
+    0TVxH7cTjBQ";
+
+#[test]
+fn short_keys_of_rsa_verify_what_ring_verifies() {
+    let jwk = |n: &str| format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"}}"#);
+    check_family(&jwk(RSA_1024_N), RS256_1024);
+    check_family(&jwk(RSA_1024_N), RS512_1024);
+    check_fault(&jwk(RSA_1024_N), RS384_1024, no_key_fits());
+    let error = Keys::parse(jwk(RSA_512_N).as_bytes()).expect_err("it can be factored");
+    assert!(error.ends_with("has fewer than 1024 bits"), "{error}");
 }
 
 #[test]

@@ -4,9 +4,10 @@
 
 use super::Identity;
 use super::json::{Json, Members};
+use super::numeric_date::NumericDate;
 use super::role::{Patterns, find_role};
 use crate::error::{Error, JwtClaimsFault};
-use corerest_config::{Config, Decimal};
+use corerest_config::Config;
 use std::sync::Arc;
 
 /// How far the clocks of those who issue tokens may be off.
@@ -50,15 +51,16 @@ impl Claims {
 
     /// A point in time, in seconds.
     ///
-    /// Parity: a number that is not whole, or does not fit, counts as 0 (`sciToInt`); so an exp
-    /// of 1.5e9 is as it reads, one of 1.5 is long over, and an nbf of 1e99 has come.
-    fn seconds(&self, name: &str, fault: JwtClaimsFault) -> Result<Option<i64>, JwtClaimsFault> {
+    /// To PostgREST a number that is not whole, or does not fit, is 0 (`sciToInt`): a token with an
+    /// nbf of next year and a half passes. Here numbers mean what they say.
+    fn seconds(
+        &self,
+        name: &str,
+        fault: JwtClaimsFault,
+    ) -> Result<Option<NumericDate>, JwtClaimsFault> {
         match self.find(name) {
             None => Ok(None),
-            Some(Json::Number(number)) => {
-                let whole = Decimal::parse(number).and_then(|number| number.integer());
-                Ok(Some(whole.unwrap_or(0)))
-            }
+            Some(Json::Number(number)) => Ok(Some(NumericDate::of(number))),
             Some(_) => Err(fault),
         }
     }
@@ -69,19 +71,19 @@ impl Claims {
         let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
         if self
             .seconds("exp", Fault::ExpNotNumber)?
-            .is_some_and(|exp| exp < earliest)
+            .is_some_and(|exp| exp.floor < earliest)
         {
             return Err(Fault::Expired);
         }
         if self
             .seconds("nbf", Fault::NbfNotNumber)?
-            .is_some_and(|nbf| nbf > latest)
+            .is_some_and(|nbf| nbf.ceiling > latest)
         {
             return Err(Fault::NotYetValid);
         }
         if self
             .seconds("iat", Fault::IatNotNumber)?
-            .is_some_and(|iat| iat > latest)
+            .is_some_and(|iat| iat.ceiling > latest)
         {
             return Err(Fault::IssuedInFuture);
         }

@@ -9,6 +9,7 @@
 mod claims;
 mod identity;
 pub(crate) mod json;
+mod numeric_date;
 mod role;
 
 pub use claims::{ClaimRules, Claims};

@@ -216,41 +216,76 @@ fn times_have_thirty_seconds_of_grace_and_no_more() {
     );
 }
 
+/// As numbers go: exactly, in whatever form they are written.
 #[test]
-fn times_are_whole_numbers_or_else_zero() {
+fn times_are_numbers_of_any_form() {
     let config = config(&[]);
+    let [past, future] = [NOW - 30, NOW + 30];
     for accepted in [
         r#"{"exp":1.7e9}"#,
         r#"{"exp":1700000000.0}"#,
+        r#"{"exp":17000000000000e-4}"#,
+        r#"{"exp":1999999999.5}"#,
         r#"{"exp":9223372036854775807}"#,
+        r#"{"exp":9223372036854775808}"#,
+        r#"{"exp":1e99}"#,
+        r#"{"exp":1e99999999999999999999}"#,
         r#"{"exp":null}"#,
-        r#"{"nbf":1e99}"#,
-        r#"{"nbf":9223372036854775808}"#,
-        r#"{"nbf":1999999999.5}"#,
+        r#"{"nbf":0,"iat":-0}"#,
         r#"{"nbf":-1}"#,
+        r#"{"nbf":-1e99,"iat":-1e99999999999999999999}"#,
+        r#"{"nbf":1e-400,"iat":0e99999999999999999999}"#,
         r#"{"iat":-9223372036854775808}"#,
-        r#"{"iat":1e99999999999999999999}"#,
         r#"{"nbf":null,"iat":null,"aud":null}"#,
+        &format!(
+            r#"{{"exp":{past}.9,"nbf":{}.9,"iat":{}.9}}"#,
+            future - 1,
+            future - 1
+        ),
+        &format!(r#"{{"exp":{past}.000,"nbf":{future}.000,"iat":{future}0e-1}}"#),
     ] {
         check_accepted(&config, accepted);
     }
     for expired in [
-        r#"{"exp":0}"#,
-        r#"{"exp":-1}"#,
-        r#"{"exp":1999999999.5}"#,
-        r#"{"exp":9223372036854775808}"#,
-        r#"{"exp":1e99}"#,
-        r#"{"exp":1e-400}"#,
-        r#"{"exp":-1e400}"#,
+        "0",
+        "-0",
+        "0.5",
+        "-1",
+        "1e-400",
+        "-1e400",
+        "-1e99999999999999999999",
+        "1e-99999999999999999999",
+        "0e99999999999999999999",
+        "1.699999969999999999999999999e9",
+        &format!("{}.9", past - 1),
     ] {
-        check_fault(&config, expired, Fault::Expired);
+        check_fault(&config, &format!(r#"{{"exp":{expired}}}"#), Fault::Expired);
     }
-    check_fault(
-        &config,
-        r#"{"nbf":9223372036854775807}"#,
-        Fault::NotYetValid,
-    );
-    check_fault(&config, r#"{"iat":9.9e9}"#, Fault::IssuedInFuture);
+    for early in [
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551616",
+        "1999999999.5",
+        "9.9e9",
+        "1e300",
+        "1e99999999999999999999",
+        "1.70000003000000000000000000000001e9",
+        &format!("{future}.5"),
+        &format!("{future}.000000000000000000000000000000000000001"),
+        &format!("{}5e-1", future),
+        &"9".repeat(50_000),
+    ] {
+        check_fault(
+            &config,
+            &format!(r#"{{"nbf":{early}}}"#),
+            Fault::NotYetValid,
+        );
+        check_fault(
+            &config,
+            &format!(r#"{{"iat":{early}}}"#),
+            Fault::IssuedInFuture,
+        );
+    }
 }
 
 #[test]

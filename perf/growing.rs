@@ -770,7 +770,6 @@ fn read(bytes: &[u8], piece: usize) -> Connection {
         }
         match progress {
             Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {}
-            Ok(Progress::Head) => connection.admit_body(),
             Ok(Progress::Request) => return connection,
             Ok(Progress::Head) => unreachable!("the body is admitted"),
             Err(refusal) => panic!("{refusal:?}"),

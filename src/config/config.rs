@@ -57,6 +57,7 @@ pub struct Config {
     /// The key itself: read from its file if it was `@file`, and no longer base64.
     pub jwt_secret: Option<Secret<Vec<u8>>>,
     pub jwt_secret_is_base64: bool,
+    pub jwt_strict_keys: bool,
     pub log_format: LogFormat,
     pub log_level: LogLevel,
     pub log_query: bool,
@@ -140,6 +141,7 @@ impl Default for Config {
             jwt_role_claim_key: RoleClaimKey::JsonPath(JsonPath::role()),
             jwt_secret: None,
             jwt_secret_is_base64: false,
+            jwt_strict_keys: false,
             log_format: LogFormat::Text,
             log_level: LogLevel::Error,
             log_query: false,

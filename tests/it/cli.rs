@@ -106,6 +106,22 @@ fn a_bad_configuration_ends_the_process_with_a_reason() {
     );
     check_failure(
         &[],
+        &[(
+            "PGRST_JWT_SECRET",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPy0PXFeT+v8oQVxYCZQlqTYUf",
+        )],
+        "it is a key of SSH; write it as a JSON Web Key",
+    );
+    check_failure(
+        &[],
+        &[
+            ("PGRST_JWT_SECRET", r#"{"kty":"oct","k":"YQ"}"#),
+            ("PGRST_JWT_STRICT_KEYS", "true"),
+        ],
+        "jwt-strict-keys refuses that.",
+    );
+    check_failure(
+        &[],
         &[("PGRST_DB_TX_END", "maybe")],
         "transaction termination",
     );

@@ -206,7 +206,10 @@ fn silent_clients_keep_nobody_out_where_file_descriptors_are_few() {
 #[test]
 fn the_client_that_has_been_idle_for_the_longest_goes_for_a_new_one() {
     let database = Cluster::shared().database();
-    database.run("create function api.nap(s float) returns text language sql as $$select 'x' from pg_sleep(s)$$");
+    database.run(
+        "create function api.nap(s float) returns text language sql as \
+         $$select 'x' from pg_sleep(s)$$",
+    );
     let server = Server::start(
         &database,
         &[("server-max-connections", "3"), ("db-pool", "4")],

@@ -196,6 +196,9 @@ fn a_configuration_that_is_wrong_is_logged_and_changes_nothing() {
         "db-max-rows = 3\njwt-secret = \"short\"",
         "no grammar",
         "db-tx-end = \"x\"",
+        "db-max-rows = 3\njwt-secret = \"-----BEGIN CERTIFICATE----- MIIBbjCCAROg\"",
+        "db-max-rows = 3\njwt-secret = \"{'kty':'oct','k':'aSecretOf32CharactersOrMore'}\"",
+        "db-max-rows = 3\njwt-strict-keys = true\njwt-secret = \"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"YQ\\\"}\"",
     ]
     .into_iter()
     .enumerate()
@@ -203,7 +206,7 @@ fn a_configuration_that_is_wrong_is_logged_and_changes_nothing() {
         file.write(text);
         server.signal(Signal::USR2);
         until("the refusal", || {
-            count(&server, "Failed reloading config: Error in config ") == number + 1
+            count(&server, "Failed reloading config: ") == number + 1
         });
         assert_eq!(rows(&mut client), 2, "{text}");
     }
@@ -221,6 +224,29 @@ fn a_configuration_that_is_wrong_is_logged_and_changes_nothing() {
         .wait_for("does not allow schema: 'pg_catalog'");
     assert_eq!(rows(&mut client), 4);
     assert_eq!(server.try_admin("/ready"), Some(200));
+    server.stop();
+}
+
+#[test]
+fn weak_keys_are_warned_of_once() {
+    let database = Cluster::shared().database();
+    let weak = "jwt-secret = \"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"YQ\\\"}\"\n";
+    let file = File::new(weak);
+    let server = Server::start_with_file(&database, &file.0, &[]);
+    let warning = "The JWT secret is only 1 bytes long, and shorter than the hash";
+    server.stderr.wait_for(warning);
+    reload_config(&server, || server.signal(Signal::USR2));
+    assert_eq!(count(&server, warning), 1);
+    file.write(&format!("{weak}jwt-strict-keys = true\n"));
+    server.signal(Signal::USR2);
+    server
+        .stderr
+        .wait_for("Failed reloading config: The JWT secret is only 1 bytes long");
+    file.write("");
+    reload_config(&server, || server.signal(Signal::USR2));
+    file.write(weak);
+    reload_config(&server, || server.signal(Signal::USR2));
+    until("the second warning", || count(&server, warning) == 3);
     server.stop();
 }
 

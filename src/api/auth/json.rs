@@ -99,7 +99,7 @@ impl Members {
     }
 
     /// The members in the order of their names.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 

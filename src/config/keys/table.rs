@@ -320,6 +320,15 @@ pub const KEYS: &[Key] = &[
     .alias(Aliases::After("secret-is-base64"))
     .reloadable()
     .in_database(),
+    boolean!(
+        "jwt-strict-keys",
+        jwt_strict_keys,
+        "Whether keys that are weaker than the standards want them are refused: RSA under 2048 \
+         bits, secrets in JSON Web Keys that are shorter than their hash, key_ops without verify. \
+         Otherwise the log warns of them."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "log-format",
         log_format,

@@ -73,6 +73,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         ours,
         [
             "db-session-reset",
+            "jwt-strict-keys",
             "log-format",
             "log-query-string",
             "server-body-timeout",
@@ -95,7 +96,12 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
     );
     for key in KEYS.iter().filter(|key| key.origin == Origin::CoreRest) {
         let facts = (key.in_database, key.reloadable);
-        let reloadable = ["db-session-reset", "log-format", "log-query-string"];
+        let reloadable = [
+            "db-session-reset",
+            "jwt-strict-keys",
+            "log-format",
+            "log-query-string",
+        ];
         let is_reloadable = reloadable.contains(&key.name);
         assert_eq!(facts, (false, is_reloadable), "{}", key.name);
     }

@@ -166,6 +166,26 @@ impl Verification {
         Some(Verification::Ed448(Box::new(key)))
     }
 
+    /// In what the key is weaker than RFC 7518 wants it for the algorithm, or for any.
+    pub(super) fn weakness(&self, algorithm: Option<Algorithm>) -> Option<String> {
+        match self {
+            Verification::Octets(secret) => {
+                let hash = match algorithm {
+                    Some(Algorithm::Hs384) => 48,
+                    Some(Algorithm::Hs512) => 64,
+                    _ => 32,
+                };
+                let told = "bytes long, and shorter than the hash (RFC 7518 section 3.2)";
+                (secret.len() < hash).then(|| format!("is only {} {told}", secret.len()))
+            }
+            Verification::Rsa(key) => (key.n.len() < RSA_MODULUS_BYTES_SAFE).then(|| {
+                let told = "is a key of RSA with fewer than 2048 bits (RFC 7518 section 3.3)";
+                told.to_owned()
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the key is one for the algorithm.
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512};

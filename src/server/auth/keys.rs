@@ -8,8 +8,9 @@
 //! ```
 //! Which keys may verify a token is decided by the keys: their type, `alg`, `use` and `kid`.
 //!
-//! Invariant: what is meant as a public key and is none is an error. PostgREST takes its text as
-//! the secret of HS256 then, and the text of a public key is known to everybody.
+//! Invariant: what is meant as a key and is none that is read is an error, see [`super::wrapping`].
+//! PostgREST takes its text as the secret of HS256 then, and the text of a public key is known to
+//! everybody. `auth::tests::wrappings` tries it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,6 +19,7 @@ use corerest_config::Secret;
 
 use super::algorithm::{Algorithm, Curve, Verification};
 use super::token::Token;
+use super::wrapping::{is_key_type, wrapped_key};
 
 /// HS256 needs a key as long as its hash (RFC 7518, section 3.2).
 const SECRET_BYTES_MIN: usize = 32;
@@ -28,6 +30,7 @@ pub(crate) struct Keys {
     /// What they were read from, to know whether they have changed.
     secret: Secret<Vec<u8>>,
     keys: Vec<Key>,
+    weaknesses: Vec<String>,
 }
 
 /// Equal if they were read from the same secret.
@@ -51,22 +54,36 @@ impl Keys {
     /// # Errors
     /// If it looks like a key or a set of keys, but is none.
     pub(crate) fn parse(secret: &[u8]) -> Result<Keys, String> {
+        let mut weaknesses = Weaknesses::default();
         let keys = match Json::parse(secret) {
-            Some(Json::Object(members)) => match members.find("keys") {
-                Some(Json::Array(set)) => parse_set(set)?,
-                Some(_) => return Err(invalid("\"keys\" is not an array")),
-                None if members.find("kty").is_some() => parse_key(&members)?.into_iter().collect(),
+            Some(Json::Object(members)) if members.find("keys").is_some() => {
+                parse_set(&members, &mut weaknesses)?
+            }
+            Some(Json::Object(members)) if members.find("kty").is_some() => {
+                let key = parse_key(&members)?;
+                weaknesses.note("The JWT secret", &members, key.as_ref());
+                key.into_iter().collect()
+            }
+            _ => match wrapped_key(secret) {
+                Some(reason) => return Err(invalid(&reason)),
                 None => vec![plain(secret)?],
             },
-            _ if looks_like_key(secret) => {
-                return Err(invalid("it is cut off or not JSON, or in another format"));
-            }
-            _ => vec![plain(secret)?],
         };
+        if keys.is_empty() {
+            let told = "The JWT secret has no key that tokens can be verified with";
+            weaknesses.0.push(told.to_owned());
+        }
         Ok(Keys {
             secret: Secret::new(secret.to_vec()),
             keys,
+            weaknesses: weaknesses.0,
         })
+    }
+
+    /// What is to be said against the keys, although PostgREST takes them: sentences without the
+    /// full stop.
+    pub(super) fn weaknesses(&self) -> &[String] {
+        &self.weaknesses
     }
 
     /// The claims of a token, if one of the keys verifies its signature.
@@ -100,21 +117,29 @@ impl Key {
     }
 }
 
-/// Whether octets that are not JSON were meant as a key that may be public: a JWK with a mistake
-/// in it, or a key in PEM, which PostgREST does not read either.
-fn looks_like_key(secret: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(secret);
-    let text = text.trim_start();
-    let is_pem = ["PUBLIC KEY-----", "CERTIFICATE-----"].iter().any(|end| {
-        text.lines()
-            .next()
-            .is_some_and(|line| line.contains("-----BEGIN ") && line.contains(end))
-    });
-    let is_json = text.starts_with('{')
-        && ["\"kty\"", "\"keys\""]
-            .iter()
-            .any(|name| text.contains(name));
-    is_pem || is_json
+/// What is to be said against keys.
+#[derive(Default)]
+struct Weaknesses(Vec<String>);
+
+impl Weaknesses {
+    /// Looks at a key that was read; one that was passed over verifies nothing, so it is none.
+    fn note(&mut self, which: &str, members: &Members, key: Option<&Key>) {
+        let Some(key) = key else { return };
+        if let Some(told) = key.verification.weakness(key.algorithm) {
+            self.0.push(format!("{which} {told}"));
+        }
+        let is_for_verifying = match members.find("key_ops") {
+            None | Some(Json::Null) => true,
+            Some(Json::Array(operations)) => {
+                operations.iter().any(|one| one.text() == Some("verify"))
+            }
+            Some(_) => false,
+        };
+        if !is_for_verifying {
+            let told = "is used, although its \"key_ops\" have no \"verify\"";
+            self.0.push(format!("{which} {told}"));
+        }
+    }
 }
 
 fn key_fault(details: &str) -> Error {
@@ -134,13 +159,19 @@ fn plain(secret: &[u8]) -> Result<Key, String> {
     })
 }
 
-fn parse_set(set: &[Json]) -> Result<Vec<Key>, String> {
+fn parse_set(members: &Members, weaknesses: &mut Weaknesses) -> Result<Vec<Key>, String> {
+    let Some(Json::Array(set)) = members.find("keys") else {
+        return Err(invalid("\"keys\" is not an array"));
+    };
     let mut keys = Vec::new();
-    for element in set {
+    for (index, element) in set.iter().enumerate() {
         let Json::Object(members) = element else {
             return Err(invalid("an element of \"keys\" is not an object"));
         };
-        keys.extend(parse_key(members)?);
+        let key = parse_key(members)?;
+        let which = format!("Key {} of the JWT secret", index + 1);
+        weaknesses.note(&which, members, key.as_ref());
+        keys.extend(key);
     }
     Ok(keys)
 }
@@ -148,6 +179,7 @@ fn parse_set(set: &[Json]) -> Result<Vec<Key>, String> {
 /// A key; `None` if it is one that no token can be verified with: of an unknown type or curve,
 /// for another algorithm, or for encryption. Sets of identity providers have such keys.
 fn parse_key(members: &Members) -> Result<Option<Key>, String> {
+    check_letters_of_type(members)?;
     let id = text(members, "kid")?;
     match text(members, "use")? {
         None | Some("sig") => {}
@@ -184,6 +216,28 @@ fn parse_key(members: &Members) -> Result<Option<Key>, String> {
         algorithm,
         verification,
     }))
+}
+
+/// A key whose type is in other letters would be passed over for a type that is not known.
+fn check_letters_of_type(members: &Members) -> Result<(), String> {
+    let has_other_name = members.iter().any(|(name, _)| is_key_type(name));
+    let Some(key_type) = members.find("kty") else {
+        return match has_other_name {
+            true => Err(invalid("the name of \"kty\" is in small letters")),
+            false => Ok(()),
+        };
+    };
+    let known = ["oct", "RSA", "EC", "OKP"];
+    let written = key_type.text().unwrap_or_default();
+    match known
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(written))
+    {
+        Some(known) if *known != written => Err(invalid(&format!(
+            "\"kty\" is \"{known}\" in just these letters"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn parse_octets(members: &Members) -> Result<Verification, String> {

@@ -11,6 +11,7 @@ mod algorithm;
 mod cache;
 mod keys;
 mod token;
+mod wrapping;
 
 use std::sync::Arc;
 
@@ -26,22 +27,38 @@ pub(crate) struct Authenticator {
     /// `None` without `jwt-secret`: then no token can be accepted.
     keys: Option<Arc<Keys>>,
     rules: ClaimRules,
+    warnings: Vec<String>,
 }
 
 impl Authenticator {
     /// Reads the keys of a configuration.
     ///
     /// # Errors
-    /// If `jwt-secret` looks like a JSON Web Key but is none.
+    /// If `jwt-secret` looks like a key but is none that is read, or, with `jwt-strict-keys`, if
+    /// something is to be said against it.
     pub(crate) fn new(config: &Config) -> Result<Authenticator, String> {
         let secret = config.jwt_secret.as_ref();
         let keys = secret
             .map(|secret| Keys::parse(secret.expose()))
             .transpose()?;
+        let weaknesses = keys.as_ref().map_or(&[][..], Keys::weaknesses);
+        if let (true, Some(weakness)) = (config.jwt_strict_keys, weaknesses.first()) {
+            return Err(format!("{weakness}; jwt-strict-keys refuses that."));
+        }
+        let warnings = weaknesses
+            .iter()
+            .map(|weakness| format!("{weakness}."))
+            .collect();
         Ok(Authenticator {
             keys: keys.map(Arc::new),
             rules: ClaimRules::new(config),
+            warnings,
         })
+    }
+
+    /// What the log should say about the keys.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 

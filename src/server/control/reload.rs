@@ -35,12 +35,17 @@ impl Configuration {
     /// # Errors
     /// A text for the operator.
     pub(crate) fn load(sources: ConfigSources) -> Result<Configuration, String> {
-        let Loaded { config, warnings } = sources.load(&[], None)?;
+        let Loaded {
+            config,
+            mut warnings,
+        } = sources.load(&[], None)?;
+        let authenticator = Authenticator::new(&config)?;
+        warnings.extend_from_slice(authenticator.warnings());
         Ok(Configuration {
             sources,
             database: Vec::new(),
             warnings,
-            authenticator: Arc::new(Authenticator::new(&config)?),
+            authenticator: Arc::new(authenticator),
             config: Arc::new(config),
             role_settings: Arc::default(),
         })
@@ -90,8 +95,13 @@ impl Configuration {
             false => &[],
         };
         let loaded = self.sources.load(database, Some(&self.config.db_uri))?;
-        let Loaded { config, warnings } = loaded;
-        self.authenticator = Arc::new(Authenticator::new(&config)?);
+        let Loaded {
+            config,
+            mut warnings,
+        } = loaded;
+        let authenticator = Authenticator::new(&config)?;
+        warnings.extend_from_slice(authenticator.warnings());
+        self.authenticator = Arc::new(authenticator);
         if !config.db_config {
             self.database.clear();
             self.role_settings = Arc::default();

@@ -198,7 +198,8 @@ fn a_configuration_that_is_wrong_is_logged_and_changes_nothing() {
         "db-tx-end = \"x\"",
         "db-max-rows = 3\njwt-secret = \"-----BEGIN CERTIFICATE----- MIIBbjCCAROg\"",
         "db-max-rows = 3\njwt-secret = \"{'kty':'oct','k':'aSecretOf32CharactersOrMore'}\"",
-        "db-max-rows = 3\njwt-strict-keys = true\njwt-secret = \"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"YQ\\\"}\"",
+        "db-max-rows = 3\njwt-strict-keys = true\n\
+         jwt-secret = \"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"YQ\\\"}\"",
     ]
     .into_iter()
     .enumerate()

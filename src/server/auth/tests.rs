@@ -1,5 +1,6 @@
 //! Tokens of every kind, genuine and not.
 
+mod best_practices;
 mod smoke;
 mod wrappings;
 
@@ -756,20 +757,20 @@ fn numbers_that_are_no_key_of_rsa_are_an_error() {
 }
 
 /// Signed by OpenSSL with keys of 1024 and of 512 bits.
-const RSA_1024_N: &str = "2_Yb6f-cIXTaqv4D4QUvQqzPcDF60yhqvcDrU_g3kZ7khUm7Zg-9jc5Ild_Xw2M7_SR8s_tMGLSa\
-    Tee6jMhPfFf8kqz0v0GNkY254aKNuMbjfyUsMbNBQB6Ee1XB7kQnW3PzyFek6doAi6uzhFZ41k1rmELBT8LC09rYs_5kZ\
-    -k";
-const RS256_1024: &str = "eyJhbGciOiJSUzI1NiJ9.eyJyb2xlIjoiYXV0aG9yIn0.hzra9i_wfvSb8Jg6ahOftd9F3PQBR\
-    RiFdF9JPJXmTG3LizlGUx8c2kXJ0z3tjxwC4q15KaAaGw5SYZmgcvS_l1eOkSB2d3_Otji3tC5t93tNm5JSueYmiC-NJi\
-    ipFlbWeKiDSpr43Pi-SLKziM_RsOt6aROD0dMTVlX4EwKuZEs";
-const RS384_1024: &str = "eyJhbGciOiJSUzM4NCJ9.eyJyb2xlIjoiYXV0aG9yIn0.0S_EodIrgLt2HLWxZyA5But1mpFaS\
-    rWUzW17k6udDZJ8dWAN3ovzqyZhLkxdafQ_e1ipuZrx7EROKo6dSgZ3qkVI6v7g5g1z1UBWsCOD-V3HUzDFChZ7LYMB64\
-    wI02zNVA2_BvHIA7jqS486-eS3CKcm_FpgDgNAZUEzQXYU3Mg";
-const RS512_1024: &str = "eyJhbGciOiJSUzUxMiJ9.eyJyb2xlIjoiYXV0aG9yIn0.1RG9ZkxkU32DW8iTOmYm1aG6beI_p\
-    WNxafZo9bhcpZwW0LIzAjotFbLZA5YSMLZMEgcEhchAUM8vCZPtl1mfCK_-wRrLhz13r4fAOZY5gPS-zbkfM3Wj2k3UKD\
-    wWOdBG8O81sJZsevkmP-3y-9_JCeiiOfncGOKJQ5zvwpRQ6VY";
-const RSA_512_N: &str = "ul05VMazvgK8ssolNAXQeazpB-Wii-prmBPhCJC_KGoH35w4oTHW_ar7dKici2rE-dZalQ3SXlg\
-    0TVxH7cTjBQ";
+const RSA_1024_N: &str = "2_Yb6f-cIXTaqv4D4QUvQqzPcDF60yhqvcDrU_g3kZ7khUm7Zg-9jc5Ild_Xw2M7_SR8s_t\
+    MGLSaTee6jMhPfFf8kqz0v0GNkY254aKNuMbjfyUsMbNBQB6Ee1XB7kQnW3PzyFek6doAi6uzhFZ41k1rmELBT8LC09rY\
+    s_5kZ-k";
+const RS256_1024: &str = "eyJhbGciOiJSUzI1NiJ9.eyJyb2xlIjoiYXV0aG9yIn0.hzra9i_wfvSb8Jg6ahOftd9F3P\
+    QBRRiFdF9JPJXmTG3LizlGUx8c2kXJ0z3tjxwC4q15KaAaGw5SYZmgcvS_l1eOkSB2d3_Otji3tC5t93tNm5JSueYmiC-\
+    NJiipFlbWeKiDSpr43Pi-SLKziM_RsOt6aROD0dMTVlX4EwKuZEs";
+const RS384_1024: &str = "eyJhbGciOiJSUzM4NCJ9.eyJyb2xlIjoiYXV0aG9yIn0.0S_EodIrgLt2HLWxZyA5But1mp\
+    FaSrWUzW17k6udDZJ8dWAN3ovzqyZhLkxdafQ_e1ipuZrx7EROKo6dSgZ3qkVI6v7g5g1z1UBWsCOD-V3HUzDFChZ7LYM\
+    B64wI02zNVA2_BvHIA7jqS486-eS3CKcm_FpgDgNAZUEzQXYU3Mg";
+const RS512_1024: &str = "eyJhbGciOiJSUzUxMiJ9.eyJyb2xlIjoiYXV0aG9yIn0.1RG9ZkxkU32DW8iTOmYm1aG6be\
+    I_pWNxafZo9bhcpZwW0LIzAjotFbLZA5YSMLZMEgcEhchAUM8vCZPtl1mfCK_-wRrLhz13r4fAOZY5gPS-zbkfM3Wj2k3\
+    UKDwWOdBG8O81sJZsevkmP-3y-9_JCeiiOfncGOKJQ5zvwpRQ6VY";
+const RSA_512_N: &str = "ul05VMazvgK8ssolNAXQeazpB-Wii-prmBPhCJC_KGoH35w4oTHW_ar7dKici2rE-dZalQ3S\
+    Xlg0TVxH7cTjBQ";
 
 #[test]
 fn short_keys_of_rsa_verify_what_ring_verifies() {

@@ -66,9 +66,12 @@ impl<'a> Token<'a> {
 }
 
 /// With `enc` it is an encrypted token, and those do not have three parts. Extensions that must
-/// be understood (`crit`, RFC 7515 section 4.1.11) are not; PostgREST ignores that they must.
+/// be understood (`crit`, RFC 7515 section 4.1.11) are not; PostgREST ignores that they must. One
+/// of them says that the payload is no base64 (`b64`, RFC 7797), and who forgot to list it in
+/// `crit` has signed something else than what would be read here.
 fn refuse_unknown_kinds(header: &Members) -> Result<(), Error> {
-    if header.find("enc").is_some() || header.find("crit").is_some() {
+    let is_base64 = matches!(header.find("b64"), None | Some(Json::Boolean(true)));
+    if header.find("enc").is_some() || header.find("crit").is_some() || !is_base64 {
         return Err(unreadable());
     }
     for name in ["typ", "cty"] {

@@ -213,6 +213,7 @@ fn start(database: &Database, uri: &str, reset: &str) -> Server {
         ("db-pool", "1"),
         ("jwt-secret", SECRET),
         ("db-session-reset", reset),
+        ("db-aggregates-enabled", "true"),
     ];
     Server::start(database, &settings)
 }
@@ -471,6 +472,12 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
                   array_agg(p.id) as ids
              from api.rings r left join api.parts p on p.ring = r.id group by r.id;
          create view api.seen_twice as select * from api.seen_rings where id > 0;
+         create function public.eq(varchar, varchar) returns boolean language sql as
+           'select true';
+         create operator public.= (leftarg = varchar, rightarg = varchar, function = public.eq);
+         create table api.named (name varchar);
+         create domain private.name as varchar;
+         create table api.nicknamed (name private.name);
          create table api.guarded (id int);
          alter table api.guarded enable row level security;
          create policy p on api.guarded using (private.f(id) = id);
@@ -490,6 +497,7 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/parts?or=(id.eq.1,and(ring.eq.2,id.not.eq.3))",
         "/seen_rings",
         "/seen_twice?select=id,word&id=gt.0",
+        "/parts?select=id.count()",
         "/nothing_like_that",
     ];
     let loud = [
@@ -498,6 +506,9 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/twice",
         "/hidden_guard",
         "/operated",
+        "/named?name=eq.a",
+        "/nicknamed?name=eq.a",
+        "/parts?select=id.max()",
         "/guarded",
         "/pairs",
         "/rings?select=id::text",

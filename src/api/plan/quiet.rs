@@ -7,6 +7,7 @@ use super::field::PlannedField;
 use super::negotiate::{Negotiated, Representation};
 use super::read_plan::{Condition, ReadPlan, Source};
 use crate::catalog::{Catalog, Table};
+use crate::request::ast::Aggregate;
 use corerest_sql::QualifiedName;
 
 /// Whether a read runs no code but PostgreSQL's own.
@@ -35,6 +36,7 @@ fn is_quiet_read(catalog: &Catalog, plan: &ReadPlan<'_>) -> bool {
     is_quiet_junction
         && plan.select.iter().all(|item| {
             item.cast.is_none()
+                && is_quiet_aggregate(item.aggregate)
                 && item.aggregate_cast.is_none()
                 && (item.field.name.as_str() == "*" || is_quiet_field(table, &item.field))
         })
@@ -51,6 +53,14 @@ fn is_quiet_read(catalog: &Catalog, plan: &ReadPlan<'_>) -> bool {
             .embeds
             .iter()
             .all(|embed| is_quiet_read(catalog, &embed.plan))
+}
+
+/// All but one are looked up in the search path, for they may be an extension's.
+fn is_quiet_aggregate(aggregate: Option<Aggregate>) -> bool {
+    match aggregate {
+        None | Some(Aggregate::Count) => true,
+        Some(Aggregate::Sum | Aggregate::Avg | Aggregate::Max | Aggregate::Min) => false,
+    }
 }
 
 fn quiet_source<'c>(catalog: &'c Catalog, plan: &ReadPlan<'_>) -> Option<&'c Table> {

@@ -7,6 +7,8 @@
 //!   PostgreSQL's volatile functions, `set_config` among them;
 //! - a column of a type of the database's own, or a row with a cast, for those have functions; but
 //!   an enum has none, nor has a domain over a type of PostgreSQL's, unless there is a cast;
+//! - a column of a type for which there is an operator of the database's own that a
+//!   filter could mean: filters look them up in the search path;
 //! - a view of something loud, and a parent of it.
 //!
 //! PostgreSQL's own functions are not among the dependencies of a view, so they are looked for in
@@ -50,6 +52,13 @@ WITH RECURSIVE loud_type AS (
     JOIN pg_catalog.pg_proc AS function
       ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
    WHERE rule.ev_class::int8 >= 16384 AND function.provolatile = 'v'
+), loud_operand (type) AS (
+  SELECT operand.type
+    FROM pg_catalog.pg_operator AS operator
+    CROSS JOIN LATERAL (VALUES (operator.oprleft), (operator.oprright)) AS operand (type)
+   WHERE operator.oid::int8 >= 16384
+     AND operator.oprname = ANY ('{=,<>,<,<=,>,>=,~~,~~*,~,~*,@>,<@,&&,<<,>>,&<,&>,-|-,@@,->,->>}'
+                                 ::pg_catalog.name[])
 ), loud_itself AS (
   SELECT class.oid FROM pg_catalog.pg_class AS class
    WHERE class.relkind = 'f' OR class.relrowsecurity
@@ -61,6 +70,15 @@ WITH RECURSIVE loud_type AS (
           OR attribute.atttypid IN (
             SELECT type.oid FROM pg_catalog.pg_type AS type
              WHERE type.oid::int8 >= 16384 AND type.typtype = 'c'))
+  UNION
+  SELECT attribute.attrelid
+    FROM pg_catalog.pg_attribute AS attribute
+    JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+   WHERE attribute.attnum > 0 AND NOT attribute.attisdropped
+     AND EXISTS (
+       SELECT FROM loud_operand
+         JOIN pg_catalog.pg_type AS operand ON operand.oid = loud_operand.type
+        WHERE operand.typtype = 'p' OR operand.oid IN (type.oid, type.typbasetype))
   UNION
   SELECT loud_query.oid FROM loud_query
 ), reading (relation, reader) AS (

@@ -4,6 +4,7 @@
 //! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst` (`memory.max`, which counts for
 //! all groups below, too) and `cgroup-v1/memory.rst`; getrlimit(2).
 
+use crate::serving::memory::Addresses;
 use corerest_config::Config;
 use rustix::process::{Resource, getrlimit};
 use std::fs;
@@ -23,14 +24,28 @@ pub(super) fn clients_bytes_max(config: &Config) -> usize {
     }
 }
 
-/// How many bytes the process may use; `None` if nothing tells.
-fn process_bytes_max(root: &Path) -> Option<usize> {
+/// Whether the process has a limit of its own, which counts addresses, used or not.
+pub(super) fn addresses() -> Addresses {
+    match own_limits().next() {
+        Some(_) => Addresses::Limited,
+        None => Addresses::Plenty,
+    }
+}
+
+fn own_limits() -> impl Iterator<Item = usize> {
     let limits = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
     let limits = limits.into_iter().flatten();
-    let limits = limits.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    limits.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// How many bytes the process may use; `None` if nothing tells.
+fn process_bytes_max(root: &Path) -> Option<usize> {
     let of_groups = fs::read_to_string(root.join("proc/self/cgroup"));
     let of_groups = of_groups.map_or(Vec::new(), |groups| group_limits(root, &groups));
-    limits.chain(of_groups).chain(machine_bytes(root)).min()
+    own_limits()
+        .chain(of_groups)
+        .chain(machine_bytes(root))
+        .min()
 }
 
 /// `MemTotal` of `/proc/meminfo`, which is in KiB.

@@ -295,7 +295,10 @@ fn make_cores(
         },
         limits: limits(config),
         clients_max: config.server_max_connections,
-        memory: Memory::new(memory_limit::clients_bytes_max(config)),
+        memory: Memory::new(
+            memory_limit::clients_bytes_max(config),
+            memory_limit::addresses(),
+        ),
         spool: Arc::new(Spool::open(config)),
         slow_readers_max: config
             .server_max_slow_readers

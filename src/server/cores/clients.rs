@@ -137,7 +137,7 @@ mod tests {
     use super::super::door::Door;
     use super::*;
     use crate::net::Socket;
-    use crate::serving::memory::Memory;
+    use crate::serving::memory::{Addresses, Memory};
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
@@ -148,7 +148,7 @@ mod tests {
             0,
             Socket::new(socket.into()),
             None,
-            Memory::new(0).open(),
+            Memory::new(0, Addresses::Plenty).open(),
             deadline,
         ))
     }

@@ -443,6 +443,8 @@ impl Worker {
             retry,
             self.clock.refreshed().date(),
         );
+        // What has come is of no use, and need not be held while the client hears of it.
+        client.requests.give_up();
         self.observer.tally().refused.add(1);
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;

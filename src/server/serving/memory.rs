@@ -13,10 +13,25 @@ use std::sync::Arc;
 // A sum that nobody waits for is no protocol between threads: a model need not come in between.
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// What is left for everybody else when a client gets memory in a process whose address space is
+/// limited. What is not for clients cannot be refused, and would end the process.
+const HEADROOM_BYTES: usize = 48 << 20;
+
+/// Whether the process can run out of addresses before it runs out of what there is for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Addresses {
+    /// There is no limit of them.
+    Plenty,
+    /// There is one (`ulimit -v`), and nobody knows how much of it the C library has set aside. So
+    /// it is tried each time whether there are enough.
+    Limited,
+}
+
 /// The account of all clients.
 #[derive(Debug)]
 pub(crate) struct Memory {
     bytes_max: usize,
+    addresses: Addresses,
     held: AtomicUsize,
 }
 
@@ -29,9 +44,10 @@ pub(crate) struct Held {
 
 impl Memory {
     /// An account of at most so many bytes.
-    pub(crate) fn new(bytes_max: usize) -> Arc<Memory> {
+    pub(crate) fn new(bytes_max: usize, addresses: Addresses) -> Arc<Memory> {
         Arc::new(Memory {
             bytes_max,
+            addresses,
             held: AtomicUsize::new(0),
         })
     }
@@ -44,6 +60,18 @@ impl Memory {
     /// How many bytes are held.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are addresses for so many bytes more, and for everybody else.
+    fn has_addresses(&self, more: usize) -> bool {
+        match self.addresses {
+            Addresses::Plenty => true,
+            Addresses::Limited => {
+                // More than the C library takes from what it has, and never touched.
+                let wanted = more.saturating_add(HEADROOM_BYTES);
+                Vec::<u8>::new().try_reserve_exact(wanted).is_ok()
+            }
+        }
     }
 
     /// A part for a client that holds nothing.
@@ -68,6 +96,9 @@ impl Held {
         if more == 0 {
             self.keep(bytes);
             return true;
+        }
+        if !self.memory.has_addresses(more) {
+            return false;
         }
         let fits = |held: usize| {
             let sum = held.checked_add(more)?;
@@ -115,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_bounded_and_given_back() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(100, Addresses::Plenty);
         let mut first = memory.open();
         let mut second = memory.open();
         assert!(first.hold(60));
@@ -134,8 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_looked_for_where_they_are_limited() {
+        let memory = Memory::new(usize::MAX, Addresses::Limited);
+        let mut held = memory.open();
+        assert!(held.hold(1 << 20));
+        assert!(!held.hold(usize::MAX >> 2), "no machine has as many");
+        assert_eq!(memory.held(), 1 << 20);
+    }
+
+    #[test]
     fn what_is_there_already_is_kept_and_counts() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(100, Addresses::Plenty);
         let mut waiting = memory.open();
         waiting.keep(150);
         assert_eq!(memory.held(), 150);

@@ -226,6 +226,17 @@ impl Connection {
         result
     }
 
+    /// Ends the connection from our side, whatever it is doing: nothing of what came, or will come,
+    /// is looked at, and its memory can be taken back.
+    pub fn give_up(&mut self) {
+        if self.phase() != Phase::Closing {
+            self.refused_head = self.is_head();
+            self.reading = Reading::Closed;
+            self.start = self.filled;
+        }
+        self.invariants();
+    }
+
     /// Gives the connection up. Nothing of what came is trusted any more.
     fn refuse(&mut self, refusal: Refusal) -> Refusal {
         self.refused_head |= self.is_head();

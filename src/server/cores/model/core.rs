@@ -13,7 +13,7 @@ use super::postgresql::{Backend, Faults, SHORT, SILENT_IN_THE_MIDDLE, SLOW};
 use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
 use crate::auth::Authenticator;
 use crate::net::Listener;
-use crate::serving::memory::Memory;
+use crate::serving::memory::{Addresses, Memory};
 use crate::serving::spool::Spool;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
@@ -116,7 +116,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
         },
         limits: Limits::default(),
         clients_max: places,
-        memory: Memory::new(usize::MAX),
+        memory: Memory::new(usize::MAX, Addresses::Plenty),
         spool: Arc::new(Spool::open(&config)),
         slow_readers_max: if faults.one_of > 0 { choose(3) } else { 2 },
         crew_size: if is_lucky(2) {

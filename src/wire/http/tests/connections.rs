@@ -195,6 +195,26 @@ fn a_refused_head_request_is_known_for_one() {
 }
 
 #[test]
+fn a_connection_that_is_given_up_holds_nothing() {
+    let limits = limits();
+    for input in [
+        "",
+        "GET",
+        "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na",
+        "GET /# HTTP/1.1\r\n\r\n",
+    ] {
+        let mut connection = fed(input.as_bytes(), &limits);
+        let _ = connection.next(&limits);
+        connection.give_up();
+        assert_eq!(connection.phase(), Phase::Closing, "{input}");
+        assert!(connection.reclaim_buffer().is_some(), "{input}");
+        assert_eq!(connection.buffer_capacity(), 0, "{input}");
+        assert_eq!(connection.is_head(), input.starts_with("HEAD"), "{input}");
+    }
+}
+
+#[test]
 fn an_idle_client_gives_its_buffer_back() {
     let limits = limits();
     let mut connection = Connection::new();

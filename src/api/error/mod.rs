@@ -226,6 +226,8 @@ pub enum Error {
     AnswerTooLarge {
         /// How large it is.
         bytes: usize,
+        /// Whether it was rolled back, as it was to be.
+        is_rolled_back: bool,
     },
     /// An error of this server.
     Internal {

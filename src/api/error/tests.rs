@@ -417,7 +417,10 @@ fn samples() -> Vec<(Error, &'static str)> {
        function api.f in the schema cache"}"#,
         ),
         (
-            Error::AnswerTooLarge { bytes: 5 },
+            Error::AnswerTooLarge {
+                bytes: 5,
+                is_rolled_back: false,
+            },
             r#"507 PGRSTX01
     {"code":"PGRSTX01","details":"The answer has 5 bytes.","hint":"Ask for less with select, or
        with Prefer: return=minimal","message":"The request was carried out, but there is no memory

@@ -211,9 +211,18 @@ impl Error {
             Error::JwtInvalid(fault) => jwt_invalid(fault),
             Error::JwtRequired => worded(Code::JwtRequired, "Anonymous access is disabled"),
             Error::JwtClaims(fault) => worded(Code::JwtClaims, jwt_claims(*fault)),
-            Error::AnswerTooLarge { bytes } => worded(
+            Error::AnswerTooLarge {
+                bytes,
+                is_rolled_back,
+            } => worded(
                 Code::AnswerTooLarge,
-                "The request was carried out, but there is no memory for its answer",
+                match is_rolled_back {
+                    false => "The request was carried out, but there is no memory for its answer",
+                    true => {
+                        "The request was carried out and rolled back, but there is no memory for \
+                         its answer"
+                    }
+                },
             )
             .with(format!("The answer has {bytes} bytes."))
             .hinted("Ask for less with select, or with Prefer: return=minimal".to_owned()),

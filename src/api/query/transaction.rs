@@ -29,6 +29,8 @@ pub struct Batch {
     pub access: AccessMode,
     /// In what form the body of the request is a parameter, if it is one.
     pub body: BodyForm,
+    /// Whether nothing that it does is to stay.
+    pub is_rolled_back: bool,
     /// Whether its session is to be put in order behind it.
     pub resets_session: bool,
 }
@@ -116,6 +118,7 @@ impl Batch {
             estimate,
             access: parts.access,
             body: parts.body,
+            is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
         }
     }

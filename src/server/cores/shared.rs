@@ -67,8 +67,8 @@ const IDLE_SPARED: Duration = Duration::from_secs(1);
 const EVICTED_AT_ONCE: usize = 16;
 const EVICTED_PART: usize = 16;
 
-/// How often somebody is told that all places are taken.
-const WARNED_EVERY: Duration = Duration::from_secs(60);
+/// When somebody was told that all places are taken.
+static FULL_WARNED: log::Seldom = log::Seldom::new();
 
 /// File descriptors that are neither clients' nor connections' nor a core's own: standard streams,
 /// signals, listeners, the control plane's connections, and the admin server with its clients.
@@ -106,8 +106,6 @@ pub(crate) struct Cores {
     slow_readers_max: usize,
     /// Held by the thread that counts them, until it has cut one off.
     cutting_off: Mutex<()>,
-    /// When somebody was last told that all places are taken.
-    warned_of_full_house: Mutex<Option<Instant>>,
     ending: AtomicBool,
     stopping: AtomicBool,
     /// A file descriptor to give away when there are no more, so that a client can be accepted
@@ -195,7 +193,6 @@ impl Cores {
             spool: settings.spool,
             slow_readers_max: settings.slow_readers_max,
             cutting_off: Mutex::new(()),
-            warned_of_full_house: Mutex::new(None),
             ending: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             reserve: RwLock::new(Reserve::new()?),
@@ -351,25 +348,16 @@ impl Cores {
             at_most,
         );
         self.door.evicts(clients.len());
-        self.warn_of_full_house(now);
+        log::warn_seldom(&FULL_WARNED, || {
+            format!(
+                "As many clients are connected as there may be: {}. Those that have been idle for \
+                 the longest are closed for new ones ({} so far). See server-max-connections and \
+                 the limit of open files.",
+                self.door.places(),
+                self.door.evicted()
+            )
+        });
         clients
-    }
-
-    fn warn_of_full_house(&self, now: Instant) {
-        let Ok(mut warned) = self.warned_of_full_house.try_lock() else {
-            return;
-        };
-        if warned.is_some_and(|at: Instant| now.saturating_duration_since(at) < WARNED_EVERY) {
-            return;
-        }
-        *warned = Some(now);
-        log::warn(&format!(
-            "As many clients are connected as there may be: {}. Those that have been idle for the \
-             longest are closed for new ones ({} so far). See server-max-connections and the limit \
-             of open files.",
-            self.door.places(),
-            self.door.evicted()
-        ));
     }
 
     /// Whether all places for clients are taken.

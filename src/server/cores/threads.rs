@@ -52,13 +52,19 @@ const STEP_BACK: Duration = Duration::from_millis(1);
 /// How many clients a thread accepts before it looks at those it has.
 const ACCEPTED_AT_ONCE: usize = 16;
 
+/// When somebody was told that clients hold all that they may.
+static NO_MEMORY_WARNED: log::Seldom = log::Seldom::new();
+
 /// How much of a body must come in `server-body-timeout`: a few hundred bytes a second, with the
 /// default.
 const BODY_PROGRESS_BYTES: usize = 16 << 10;
 
 /// How long what a refused client still sends is thrown away, so that it can read the refusal: a
 /// socket that is closed with unread bytes in it takes the response back.
-const DRAINING: Duration = Duration::from_secs(2);
+const DRAINING: Duration = Duration::from_secs(5);
+
+/// How much of it is thrown away before the others have their turn.
+const DRAINED_AT_ONCE: usize = 64;
 
 /// A thread, with the buffers it lends to the clients it serves.
 struct Worker {
@@ -374,7 +380,7 @@ impl Worker {
         let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
-            Looked::Finished(Finished { .. }) => {}
+            Looked::Finished(Finished { .. }) => client.deadline = Instant::now() + DRAINING,
             Looked::Refused(refusal) => self.refuse(client, refusal),
         }
     }
@@ -406,10 +412,19 @@ impl Worker {
             requests, memory, ..
         } = client;
         // As much as a thread keeps is its own, and counted when it stays with the client.
-        let may_grow = |bytes: usize| bytes <= KEPT_BYTES_MAX || memory.hold(bytes);
+        let mut is_beyond_all = false;
+        let may_grow = |bytes: usize| {
+            is_beyond_all = bytes > memory.memory().bytes_max();
+            bytes <= KEPT_BYTES_MAX || memory.hold(bytes)
+        };
         let space = match requests.recv_space(&self.cores.limits, may_grow) {
             Ok(space) => space,
             Err(refusal) => {
+                // What is larger than all that there may be will not fit later either.
+                let refusal = match is_beyond_all {
+                    true => Refusal::BodyTooLarge,
+                    false => refusal,
+                };
                 self.refuse(client, refusal);
                 return Some(Readable::No);
             }
@@ -445,6 +460,13 @@ impl Worker {
         );
         // What has come is of no use, and need not be held while the client hears of it.
         client.requests.give_up();
+        if refusal == Refusal::OutOfMemory {
+            log::warn_seldom(&NO_MEMORY_WARNED, || {
+                "A client was refused, for the others hold all the memory that clients may \
+                 (server-max-memory)."
+                    .to_owned()
+            });
+        }
         self.observer.tally().refused.add(1);
         client.after = After::Drain;
         client.deadline = Instant::now() + DRAINING;
@@ -789,13 +811,17 @@ fn end(client: &mut Client) -> Next {
 /// Throws away what a client still sends that is not listened to any more.
 fn drain(client: &mut Client) -> Next {
     client.socket.finish_sending();
-    let mut waste = [0; 4096];
-    for _ in 0..16 {
+    let mut waste = [0; 16 << 10];
+    for _ in 0..DRAINED_AT_ONCE {
         match client.socket.receive(&mut waste) {
             Received::Bytes(_) => {}
             Received::WouldBlock => return Next::Rest(Interest::Read),
             Received::Closed => return Next::Close,
         }
     }
-    Next::Close
+    // There is more, until its deadline at the most.
+    match client.deadline <= Instant::now() {
+        true => Next::Close,
+        false => Next::Rest(Interest::Read),
+    }
 }

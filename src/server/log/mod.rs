@@ -28,8 +28,10 @@ use stamp::with_stamp;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
 use std::panic::{Location, PanicHookInfo};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 use stream::Stream;
 
 pub(crate) use access::Access;
@@ -142,6 +144,38 @@ pub(crate) fn on_pool_timeout() {
 /// wants to know, too.
 pub(crate) fn warn(text: &str) {
     write_line(Severity::Warning, text);
+}
+
+/// Remembers when something was last said that is worth saying once a minute.
+#[derive(Debug)]
+pub(crate) struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    /// Nothing has been said so far.
+    pub(crate) const fn new() -> Seldom {
+        Seldom(Mutex::new(None))
+    }
+
+    /// Whether it is time; never for two at once.
+    fn is_due(&self) -> bool {
+        let Ok(mut said) = self.0.try_lock() else {
+            return false;
+        };
+        let is_due = said.is_none_or(|at| at.elapsed() >= Seldom::PAUSE);
+        if is_due {
+            *said = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+/// Something may be wrong that happens often: it is said once a minute.
+pub(crate) fn warn_seldom(seldom: &Seldom, text: impl FnOnce() -> String) {
+    if seldom.is_due() {
+        warn(&text());
+    }
 }
 
 /// Something that only matters to whoever looks for a fault. The text is made only if it is read.

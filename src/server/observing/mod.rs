@@ -95,6 +95,12 @@ impl Observer {
 
     /// A request is complete, and is looked at for the first time.
     pub(crate) fn begins(&self, config: &Config) {
+        self.looks_at_head(config);
+        self.counts();
+    }
+
+    /// The head of a request is looked at. It is no request yet: its body may never come.
+    pub(crate) fn looks_at_head(&self, config: &Config) {
         let now = Instant::now();
         let mut exchange = self.exchange.borrow_mut();
         // The memory of the last role is used again.
@@ -105,6 +111,10 @@ impl Observer {
         if config.server_timing_enabled {
             exchange.stopwatch = Stopwatch::started(now);
         }
+    }
+
+    /// There is a request: it is complete, or answered by its head.
+    pub(crate) fn counts(&self) {
         self.tally.begun.add(1);
         self.is_at_a_request.set(true);
     }
@@ -257,6 +267,9 @@ impl Observer {
     }
 }
 
+/// When somebody was told that connections are closed for what was left in them.
+static LEFTOVERS_WARNED: log::Seldom = log::Seldom::new();
+
 /// A connection was opened or closed.
 pub(crate) fn on_connection_event(event: ConnectionEvent) {
     match event {
@@ -271,7 +284,16 @@ pub(crate) fn on_connection_event(event: ConnectionEvent) {
                 Closing::Idle => "max idletime",
                 Closing::Broken => "network error",
                 Closing::Release => "release",
-                Closing::Leftovers => "what a request has left in its session",
+                Closing::Leftovers => {
+                    log::warn_seldom(&LEFTOVERS_WARNED, || {
+                        "A connection to PostgreSQL was closed, for a function has changed a \
+                         setting of its session that PostgreSQL reports, such as TimeZone or \
+                         client_encoding. A new connection costs some milliseconds: let the \
+                         function set it for its transaction only."
+                            .to_owned()
+                    });
+                    "what a request has left in its session"
+                }
             };
             log::debug(|| format!("Connection {id} is terminated due to {why}"));
         }

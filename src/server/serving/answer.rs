@@ -295,7 +295,10 @@ fn converse(
                     None => Asked::Completely,
                     Some(Elsewhere::File(file)) => Asked::BodySpooled(file),
                     Some(Elsewhere::Nowhere(bytes)) => {
-                        let error = ApiError::AnswerTooLarge { bytes };
+                        let error = ApiError::AnswerTooLarge {
+                            bytes,
+                            is_rolled_back: batch.is_rolled_back,
+                        };
                         log::api_error(&error);
                         writer.replace(&pending.error(&error));
                         Asked::Completely

@@ -103,7 +103,7 @@ pub(crate) fn look_at_head(
     verifier: &mut Verifier,
     client: &mut Client,
 ) -> Looked {
-    desk.observer.begins(&desk.snapshot.config);
+    desk.observer.looks_at_head(&desk.snapshot.config);
     let refused = or_internal_error(|| {
         with_http(client, |http| {
             let caller = identify(desk, verifier, http);
@@ -118,7 +118,11 @@ pub(crate) fn look_at_head(
         Some(Some(response)) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
     };
-    Looked::Finished(finish_request(desk, client, answered))
+    desk.observer.counts();
+    let finished = finish_request(desk, client, answered);
+    // The body is on its way: whoever closed now would take the response back.
+    client.after = After::Drain;
+    Looked::Finished(finished)
 }
 
 /// Why the body of a request cannot come, as far as its length is known. Memory is held for what

@@ -26,6 +26,7 @@ start
 while read -r command; do
   case $command in
     start) start ;;
+    again) case $(cat "/proc/$pid/stat" 2>/dev/null) in "" | *") Z "*) wait $pid; start ;; esac ;;
     fast) kill -INT $pid; wait $pid ;;
     immediate) kill -QUIT $pid; wait $pid ;;
     kill) kill -KILL $pid; wait $pid ;;
@@ -238,10 +239,15 @@ impl Cluster {
         line.trim().parse().expect("its first line is a number")
     }
 
-    /// Starts it again, and returns when it accepts connections.
+    /// Starts it again, and returns when it accepts connections. One that was killed leaves
+    /// processes behind, and as long as one of them lives, another does not start.
     pub fn start_again(&self) {
         self.command("start");
-        self.await_again();
+        let postgres = self.postgres();
+        until_some("PostgreSQL to start", || {
+            self.command("again");
+            postgres.try_connect().ok()
+        });
     }
 
     /// Waits until it accepts connections.

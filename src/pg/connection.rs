@@ -220,8 +220,8 @@ impl Connection {
         self.state == State::Idle
     }
 
-    /// Whether a batch has left something that the next one would find. The connection must not
-    /// be used again, then.
+    /// Whether a batch has left something that the next one would find, and that could not be put
+    /// in order. The connection must not be used again, then.
     pub fn has_leftovers(&self) -> bool {
         self.leftovers.is_any()
     }
@@ -757,13 +757,41 @@ impl Connection {
             self.reset = Reset::Begun;
             return Ok(Advance::More);
         }
-        self.on_over();
-        if status == TransactionStatus::Idle {
-            self.state = State::Idle;
-            return Ok(Advance::Done);
+        if status != TransactionStatus::Idle {
+            self.on_over();
+            self.roll_back()?;
+            return Ok(Advance::More);
         }
-        self.roll_back()?;
-        Ok(Advance::More)
+        self.on_over();
+        if self.leftovers.is_any() {
+            return Ok(self.put_in_order());
+        }
+        self.state = State::Idle;
+        Ok(Advance::Done)
+    }
+
+    /// Sends a reset of its own, behind a batch that has left something; its replies are read like
+    /// the others. It is another flight, and far less than a new connection.
+    fn put_in_order(&mut self) -> Advance {
+        self.output.clear();
+        self.reused.clear();
+        self.parsed.clear();
+        self.leftovers.on_reset();
+        self.reset = Reset::Begun;
+        let mut gap = None;
+        let no_body = RequestBody::Plain(&[]);
+        let sent = self
+            .encode_closing()
+            .and_then(|()| self.encode_transaction(reset::statements(), 0, no_body, &mut gap))
+            .map_err(Error::from)
+            .and_then(|()| {
+                self.prepared.on_sent();
+                self.write_output(gap)
+            });
+        match sent {
+            Ok(()) => Advance::More,
+            Err(_) => self.lose_to_reset(),
+        }
     }
 
     fn on_over(&mut self) {
@@ -771,13 +799,17 @@ impl Connection {
         self.silence.lost_after_in_batch = None;
     }
 
-    /// Takes in what the server says of the reset. The batch before it is over, so whatever goes
-    /// wrong costs the connection, and nobody an answer.
+    /// Takes in what the server says of the reset.
     fn advance_reset(&mut self, told_after: Option<Duration>) -> Advance {
-        self.try_advance_reset(told_after).unwrap_or_else(|_| {
-            self.state = State::Broken;
-            Advance::Done
-        })
+        self.try_advance_reset(told_after)
+            .unwrap_or_else(|_| self.lose_to_reset())
+    }
+
+    /// The batch before the reset is over, so whatever goes wrong in it costs the connection, and
+    /// nobody an answer.
+    fn lose_to_reset(&mut self) -> Advance {
+        self.state = State::Broken;
+        Advance::Done
     }
 
     fn try_advance_reset(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {

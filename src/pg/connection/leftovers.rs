@@ -51,6 +51,11 @@ impl Leftovers {
         self.others = true;
     }
 
+    /// The session will be put in order, and settings that are put back are reported.
+    pub(super) fn on_reset(&mut self) {
+        self.others = false;
+    }
+
     /// Whether there is anything.
     pub(super) fn is_any(&self) -> bool {
         self.others || !self.settings.is_empty()

@@ -286,10 +286,9 @@ pub(crate) fn on_connection_event(event: ConnectionEvent) {
                 Closing::Release => "release",
                 Closing::Leftovers => {
                     log::warn_seldom(&LEFTOVERS_WARNED, || {
-                        "A connection to PostgreSQL was closed, for a function has changed a \
-                         setting of its session that PostgreSQL reports, such as TimeZone or \
-                         client_encoding. A new connection costs some milliseconds: let the \
-                         function set it for its transaction only."
+                        "A connection to PostgreSQL was closed, for a request has left something \
+                         in its session that cannot be put in order, such as a statement that \
+                         SQL has prepared. A new connection costs some milliseconds."
                             .to_owned()
                     });
                     "what a request has left in its session"

@@ -3,10 +3,11 @@
 //!
 //! Source: PostgREST's documentation, `references/cli` ("Ready flag"); the messages are its own.
 
+use crate::net::Hasty;
 use corerest_config::Config;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Hosts that name many addresses, or none that can be connected to.
 const SPECIAL_HOSTS: [&str; 5] = ["*", "*4", "!4", "*6", "!6"];
@@ -50,40 +51,22 @@ fn status(host: &str, port: u16, name: &str) -> io::Result<u16> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(connection) => return exchange(connection, name),
+            Ok(connection) => return exchange(&connection, name),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn exchange(mut connection: TcpStream, name: &str) -> io::Result<u16> {
-    let deadline = Instant::now() + PATIENCE;
-    connection.set_write_timeout(Some(PATIENCE))?;
-    // It fits into any socket's buffer, so only reading takes time.
+fn exchange(connection: &TcpStream, name: &str) -> io::Result<u16> {
+    let mut server = Hasty::new(connection, PATIENCE);
     write!(
-        connection,
+        server,
         "GET /ready HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
     )?;
     let mut line = [0; "HTTP/1.1 200".len()];
-    read_until(&mut connection, &mut line, deadline)?;
+    server.read_exact(&mut line)?;
     parse_status(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Reads as much as there is room for, by the deadline, however it comes.
-fn read_until(stream: &mut TcpStream, mut space: &mut [u8], deadline: Instant) -> io::Result<()> {
-    while !space.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(space)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => space = &mut space[count..],
-        }
-    }
-    Ok(())
 }
 
 fn parse_status(line: &[u8]) -> Option<u16> {
@@ -104,26 +87,6 @@ mod tests {
         assert_eq!(parse_status(b"HTTP/1.0 503"), Some(503));
         assert_eq!(parse_status(b"SSH-2.0-Open"), None);
         assert_eq!(parse_status(b"HTTP/1.1 2x0"), None);
-    }
-
-    #[test]
-    fn an_answer_that_comes_byte_by_byte_has_one_deadline() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let dribbler = std::thread::spawn(move || {
-            let mut said = 0;
-            while server.write_all(b"H").is_ok() {
-                std::thread::park_timeout(Duration::from_millis(20));
-                said += 1;
-                assert!(said < 500, "it is listened to for ever");
-            }
-        });
-        let deadline = Instant::now() + Duration::from_millis(200);
-        let read = read_until(&mut stream, &mut [0; 1000], deadline);
-        assert!(read.is_err());
-        drop(stream);
-        dribbler.join().unwrap();
     }
 
     #[test]

@@ -35,27 +35,24 @@ pub struct ServerIdentity {
 }
 
 impl Session {
-    /// A session of a simulation, which has been opened. Nobody can cancel what it does.
+    /// A session of a simulation, which has been opened.
     #[cfg(feature = "model")]
     pub fn simulated(stream: corerest_simulation::Stream) -> Session {
-        let path = "/simulated".into();
-        Session {
-            stream: Stream::simulated(stream),
-            key: None,
-            parameters: ServerParameters::default(),
-            address: Address::Unix { path },
-            warnings: Vec::new(),
-            host: String::new(),
-            identity: None,
-        }
+        Session::of_stream(Stream::simulated(stream))
     }
 
     /// A session that was opened on this socket.
     #[cfg(feature = "internals")]
     pub(crate) fn of_socket(socket: std::os::fd::OwnedFd) -> Session {
+        Session::of_stream(Stream::of_socket(socket))
+    }
+
+    /// A session that somebody else has opened. Nobody can cancel what it does.
+    #[cfg(any(feature = "internals", feature = "model"))]
+    fn of_stream(stream: Stream) -> Session {
         let path = "/given".into();
         Session {
-            stream: Stream::of_socket(socket),
+            stream,
             key: None,
             parameters: ServerParameters::default(),
             address: Address::Unix { path },

@@ -17,7 +17,7 @@ mod reception;
 
 use crate::cores::Cores;
 use crate::log;
-use crate::net::{Listener, Reserve};
+use crate::net::{Hasty, Listener, Reserve};
 use crate::serving::clock::Clock;
 use crate::serving::reply::{SERVER, write_refusal};
 use crate::state::health::Health;
@@ -26,7 +26,6 @@ use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 use reception::{Reception, Visit};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -77,41 +76,6 @@ impl Answer {
             content_type: None,
             body: Vec::new(),
         }
-    }
-}
-
-/// A client with a deadline for all that it says and takes, however slowly.
-struct Hasty<'a> {
-    client: &'a TcpStream,
-    deadline: Instant,
-}
-
-impl Hasty<'_> {
-    /// What is left, which is never zero: that would mean "for ever".
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.deadline.checked_duration_since(Instant::now());
-        match left.filter(|left| !left.is_zero()) {
-            Some(left) => Ok(Some(left)),
-            None => Err(io::ErrorKind::TimedOut.into()),
-        }
-    }
-}
-
-impl Read for Hasty<'_> {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.client.set_read_timeout(self.left()?)?;
-        self.client.read(space)
-    }
-}
-
-impl Write for Hasty<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.client.set_write_timeout(self.left()?)?;
-        self.client.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.client.flush()
     }
 }
 
@@ -246,10 +210,7 @@ impl Office {
     /// stream sockets.
     fn serve(&self, visit: &Visit) -> io::Result<()> {
         visit.socket.set_nonblocking(false)?;
-        let mut client = Hasty {
-            client: &visit.socket,
-            deadline: Instant::now() + PATIENCE,
-        };
+        let mut client = Hasty::new(&visit.socket, PATIENCE);
         match self.response(visit, &mut client)? {
             Some(response) => client.write_all(&response),
             None => Ok(()),
@@ -273,7 +234,7 @@ impl Office {
                     let answer = self
                         .reception
                         .while_answering(visit, || self.admin.answer(path));
-                    client.deadline += began.elapsed();
+                    client.spare(began.elapsed());
                     return Ok(answer.map(|answer| {
                         write_answer(&mut out, &answer, request.head_only, clock.refreshed());
                         out

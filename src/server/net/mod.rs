@@ -8,6 +8,7 @@ mod affinity;
 mod beside;
 #[cfg(not(feature = "model"))]
 mod hand_over;
+mod hasty;
 #[cfg(not(feature = "model"))]
 mod listen;
 #[cfg(not(feature = "model"))]
@@ -32,6 +33,7 @@ mod real {
 }
 
 pub(crate) use beside::Beside;
+pub(crate) use hasty::Hasty;
 #[cfg(not(feature = "model"))]
 pub(crate) use real::*;
 #[cfg(feature = "model")]

@@ -9,7 +9,8 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use corerest_api::Json;
+use corerest_api::{Json, Members};
+use percent_encoding::percent_decode_str;
 
 /// How many wrappings around each other are taken off. Each is inside of the one before, so this
 /// bounds the time and not what is found in practice.
@@ -60,6 +61,11 @@ fn key_in(octets: &[u8], wrappings: usize) -> Option<String> {
     {
         let way_out = "decode it, or set jwt-secret-is-base64 if it is a JSON Web Key then";
         return Some(format!("it is a key in base64; {way_out}"));
+    }
+    if let Some(decoded) = decode_percent(&text)
+        && is_key(&decoded, wrappings)
+    {
+        return Some("it is a key as it stands in a URL; decode it".to_owned());
     }
     let decoded = decode_hexadecimal(&text)?;
     is_key(&decoded, wrappings).then(|| format!("it is a key in hexadecimal digits{WRITE_AS_JWK}"))
@@ -199,6 +205,9 @@ fn key_in_json(json: &Json, wrappings: usize) -> Option<String> {
         Json::Object(members) if members.iter().any(|(name, _)| is_key_type(name)) => {
             return Some(r#"the name of "kty" is in small letters"#.to_owned());
         }
+        Json::Object(members) if is_typeless(members) => {
+            return Some(r#"it is a JSON Web Key without "kty""#.to_owned());
+        }
         Json::Object(_) => (
             "inside of another object",
             r#"write it alone, or {"keys":[…]}"#,
@@ -220,6 +229,14 @@ fn has_key(json: &Json, wrappings: usize) -> bool {
         Json::Text(text) => is_key(text.as_bytes(), wrappings),
         Json::Null | Json::Boolean(_) | Json::Number(_) => false,
     }
+}
+
+/// Whether an object has what a public key is made of, or a private one.
+fn is_typeless(members: &Members) -> bool {
+    let parts = [["n", "e"], ["crv", "x"]];
+    parts
+        .iter()
+        .any(|names| names.iter().all(|name| members.find(name).is_some()))
 }
 
 /// Whether a member has the name `kty`, in any case.
@@ -260,8 +277,20 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     LENIENT_BASE64.decode(digits).ok()
 }
 
-/// With blanks and colons between the digits, as OpenSSL prints them, or without.
+/// Text of a URL, if there is anything in it that it has to write so.
+fn decode_percent(text: &str) -> Option<Vec<u8>> {
+    text.contains('%')
+        .then(|| percent_decode_str(text).collect())
+}
+
+/// With blanks and colons between the digits, as OpenSSL prints them, or without; or behind the
+/// mark of a number.
 fn decode_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_start();
+    let text = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("\\x"))
+        .unwrap_or(text);
     let digits: Option<Vec<u8>> = text
         .chars()
         .filter(|c| !c.is_ascii_whitespace() && *c != ':')

@@ -123,6 +123,15 @@ fn der_is_refused_in_every_writing() {
             "a key in hexadecimal digits",
         );
         check_refused(hexadecimal(&octets, " "), "a key in hexadecimal digits");
+        for mark in ["0x", "\\x"] {
+            check_refused(
+                format!("{mark}{}", hexadecimal(&octets, "")),
+                "a key in hexadecimal digits",
+            );
+        }
+        let of_url = pem("PUBLIC KEY", der).replace('\n', "%0A");
+        check_refused(of_url.replace("-----", "%2D%2D%2D%2D%2D"), "in a URL");
+        check_refused(der.replace('+', "%2B").replace('=', "%3D"), "in ");
     }
     // Cut off at the end of any line, or in its middle.
     for length in [40, 50, 64, 100, 128, 333] {
@@ -155,6 +164,19 @@ fn keys_of_ssh_are_refused() {
     let private = "openssh-key-v1\0\0\0\0\u{4}none\0\0\0\u{4}none\0\0\0\0\0\0\0\u{1}";
     check_refused(private, "a key of SSH");
     check_refused(STANDARD.encode(private), "a key in base64");
+}
+
+/// Half of a key is none, and its parts are known to everybody.
+#[test]
+fn a_key_without_its_type_is_refused() {
+    for text in [
+        r#"{"n":"2_YS","e":"AQAB","alg":"RS256"}"#,
+        r#"{"crv":"P-256","x":"knOt","y":"cDB3"}"#,
+    ] {
+        check_refused(text, r#"without "kty""#);
+        let of_url = text.replace('"', "%22").replace('{', "%7B");
+        check_refused(of_url, "in a URL");
+    }
 }
 
 /// `key` in JSON that is not a key itself.
@@ -327,6 +349,8 @@ fn ordinary_secrets_stay_secrets() {
         "@ and more; but as a file it was read long ago",
         "é is not ASCII, and neither are ü, 花 and 😀",
         "\\u0022kty is not written like that in any JSON",
+        "100% of it is a secret, and 50%25 of that, too",
+        r#"{"n":"is the name of a member, and so is m"}"#,
     ] {
         assert!(secret.len() >= 32, "{secret}");
         let token = hmac_token(

@@ -155,10 +155,10 @@ fn killed_backends_and_a_crash_recovery_are_survived() {
         // PostgreSQL ends all sessions and recovers when one of its processes is killed.
         let pid = database
             .one("SELECT pid::text FROM pg_stat_activity WHERE usename = 'authenticator' LIMIT 1");
-        let killed = std::process::Command::new("kill")
-            .args(["-9", &pid])
-            .status();
-        assert!(killed.expect("there is a kill").success());
+        let pid = pid.parse().expect("it is a number");
+        let pid = rustix::process::Pid::from_raw(pid).expect("it is not 0");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)
+            .expect("it is PostgreSQL's, and we may");
     });
     assert!(server.is_running());
     server.stop();

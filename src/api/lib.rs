@@ -11,7 +11,7 @@
 //!
 //! Invariant: a module uses only what is to its left in
 //! `error, document → catalog, auth → openapi, request → plan → query → response`; what the
-//! database says about the server itself (`database_config`, `role_settings`, [`channel`])
+//! database says about the server itself (`database_config`, `facts`, `role_settings`, [`channel`])
 //! stands beside the catalog.
 //!
 //! The modules are private, and what is exported here is what the server uses. The packages
@@ -29,6 +29,7 @@ mod database_config;
 mod document;
 mod error;
 mod exchange;
+mod facts;
 #[cfg(feature = "internals")]
 pub mod internals;
 mod openapi;
@@ -58,4 +59,5 @@ pub use catalog::{Catalog, DecodeError, PgVersion, Scope, ask_catalog, decode_ca
 pub use catalog::{ask_version, decode_version, pause_statement};
 pub use database_config::{ask_database_config, decode_database_config};
 pub use document::OneDocument;
+pub use facts::{Anonymous, Facts, Schema, Suspects, ask_facts, decode_facts};
 pub use role_settings::{RoleSettings, ask_role_settings, decode_role_settings};

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ impl Config {
 
 struct Loading<'a> {
     sources: Sources<'a>,
-    file: file::Bindings,
+    file: file::Evaluated,
     config: Config,
     warnings: Vec<String>,
 }
@@ -141,7 +142,7 @@ impl Loading<'_> {
         }
         match self.sources.environment_variable(&environment_name(name)) {
             Some(text) => Some(from_text(text)),
-            None => self.file.get(name).map(Cow::Borrowed),
+            None => self.file.bindings.get(name).map(Cow::Borrowed),
         }
     }
 
@@ -149,7 +150,7 @@ impl Loading<'_> {
     /// seen. In the environment, the rest of the variable is the name, in the case it has.
     fn load_app_settings(&mut self) -> Result<(), String> {
         let mut app_settings = BTreeMap::new();
-        for (name, value) in &self.file {
+        for (name, value) in &self.file.bindings {
             if name
                 .strip_prefix("app.settings.")
                 .is_some_and(|word| !word.contains('.'))
@@ -243,11 +244,13 @@ impl Loading<'_> {
         })
     }
 
-    /// Says what will stop having an effect.
+    /// Says what has no effect, or will stop having one.
     fn warn(&mut self) {
         let role_claim_key = &self.config.jwt_role_claim_key;
         let deprecated = role_claim_key.deprecation_warning().into_iter().flatten();
         self.warnings.extend(deprecated);
+        let unknown = unknown::warnings(&self.file, self.sources.environment);
+        self.warnings.extend(unknown);
     }
 }
 

@@ -3,7 +3,7 @@
 //! The options are PostgREST's, so that scripts and unit files keep working, and so are the
 //! arguments of its Haskell runtime that are read over.
 
-use argh::FromArgs;
+use argh::{FromArgValue, FromArgs};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -28,6 +28,14 @@ pub(crate) struct Cli {
     #[argh(switch)]
     pub(crate) dump_schema: bool,
 
+    /// look for mistakes in the configuration and its database, and exit
+    #[argh(switch)]
+    pub(crate) check: bool,
+
+    /// what --check prints: text or json
+    #[argh(option, default = "OutputFormat::Text")]
+    pub(crate) format: OutputFormat,
+
     /// ask the admin server of a running server whether it is ready, and exit
     #[argh(switch)]
     pub(crate) ready: bool,
@@ -35,6 +43,15 @@ pub(crate) struct Cli {
     /// the configuration file
     #[argh(positional, arg_name = "FILENAME")]
     pub(crate) file: Option<String>,
+}
+
+/// What a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromArgValue)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Reads the command line. `+RTS … -RTS`, which users pass to PostgREST's runtime, is left out.
@@ -88,6 +105,8 @@ mod tests {
             example: false,
             dump_config: false,
             dump_schema: false,
+            check: false,
+            format: OutputFormat::Text,
             ready: false,
             file: None,
         }
@@ -134,6 +153,13 @@ mod tests {
             ..cli()
         };
         check("my.conf --ready", Some(ready));
+        let json = Cli {
+            check: true,
+            format: OutputFormat::Json,
+            ..cli()
+        };
+        check("--check --format json", Some(json));
+        check("--check --format xml", None);
         check("--no-such-option", None);
         check("a b", None);
     }

@@ -25,6 +25,8 @@ mod auth;
 #[cfg(not(feature = "model"))]
 mod boot;
 #[cfg(not(feature = "model"))]
+mod check;
+#[cfg(not(feature = "model"))]
 mod cli;
 #[cfg(not(feature = "model"))]
 mod control;
@@ -52,6 +54,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return cli::print_exit(&exit),
     };
+    if cli.check {
+        return check_only(&cli);
+    }
     match boot::run(&cli) {
         Ok(()) => {
             log::flush();
@@ -61,5 +66,16 @@ fn main() -> ExitCode {
             log::fatal(&reason);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says what is wrong, and by the exit status whether anything is.
+#[cfg(not(feature = "model"))]
+fn check_only(cli: &cli::Cli) -> ExitCode {
+    let report = check::check(cli.file.as_deref(), cli.format);
+    let is_told = boot::print(&report.text).is_ok();
+    match report.is_good && is_told {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }

@@ -217,7 +217,8 @@ impl Server {
         for (message, place) in said.iter().zip(places) {
             let bytes = &mut answer.bytes;
             if choices.below(8) == 1 {
-                ServerMessage::Setting(b"TimeZone", b"UTC").write(bytes);
+                // Nobody's doing, so it is not put back: that would be a flight of its own.
+                ServerMessage::Setting(b"in_hot_standby", b"off").write(bytes);
                 ServerMessage::Notice(vec![(b'M', b"careful")]).write(bytes);
             }
             if *message == Said::Sync {

@@ -81,6 +81,74 @@ fn the_dumped_configuration_can_be_read_again() {
     assert_eq!(first, second);
 }
 
+/// What `--check` says of a database in which anonymous may do this, as JSON.
+fn checked(sql: &str, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let database = Cluster::shared().database();
+    database.run(sql);
+    let uri = database.uri();
+    let environment = [
+        ("PGRST_DB_URI", uri.as_str()),
+        ("PGRST_DB_SCHEMAS", "shop"),
+        ("PGRST_DB_ANON_ROLE", "anonymous"),
+        ("PGRST_ADMIN_SERVER_PORT", "1"),
+    ];
+    let environment = [&environment, settings].concat();
+    let output = run(&["--check", "--format", "json"], &environment);
+    let text = String::from_utf8(output.stdout).expect("it is JSON");
+    (output.status.code(), text)
+}
+
+#[test]
+fn a_check_says_what_is_wrong() {
+    let open = "create schema shop; create table shop.open (id int); \
+                grant usage on schema shop to anonymous; grant insert on shop.open to anonymous; \
+                create function shop.as_owner() returns int security definer \
+                  language sql as 'select 1'";
+    for (settings, status, parts) in [
+        (
+            &[][..],
+            0,
+            &[
+                "row-level security is off: open",
+                "SECURITY DEFINER functions of shop: as_owner",
+                "No primary key in shop: open",
+            ][..],
+        ),
+        (
+            &[("PGRST_DB_ANON_ROLE", "nobody_knows")],
+            1,
+            &["There is no role nobody_knows.\",\"remedy\":\"CREATE ROLE nobody_knows NOLOGIN;"],
+        ),
+        (
+            &[("PGRST_DB_SCHEMAS", "shop, Private \\x")],
+            1,
+            &[r"There is no schema Private \\x."],
+        ),
+        (
+            &[("PGRST_DB_POOL", "10000")],
+            0,
+            &["10002 connections are wanted"],
+        ),
+        (&[("PGRST_DB_POOL", "0")], 1, &["Invalid db-pool"]),
+        (
+            &[("PGRST_DB_POL", "3")],
+            0,
+            &["did you mean PGRST_DB_POOL?"],
+        ),
+        (
+            &[("PGRST_DB_URI", "postgresql:///?host=/no/where")],
+            1,
+            &["/no/where"],
+        ),
+    ] {
+        let (code, text) = checked(open, settings);
+        assert_eq!(code, Some(status), "{settings:?}: {text}");
+        for part in parts {
+            assert!(text.contains(part), "{settings:?}: no {part} in {text}");
+        }
+    }
+}
+
 #[track_caller]
 fn check_failure(arguments: &[&str], environment: &[(&str, &str)], expected: &str) {
     let output = run(arguments, environment);

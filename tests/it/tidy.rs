@@ -43,7 +43,13 @@ const API_ROOMS: Floors<'_> = &[
     &["query"],
     &["plan"],
     &["openapi", "request"],
-    &["backends", "channel", "database_config", "role_settings"],
+    &[
+        "backends",
+        "channel",
+        "database_config",
+        "facts",
+        "role_settings",
+    ],
     &["catalog", "auth"],
     &["document", "error"],
 ];
@@ -51,12 +57,13 @@ const API_ROOMS: Floors<'_> = &[
 /// `serving` does not know `cores`: a desk hands it what it may use.
 const SERVER_ROOMS: Floors<'_> = &[
     &["main"],
+    &["check"],
     &["boot"],
-    &["admin", "control"],
+    &["admin", "control", "ready"],
     &["cores"],
     &["serving"],
     &["observing", "state", "exit"],
-    &["auth", "log", "net", "cli", "ready"],
+    &["auth", "log", "net", "cli"],
     &["sync"],
 ];
 

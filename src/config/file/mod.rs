@@ -10,7 +10,7 @@ mod grammar;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::grammar::{Directive, Position, Refusal};
 use crate::error::ConfigError;
@@ -23,11 +23,19 @@ const IMPORT_DEPTH_MAX: usize = 16;
 /// The bindings of a file, by full key.
 pub(crate) type Bindings = BTreeMap<String, Value>;
 
+/// What a file has said.
+#[derive(Default)]
+pub(crate) struct Evaluated {
+    pub(crate) bindings: Bindings,
+    /// The keys of those that stand in the values of others.
+    pub(crate) used: BTreeSet<String>,
+}
+
 /// Evaluates the file of the sources, if there is one.
-pub(crate) fn evaluate(sources: &Sources<'_>) -> Result<Bindings, ConfigError> {
+pub(crate) fn evaluate(sources: &Sources<'_>) -> Result<Evaluated, ConfigError> {
     let mut evaluation = Evaluation {
         sources,
-        bindings: Bindings::new(),
+        evaluated: Evaluated::default(),
     };
     if let Some(file) = sources.file {
         let root = TextPlace {
@@ -37,7 +45,7 @@ pub(crate) fn evaluate(sources: &Sources<'_>) -> Result<Bindings, ConfigError> {
         };
         evaluation.evaluate_text(root, file.text)?;
     }
-    Ok(evaluation.bindings)
+    Ok(evaluation.evaluated)
 }
 
 /// Where a directive stands: in which file, inside of which groups.
@@ -63,7 +71,7 @@ impl TextPlace<'_> {
 
 struct Evaluation<'a> {
     sources: &'a Sources<'a>,
-    bindings: Bindings,
+    evaluated: Evaluated,
 }
 
 impl Evaluation<'_> {
@@ -88,11 +96,13 @@ impl Evaluation<'_> {
                     let text = self
                         .interpolate(place.prefix, &text)
                         .map_err(|reason| place.error(at, reason))?;
-                    self.bindings
+                    self.evaluated
+                        .bindings
                         .insert(format!("{}{key}", place.prefix), Value::Text(text));
                 }
                 Directive::Bind { key, value, .. } => {
-                    self.bindings
+                    self.evaluated
+                        .bindings
                         .insert(format!("{}{key}", place.prefix), value);
                 }
                 Directive::Group { key, directives } => {
@@ -144,7 +154,7 @@ impl Evaluation<'_> {
     }
 
     /// Replaces `$(name)` by its value and `$$` by one dollar sign.
-    fn interpolate(&self, prefix: &str, text: &str) -> Result<String, String> {
+    fn interpolate(&mut self, prefix: &str, text: &str) -> Result<String, String> {
         let mut result = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
@@ -173,10 +183,12 @@ impl Evaluation<'_> {
 
     /// What `$(name)` stands for: a key bound above, looked for in the groups around from the
     /// inside to the outside, or else an environment variable.
-    fn variable(&self, prefix: &str, name: &str) -> Result<Cow<'_, str>, String> {
+    fn variable(&mut self, prefix: &str, name: &str) -> Result<Cow<'_, str>, String> {
         let mut scope = prefix;
         loop {
-            if let Some(value) = self.bindings.get(&format!("{scope}{name}")) {
+            let key = format!("{scope}{name}");
+            if let Some(value) = self.evaluated.bindings.get(&key) {
+                self.evaluated.used.insert(key);
                 return in_text(value)
                     .ok_or_else(|| format!("variable '{name}' is not a string or number"));
             }

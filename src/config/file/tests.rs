@@ -16,7 +16,7 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 
 fn evaluate_text(text: &str) -> Result<Bindings, ConfigError> {
     let environment = [("HOME".to_owned(), "/home/$me".to_owned())];
-    evaluate(&Sources {
+    let evaluated = evaluate(&Sources {
         file: Some(File {
             path: "etc/server.conf",
             text,
@@ -24,7 +24,8 @@ fn evaluate_text(text: &str) -> Result<Bindings, ConfigError> {
         environment: &environment,
         read_file: &read_file,
         ..Sources::default()
-    })
+    });
+    evaluated.map(|evaluated| evaluated.bindings)
 }
 
 /// Shows the bindings as `key=value`, numbers as in the dump, strings in quotes.

@@ -86,7 +86,8 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     serve(configuration, target)
 }
 
-fn print(text: &str) -> Result<(), String> {
+/// Shows what the command line asks for.
+pub(crate) fn print(text: &str) -> Result<(), String> {
     io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| error.to_string())
@@ -119,7 +120,7 @@ fn dump_schema(config: &Config) -> Result<(), String> {
 }
 
 /// A conversation for what a command wants to know.
-fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
+pub(crate) fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
     let target = SharedTarget::new(target);
     let inquiry = Arc::new(Inquiry::new(Arc::new(target)));
     Conversation::begin(&inquiry.target.current(), Some(inquiry))
@@ -259,7 +260,8 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn target(config: &Config) -> Result<Target, ConnectError> {
+/// Where the configuration leads to.
+pub(crate) fn target(config: &Config) -> Result<Target, ConnectError> {
     let target = Target::parse(config.db_uri.expose(), &Environment::of_process())?;
     Ok(target.with_fallback_application_name(APPLICATION_NAME))
 }

@@ -51,6 +51,11 @@ impl Configuration {
         })
     }
 
+    /// What somebody should know about it.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// What the log should say about it at the start.
     pub(crate) fn warn(&self) {
         self.warnings.iter().for_each(|warning| log::warn(warning));

@@ -78,6 +78,14 @@ impl<'a> Object<'a> {
     }
 }
 
+/// A string of JSON, with its quotation marks.
+pub(crate) fn json_text(text: &str) -> String {
+    let mut out = vec![b'"'];
+    write_escaped(&mut out, text.as_bytes());
+    out.push(b'"');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn write_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         for part in chunk.valid().split_inclusive(needs_escape) {

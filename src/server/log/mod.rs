@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use stream::Stream;
 
 pub(crate) use access::Access;
+pub(crate) use json::json_text;
 pub(crate) use spool::{adopt_this_thread, flush, lines_lost};
 pub(crate) use target::are_queries_shown;
 

@@ -1,0 +1,268 @@
+//! What `corerest --check` asks a database: facts that tell whether a configuration will serve, and
+//! whether it serves more than somebody means it to.
+//!
+//! Source: PostgreSQL's documentation, "System Catalogs", and "System Administration Functions"
+//! for what may be asked without rights.
+
+use crate::catalog::DecodeError;
+use crate::document::OneDocument;
+use corerest_sql::{Ident, SystemBuf, system_sql};
+use serde::Deserialize;
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Suspects<'a> {
+    /// `db-anon-role`
+    pub anonymous: Option<&'a str>,
+    /// `db-schemas`
+    pub schemas: &'a [String],
+    /// `db-extra-search-path`
+    pub search_path: &'a [String],
+}
+
+/// The answers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Facts {
+    /// The role that the server logs in as.
+    pub login: Login,
+    /// That of requests without a token; `None` if there is no such role, or none is asked about.
+    pub anonymous: Option<Anonymous>,
+    /// Of the schemas that are asked about, those that exist.
+    pub schemas: Vec<Schema>,
+    /// Of the schemas of the search path, those that exist.
+    pub search_path: Vec<String>,
+    /// The server and this session.
+    pub server: Server,
+}
+
+/// The login role.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Login {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a superuser.
+    pub is_superuser: bool,
+    /// Whether row-level security does not hold for it.
+    pub bypasses_rls: bool,
+    /// Whether it may create roles, and so give itself what others have.
+    pub creates_roles: bool,
+    /// How many connections it may have; negative if that is not limited.
+    pub connection_limit: i32,
+    /// How many roles requests may run as.
+    pub roles: i64,
+}
+
+/// The role of requests without a token.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Anonymous {
+    /// Whether the login role may become it.
+    pub is_granted: bool,
+    /// Whether row-level security does not hold for it.
+    pub bypasses_rls: bool,
+    /// Whether it is a superuser.
+    pub is_superuser: bool,
+}
+
+/// A schema that is served.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Schema {
+    /// Its name.
+    pub name: String,
+    /// Whether the role of requests without a token may use it; `None` if there is none.
+    pub anonymous_may_use: Option<bool>,
+    /// How many tables and views there are.
+    pub relations: i64,
+    /// How many functions there are.
+    pub routines: i64,
+    /// The tables without a primary key.
+    pub without_key: Vec<String>,
+    /// The tables without row-level security that requests without a token may write to.
+    pub written_by_anybody: Vec<String>,
+    /// The functions that everybody may call, because nobody has taken that right away, and that
+    /// run with the rights of their owner.
+    pub definers_for_everybody: Vec<String>,
+    /// How many functions everybody may call.
+    pub for_everybody: i64,
+}
+
+/// The server, and the session that asks.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Server {
+    /// `max_connections`
+    pub max_connections: i64,
+    /// How many of them are not for everybody.
+    pub reserved_connections: i64,
+    /// Whether the session is encrypted, if that is told.
+    pub is_encrypted: Option<bool>,
+    /// Whether it came over a Unix socket.
+    pub is_unix: bool,
+    /// The process of the session, as PostgreSQL has it.
+    pub process_id: i32,
+    /// Whether the server is a standby.
+    pub is_standby: bool,
+    /// `track_activities`
+    pub tracks_activities: bool,
+}
+
+/// Asks for the document for [`decode_facts`].
+pub fn ask_facts(about: Suspects<'_>) -> OneDocument {
+    OneDocument::of(Vec::new(), |out| {
+        system_sql!(out, "json_build_object('login', (");
+        write_login(out);
+        system_sql!(out, "), 'anonymous', (");
+        write_anonymous(out, about.anonymous);
+        system_sql!(out, "), 'schemas', (");
+        write_schemas(out, about);
+        system_sql!(out, "), 'search_path', (");
+        write_search_path(out, about.search_path);
+        system_sql!(out, "), 'server', (");
+        write_server(out);
+        system_sql!(out, "))");
+    })
+}
+
+/// Decodes the answer, and leaves its bytes in disorder.
+///
+/// # Errors
+/// If it is not what the statement answers with.
+pub fn decode_facts(document: &mut [u8]) -> Result<Facts, DecodeError> {
+    simd_json::serde::from_slice(document)
+        .map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+fn write_login(out: &mut SystemBuf) {
+    system_sql!(
+        out,
+        "
+SELECT json_build_object(
+  'name', role.rolname,
+  'is_superuser', role.rolsuper,
+  'bypasses_rls', role.rolbypassrls,
+  'creates_roles', role.rolcreaterole,
+  'connection_limit', role.rolconnlimit,
+  'roles', (SELECT count(*) FROM pg_catalog.pg_auth_members AS membership
+            WHERE membership.member = role.oid))
+FROM pg_catalog.pg_roles AS role WHERE role.rolname = current_user"
+    );
+}
+
+fn write_anonymous(out: &mut SystemBuf, name: Option<&str>) {
+    system_sql!(
+        out,
+        "
+SELECT json_build_object(
+  'is_granted', pg_has_role(current_user, role.oid, 'MEMBER'),
+  'bypasses_rls', role.rolbypassrls,
+  'is_superuser', role.rolsuper)
+FROM pg_catalog.pg_roles AS role WHERE role.rolname = "
+    );
+    out.param(name.map(str::as_bytes));
+    system_sql!(out, "::text");
+}
+
+fn write_schemas(out: &mut SystemBuf, about: Suspects<'_>) {
+    system_sql!(
+        out,
+        "
+SELECT coalesce(json_agg(json_build_object(
+  'name', schema.nspname,
+  'anonymous_may_use', has_schema_privilege(anonymous.oid, schema.oid, 'USAGE'),
+  'relations', (
+    SELECT count(*) FROM pg_catalog.pg_class AS relation
+    WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')),
+  'routines', (
+    SELECT count(*) FROM pg_catalog.pg_proc AS routine
+    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'),
+  'without_key', (
+    SELECT coalesce(json_agg(relation.relname ORDER BY relation.relname), '[]')
+    FROM pg_catalog.pg_class AS relation
+    WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p')
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS key
+                    WHERE key.conrelid = relation.oid AND key.contype = 'p')),
+  'written_by_anybody', (
+    SELECT coalesce(json_agg(relation.relname ORDER BY relation.relname), '[]')
+    FROM pg_catalog.pg_class AS relation
+    WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p')
+    AND NOT relation.relrowsecurity
+    AND has_table_privilege(anonymous.oid, relation.oid, 'INSERT, UPDATE, DELETE')),
+  'definers_for_everybody', (
+    SELECT coalesce(json_agg(routine.proname ORDER BY routine.proname), '[]')
+    FROM pg_catalog.pg_proc AS routine
+    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f' AND routine.prosecdef
+    AND has_function_privilege('public', routine.oid, 'EXECUTE')),
+  'for_everybody', (
+    SELECT count(*) FROM pg_catalog.pg_proc AS routine
+    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'
+    AND has_function_privilege('public', routine.oid, 'EXECUTE'))
+)), '[]')
+FROM pg_catalog.pg_namespace AS schema
+LEFT JOIN pg_catalog.pg_roles AS anonymous ON anonymous.rolname = "
+    );
+    out.param(about.anonymous.map(str::as_bytes));
+    system_sql!(out, "::text WHERE schema.nspname = ANY (");
+    write_names(out, about.schemas);
+    system_sql!(out, "::text[])");
+}
+
+fn write_search_path(out: &mut SystemBuf, names: &[String]) {
+    system_sql!(
+        out,
+        "
+SELECT coalesce(json_agg(schema.nspname), '[]') FROM pg_catalog.pg_namespace AS schema
+WHERE schema.nspname = ANY ("
+    );
+    write_names(out, names);
+    system_sql!(out, "::text[])");
+}
+
+/// An array of names; a name in quotation marks is written alike in both grammars.
+fn write_names(out: &mut SystemBuf, names: &[String]) {
+    let names = names.iter().map(|name| {
+        let name = Ident::before_nul(name).as_str().to_owned();
+        format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+    });
+    let list = format!("{{{}}}", names.collect::<Vec<_>>().join(","));
+    out.param(Some(list.as_bytes()));
+}
+
+fn write_server(out: &mut SystemBuf) {
+    system_sql!(
+        out,
+        "
+SELECT json_build_object(
+  'max_connections', current_setting('max_connections')::int8,
+  'reserved_connections', (
+    SELECT coalesce(sum(setting.setting::int8), 0) FROM pg_catalog.pg_settings AS setting
+    WHERE setting.name IN ('superuser_reserved_connections', 'reserved_connections')),
+  'is_encrypted', (SELECT tls.ssl FROM pg_catalog.pg_stat_ssl AS tls
+                   WHERE tls.pid = pg_backend_pid()),
+  'is_unix', inet_server_addr() IS NULL,
+  'process_id', pg_backend_pid(),
+  'is_standby', pg_is_in_recovery(),
+  'tracks_activities', current_setting('track_activities')::bool)"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corerest_sql::Param;
+
+    #[test]
+    fn names_are_elements_of_an_array() {
+        let mut out = SystemBuf::new();
+        write_names(&mut out, &["a".into(), "b\"c\\,{d".into()]);
+        let [_, statement] = out.finish();
+        assert_eq!(
+            statement.params.iter().next(),
+            Some(Param::Value(br#"{"a","b\"c\\,{d"}"#))
+        );
+    }
+
+    #[test]
+    fn other_documents_are_errors() {
+        for other in ["", "null", "[]", "{}", r#"{"login":{"name":1}}"#] {
+            assert!(decode_facts(&mut other.as_bytes().to_vec()).is_err());
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! What facts mean for a configuration. Nothing in here asks anybody anything.
+
+use super::finding::Finding;
+use corerest_api::{Facts, Schema};
+use corerest_config::Config;
+
+/// So many names are told of each kind; the rest is counted.
+const NAMES_MAX: usize = 5;
+
+/// What the configuration alone tells.
+pub(super) fn of_configuration(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if config.db_anon_role.is_none() && config.jwt_secret.is_none() {
+        found.push(
+            Finding::error(
+                "db-anon-role",
+                "Neither db-anon-role nor jwt-secret is set, so every request is refused.",
+            )
+            .remedy("Set db-anon-role for requests without a token, or jwt-secret for tokens."),
+        );
+    }
+    if config.jwt_secret.is_some() && config.jwt_aud.is_none() {
+        found.push(
+            Finding::warning(
+                "jwt-aud",
+                "It is not set, so tokens that were made for other services are taken, too.",
+            )
+            .remedy("Set it to the audience of your tokens."),
+        );
+    }
+    if config.admin_server_port.is_none() && config.admin_server_unix_socket.is_none() {
+        found.push(Finding::warning(
+            "admin-server-port",
+            "It is not set, so there are no health checks and no metrics.",
+        ));
+    }
+    found
+}
+
+/// What the database tells. The process is the one that the session was told to cancel.
+pub(super) fn of_facts(config: &Config, facts: &Facts, process_id: i32) -> Vec<Finding> {
+    let mut found = Vec::new();
+    roles(config, facts, &mut found);
+    for name in &config.db_schemas {
+        match facts.schemas.iter().find(|schema| schema.name == *name) {
+            Some(schema) => look_at_schema(config, schema, &mut found),
+            None => found.push(
+                Finding::error("db-schemas", format!("There is no schema {name}."))
+                    .remedy(format!("CREATE SCHEMA {};", quoted(name))),
+            ),
+        }
+    }
+    for name in &config.db_extra_search_path {
+        if !facts.search_path.contains(name) {
+            let message = format!("There is no schema {name}.");
+            found.push(Finding::warning("db-extra-search-path", message));
+        }
+    }
+    connections(config, facts, process_id, &mut found);
+    found
+}
+
+fn roles(config: &Config, facts: &Facts, found: &mut Vec<Finding>) {
+    let login = &facts.login;
+    if login.is_superuser || login.bypasses_rls || login.creates_roles {
+        let why = match (login.is_superuser, login.bypasses_rls) {
+            (true, _) => "is a superuser",
+            (false, true) => "has BYPASSRLS",
+            (false, false) => "has CREATEROLE",
+        };
+        found.push(
+            Finding::warning(
+                "db-uri",
+                format!(
+                    "The login role {} {why}; it needs no more than LOGIN NOINHERIT.",
+                    login.name
+                ),
+            )
+            .remedy("Log in as a role that has only been granted those that requests run as."),
+        );
+    }
+    let Some(name) = &config.db_anon_role else {
+        return;
+    };
+    let Some(role) = &facts.anonymous else {
+        found.push(
+            Finding::error("db-anon-role", format!("There is no role {name}."))
+                .remedy(format!("CREATE ROLE {} NOLOGIN;", quoted(name))),
+        );
+        return;
+    };
+    if !role.is_granted {
+        found.push(
+            Finding::error(
+                "db-anon-role",
+                format!("The login role {} may not become {name}.", login.name),
+            )
+            .remedy(format!(
+                "GRANT {} TO {};",
+                quoted(name),
+                quoted(&login.name)
+            )),
+        );
+    }
+    if role.is_superuser || role.bypasses_rls {
+        let message =
+            format!("Row-level security does not hold for {name}, that is for everybody.");
+        found.push(Finding::warning("db-anon-role", message));
+    }
+}
+
+fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
+    let name = &schema.name;
+    if schema.relations == 0 && schema.routines == 0 {
+        let message = format!("The schema {name} has no table, view or function.");
+        found.push(Finding::warning("db-schemas", message));
+    }
+    if let (Some(false), Some(role)) = (schema.anonymous_may_use, &config.db_anon_role) {
+        found.push(
+            Finding::warning(
+                "db-schemas",
+                format!("{role} may not use the schema {name}."),
+            )
+            .remedy(format!(
+                "GRANT USAGE ON SCHEMA {} TO {};",
+                quoted(name),
+                quoted(role)
+            )),
+        );
+    }
+    if !schema.without_key.is_empty() {
+        let tables = list(&schema.without_key);
+        found.push(Finding::warning(
+            "tables",
+            format!("No primary key in {name}: {tables}. PUT, Location and upserts need one."),
+        ));
+    }
+    if !schema.written_by_anybody.is_empty() {
+        let tables = list(&schema.written_by_anybody);
+        found.push(
+            Finding::warning(
+                "tables",
+                format!(
+                    "Requests without a token may write to these of {name}, and row-level \
+                     security is off: {tables}."
+                ),
+            )
+            .remedy("ALTER TABLE … ENABLE ROW LEVEL SECURITY; and policies, or REVOKE."),
+        );
+    }
+    if !schema.definers_for_everybody.is_empty() {
+        let functions = list(&schema.definers_for_everybody);
+        found.push(
+            Finding::warning(
+                "functions",
+                format!(
+                    "Everybody may call these SECURITY DEFINER functions of {name}: {functions}."
+                ),
+            )
+            .remedy(
+                "REVOKE EXECUTE ON FUNCTION … FROM PUBLIC; and GRANT it to whom it is meant for.",
+            ),
+        );
+    }
+    if schema.for_everybody > 0 {
+        found.push(
+            Finding::warning(
+                "functions",
+                format!(
+                    "Everybody may call {} of the functions of {name}.",
+                    schema.for_everybody
+                ),
+            )
+            .remedy(format!(
+                "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; \
+                 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {} FROM PUBLIC; if that is not meant.",
+                quoted(name)
+            )),
+        );
+    }
+}
+
+fn connections(config: &Config, facts: &Facts, process_id: i32, found: &mut Vec<Finding>) {
+    let server = &facts.server;
+    let free = server.max_connections - server.reserved_connections;
+    // The listener, and the control plane's own.
+    let wanted = i64::try_from(config.db_pool.get())
+        .unwrap_or(i64::MAX)
+        .saturating_add(2);
+    let limit = i64::from(facts.login.connection_limit);
+    if wanted > free {
+        found.push(
+            Finding::warning(
+                "db-pool",
+                format!(
+                    "{wanted} connections are wanted, and PostgreSQL has {free} (max_connections)."
+                ),
+            )
+            .remedy("Lower db-pool; twice PostgreSQL's CPUs are enough for most."),
+        );
+    } else if limit >= 0 && wanted > limit {
+        found.push(Finding::warning(
+            "db-pool",
+            format!(
+                "{wanted} connections are wanted, and {} may have {limit} (CONNECTION LIMIT).",
+                facts.login.name
+            ),
+        ));
+    }
+    let is_pooled = process_id != server.process_id;
+    if is_pooled {
+        found.push(
+            Finding::warning(
+                "db-uri",
+                "There is a pooler before PostgreSQL: the process that answers is not the one that \
+                 was announced.",
+            )
+            .remedy(
+                "In transaction mode, set db-channel-enabled=false, and \
+                 db-prepared-statements=false if it does not keep prepared statements.",
+            ),
+        );
+    }
+    if !server.is_unix && server.is_encrypted == Some(false) && !is_pooled {
+        found.push(
+            Finding::warning("db-uri", "The connection to PostgreSQL is not encrypted.")
+                .remedy("Set sslmode=verify-full, unless the network is your own."),
+        );
+    }
+    if !server.tracks_activities {
+        found.push(Finding::warning(
+            "track_activities",
+            "It is off, so it cannot be told whether a connection that says nothing is at work.",
+        ));
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let shown = names[..names.len().min(NAMES_MAX)].join(", ");
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// A name as SQL is to be given it.
+fn quoted(name: &str) -> String {
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
+    match is_plain {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            db_anon_role: Some("anon".to_owned()),
+            db_schemas: vec!["api".to_owned()],
+            db_extra_search_path: vec!["public".to_owned()],
+            ..Config::default()
+        }
+    }
+
+    /// A database of which nothing is to be said.
+    fn facts() -> Facts {
+        let mut facts = Facts::default();
+        facts.login.name = "authenticator".to_owned();
+        facts.login.connection_limit = -1;
+        facts.anonymous = Some(corerest_api::Anonymous {
+            is_granted: true,
+            ..Default::default()
+        });
+        facts.schemas.push(Schema {
+            name: "api".to_owned(),
+            anonymous_may_use: Some(true),
+            relations: 1,
+            ..Default::default()
+        });
+        facts.search_path.push("public".to_owned());
+        facts.server.max_connections = 100;
+        facts.server.is_unix = true;
+        facts.server.process_id = 7;
+        facts.server.tracks_activities = true;
+        facts
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Facts), expected: &[&str]) {
+        let mut facts = facts();
+        change(&mut facts);
+        let found = of_facts(&config(), &facts, 7);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.message.contains(expected), "{found:?}, {expected}");
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_not_spoken_of() {
+        check(|_| {}, &[]);
+    }
+
+    #[test]
+    fn roles_must_be_there_and_granted() {
+        check(|facts| facts.anonymous = None, &["There is no role anon"]);
+        check(
+            |facts| facts.anonymous = Some(corerest_api::Anonymous::default()),
+            &["authenticator may not become anon"],
+        );
+        check(
+            |facts| facts.login.is_superuser = true,
+            &["is a superuser; it needs no more"],
+        );
+    }
+
+    #[test]
+    fn schemas_are_looked_into() {
+        check(|facts| facts.schemas.clear(), &["no schema api"]);
+        check(|facts| facts.schemas[0].relations = 0, &["has no table"]);
+        check(
+            |facts| facts.schemas[0].anonymous_may_use = Some(false),
+            &["anon may not use the schema api"],
+        );
+        check(
+            |facts| {
+                facts.schemas[0].without_key = (1..=7).map(|number| format!("t{number}")).collect();
+            },
+            &["t1, t2, t3, t4, t5 and 2 more"],
+        );
+        check(
+            |facts| facts.schemas[0].written_by_anybody.push("t".to_owned()),
+            &["row-level security is off: t"],
+        );
+        check(
+            |facts| facts.schemas[0].definers_for_everybody.push("f".to_owned()),
+            &["SECURITY DEFINER functions of api: f"],
+        );
+        check(
+            |facts| facts.schemas[0].for_everybody = 3,
+            &["may call 3 of the functions of api"],
+        );
+        check(|facts| facts.search_path.clear(), &["no schema public"]);
+    }
+
+    #[test]
+    fn connections_are_counted_and_looked_at() {
+        check(|facts| facts.server.max_connections = 11, &["has 11"]);
+        check(|facts| facts.login.connection_limit = 3, &["may have 3"]);
+        check(|facts| facts.server.process_id = 8, &["a pooler"]);
+        check(
+            |facts| {
+                facts.server.is_unix = false;
+                facts.server.is_encrypted = Some(false);
+            },
+            &["not encrypted"],
+        );
+        check(|facts| facts.server.tracks_activities = false, &["is off"]);
+    }
+
+    #[test]
+    fn a_configuration_lets_somebody_in() {
+        let nobody = of_configuration(&Config::default());
+        assert!(nobody[0].message.contains("every request is refused"));
+        let some = of_configuration(&config());
+        assert!(some.iter().all(|found| found.about == "admin-server-port"));
+    }
+
+    #[test]
+    fn names_are_written_as_sql_wants_them() {
+        assert_eq!(quoted("web_anon"), "web_anon");
+        assert_eq!(quoted("Web \"x\""), "\"Web \"\"x\"\"\"");
+        assert_eq!(quoted("1a"), "\"1a\"");
+    }
+}

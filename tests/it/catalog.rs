@@ -1,0 +1,105 @@
+//! What the catalog says of a database, and what it costs to ask.
+
+use corerest_api::ask_catalog;
+use corerest_sql::{Ident, Param};
+use corerest_tests::cluster::Cluster;
+use postgres::Client;
+use postgres::types::ToSql;
+use std::time::{Duration, Instant};
+
+/// Asks as the server does, in one transaction.
+fn ask(connection: &mut Client, schema: &str) -> (String, Duration) {
+    let asked = ask_catalog([Ident::before_nul(schema)].as_slice());
+    let mut transaction = connection.transaction().expect("it is idle");
+    let mut document = String::new();
+    let began = Instant::now();
+    for (place, statement) in asked.statements().iter().enumerate() {
+        let values: Vec<Vec<String>> = statement
+            .params
+            .iter()
+            .map(|value| list(value, schema))
+            .collect();
+        let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        let row = transaction.query_one(statement.text.as_str(), &values);
+        let row = row.expect("the query is right");
+        if place == asked.asks() {
+            document = row.get(0);
+        }
+    }
+    let took = began.elapsed();
+    transaction.commit().expect("nothing was written");
+    (document, took)
+}
+
+/// The elements of an array: none, or the schema.
+fn list(value: Param<'_>, schema: &str) -> Vec<String> {
+    match value {
+        Param::Value(b"{}") => Vec::new(),
+        Param::Value(_) => vec![schema.to_owned()],
+        other => panic!("{other:?} is no list of schemas"),
+    }
+}
+
+/// The defaults of a schema's columns, with their names, in the order of the positions.
+fn defaults(connection: &mut Client, schema: &str) -> Vec<(String, Option<String>)> {
+    let (document, _) = ask(connection, schema);
+    let rows = connection.query(
+        "SELECT name, \"default\" FROM json_to_recordset($1::text::json -> 'columns') \
+           AS columns (position int, name text, \"default\" text) ORDER BY position",
+        &[&document],
+    );
+    let rows = rows.expect("it is the document");
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[test]
+fn a_generated_column_has_no_default_and_others_have_theirs() {
+    let database = Cluster::shared().database();
+    let version = database.one("SHOW server_version_num");
+    let is_18 = version.parse::<u32>().expect("it is a number") >= 180_000;
+    let virtually = if is_18 { "VIRTUAL" } else { "STORED" };
+    database.run(&format!(
+        "CREATE SCHEMA boxes; CREATE FUNCTION boxes.first() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+         CREATE DOMAIN boxes.size AS int DEFAULT 7; \
+         CREATE TABLE boxes.boxes (id int DEFAULT boxes.first(), size boxes.size, \
+           \"the name\" text DEFAULT 'a ''box''', \
+           twice int GENERATED ALWAYS AS (id * 2) STORED, \
+           thrice int GENERATED ALWAYS AS (id * 3) {virtually})"
+    ));
+    let defaults = defaults(&mut database.connect(), "boxes");
+    let some = |name: &str, text: &str| (name.to_owned(), Some(text.to_owned()));
+    let none = |name: &str| (name.to_owned(), None);
+    let expected = [
+        some("id", "boxes.first()"),
+        some("size", "7"),
+        some("the name", "'a ''box'''::text"),
+        none("twice"),
+        none("thrice"),
+    ];
+    assert_eq!(defaults, expected);
+}
+
+/// The same number of defaults takes as long in one table as in many; it was forty times as long.
+#[test]
+fn a_wide_table_with_defaults_is_read_as_fast_as_many_narrow_ones() {
+    let database = Cluster::shared().database();
+    let create = |schema: &str, tables: usize, columns: usize| {
+        database.run(&format!("CREATE SCHEMA {schema}"));
+        let columns: Vec<String> = (0..columns)
+            .map(|number| format!("c{number} int DEFAULT {number}"))
+            .collect();
+        for number in 0..tables {
+            let columns = columns.join(", ");
+            database.run(&format!("CREATE TABLE {schema}.t{number} ({columns})"));
+        }
+    };
+    create("wide", 1, 900);
+    create("narrow", 90, 10);
+    let mut connection = database.connect();
+    let mut least = |schema: &str| {
+        let times = (0..3).map(|_| ask(&mut connection, schema).1);
+        times.min().expect("there are three")
+    };
+    let (wide, narrow) = (least("wide"), least("narrow"));
+    assert!(wide < 6 * narrow, "{wide:?}, and in many {narrow:?}");
+}

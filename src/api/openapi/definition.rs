@@ -197,6 +197,7 @@ mod tests {
             function: name("f"),
             table: name("films"),
             foreign_table: name("t"),
+            row_type: None,
             to_one: true,
             is_self: false,
         });

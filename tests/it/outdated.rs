@@ -122,8 +122,9 @@ fn rows_of_a_function_whose_type_has_changed_are_right_at_once() {
          CREATE FUNCTION api.pot() RETURNS api.pots LANGUAGE plpgsql STABLE AS \
            $$ DECLARE pot api.pots; BEGIN \
              EXECUTE 'SELECT * FROM api.pots' INTO pot; RETURN pot; END $$; \
-         CREATE FUNCTION api.best_pots(api.plants) RETURNS SETOF api.pots LANGUAGE plpgsql STABLE AS \
-           $$ BEGIN RETURN QUERY EXECUTE 'SELECT * FROM api.pots'; END $$; \
+         CREATE FUNCTION api.best_pots(api.plants) RETURNS SETOF api.pots \
+           LANGUAGE plpgsql STABLE AS $$ BEGIN \
+             RETURN QUERY EXECUTE 'SELECT * FROM api.pots'; END $$; \
          INSERT INTO api.pots VALUES (1, 2); GRANT ALL ON api.pots, api.log TO PUBLIC",
     );
     let (server, mut client) = start(&database);

@@ -85,8 +85,9 @@ pub(super) fn write_named_rows(
 
 /// Whether the body reads the first row apart from the others, so that the rows need a name.
 ///
-/// The first line of CSV has the columns' names, of a row of nulls where there is none. And a cast is no aggregate: it is applied to the
-/// first row in a query of its own, which gives nothing where there is no row.
+/// The first line of CSV has the columns' names, of a row of nulls where there is none. And a cast
+/// is no aggregate: it is applied to the first row in a query of its own, which gives nothing
+/// where there is no row.
 fn has_named_rows(kind: RowKind, negotiated: &Negotiated<'_>) -> bool {
     match negotiated.representation {
         Representation::Csv => true,

@@ -77,7 +77,8 @@ pub struct Payload<'a> {
 pub enum Content<'a> {
     /// JSON that stands for a body that is none.
     Empty(JsonForm),
-    /// JSON as it came, without a mark before it. Checked, unless `columns=` made that PostgreSQL's task.
+    /// JSON as it came, without a mark before it. Checked, unless `columns=` made that
+    /// PostgreSQL's task.
     Json {
         /// The text.
         text: &'a [u8],

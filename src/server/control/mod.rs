@@ -30,6 +30,7 @@ use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
 use backoff::Backoff;
 use conversation::{Conversation, LoadError, Witness};
+use corerest_api::channel;
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
@@ -319,7 +320,11 @@ impl Control {
         let loaded = loaded.inspect_err(|_| self.health.schema_loads.on_failure())?;
         self.on_loaded(loaded);
         self.loaded_since = Some(began);
-        self.watched = (!self.config().db_channel_enabled).then_some(conversation);
+        self.watched = None;
+        if !self.config().db_channel_enabled {
+            conversation.execute(&[channel::stay_statement()], None)?;
+            self.watched = Some(conversation);
+        }
         self.health.on_loaded();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use corerest_api::ask_catalog;
 use corerest_sql::{Ident, Param};
 use corerest_tests::cluster::Cluster;
+use corerest_tests::server::Server;
 use postgres::Client;
 use postgres::types::ToSql;
 use std::time::{Duration, Instant};
@@ -59,7 +60,8 @@ fn a_generated_column_has_no_default_and_others_have_theirs() {
     let is_18 = version.parse::<u32>().expect("it is a number") >= 180_000;
     let virtually = if is_18 { "VIRTUAL" } else { "STORED" };
     database.run(&format!(
-        "CREATE SCHEMA boxes; CREATE FUNCTION boxes.first() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+        "CREATE SCHEMA boxes; \
+         CREATE FUNCTION boxes.first() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
          CREATE DOMAIN boxes.size AS int DEFAULT 7; \
          CREATE TABLE boxes.boxes (id int DEFAULT boxes.first(), size boxes.size, \
            \"the name\" text DEFAULT 'a ''box''', \
@@ -102,4 +104,22 @@ fn a_wide_table_with_defaults_is_read_as_fast_as_many_narrow_ones() {
     };
     let (wide, narrow) = (least("wide"), least("narrow"));
     assert!(wide < 6 * narrow, "{wide:?}, and in many {narrow:?}");
+}
+
+#[test]
+fn a_schema_of_the_extra_search_path_need_not_exist() {
+    let database = Cluster::shared().database();
+    database
+        .run("CREATE SCHEMA \"Tools\"; CREATE VIEW \"Tools\".kinds AS SELECT * FROM api.plants");
+    let settings = [("db-extra-search-path", "nowhere,Tools,public")];
+    let server = Server::start(&database, &settings);
+    server
+        .stderr
+        .wait_for("The schema \"nowhere\" of db-extra-search-path does not exist");
+    assert!(server.is_silent_about("\"Tools\" of db-extra"));
+    assert_eq!(
+        server.client().get("/plants?select=id&id=eq.1").text(),
+        r#"[{"id":1}]"#
+    );
+    server.stop();
 }

@@ -347,6 +347,11 @@ impl Control {
     fn on_loaded(&mut self, loaded: LoadedCatalog) {
         let summary = loaded.catalog.summary();
         let timings = loaded.catalog.timings;
+        for schema in &loaded.catalog.missing_schemas {
+            log::warn(&format!(
+                "The schema {schema} of db-extra-search-path does not exist"
+            ));
+        }
         self.catalog = Some(Arc::new(loaded.catalog));
         self.publish();
         // Sessions remember what the login role's settings were, and statements what tables were.

@@ -106,6 +106,71 @@ fn a_wide_table_with_defaults_is_read_as_fast_as_many_narrow_ones() {
     assert!(wide < 6 * narrow, "{wide:?}, and in many {narrow:?}");
 }
 
+/// What `ALTER ROLE … SET` can do to the login role. Types that are printed with quotes were none
+/// that the catalog knew, so that domains lost their representations.
+#[test]
+fn settings_of_the_login_role_change_nothing_of_it() {
+    let database = Cluster::shared().database();
+    database.run(
+        "CREATE TABLE api.moments (day date DEFAULT '2024-02-01', \
+           took interval DEFAULT '1 day 2h', bytes bytea DEFAULT '\\x00ff', \
+           path text DEFAULT 'c\\d', ratio float8 DEFAULT 0.1::float8 / 3)",
+    );
+    let mut connection = database.connect();
+    let mut without_clock = |settings: &str| -> String {
+        connection.batch_execute(settings).expect("they can be set");
+        let (document, _) = ask(&mut connection, "api");
+        let row = connection.query_one(
+            "SELECT (jsonb_object_agg(key, value) FILTER \
+               (WHERE key <> 'began' AND key NOT LIKE '%read'))::text \
+             FROM jsonb_each($1::text::jsonb)",
+            &[&document],
+        );
+        row.expect("it is a document").get(0)
+    };
+    let usual = without_clock("SELECT");
+    assert!(usual.contains("'2024-02-01'::date"), "{usual}");
+    for setting in [
+        "quote_all_identifiers = on",
+        "datestyle = 'German, DMY'",
+        "intervalstyle = 'sql_standard'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -10",
+        "standard_conforming_strings = off",
+        "search_path = api",
+        "lc_messages = 'C'",
+        "transform_null_equals = on",
+    ] {
+        assert!(
+            without_clock(&format!("SET {setting}")) == usual,
+            "{setting}"
+        );
+    }
+}
+
+#[test]
+fn a_description_is_the_same_when_the_login_role_quotes_all_names() {
+    let cluster = Cluster::shared();
+    let describe = |setting: &str| {
+        let database = cluster.database();
+        database.run(&format!(
+            "ALTER ROLE authenticator IN DATABASE {} SET quote_all_identifiers = {setting}",
+            database.name
+        ));
+        let settings = [("openapi-server-proxy-uri", "http://example.com/")];
+        let server = Server::start(&database, &settings);
+        let mut client = server.client();
+        let description = client.get("/").text().to_owned();
+        let domain = client
+            .get("/paints?select=colour&limit=1")
+            .text()
+            .to_owned();
+        server.stop();
+        (description, domain)
+    };
+    assert_eq!(describe("on"), describe("off"));
+}
+
 #[test]
 fn a_schema_of_the_extra_search_path_need_not_exist() {
     let database = Cluster::shared().database();

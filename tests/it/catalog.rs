@@ -2,7 +2,9 @@
 
 use corerest_api::ask_catalog;
 use corerest_sql::{Ident, Param};
+use corerest_tests::client::request;
 use corerest_tests::cluster::Cluster;
+use corerest_tests::json::equal;
 use corerest_tests::server::Server;
 use postgres::Client;
 use postgres::types::ToSql;
@@ -186,5 +188,47 @@ fn a_schema_of_the_extra_search_path_need_not_exist() {
         server.client().get("/plants?select=id&id=eq.1").text(),
         r#"[{"id":1}]"#
     );
+    server.stop();
+}
+
+/// A function of PostgreSQL takes 100 arguments, 50 names with their defaults.
+#[test]
+fn more_defaults_than_a_function_takes_fill_in_what_is_missing() {
+    let database = Cluster::shared().database();
+    let columns: Vec<String> = (0..120)
+        .map(|number| format!("c{number} int DEFAULT {number}"))
+        .collect();
+    database.run(&format!(
+        "CREATE TABLE api.settings ({}); GRANT ALL ON api.settings TO PUBLIC",
+        columns.join(", ")
+    ));
+    let server = Server::start(&database, &[]);
+    let mut client = server.client();
+    let names: Vec<String> = (0..120).map(|number| format!("c{number}")).collect();
+    let target = format!("/settings?select=c0,c1,c119&columns={}", names.join(","));
+    for (body, expected) in [
+        (r#"{"c1":-1}"#, r#"[{"c0":0,"c1":-1,"c119":119}]"#),
+        (
+            r#"[{"c1":-1},{"c119":-2}]"#,
+            r#"[{"c0":0,"c1":-1,"c119":119}, {"c0":0,"c1":1,"c119":-2}]"#,
+        ),
+    ] {
+        let length = body.len().to_string();
+        let headers = [
+            ("Content-Length", length.as_str()),
+            ("Content-Type", "application/json"),
+            ("Prefer", "missing=default, return=representation"),
+        ];
+        let mut bytes = request("POST", &target, &headers);
+        bytes.extend(body.as_bytes());
+        client.send(&bytes);
+        let answer = client.read("POST");
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        assert!(
+            equal(answer.text().as_bytes(), expected.as_bytes()),
+            "{}",
+            answer.text()
+        );
+    }
     server.stop();
 }

@@ -49,7 +49,9 @@ fn write_property(
 ) {
     let data_type = column.data_type.as_str();
     let default = column.default.as_ref().map(CatalogSql::as_str);
-    if let Some(default) = default.and_then(|default| default_json(data_type, default)) {
+    if let Some(default) =
+        default.and_then(|default| default_json(data_type, default, column.max_length))
+    {
         property.written("default", &default);
     }
     let description = description(table, column, relationships);

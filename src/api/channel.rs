@@ -34,6 +34,19 @@ pub fn listen_statement(channel: &str) -> Statement {
     out.finish()
 }
 
+/// The statement with which a session is not ended for being idle: who listens is, most of the
+/// time, and so is who only tells that PostgreSQL is there. It does nothing in a PostgreSQL that
+/// has no such setting (before 14).
+pub fn stay_statement() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(
+        out,
+        "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings \
+         WHERE name OPERATOR(pg_catalog.=) 'idle_session_timeout'"
+    );
+    out.finish()
+}
+
 /// The statement that makes PostgreSQL tidy up its queue of notifications.
 ///
 /// A queue whose oldest entries are from a transaction that PostgreSQL has forgotten makes LISTEN

@@ -131,12 +131,13 @@ mod tests {
                 .collect()
         };
         let with = texts(Some(&function));
-        assert_eq!(with.len(), 5);
+        assert_eq!(with.len(), 6);
         assert_eq!(with[2], r#"SELECT "a""b"."c"()"#);
-        assert!(with[3].contains("search_path"));
-        assert!(with[4].contains("current_setting"));
+        assert!(with[3].contains("datestyle"));
+        assert!(with[4].contains("search_path"));
+        assert!(with[5].contains("current_setting"));
         let without = texts(None);
-        assert_eq!(without.len(), 4);
-        assert!(!without[3].contains("current_setting"));
+        assert_eq!(without.len(), 5);
+        assert!(!without[4].contains("current_setting"));
     }
 }

@@ -1,7 +1,8 @@
 //! Batches that ask PostgreSQL for one document: the catalog, the configuration in the database,
 //! the settings of roles, the version of the server.
 //!
-//! They take as long as they take: a `statement_timeout` of the login role is for requests.
+//! They take as long as they take: a `statement_timeout` of the login role is for requests. Nor
+//! does it matter how PostgreSQL writes names and values for the login role.
 //!
 //! Invariant: the statement that asks is parsed with a search path that holds nothing but
 //! `pg_catalog`: it is a [`SystemBuf`]'s, whose path is made right before it. What stands before
@@ -29,6 +30,7 @@ impl OneDocument {
         system_sql!(out, ")::text AS document");
         let mut statements = vec![without_timeout()];
         statements.extend(before);
+        statements.push(with_usual_texts());
         statements.extend(out.finish());
         OneDocument {
             asks: statements.len() - 1,
@@ -74,6 +76,23 @@ fn without_timeout() -> Statement {
     out.finish()
 }
 
+/// For what PostgreSQL prints: types are compared by their names, which may not have quotes then,
+/// and a default is read again in requests, where dates may be meant to be written in another way.
+/// `TimeZone` stays as it is, for what it prints is read alike by all.
+fn with_usual_texts() -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(
+        out,
+        "SELECT pg_catalog.set_config('quote_all_identifiers', 'off', true), \
+         pg_catalog.set_config('standard_conforming_strings', 'on', true), \
+         pg_catalog.set_config('bytea_output', 'hex', true), \
+         pg_catalog.set_config('extra_float_digits', '1', true), \
+         pg_catalog.set_config('datestyle', 'ISO', true), \
+         pg_catalog.set_config('intervalstyle', 'postgres', true)"
+    );
+    out.finish()
+}
+
 fn with_timeout_of_role() -> Statement {
     let mut out = SqlBuf::new();
     sql!(
@@ -108,11 +127,12 @@ mod tests {
         assert_eq!(text(&after_one), expected);
         let between = after_one.between(Some(statement("0")), Some(statement("2")));
         assert_eq!(text(&between), expected);
-        assert_eq!(between.statements().len(), 7);
+        assert_eq!(between.statements().len(), 8);
         assert_eq!(between.statements()[1], without_timeout());
-        let path = between.statements()[3].text.as_str();
+        let path = between.statements()[4].text.as_str();
         assert!(path.contains("'search_path', 'pg_catalog, pg_temp', true"));
-        assert_eq!(between.statements()[5], with_timeout_of_role());
-        assert_eq!(between.asks(), 4);
+        assert_eq!(between.statements()[3], with_usual_texts());
+        assert_eq!(between.statements()[6], with_timeout_of_role());
+        assert_eq!(between.asks(), 5);
     }
 }

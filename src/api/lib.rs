@@ -45,7 +45,7 @@ pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use query::{AccessMode, Answer, Batch};
 pub use request::{BodyForm, HttpRequest};
-pub use response::{Body, CorsHeaders, Response, ResultSet};
+pub use response::{Body, CorsHeaders, Response, ResultSet, is_vary};
 
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.

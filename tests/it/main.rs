@@ -4,6 +4,7 @@
 
 mod cancel;
 mod cases;
+mod catalog;
 mod cli;
 mod cut_wire;
 mod framing;

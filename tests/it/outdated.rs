@@ -108,6 +108,68 @@ fn a_column_with_another_type_is_read_and_written_right_at_once() {
     server.stop();
 }
 
+/// The rows of functions in PL/pgSQL. What stays the same in a statement is not enough for its plan
+/// to be right: with `text` it would show an address, and with `bigint` the backend would crash.
+#[test]
+fn rows_of_a_function_whose_type_has_changed_are_right_at_once() {
+    let database = Cluster::shared().database();
+    count_calls(&database);
+    database.run(
+        "CREATE TABLE api.pots (id integer, size integer); CREATE TABLE api.log (n bigint); \
+         CREATE FUNCTION api.pots_of(n integer) RETURNS SETOF api.pots LANGUAGE plpgsql AS \
+           $$ BEGIN INSERT INTO api.log VALUES (n); \
+             RETURN QUERY EXECUTE 'SELECT * FROM api.pots'; END $$; \
+         CREATE FUNCTION api.pot() RETURNS api.pots LANGUAGE plpgsql STABLE AS \
+           $$ DECLARE pot api.pots; BEGIN \
+             EXECUTE 'SELECT * FROM api.pots' INTO pot; RETURN pot; END $$; \
+         CREATE FUNCTION api.best_pots(api.plants) RETURNS SETOF api.pots \
+           LANGUAGE plpgsql STABLE AS $$ BEGIN \
+             RETURN QUERY EXECUTE 'SELECT * FROM api.pots'; END $$; \
+         INSERT INTO api.pots VALUES (1, 2); GRANT ALL ON api.pots, api.log TO PUBLIC",
+    );
+    let (server, mut client) = start(&database);
+    let mut number = 0;
+    let mut ask = |client: &mut Client, sizes: &str| {
+        let pot = format!(r#"{{"id":1,{sizes}}}"#);
+        let pots = format!("[{pot}]");
+        number += 1;
+        let body = format!(r#"{{"n":{number}}}"#);
+        let answer = send(client, "POST", "/rpc/pots_of", &body);
+        assert_eq!(answer, (200, pots.clone()));
+        let answer = client.get("/rpc/pot");
+        assert_eq!((answer.status, answer.text()), (200, &*pot));
+        let answer = client.get("/plants?select=best_pots(*)&id=eq.1");
+        let related = answer.text().replace(' ', "");
+        assert_eq!(
+            (answer.status, &*related),
+            (200, &*format!(r#"[{{"best_pots":{pots}}}]"#))
+        );
+        // Nothing was written twice.
+        assert_eq!(
+            database.one("SELECT count(*)::text FROM api.log"),
+            number.to_string()
+        );
+    };
+    ask(&mut client, r#""size":2"#);
+    ask(&mut client, r#""size":2"#);
+    for (change, sizes) in [
+        ("ALTER size TYPE bigint", r#""size":2"#),
+        ("ALTER size TYPE text", r#""size":"2""#),
+        ("ADD depth integer DEFAULT 5", r#""size":"2","depth":5"#),
+        (
+            "ALTER size TYPE bigint USING 777777777777777777",
+            r#""size":777777777777777777,"depth":5"#,
+        ),
+        ("DROP size", r#""depth":5"#),
+        ("RENAME depth TO height", r#""height":5"#),
+    ] {
+        database.run(&format!("ALTER TABLE api.pots {change}"));
+        ask(&mut client, sizes);
+    }
+    assert!(server.is_silent_about("has happened twice"));
+    server.stop();
+}
+
 #[test]
 fn a_column_whose_values_are_all_refused_is_looked_at_again() {
     let database = Cluster::shared().database();

@@ -406,6 +406,31 @@ fn a_listener_that_was_cut_off_comes_back_and_sees_what_it_missed() {
     server.stop();
 }
 
+/// Neither the listener, nor the connection that is there in its place: each end of it would cost
+/// a reload of everything.
+#[test]
+fn what_is_idle_most_of_the_time_is_not_ended_for_it() {
+    let database = Cluster::shared().database();
+    database.run(&format!(
+        "ALTER ROLE authenticator IN DATABASE {} SET idle_session_timeout = '200ms'",
+        database.name
+    ));
+    for (is_enabled, query) in [("true", "LISTEN%"), ("false", "%idle\\_session\\_timeout%")] {
+        let server = Server::start(&database, &[("db-channel-enabled", is_enabled)]);
+        let idle = format!(
+            "SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator' \
+             AND datname = '{}' AND query LIKE '{query}' AND state = 'idle' \
+             AND clock_timestamp() - state_change > '1 s'",
+            database.name
+        );
+        until("a session to be idle for a second", || {
+            database.one(&idle) == "1"
+        });
+        assert_eq!(count(&server, "Schema cache queried"), 1);
+        server.stop();
+    }
+}
+
 #[test]
 fn a_listener_whose_connection_has_gone_silent_finds_out() {
     let cluster = Cluster::shared();

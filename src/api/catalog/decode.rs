@@ -59,6 +59,8 @@ struct Document<'a> {
     #[serde(borrow, default)]
     schemas: Vec<&'a str>,
     #[serde(borrow, default)]
+    missing_schemas: Vec<&'a str>,
+    #[serde(borrow, default)]
     views: Vec<ViewRow<'a>>,
     #[serde(borrow, default)]
     primary_keys: Vec<PrimaryKeyRow<'a>>,
@@ -130,6 +132,11 @@ pub fn decode_catalog(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         media_handlers: decode_media_handlers(&document.media_handlers)?,
         transaction_defaults: document.server.transaction_defaults(),
         timings: Timings::between(&document.readings()),
+        missing_schemas: document
+            .missing_schemas
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
         ..Catalog::new(tables)
     })
 }

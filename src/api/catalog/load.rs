@@ -40,7 +40,8 @@ impl<'a> From<&'a [Ident]> for Scope<'a> {
 
 /// Asks for the catalog: the document for [`decode_catalog`](super::decode_catalog).
 ///
-/// It fails with PostgreSQL's `schema "…" does not exist` when one of the schemas is missing.
+/// It fails with PostgreSQL's `schema "…" does not exist` when one of the exposed schemas is
+/// missing.
 pub fn ask_catalog<'a>(scope: impl Into<Scope<'a>>) -> OneDocument {
     let scope = scope.into();
     OneDocument::of(vec![without_jit()], |out| write_document(out, scope))
@@ -62,6 +63,8 @@ fn write_document(out: &mut SystemBuf, scope: Scope<'_>) {
     section::server::write_rows(out);
     system_sql!(out, "), 'schemas', (");
     section::schemas::write_rows(out, &exposed);
+    system_sql!(out, "), 'missing_schemas', (");
+    search_path.write_missing(out);
     system_sql!(out, "), 'tables', (");
     section::tables::write_rows(out, &exposed);
     system_sql!(out, "), 'columns', (");

@@ -18,6 +18,7 @@ mod primary_key;
 mod relationship;
 mod representation;
 mod routine;
+mod row_type;
 mod schema_cache;
 mod section;
 mod server;
@@ -34,6 +35,7 @@ pub(crate) use relationship::{
 };
 pub use routine::IsolationLevel;
 pub(crate) use routine::{ReturnType, ReturnedType, Routine, RoutineParameter, Volatility};
+pub(crate) use row_type::RowType;
 pub use schema_cache::Catalog;
 pub(crate) use section::routines::write_parameters as write_routine_parameters;
 pub use server::PgVersion;

@@ -5,6 +5,7 @@
 //! sorted, and that order is seen by clients: the details of `PGRST201` are in it. It is the order
 //! of the fields and variants below, which is PostgREST's.
 
+use super::row_type::RowType;
 use corerest_sql::{Ident, QualifiedName};
 use std::collections::{HashMap, HashSet};
 
@@ -90,6 +91,8 @@ pub(crate) struct ComputedRelationship {
     pub table: QualifiedName,
     /// Whose rows it returns.
     pub foreign_table: QualifiedName,
+    /// Their type.
+    pub row_type: Option<RowType>,
     /// Whether it returns at most one row.
     pub to_one: bool,
     /// Whether the two are the same.

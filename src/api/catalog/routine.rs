@@ -6,6 +6,7 @@
 //! Parity: overloads are kept in PostgREST's order (fewest parameters first), in which errors
 //! list them.
 
+use super::row_type::RowType;
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -70,6 +71,8 @@ pub(crate) enum ReturnedType {
         name: QualifiedName,
         /// Whether it is a domain over the composite type.
         is_alias: bool,
+        /// The type, as what a statement depends on; none for declared columns.
+        row_type: Option<RowType>,
     },
 }
 
@@ -168,6 +171,14 @@ impl Routine {
     pub(crate) fn returned_table(&self) -> Option<&QualifiedName> {
         match self.returned_type() {
             ReturnedType::Composite { name, .. } => Some(name),
+            ReturnedType::Scalar(_) => None,
+        }
+    }
+
+    /// The type of its rows, if that is one of a relation.
+    pub(crate) fn row_type(&self) -> Option<RowType> {
+        match self.returned_type() {
+            ReturnedType::Composite { row_type, .. } => *row_type,
             ReturnedType::Scalar(_) => None,
         }
     }

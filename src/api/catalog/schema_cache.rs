@@ -24,6 +24,8 @@ pub struct Catalog {
     pub(crate) transaction_defaults: TransactionDefaults,
     /// How long it took PostgreSQL to tell all this.
     pub timings: Timings,
+    /// Which schemas of `db-extra-search-path` do not exist, in quotes.
+    pub missing_schemas: Vec<String>,
     /// How tables lead to each other.
     pub(super) relationships: Relationships,
     /// What can be called.

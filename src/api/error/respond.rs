@@ -71,11 +71,23 @@ pub(super) fn respond(
     all.extend(theirs);
     ErrorResponse {
         status,
-        reason: reason.map(|reason| reason.replace(['\r', '\n', '\0'], " ")),
+        reason: reason.map(reason_phrase),
         code: wording.code.clone(),
         headers: all,
         body: write_body(wording, verbosity),
     }
+}
+
+/// How much of a message the status line has. The body has all of it, and clients and proxies do
+/// not take a line of any length.
+const REASON_BYTES_MAX: usize = 256;
+
+fn reason_phrase(message: &str) -> String {
+    let mut end = message.len().min(REASON_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message[..end].replace(['\r', '\n', '\0'], " ")
 }
 
 fn write_body(wording: &Wording, verbosity: ErrorVerbosity) -> Vec<u8> {

@@ -605,6 +605,25 @@ fn sql_can_choose_the_status() {
     }
 }
 
+#[test]
+fn a_long_message_is_cut_for_the_status_line() {
+    let long = "€".repeat(100_000);
+    let raised = Error::Database(database("PT400", &long));
+    let response = raised.response(ErrorVerbosity::Verbose);
+    assert_eq!(response.reason, Some("€".repeat(85)));
+    let body = String::from_utf8(response.body).unwrap();
+    assert!(body.contains(&long));
+    let status_text = raise(
+        r#"{"code":"123","message":"m"}"#,
+        Some(&format!(
+            r#"{{"status":400,"status_text":"{}","headers":{{}}}}"#,
+            "x".repeat(300)
+        )),
+    );
+    let response = status_text.response(ErrorVerbosity::Verbose);
+    assert_eq!(response.reason, Some("x".repeat(256)));
+}
+
 fn raise(message: &str, detail: Option<&str>) -> Error {
     Error::Database(DatabaseError {
         detail: detail.map(text),

@@ -63,10 +63,24 @@ pub(super) fn element_type(data_type: &str) -> &str {
 /// A default as JSON, if it is a constant that can be read as one.
 ///
 /// Parity: of what is no number, array or truth value, any expression is taken for a text:
-/// `now()` is shown as a string.
-pub(super) fn default_json(data_type: &str, expression: &str) -> Option<Vec<u8>> {
+/// `now()` is shown as a string. But not if that is longer than the column may be, for then the
+/// description would not be valid.
+pub(super) fn default_json(
+    data_type: &str,
+    expression: &str,
+    max_length: Option<i32>,
+) -> Option<Vec<u8>> {
     if JsonType::of(data_type) == Some(JsonType::String) {
-        return text_json(data_type, expression);
+        let fits = |text: &String| {
+            let length = text.chars().count();
+            max_length.is_none_or(|max| usize::try_from(max).is_ok_and(|max| length <= max))
+        };
+        // PostgreSQL prints `character` by its other name there.
+        let mut readings = [data_type, "bpchar"].into_iter();
+        let text = readings.find_map(|name| default_text(name, expression).filter(fits))?;
+        let mut out = Vec::new();
+        write_json_string(&mut out, &text);
+        return Some(out);
     }
     let text = expression.trim_ascii();
     (is_number(text) || matches!(text, "true" | "false")).then(|| text.as_bytes().to_vec())
@@ -74,7 +88,7 @@ pub(super) fn default_json(data_type: &str, expression: &str) -> Option<Vec<u8>>
 
 /// Parity: the text between the quotes is read as if it stood in a JSON string, with its escapes;
 /// what cannot stand there, such as a quote or a line break, leaves the column without a default.
-fn text_json(data_type: &str, expression: &str) -> Option<Vec<u8>> {
+fn default_text(data_type: &str, expression: &str) -> Option<String> {
     let constant = expression
         .strip_suffix(data_type)
         .and_then(|rest| rest.strip_suffix("::"));
@@ -84,9 +98,7 @@ fn text_json(data_type: &str, expression: &str) -> Option<Vec<u8>> {
     };
     let mut json = format!("\"{text}\"").into_bytes();
     let value: OwnedValue = simd_json::to_owned_value(&mut json).ok()?;
-    let mut out = Vec::new();
-    write_json_string(&mut out, value.as_str()?);
-    Some(out)
+    value.as_str().map(str::to_owned)
 }
 
 /// RFC 8259, section 6: `[ "-" ] int [ "." 1*DIGIT ] [ "e" [ "-" / "+" ] 1*DIGIT ]`, of any size.
@@ -151,9 +163,36 @@ mod tests {
 
     #[track_caller]
     fn check_default(data_type: &str, expression: &str, expected: Option<&str>) {
-        let json = default_json(data_type, expression);
+        let json = default_json(data_type, expression, None);
         let json = json.map(|json| String::from_utf8(json).unwrap());
         assert_eq!(json.as_deref(), expected, "{expression}");
+    }
+
+    #[track_caller]
+    fn check_short(data_type: &str, expression: &str, max: i32, expected: Option<&str>) {
+        let json = default_json(data_type, expression, Some(max));
+        let json = json.map(|json| String::from_utf8(json).unwrap());
+        assert_eq!(json.as_deref(), expected, "{expression}");
+    }
+
+    #[test]
+    fn a_default_is_no_longer_than_the_column() {
+        check_short("character", "'q'::bpchar", 1, Some("\"q\""));
+        check_short("character", "'q'::bpchar", 11, Some("\"'q'::bpchar\""));
+        check_short("character", "'qq'::bpchar", 1, None);
+        check_short(
+            "character varying",
+            "'éé'::character varying",
+            2,
+            Some("\"éé\""),
+        );
+        check_short("character varying", "CURRENT_USER", 5, None);
+        check_short(
+            "character varying",
+            "CURRENT_USER",
+            12,
+            Some("\"CURRENT_USER\""),
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ fn write_property(
 ) {
     let data_type = column.data_type.as_str();
     let default = column.default.as_ref().map(CatalogSql::as_str);
-    if let Some(default) = default.and_then(|default| default_json(data_type, default)) {
+    if let Some(default) =
+        default.and_then(|default| default_json(data_type, default, column.max_length))
+    {
         property.written("default", &default);
     }
     let description = description(table, column, relationships);
@@ -197,6 +199,7 @@ mod tests {
             function: name("f"),
             table: name("films"),
             foreign_table: name("t"),
+            row_type: None,
             to_one: true,
             is_self: false,
         });

@@ -107,9 +107,14 @@ pub(super) fn write_parameters(parameters: &mut Object<'_>, tables: &[&Table]) {
     parameters.distinct_objects(&of_tables, |parameter, of_table| of_table.write(parameter));
 }
 
-/// Writes references to the filters of a table.
-pub(super) fn write_filter_references(parameters: &mut Array<'_>, table: &Table) {
-    for column in &table.columns {
+/// Writes references to the filters of a table, for those columns.
+pub(super) fn write_filter_references(
+    parameters: &mut Array<'_>,
+    table: &Table,
+    is_wanted: impl Fn(&str) -> bool,
+) {
+    let columns = table.columns.iter();
+    for column in columns.filter(|column| is_wanted(column.name.as_str())) {
         write_reference(parameters, &filter_key(table, column));
     }
 }

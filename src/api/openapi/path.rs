@@ -122,7 +122,7 @@ fn write_table(path: &mut Object<'_>, table: &Table) {
         path,
         "delete",
         |parameters| {
-            write_filter_references(parameters, table);
+            write_filter_references(parameters, table, |_| true);
             write_reference(parameters, "preferReturn");
         },
         |responses| write_response(responses, "204", "No Content"),
@@ -131,7 +131,7 @@ fn write_table(path: &mut Object<'_>, table: &Table) {
         path,
         "patch",
         |parameters| {
-            write_filter_references(parameters, table);
+            write_filter_references(parameters, table, |_| true);
             write_body_reference(parameters, table);
             write_reference(parameters, "preferReturn");
         },
@@ -153,7 +153,8 @@ fn write_read(path: &mut Object<'_>, operation: &Operation<'_>, table: &Table) {
         path,
         "get",
         |parameters| {
-            write_filter_references(parameters, table);
+            // Whoever writes the name of such a column means what is shared.
+            write_filter_references(parameters, table, |column| !shared.contains(&column));
             for key in shared {
                 write_reference(parameters, key);
             }
@@ -189,7 +190,7 @@ fn write_routine(path: &mut Object<'_>, routine: &DescribedRoutine<'_>) {
             path,
             "get",
             |parameters| {
-                for argument in &routine.parameters {
+                for argument in routine.distinct_parameters() {
                     parameters.object(|parameter| write_argument(parameter, argument));
                 }
             },
@@ -255,10 +256,8 @@ fn write_body(body: &mut Object<'_>, routine: &DescribedRoutine<'_>) {
                 });
             }
         });
-        let required = routine
-            .parameters
-            .iter()
-            .filter(|argument| argument.required);
+        let required = routine.distinct_parameters();
+        let required = required.filter(|argument| argument.required);
         schema.strings("required", required.map(|argument| argument.name));
         schema.string("type", "object");
     });

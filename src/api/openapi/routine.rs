@@ -40,6 +40,18 @@ pub(super) fn sort(routines: &mut [DescribedRoutine<'_>]) {
     });
 }
 
+impl<'a> DescribedRoutine<'a> {
+    /// Its parameters, of those with the same name the first: all that have none are called alike.
+    pub(super) fn distinct_parameters(&self) -> impl Iterator<Item = &DescribedParameter<'a>> {
+        let all = self.parameters.iter().enumerate();
+        all.filter(|(place, parameter)| {
+            let mut before = self.parameters[..*place].iter();
+            !before.any(|other| other.name == parameter.name)
+        })
+        .map(|(_, parameter)| parameter)
+    }
+}
+
 impl<'a> From<&'a Routine> for DescribedRoutine<'a> {
     fn from(routine: &'a Routine) -> DescribedRoutine<'a> {
         let parameters = routine.parameters.iter();

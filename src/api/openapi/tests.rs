@@ -42,6 +42,7 @@ fn catalog() -> Catalog {
         column(1, 6, "notes", "jsonb[]", r#""nullable": true"#),
         column(1, 7, "rest", "json", r#""nullable": true"#),
         column(2, 1, "id", "integer", r#""description": "The number""#),
+        column(3, 2, "offset", "bigint", r#""nullable": true"#),
         column(3, 1, "id", "bigint", r#""nullable": true"#),
         column(4, 1, "id", "smallint", ""),
     ];
@@ -57,6 +58,15 @@ fn catalog() -> Catalog {
         routine("add", "i", &[]),
         routine("join", "s", &[("parts", "text[]", true, true)]),
         routine("reset", "v", &[]),
+        routine(
+            "shift",
+            "i",
+            &[
+                ("", "integer", true, false),
+                ("by", "integer", true, false),
+                ("", "text", true, false),
+            ],
+        ),
     ];
     let text = format!(
         r#"{{"server": {{"version_number": 150018, "version": "", "full_version": ""}},
@@ -231,7 +241,8 @@ fn definitions_tell_what_is_required() {
     check(
         "definitions > recent",
         r#"{"description": "Films of now", "type": "object",
-            "properties": {"id": {"format": "int64", "type": "integer"}}}"#,
+            "properties": {"id": {"format": "int64", "type": "integer"},
+                           "offset": {"format": "int64", "type": "integer"}}}"#,
     );
 }
 
@@ -362,4 +373,42 @@ fn an_answer_that_is_none_is_an_error() {
         );
         assert!(described.is_err(), "{answer}");
     }
+}
+
+/// What a validator of Swagger 2.0 wants: no parameter twice, and no name twice among the required.
+#[test]
+fn nothing_is_there_twice() {
+    let reference = |key: &str| format!(r##"{{"$ref": "#/parameters/{key}"}}"##);
+    let keys = [
+        "rowFilter.recent.id",
+        "select",
+        "order",
+        "range",
+        "rangeUnit",
+        "offset",
+        "limit",
+    ];
+    let references: Vec<String> = keys
+        .into_iter()
+        .chain(["preferCount"])
+        .map(reference)
+        .collect();
+    check(
+        "paths > /recent > get > parameters",
+        &format!("[{}]", references.join(",")),
+    );
+    let argument = |name: &str| {
+        format!(
+            r#"{{"format": "int32", "in": "query", "name": "{name}", "required": true,
+                "type": "integer"}}"#
+        )
+    };
+    check(
+        "paths > /rpc/shift > get > parameters",
+        &format!("[{},{}]", argument(""), argument("by")),
+    );
+    check(
+        "paths > /rpc/shift > post > parameters > 0 > schema > required",
+        r#"["", "by"]"#,
+    );
 }

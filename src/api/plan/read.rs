@@ -268,6 +268,7 @@ fn source<'a>(relationship: &'a Relationship, around: &Ident) -> Source<'a> {
             function: &computed.function,
             argument: around.clone(),
             argument_type: &computed.table,
+            row_type: computed.row_type,
         },
     }
 }

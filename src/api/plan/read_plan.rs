@@ -5,7 +5,7 @@
 
 use super::field::PlannedField;
 use super::select::PlannedSelect;
-use crate::catalog::{Junction, Relationship};
+use crate::catalog::{Junction, Relationship, RowType};
 use crate::request::ast::{
     Aggregate, JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
 };
@@ -49,6 +49,8 @@ pub(crate) enum Source<'a> {
         argument: Ident,
         /// Its type, for the function may be overloaded.
         argument_type: &'a QualifiedName,
+        /// The type of its rows.
+        row_type: Option<RowType>,
     },
     /// What the statement before it wrote or called.
     Written,

@@ -85,8 +85,9 @@ pub(super) fn write_named_rows(
 
 /// Whether the body reads the first row apart from the others, so that the rows need a name.
 ///
-/// The first line of CSV has the columns' names. And a cast is no aggregate: it is applied to the
-/// first row in a query of its own, which gives nothing where there is no row.
+/// The first line of CSV has the columns' names, of a row of nulls where there is none. And a cast
+/// is no aggregate: it is applied to the first row in a query of its own, which gives nothing
+/// where there is no row.
 fn has_named_rows(kind: RowKind, negotiated: &Negotiated<'_>) -> bool {
     match negotiated.representation {
         Representation::Csv => true,
@@ -133,7 +134,8 @@ fn write_body(out: &mut SqlBuf, kind: RowKind, negotiated: &Negotiated<'_>) {
             out,
             "(SELECT coalesce(pg_catalog.string_agg(name, ','), '') FROM \
              (SELECT pg_catalog.json_object_keys(pg_catalog.row_to_json(_first)) AS name FROM \
-             (SELECT * FROM _rows LIMIT 1) AS _first) AS _names) OPERATOR(pg_catalog.||) E'\\n' \
+             (SELECT _rows.* FROM (SELECT) AS _one LEFT JOIN _rows ON TRUE LIMIT 1) AS _first) \
+             AS _names) OPERATOR(pg_catalog.||) E'\\n' \
              OPERATOR(pg_catalog.||) coalesce(pg_catalog.string_agg(pg_catalog.left(\
              pg_catalog.right(_row::pg_catalog.text, '-1'::int), '-1'::int), E'\\n'), '')"
         ),

@@ -14,7 +14,7 @@ use super::body::{
 use super::condition::write_array_literal;
 use super::field::write_column;
 use super::read::{Count, write_total};
-use super::rows::{WRITTEN, write_rows};
+use super::rows::{WRITTEN, write_dependency, write_rows};
 use crate::catalog::{Routine, RoutineParameter};
 use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
 use crate::request::payload::{Content, JsonForm};
@@ -89,6 +89,10 @@ fn write_source(out: &mut SqlBuf, plan: &CallPlan<'_>) {
     } else {
         write_invocation(out, plan);
         sql!(out, " pgrst_call");
+    }
+    if let Some(row_type) = plan.routine.row_type() {
+        sql!(out, " WHERE ");
+        write_dependency(out, row_type);
     }
 }
 

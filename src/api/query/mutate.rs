@@ -307,19 +307,31 @@ fn write_completed(out: &mut SqlBuf, values: &Values<'_>, shape: JsonForm) {
 }
 
 /// Appends an object with the defaults, over which an object of the body is laid. They are written
-/// out for each object, for a default may be a sequence.
+/// out for each object, for a default may be a sequence. A function takes 100 arguments, so they
+/// are an object for each 50 of them; with PostgREST more are an error.
 fn write_defaults(out: &mut SqlBuf, columns: &[WrittenColumn<'_>]) {
-    sql!(out, "pg_catalog.jsonb_build_object(");
     let defaults = columns
         .iter()
         .filter_map(|column| Some((column.name, column.default?)));
-    out.separated(sql_text!(", "), defaults, |out, (name, default)| {
-        out.literal(&Literal::from(name));
-        sql!(out, ", ");
-        out.catalog(default);
+    let defaults: Vec<_> = defaults.collect();
+    let objects = match defaults.is_empty() {
+        true => vec![&defaults[..]],
+        false => defaults.chunks(DEFAULTS_MAX).collect(),
+    };
+    let between = sql_text!(" OPERATOR(pg_catalog.||) ");
+    out.separated(between, objects, |out, object| {
+        sql!(out, "pg_catalog.jsonb_build_object(");
+        out.separated(sql_text!(", "), object, |out, &(name, default)| {
+            out.literal(&Literal::from(name));
+            sql!(out, ", ");
+            out.catalog(default);
+        });
+        sql!(out, ")");
     });
-    sql!(out, ")");
 }
+
+/// How many names with their defaults the arguments of a function can be (`FUNC_MAX_ARGS`).
+const DEFAULTS_MAX: usize = 50;
 
 fn write_new_rows_count(out: &mut SqlBuf, change: &Change<'_>) {
     if change.counts_new() {

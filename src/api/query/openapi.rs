@@ -34,11 +34,14 @@ fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
         }
         OpenApiMode::IgnorePrivileges | OpenApiMode::Disabled => {}
     }
+    // The name of a type may not have quotes: it is shown, and known by its name.
     // An outer join: a schema that is gone has nothing to show, and there is a row to say so.
     sql!(
         out,
-        ")::pg_catalog.text AS body FROM (VALUES (true)) AS request LEFT JOIN \
-         pg_catalog.pg_namespace AS namespace ON namespace.nspname OPERATOR(pg_catalog.=) "
+        ")::pg_catalog.text AS body FROM \
+         (VALUES (pg_catalog.set_config('quote_all_identifiers', 'off', true))) AS request \
+         LEFT JOIN pg_catalog.pg_namespace AS namespace \
+         ON namespace.nspname OPERATOR(pg_catalog.=) "
     );
     out.param(Some(schema.as_str().as_bytes()));
     out.finish()

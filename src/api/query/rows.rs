@@ -16,6 +16,7 @@ use super::by_path::JOINED_BY;
 use super::condition::Conditions;
 use super::embed::{EmbedItem, embed_items};
 use super::field::{write_column, write_field, write_select_item};
+use crate::catalog::RowType;
 use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
 use crate::request::range::Range;
@@ -78,6 +79,13 @@ pub(super) fn write_counted_rows(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     write_where(out, plan, EmbedConditions::Counted);
 }
 
+/// Appends a condition that is always true, and makes the plan depend on the rows' type. Planning
+/// takes it away.
+pub(super) fn write_dependency(out: &mut SqlBuf, row_type: RowType) {
+    out.literal(&row_type.relation());
+    sql!(out, "::pg_catalog.oid IS NOT NULL");
+}
+
 fn write_select(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     sql!(out, "SELECT ");
     if plan.select.is_empty() && plan.embeds.is_empty() {
@@ -107,6 +115,7 @@ fn write_from(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
             function,
             argument,
             argument_type,
+            ..
         } => {
             out.name(function);
             sql!(out, "(");
@@ -133,6 +142,15 @@ fn write_from(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
 
 fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
     let mut separator = sql_text!(" WHERE ");
+    if let Source::Function {
+        row_type: Some(row_type),
+        ..
+    } = plan.from
+    {
+        out.constant(separator);
+        separator = sql_text!(" AND ");
+        write_dependency(out, row_type);
+    }
     if !plan.conditions.is_empty() {
         out.constant(separator);
         separator = sql_text!(" AND ");

@@ -1,7 +1,8 @@
 //! Names, fields and the ways into their JSON: what all grammars of the query string share.
 //!
 //! ```text
-//! name       = quoted | words ("-" words)*        words: letters, digits, "_", "$" and blanks
+//! name       = quoted | words ("-" words)*        words: ASCII's letters and digits, "_", "$",
+//!                                                 blanks, and whatever is not ASCII
 //! quoted     = '"' ([^\"] | "\" any)* '"'
 //! field      = name path
 //! path       = (("->>" | "->") (index | key))*
@@ -22,7 +23,7 @@ use std::borrow::Cow;
 /// `name`. Quotes and outer blanks are gone.
 pub(super) fn name<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> {
     p.label("field name (* or [a..z0..9_$])", |p| {
-        p.either(quoted, |p| joined_by_dashes(p, words))
+        p.either(quoted, |p| joined_by_dashes(p, name_part))
     })
 }
 
@@ -82,7 +83,7 @@ pub(super) fn cast<L: Log>(p: &mut Parser<'_, L>) -> Parsed<Option<TypeName>> {
 /// Parity: PostgREST takes any words and lets PostgreSQL complain about those that are not a
 /// name of a type, such as `$1`. Such words are refused here.
 pub(super) fn type_name<L: Log>(p: &mut Parser<'_, L>) -> Parsed<TypeName> {
-    let words = words(p)?;
+    let words = words(p, char::is_alphabetic)?;
     match TypeName::new(&words) {
         Ok(name) => Ok(name),
         Err(_) => p.refuse("a name of plain words is needed here"),
@@ -103,10 +104,20 @@ pub(super) fn quoted<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> 
     Ok(text)
 }
 
-/// Letters are those of all scripts, digits are ASCII.
-fn words<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> {
-    let is_word =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$') || c.is_alphabetic();
+/// Parity: PostgREST takes letters only beyond ASCII. No other character means anything there.
+fn name_part<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> {
+    words(p, |_| true)
+}
+
+/// Words of ASCII, and of those other characters.
+fn words<'a, L: Log>(
+    p: &mut Parser<'a, L>,
+    is_other: impl Fn(char) -> bool,
+) -> Parsed<Cow<'a, str>> {
+    let is_word = |c: char| match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$'),
+        false => is_other(c),
+    };
     let words = p.take_while1(is_word, &["letter", "digit"])?;
     Ok(Cow::Borrowed(words.trim_matches(|c| c == ' ')))
 }

@@ -1,10 +1,10 @@
 //! Cross-origin resource sharing: what browsers let pages of other origins do.
 //!
 //! ```text
-//! no Origin, or one that is not allowed ──▶ nothing is added
+//! no Origin, or one that is not allowed ──▶ nothing is added, but Vary where not all are allowed
 //! OPTIONS + Access-Control-Request-Method ──▶ preflight: answered here, without the API
 //! OPTIONS without it ──▶ nothing is added; the API says what there is
-//! any other method ──▶ two or three headers more, on errors, too
+//! any other method ──▶ three or four headers more, on errors, too
 //! ```
 //! Without an Origin header it costs one look for it.
 //!
@@ -32,13 +32,24 @@ const MAX_AGE_SECONDS: HeaderValue = HeaderValue::of_constant("86400");
 const EXPOSED: &str = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, \
                        Location, Server, Transfer-Encoding, Range-Unit";
 
+/// And which else, on a line of its own, which browsers join to the other.
+///
+/// Parity: PostgREST has the first line only, and its tests want it as it is (CorsSpec).
+const EXPOSED_BESIDES: &str = "Content-Profile, Preference-Applied, Proxy-Status, Retry-After, \
+                               Server-Timing, Warning, WWW-Authenticate";
+
 /// Headers that any page may send, so that nobody has to ask for them.
 const SAFE: [&str; 3] = ["Accept", "Accept-Language", "Content-Language"];
+
+/// Whose value the answers depend on where not all origins are allowed.
+const ORIGIN: &str = "Origin";
 
 /// What the responses to a request from another origin say about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CorsHeaders<'a> {
     origin: Option<AllowedOrigin<'a>>,
+    /// Whether the response to another origin, or to none, would be another one.
+    depends_on_origin: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +70,7 @@ impl<'a> CorsHeaders<'a> {
         let origin = AllowedOrigin::of(config, header);
         CorsHeaders {
             origin: origin.filter(|_| method != "OPTIONS"),
+            depends_on_origin: !config.server_cors_allowed_origins.is_empty(),
         }
     }
 
@@ -66,13 +78,14 @@ impl<'a> CorsHeaders<'a> {
     /// two for a refusal.
     pub fn added_to(self, response: &'a Response) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let origin = self.origin;
-        let all: [(&str, Option<&[u8]>); 3] = [
+        let all: [(&str, Option<&[u8]>); 4] = [
             (ALLOW_ORIGIN, origin.map(AllowedOrigin::value)),
             (
                 ALLOW_CREDENTIALS,
                 origin.and_then(AllowedOrigin::credentials),
             ),
             (EXPOSE_HEADERS, origin.map(|_| EXPOSED.as_bytes())),
+            (EXPOSE_HEADERS, origin.map(|_| EXPOSED_BESIDES.as_bytes())),
         ];
         let all = all
             .into_iter()
@@ -82,6 +95,29 @@ impl<'a> CorsHeaders<'a> {
             !set.any(|header| header.name.eq_ignore_ascii_case(name))
         })
     }
+
+    /// The value of `Vary` that a response has then, in place of its own, if that is another one:
+    /// a cache would give what is said to some origins to others, or to those of none.
+    pub fn vary(self, response: &Response) -> Option<Vec<u8>> {
+        if !self.depends_on_origin {
+            return None;
+        }
+        let mut headers = response.headers.iter();
+        let own = headers.find(|header| is_vary(&header.name));
+        let own = own.map(|header| header.value.as_bytes());
+        let mut names = own.unwrap_or_default().split(|&byte| byte == b',');
+        let is_enough = |name: &[u8]| name == b"*" || name.eq_ignore_ascii_case(ORIGIN.as_bytes());
+        if names.any(|name| is_enough(name.trim_ascii())) {
+            return None;
+        }
+        let all: Vec<&[u8]> = own.into_iter().chain([ORIGIN.as_bytes()]).collect();
+        Some(all.join(&b", "[..]))
+    }
+}
+
+/// Whether this is the name of the header which says what a response depends on.
+pub fn is_vary(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Vary")
 }
 
 /// The answer to a preflight, if the request is one. Whoever asks need not say who he is.
@@ -175,7 +211,7 @@ fn allowed_headers(wanted: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    const ORIGIN: (&str, &[u8]) = ("Origin", b"http://example.com");
+    const ORIGIN: (&str, &[u8]) = (super::ORIGIN, b"http://example.com");
     const POST: (&str, &[u8]) = ("Access-Control-Request-Method", b"POST");
 
     fn config(origins: &[&str]) -> Config {
@@ -227,10 +263,12 @@ mod tests {
         let this = "Allow-Origin: http://example.com";
         let credentials = "Allow-Credentials: true";
         let exposed = format!("Expose-Headers: {EXPOSED}");
+        let besides = format!("Expose-Headers: {EXPOSED_BESIDES}");
         let two = ["http://a.test", "http://example.com"];
         for method in ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "PURGE"] {
-            check_headers(&[], method, &[ORIGIN], &[any, &exposed]);
-            check_headers(&two, method, &[ORIGIN], &[this, credentials, &exposed]);
+            check_headers(&[], method, &[ORIGIN], &[any, &exposed, &besides]);
+            let expected = [this, credentials, &exposed, &besides];
+            check_headers(&two, method, &[ORIGIN], &expected);
         }
     }
 
@@ -239,21 +277,49 @@ mod tests {
         check_headers(&[], "GET", &[], &[]);
         check_headers(&[], "OPTIONS", &[ORIGIN], &[]);
         check_headers(&["http://example.com:80"], "GET", &[ORIGIN], &[]);
-        check_headers(&["http://example.com"], "GET", &[("Origin", b"null")], &[]);
-        check_headers(
-            &["http://example.com"],
-            "GET",
-            &[("Origin", b"HTTP://EXAMPLE.COM")],
-            &[],
-        );
+        for origin in [&b"null"[..], b"HTTP://EXAMPLE.COM"] {
+            check_headers(&["http://example.com"], "GET", &[("Origin", origin)], &[]);
+        }
         check_headers(&[], "GET", &[ORIGIN, ("Upgrade", b"WebSocket")], &[]);
+    }
+
+    #[track_caller]
+    fn check_vary(origins: &[&str], own: Option<&str>, expected: Option<&str>) {
+        let config = config(origins);
+        let own = own.map(|value| Header::new("vary", value));
+        let response = response(own.into_iter().collect());
+        for (method, headers) in [
+            ("GET", &[][..]),
+            ("POST", &[ORIGIN]),
+            ("OPTIONS", &[ORIGIN]),
+        ] {
+            let http = request(method, headers);
+            let cors = CorsHeaders::of(&config, method, |name| http.header(name));
+            let vary = cors
+                .vary(&response)
+                .map(|vary| String::from_utf8(vary).unwrap());
+            assert_eq!(vary.as_deref(), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_some_origins_varies_for_all() {
+        let some = &["http://a.test"];
+        check_vary(&[], None, None);
+        check_vary(&[], Some("Accept"), None);
+        check_vary(some, None, Some("Origin"));
+        check_vary(some, Some("Accept, Range"), Some("Accept, Range, Origin"));
+        check_vary(some, Some("X-Origin"), Some("X-Origin, Origin"));
+        check_vary(some, Some("Accept,origin"), None);
+        check_vary(some, Some("*"), None);
     }
 
     #[test]
     fn a_header_of_sql_stands_alone() {
         let theirs = Header::new("access-control-allow-origin", "http://b.test");
         let added = added(&[], &request("GET", &[ORIGIN]), &response(vec![theirs]));
-        assert_eq!(added, [format!("Access-Control-Expose-Headers: {EXPOSED}")]);
+        let line = |exposed| format!("Access-Control-Expose-Headers: {exposed}");
+        assert_eq!(added, [EXPOSED, EXPOSED_BESIDES].map(line));
     }
 
     /// The headers of the answer, or `-`.

@@ -15,8 +15,8 @@ mod read;
 mod result_set;
 
 pub(crate) use call::CallPending;
-pub use cors::CorsHeaders;
 pub(crate) use cors::preflight;
+pub use cors::{CorsHeaders, is_vary};
 pub(crate) use explain::ExplainPending;
 pub(crate) use info::{relation_info, routine_info, schema_info};
 pub(crate) use message::Header;

@@ -222,7 +222,8 @@ impl ChannelListener {
             conversation.execute(&[statement], None)?;
         }
         let listen = [channel::listen_statement(channel)];
-        conversation.execute(&listen, None)?;
+        let stay_and_listen = [channel::stay_statement(), listen[0].clone()];
+        conversation.execute(&stay_and_listen, None)?;
         self.health.set_listening(Listening::Since(Instant::now()));
         self.orders.give(Order::Listener);
         *backoff = Backoff::new();

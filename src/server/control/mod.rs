@@ -30,6 +30,7 @@ use crate::state::orders::{Order, Orders};
 use crate::state::snapshot::Snapshot;
 use backoff::Backoff;
 use conversation::{Conversation, LoadError, Witness};
+use corerest_api::channel;
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
@@ -319,7 +320,11 @@ impl Control {
         let loaded = loaded.inspect_err(|_| self.health.schema_loads.on_failure())?;
         self.on_loaded(loaded);
         self.loaded_since = Some(began);
-        self.watched = (!self.config().db_channel_enabled).then_some(conversation);
+        self.watched = None;
+        if !self.config().db_channel_enabled {
+            conversation.execute(&[channel::stay_statement()], None)?;
+            self.watched = Some(conversation);
+        }
         self.health.on_loaded();
         Ok(())
     }
@@ -342,6 +347,11 @@ impl Control {
     fn on_loaded(&mut self, loaded: LoadedCatalog) {
         let summary = loaded.catalog.summary();
         let timings = loaded.catalog.timings;
+        for schema in &loaded.catalog.missing_schemas {
+            log::warn(&format!(
+                "The schema {schema} of db-extra-search-path does not exist"
+            ));
+        }
         self.catalog = Some(Arc::new(loaded.catalog));
         self.publish();
         // Sessions remember what the login role's settings were, and statements what tables were.

@@ -220,7 +220,9 @@ fn converse(
         batch.body.write(question.request_body, sink);
     };
     let body = match batch.body {
-        BodyForm::AsItCame => RequestBody::Plain(question.request_body),
+        BodyForm::AsItCame | BodyForm::AfterMark => {
+            RequestBody::Plain(batch.body.part_of(question.request_body))
+        }
         BodyForm::CsvAsJson { bytes } => RequestBody::Converted {
             bytes,
             write: &convert,

@@ -16,7 +16,7 @@ use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::memory::Held;
 use crate::serving::output::{KEPT_BYTES_MAX, Output};
-use corerest_api::{Body, CorsHeaders, Error, Response};
+use corerest_api::{Body, CorsHeaders, Error, Response, is_vary};
 use corerest_config::ErrorVerbosity;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
@@ -304,12 +304,15 @@ fn write_head(
         .as_deref()
         .map(|seconds| ("Retry-After", seconds.as_bytes()));
     let own = facts.trace.into_iter().chain(retry);
+    let vary = facts.cors.vary(response);
     let headers = response
         .headers
         .iter()
+        .filter(|h| vary.is_none() || !is_vary(&h.name))
         .map(|h| (h.name.as_ref(), h.value.as_bytes()));
+    let vary = vary.as_deref().map(|value| ("Vary", value));
     let cors = facts.cors.added_to(response);
-    write_http_head(out, &head, own.chain(headers).chain(cors));
+    write_http_head(out, &head, own.chain(headers).chain(vary).chain(cors));
 }
 
 /// Appends the response to something that is no request, or for which there is no memory. Whoever

@@ -510,7 +510,9 @@ fn parse_head(head: &str) -> Result<Answer, ClientError> {
         if value.contains(|c: char| c.is_control() && c != '\t') || value.trim() != value {
             return Err(malformed(&format!("header value {value:?}")));
         }
-        let is_single = !name.eq_ignore_ascii_case("set-cookie");
+        let is_single = !["set-cookie", "access-control-expose-headers"]
+            .iter()
+            .any(|many| name.eq_ignore_ascii_case(many));
         if is_single
             && headers
                 .iter()

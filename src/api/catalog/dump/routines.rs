@@ -113,7 +113,7 @@ fn dump_return_type(returns: &ReturnType) -> ReturnTypeDump<'_> {
             contents: name.into(),
             tag: "Scalar",
         },
-        ReturnedType::Composite { name, is_alias } => ReturnedTypeDump::Composite {
+        ReturnedType::Composite { name, is_alias, .. } => ReturnedTypeDump::Composite {
             contents: (name.into(), *is_alias),
             tag: "Composite",
         },

@@ -4,8 +4,8 @@
 //! Parity: it leads to one row if the function returns no set, or declares `ROWS 1`.
 
 use super::SchemaNames;
-use crate::catalog::ComputedRelationship;
 use crate::catalog::text::{DecodeError, qualified};
+use crate::catalog::{ComputedRelationship, RowType};
 use corerest_sql::{SystemBuf, system_sql};
 use serde::Deserialize;
 
@@ -18,6 +18,8 @@ pub(in crate::catalog) struct ComputedRelationshipRow<'a> {
     table_name: &'a str,
     foreign_schema: &'a str,
     foreign_name: &'a str,
+    #[serde(default)]
+    row_type: Option<RowType>,
     to_one: bool,
 }
 
@@ -30,6 +32,7 @@ SELECT COALESCE(pg_catalog.json_agg(computed), '[]') FROM (
   SELECT function_namespace.nspname AS function_schema, function.proname AS function_name,
          namespace.nspname AS table_schema, class.relname AS table_name,
          foreign_namespace.nspname AS foreign_schema, foreign_class.relname AS foreign_name,
+         foreign_class.oid::int8 AS row_type,
          NOT function.proretset OR function.prorows = 1 AS to_one
     FROM pg_catalog.pg_proc AS function
     JOIN pg_catalog.pg_namespace AS function_namespace
@@ -58,6 +61,7 @@ impl ComputedRelationshipRow<'_> {
             is_self: table == foreign_table,
             table,
             foreign_table,
+            row_type: self.row_type,
             to_one: self.to_one,
         })
     }

@@ -51,6 +51,23 @@ impl SchemaNames {
         out.param(Some(self.array.as_bytes()));
         system_sql!(out, "::text[]::pg_catalog.regnamespace[]");
     }
+
+    /// The same, without those that do not exist.
+    pub(super) fn write_known_oids(&self, out: &mut SystemBuf) {
+        system_sql!(out, "ARRAY(SELECT to_regnamespace(name) FROM unnest(");
+        out.param(Some(self.array.as_bytes()));
+        system_sql!(out, "::text[]) AS listed (name))");
+    }
+
+    /// Appends the query for the names of those that do not exist, an array.
+    pub(super) fn write_missing(&self, out: &mut SystemBuf) {
+        system_sql!(out, "SELECT COALESCE(json_agg(name), '[]') FROM unnest(");
+        out.param(Some(self.array.as_bytes()));
+        system_sql!(
+            out,
+            "::text[]) AS listed (name) WHERE to_regnamespace(name) IS NULL"
+        );
+    }
 }
 
 /// Appends the CTE `domain_base`: each domain with the type below all domains. It starts from

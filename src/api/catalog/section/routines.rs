@@ -12,7 +12,7 @@
 use super::{SchemaNames, write_domain_bases};
 use crate::catalog::text::{DecodeError, ident, printed, qualified};
 use crate::catalog::{
-    IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, Volatility,
+    IsolationLevel, ReturnType, ReturnedType, Routine, RoutineParameter, RowType, Volatility,
 };
 use corerest_sql::{SqlBuf, SystemBuf, sql, system_sql};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(in crate::catalog) struct RoutineRow<'a> {
     returns_set: bool,
     is_composite: bool,
     is_alias: bool,
+    #[serde(default)]
+    row_type: Option<RowType>,
     /// `provolatile`
     volatility: &'a str,
     has_variadic: bool,
@@ -69,6 +71,7 @@ SELECT COALESCE(pg_catalog.json_agg(routines), '[]') FROM (
            OR COALESCE(function.proargmodes && '{t,b,o}'::pg_catalog."char"[], false)
            AS is_composite,
          base.oid <> function.prorettype AS is_alias,
+         NULLIF(base.typrelid, 0)::int8 AS row_type,
          function.provolatile AS volatility,
          function.provariadic <> 0 AS has_variadic,
          function.proconfig AS settings
@@ -170,8 +173,11 @@ impl RoutineRow<'_> {
     fn returns(&self) -> Result<ReturnType, DecodeError> {
         let name = qualified(self.returned_schema, self.returned_name)?;
         let returned = if self.is_composite {
-            let is_alias = self.is_alias;
-            ReturnedType::Composite { name, is_alias }
+            ReturnedType::Composite {
+                name,
+                is_alias: self.is_alias,
+                row_type: self.row_type,
+            }
         } else {
             ReturnedType::Scalar(name)
         };

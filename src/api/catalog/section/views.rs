@@ -1,7 +1,8 @@
 //! The section of the views' definitions, from which the columns of tables below them are found.
 //!
 //! Parity: a chain of views is followed through the exposed schemas and `db-extra-search-path`;
-//! the table at its end may be anywhere.
+//! the table at its end may be anywhere. Schemas of `db-extra-search-path` need not exist, as in a
+//! search path; with PostgREST they must.
 //!
 //! PostgreSQL stores the parsed query as a tree of nodes in text form, of which only the target
 //! list is wanted. That is a small part (1.5 of 10 MB for 281 views), and is cut out here when
@@ -48,6 +49,6 @@ SELECT COALESCE(pg_catalog.json_agg(views), '[]') FROM (
     );
     exposed.write_oids(out);
     system_sql!(out, ") OR namespace.oid = ANY (");
-    search_path.write_oids(out);
+    search_path.write_known_oids(out);
     system_sql!(out, "))\n      OFFSET 0) AS split\n) AS views\n");
 }

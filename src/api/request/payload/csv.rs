@@ -8,6 +8,7 @@
 //! field, and need each row in a buffer of its own.
 
 use super::keys::{COLUMNS_MAX, first_columns};
+use super::mark::without_mark;
 use crate::error::json::write_json_string;
 use corerest_sql::Ident;
 use std::borrow::Cow;
@@ -54,6 +55,7 @@ impl<'a> Csv<'a> {
 
     /// The names of the header, and the rows, which are not looked at.
     fn header(body: &'a [u8]) -> Result<(Csv<'a>, Vec<Cow<'a, str>>), String> {
+        let body = without_mark(body);
         let text = std::str::from_utf8(body);
         let text = text.map_err(|error| invalid_utf8(&body[error.valid_up_to()..]))?;
         let (names, rows) = parse_header(text)?;

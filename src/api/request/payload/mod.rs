@@ -12,6 +12,7 @@ mod csv;
 mod form;
 mod json;
 mod keys;
+mod mark;
 
 use super::media_type::MediaType;
 use super::{Action, Invocation, Mutation};
@@ -21,6 +22,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use mark::without_mark;
+
 pub(crate) use csv::Csv;
 
 /// In what form the body of a request is a parameter.
@@ -29,6 +32,8 @@ pub enum BodyForm {
     /// Byte for byte.
     #[default]
     AsItCame,
+    /// What follows a byte order mark.
+    AfterMark,
     /// CSV, as JSON of so many bytes.
     CsvAsJson {
         /// How long the JSON is.
@@ -40,8 +45,16 @@ impl BodyForm {
     /// Writes the parameter, piece by piece, until `sink` has had enough.
     pub fn write(self, body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
         match self {
-            BodyForm::AsItCame => drop(sink(body)),
+            BodyForm::AsItCame | BodyForm::AfterMark => drop(sink(self.part_of(body))),
             BodyForm::CsvAsJson { .. } => Csv::convert(body, sink),
+        }
+    }
+
+    /// The part of the body that is the parameter, or becomes it.
+    pub fn part_of(self, body: &[u8]) -> &[u8] {
+        match self {
+            BodyForm::AsItCame => body,
+            BodyForm::AfterMark | BodyForm::CsvAsJson { .. } => without_mark(body),
         }
     }
 }
@@ -64,12 +77,15 @@ pub struct Payload<'a> {
 pub enum Content<'a> {
     /// JSON that stands for a body that is none.
     Empty(JsonForm),
-    /// JSON as it came. Checked, unless `columns=` made that PostgreSQL's task.
+    /// JSON as it came, without a mark before it. Checked, unless `columns=` made that
+    /// PostgreSQL's task.
     Json {
         /// The text.
         text: &'a [u8],
         /// Whether it is one object.
         shape: JsonForm,
+        /// In what form the body of the request is the text.
+        body: BodyForm,
     },
     /// CSV, which PostgreSQL gets as an array of objects.
     Csv(Csv<'a>),
@@ -194,7 +210,8 @@ impl Content<'_> {
     /// it.
     pub(crate) fn body_form(&self) -> Option<BodyForm> {
         match self {
-            Content::Json { .. } | Content::Raw(_) => Some(BodyForm::AsItCame),
+            Content::Json { body, .. } => Some(*body),
+            Content::Raw(_) => Some(BodyForm::AsItCame),
             Content::Csv(csv) => Some(BodyForm::CsvAsJson {
                 bytes: csv.json_bytes(),
             }),
@@ -250,29 +267,40 @@ fn target<'c>(
 /// Parity: with `columns=` a body that is not JSON is PostgreSQL's to refuse (22P02), and objects
 /// may have any keys.
 fn unchecked_json<'a>(body: &'a [u8], columns: &BTreeSet<Ident>) -> Payload<'a> {
-    let begins = body.iter().find(|byte| !json::is_blank(**byte));
+    let (text, body) = json_text(body);
+    let begins = text.iter().find(|byte| !json::is_blank(**byte));
     let shape = match begins {
         Some(b'{') => JsonForm::Object,
         _ => JsonForm::Array,
     };
     Payload {
-        content: Content::Json { text: body, shape },
+        content: Content::Json { text, shape, body },
         columns: columns.clone(),
     }
 }
 
+fn json_text(body: &[u8]) -> (&[u8], BodyForm) {
+    let text = without_mark(body);
+    let form = match text.len() == body.len() {
+        true => BodyForm::AsItCame,
+        false => BodyForm::AfterMark,
+    };
+    (text, form)
+}
+
 fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
-    if target == Target::Routine && body.is_empty() {
+    let (text, body) = json_text(body);
+    if target == Target::Routine && text.is_empty() {
         // A call without a body is one without arguments.
         return Ok(Payload::empty(JsonForm::Object));
     }
-    let (shape, columns) = match json::check(body)? {
+    let (shape, columns) = match json::check(text)? {
         json::Document::Object(columns) => (JsonForm::Object, columns),
         json::Document::Objects(columns) => (JsonForm::Array, columns),
         // Parity: what is neither an object nor an array is nothing to write.
         json::Document::Nothing => return Ok(Payload::empty(JsonForm::Array)),
     };
-    let content = Content::Json { text: body, shape };
+    let content = Content::Json { text, shape, body };
     Ok(Payload { content, columns })
 }
 

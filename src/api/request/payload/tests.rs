@@ -56,6 +56,35 @@ const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let expected = r#"json Object "id" {"id":1}"#;
+    let marked = "\u{feff}{\"id\":1}";
+    check(mutate(CREATE), JSON, &[], marked, expected);
+    check(mutate(CREATE), JSON, &["id"], marked, expected);
+    check(call(POST), JSON, &[], "\u{feff}", "json Object  {}");
+    let rows = r#"csv Array "id" [{"id":"1"}]"#;
+    for marked in ["\u{feff}id\r\n1\r\n", "\u{feff}\"id\"\n1\n"] {
+        check(mutate(CREATE), "text/csv", &[], marked, rows);
+    }
+    // One is enough; and what is no text of ours is not looked at.
+    let twice = "\u{feff}\u{feff}{}";
+    check(
+        mutate(CREATE),
+        JSON,
+        &[],
+        twice,
+        "error Empty or invalid json",
+    );
+    check(
+        call(POST),
+        "text/plain",
+        &[],
+        "\u{feff}a",
+        "raw Array  \u{feff}a",
+    );
+}
+
+#[test]
 fn json_goes_on_as_it_came() {
     let text = r#" {"b" : 1.50, "a":1e999, "a":null}"#;
     let expected = format!(r#"json Object "a", "b" {text}"#);

@@ -90,7 +90,6 @@ fn errors_say_what_was_before_the_parser() {
     check_refused("a\n\"x\"1\n2", &satisfy(r#""1\n2""#));
     check_refused("a\"b\n", &satisfy(r#""\"b\n""#));
     check_refused("a\"\u{e9}1\\\t", &satisfy(r#""\"\195\169\&1\\\t""#));
-    check_refused("\u{feff}\"a\"\n1\n", &satisfy(r#""\"a\"\n1\n""#));
     let long = "y".repeat(100);
     check_refused(
         format!("a\nx\"{long}"),

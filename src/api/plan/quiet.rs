@@ -32,7 +32,8 @@ fn is_quiet_read(catalog: &Catalog, plan: &ReadPlan<'_>) -> bool {
     };
     let is_quiet_junction = plan
         .junction
-        .is_none_or(|junction| quiet_table(catalog, &junction.table).is_some());
+        .as_ref()
+        .is_none_or(|junction| quiet_table(catalog, junction.table).is_some());
     is_quiet_junction
         && plan.select.iter().all(|item| {
             item.cast.is_none()

@@ -8,9 +8,10 @@ use super::condition::{plan_filter, plan_logic};
 use super::embed::{check_spread_aggregates, plan_shape};
 use super::field::Columns;
 use super::order::plan_order;
-use super::read_plan::{Embed, JoinedColumns, ReadPlan, Source};
+use super::read_plan::{Embed, JoinedColumns, JoinedTable, ReadPlan, Source};
 use super::relationship::find_relationship;
 use super::select::{SelectPlace, plan_select};
+use super::short_name::short_name;
 use super::tree::{Child, Node, RootParameters, TargetNames};
 use crate::catalog::{Cardinality, Catalog, Junction, Relationship, Table};
 use crate::error::Error;
@@ -19,9 +20,6 @@ use crate::request::ast::{JoinType, SelectField, SelectItem};
 use corerest_config::Config;
 use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
-
-/// PostgreSQL cuts longer names off, which could make two of them the same.
-const NAME_BYTES_MAX: usize = 63;
 
 /// Which relation a read begins with.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +229,10 @@ impl<'a> Planner<'a, '_> {
             depth,
         };
         let mut plan = self.plan_node(&child.node, inside, place)?;
-        plan.junction = junction(relationship);
+        plan.junction = junction(relationship).map(|junction| JoinedTable {
+            table: &junction.table,
+            name: Cow::Borrowed(&junction.table.name),
+        });
         plan.joined = joined_columns(relationship, &plan.name, &around.name);
         if is_at_most_one_row(relationship) && self.rows_max.is_none_or(|rows| rows > 0) {
             // A limit would keep PostgreSQL from joining the table as it likes best.
@@ -337,12 +338,4 @@ fn join_name(relationship: &Relationship, key: &Ident, depth: usize, index: usiz
     short_name(format!("{table}_{key}_{depth}"), || {
         format!("embed_{depth}_{index}")
     })
-}
-
-fn short_name(name: String, instead: impl FnOnce() -> String) -> Ident {
-    if name.len() > NAME_BYTES_MAX {
-        Ident::before_nul(&instead())
-    } else {
-        Ident::before_nul(&name)
-    }
 }

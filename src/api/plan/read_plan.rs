@@ -5,7 +5,7 @@
 
 use super::field::PlannedField;
 use super::select::PlannedSelect;
-use crate::catalog::{Junction, Relationship};
+use crate::catalog::Relationship;
 use crate::request::ast::{
     Aggregate, JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
 };
@@ -21,7 +21,7 @@ pub(crate) struct ReadPlan<'a> {
     /// What it is called in the query.
     pub name: Cow<'a, Ident>,
     /// The table that a many-to-many relationship goes through.
-    pub junction: Option<&'a Junction>,
+    pub junction: Option<JoinedTable<'a>>,
     /// How the rows belong to a row of the relation around.
     pub joined: Vec<JoinedColumns<'a>>,
     /// What is selected.
@@ -52,6 +52,15 @@ pub(crate) enum Source<'a> {
     },
     /// What the statement before it wrote or called.
     Written,
+}
+
+/// A table beside the one that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JoinedTable<'a> {
+    /// The table.
+    pub table: &'a QualifiedName,
+    /// What it is called in the query.
+    pub name: Cow<'a, Ident>,
 }
 
 /// Two columns that are equal.

@@ -16,7 +16,7 @@ use super::by_path::JOINED_BY;
 use super::condition::Conditions;
 use super::embed::{EmbedItem, embed_items};
 use super::field::{write_column, write_field, write_select_item};
-use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem};
+use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem, again};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
 use crate::request::range::Range;
 use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
@@ -125,9 +125,13 @@ fn write_from(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
         sql!(out, " AS ");
         out.ident(&plan.name);
     }
-    if let Some(junction) = plan.junction {
+    if let Some(junction) = &plan.junction {
         sql!(out, ", ");
-        out.name(&junction.table);
+        out.name(junction.table);
+        if junction.table.name != *junction.name {
+            sql!(out, " AS ");
+            out.ident(&junction.name);
+        }
     }
 }
 
@@ -159,7 +163,11 @@ fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
         out.constant(separator);
         separator = sql_text!(" AND ");
         sql!(out, "EXISTS (");
-        write_counted_rows(out, &embed.plan);
+        match style {
+            EmbedConditions::Counted => write_counted_rows(out, &embed.plan),
+            // The names belong to the join: execution plans show them.
+            EmbedConditions::Joined => write_counted_rows(out, &again(&embed.plan)),
+        }
         sql!(out, ")");
     }
 }

@@ -14,7 +14,7 @@
 
 use super::by_path::JOINED_BY;
 use super::condition::Conditions;
-use super::embed::{EmbedItem, embed_items};
+use super::embed::embed_items;
 use super::field::{write_column, write_field, write_select_item};
 use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem, again};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
@@ -280,23 +280,38 @@ fn write_embed_condition(out: &mut SqlBuf, embed: &Embed<'_>, is: EmbedIs, style
 }
 
 /// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.
+///
+/// What has a name of the request is called by its place: by that name PostgreSQL would find a
+/// column of the relation first. (An expression with parameters cannot be repeated.) Behind a `*`
+/// that is left to PostgreSQL nobody knows the place.
 fn write_group_by(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     if !plan.is_aggregated() {
         return;
     }
     let mut separator = sql_text!(" GROUP BY ");
-    for item in plan.select.iter().filter(|item| item.aggregate.is_none()) {
+    let mut place = Some(0);
+    for item in &plan.select {
+        let is_all_columns = item.aggregate.is_none() && item.field.name.as_str() == "*";
+        place = place.filter(|_| !is_all_columns).map(|place| place + 1);
+        if item.aggregate.is_some() {
+            continue;
+        }
         out.constant(separator);
         separator = sql_text!(", ");
-        match &item.alias {
-            Some(alias) => out.ident(alias),
-            None => write_field(out, &plan.name, &item.field),
+        match (&item.alias, place) {
+            (Some(_), Some(place)) => out.place(place),
+            (Some(alias), None) => out.ident(alias),
+            (None, _) => write_field(out, &plan.name, &item.field),
         }
     }
-    for item in embed_items(plan).filter(|item| !EmbedItem::is_aggregated(item)) {
+    for item in embed_items(plan) {
+        place = place.map(|place| place + 1);
+        if item.is_aggregated() {
+            continue;
+        }
         out.constant(separator);
         separator = sql_text!(", ");
-        item.write_group_term(out);
+        item.write_group_term(out, place);
     }
 }
 

@@ -117,8 +117,13 @@ pub(crate) fn plan_mutate<'a>(
     };
     let returning = match request.preferences.representation {
         None | Some(RepresentationPreference::Minimal) => BTreeSet::new(),
-        Some(RepresentationPreference::Full | RepresentationPreference::HeadersOnly) => {
-            columns_needed(read, &table.primary_key)
+        Some(RepresentationPreference::HeadersOnly) => columns_needed(read, &table.primary_key),
+        Some(RepresentationPreference::Full) => {
+            let mut needed = columns_needed(read, &table.primary_key);
+            if !is_everything(&needed) {
+                needed.extend(columns_ordered(read));
+            }
+            needed
         }
     };
     Ok(MutatePlan {
@@ -270,8 +275,7 @@ pub(super) fn columns_needed<'a>(
     let mut needed: BTreeSet<&Ident> = selected.chain(joined).chain(primary_key).collect();
     let is_computed =
         |relationship: &Relationship| matches!(relationship, Relationship::Computed(_));
-    let everything = needed.iter().any(|name| name.as_str() == "*");
-    if everything
+    if is_everything(&needed)
         || read
             .embeds
             .iter()
@@ -281,6 +285,17 @@ pub(super) fn columns_needed<'a>(
         needed.insert(&ALL_COLUMNS);
     }
     needed
+}
+
+/// Whether all columns are there.
+pub(super) fn is_everything(columns: &BTreeSet<&Ident>) -> bool {
+    columns.iter().any(|name| name.as_str() == "*")
+}
+
+/// The columns by which the rows themselves are ordered.
+pub(super) fn columns_ordered<'a>(read: &ReadPlan<'a>) -> impl Iterator<Item = &'a Ident> {
+    let own = read.order.iter().filter(|term| term.embed.is_none());
+    own.map(|term| term.field.name)
 }
 
 static ALL_COLUMNS: std::sync::LazyLock<Ident> =

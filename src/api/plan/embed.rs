@@ -49,11 +49,11 @@ fn hoisted_items<'a>(plan: &mut ReadPlan<'a>) -> Vec<SpreadItem<'a>> {
 
 fn hoist_own<'a>(item: &mut PlannedSelect<'a>) -> SpreadItem<'a> {
     let aggregate = item.aggregate.take();
+    let alias = item.alias.clone().filter(|_| aggregate.is_some());
     SpreadItem {
         name: item.name(),
         aggregate,
-        aggregate_cast: item.aggregate_cast.take(),
-        alias: aggregate.and_then(|_| item.alias.clone()),
+        alias,
     }
 }
 
@@ -61,7 +61,6 @@ fn hoist_inner<'a>(item: &mut SpreadItem<'a>) -> SpreadItem<'a> {
     SpreadItem {
         name: item.name.clone(),
         aggregate: item.aggregate.take(),
-        aggregate_cast: item.aggregate_cast.take(),
         alias: item.alias.take(),
     }
 }
@@ -90,7 +89,6 @@ fn plain_item<'a>(name: Ident) -> SpreadItem<'a> {
     SpreadItem {
         name,
         aggregate: None,
-        aggregate_cast: None,
         alias: None,
     }
 }

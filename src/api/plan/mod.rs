@@ -41,4 +41,4 @@ pub(crate) use read_plan::{
 pub(crate) use routine::{RoutineCall, find_routine};
 pub(crate) use rows_check::RowsCheck;
 pub(crate) use rows_check::WRONG_ROWS;
-pub(crate) use select::PlannedSelect;
+pub(crate) use select::{PlannedAggregate, PlannedSelect};

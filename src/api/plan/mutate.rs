@@ -292,10 +292,11 @@ pub(super) fn is_everything(columns: &BTreeSet<&Ident>) -> bool {
     columns.iter().any(|name| name.as_str() == "*")
 }
 
-/// The columns by which the rows themselves are ordered.
+/// The columns by which the rows themselves are ordered. `*` is all that are there.
 pub(super) fn columns_ordered<'a>(read: &ReadPlan<'a>) -> impl Iterator<Item = &'a Ident> {
     let own = read.order.iter().filter(|term| term.embed.is_none());
-    own.map(|term| term.field.name)
+    let names = own.map(|term| term.field.name);
+    names.filter(|name| name.as_str() != "*")
 }
 
 static ALL_COLUMNS: std::sync::LazyLock<Ident> =

@@ -4,13 +4,13 @@
 //! own, and [`read`](super::read) puts them together.
 
 use super::field::PlannedField;
-use super::select::PlannedSelect;
+use super::select::{PlannedAggregate, PlannedSelect};
 use crate::catalog::Relationship;
 use crate::request::ast::{
-    Aggregate, JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
+    JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
 };
 use crate::request::range::Range;
-use corerest_sql::{Ident, QualifiedName, TypeName};
+use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
 
 /// A read of one relation, and of those inside it.
@@ -136,9 +136,7 @@ pub(crate) struct SpreadItem<'a> {
     /// What the relation calls it.
     pub name: Ident,
     /// An aggregate that was moved outwards.
-    pub aggregate: Option<Aggregate>,
-    /// The cast of the aggregate's result.
-    pub aggregate_cast: Option<&'a TypeName>,
+    pub aggregate: Option<PlannedAggregate<'a>>,
     /// What the row around it calls the aggregate's result.
     pub alias: Option<Cow<'a, Ident>>,
 }

@@ -55,7 +55,7 @@ impl EmbedItem<'_, '_> {
                 out.ident(embed.key);
             }
             EmbedItem::Spread(embed, item) => {
-                write_aggregated(out, item.aggregate, item.aggregate_cast, |out| {
+                write_aggregated(out, item.aggregate.as_ref(), |out| {
                     write_column(out, &embed.name, &item.name);
                 });
                 if let Some(alias) = &item.alias {

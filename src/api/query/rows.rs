@@ -298,7 +298,10 @@ fn write_group_by(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
         }
         out.constant(separator);
         separator = sql_text!(", ");
+        let is_represented = item.field.transform.is_some() && item.field.json_path.is_empty();
         match (&item.alias, place) {
+            // JSON knows no equality, but the value that it is written from does.
+            _ if is_represented => write_field(out, &plan.name, &item.field),
             (Some(_), Some(place)) => out.place(place),
             (Some(alias), None) => out.ident(alias),
             (None, _) => write_field(out, &plan.name, &item.field),

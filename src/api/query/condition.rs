@@ -127,11 +127,9 @@ fn write_quantified_value(
 /// another statement, and an empty list is valid.
 fn write_in(out: &mut SqlBuf, values: &[String], transform: Option<&CatalogSql>) {
     out.constant(EQUALS_ANY);
-    let write_list = |out: &mut SqlBuf| match values {
-        [only] if only.is_empty() => out.param(Some(b"{}")),
-        _ => out.param_with(|literal| write_array_literal(literal, values)),
-    };
-    write_array(out, transform, write_list);
+    write_array(out, transform, |out| {
+        out.param_with(|literal| write_array_literal(literal, values));
+    });
     sql!(out, ")");
 }
 

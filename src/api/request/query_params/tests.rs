@@ -378,7 +378,12 @@ fn is_takes_five_values_in_any_case() {
 
 #[test]
 fn lists_have_elements() {
-    check("id=in.()", r#"id In [""]"#);
+    check("id=in.()", "id In []");
+    check("id=in.( )", "id In []");
+    check("id=not.in.()", "id not In []");
+    check(r#"id=in.("")"#, r#"id In [""]"#);
+    check(r#"id=in. ("") "#, r#"id In [""]"#);
+    check(r#"or=(a.in.(),b.in.(""))"#, r#"Or[a In []; b In [""]]"#);
     check("id=in.(1,2)", r#"id In ["1", "2"]"#);
     check("id=in. ( 1, 2 ) ", r#"id In ["1", " 2 "]"#);
     check(
@@ -466,6 +471,21 @@ fn select_has_relations() {
     check("select=rel!inner(*)", "select rel Inner (*)");
     check("select=rel!hint!left(*)", "select rel hint hint Left (*)");
     check("select=rel!inner!hint(*)", "select rel hint hint Inner (*)");
+    check("select=rel!left_x(*)", "select rel hint left_x (*)");
+    check("select=rel!inner-x(*)", "select rel hint inner-x (*)");
+    check("select=rel!innermost(*)", "select rel hint innermost (*)");
+    check(
+        "select=rel!inner!left_x(*)",
+        "select rel hint left_x Inner (*)",
+    );
+    check(
+        "select=rel!left_x!left(*)",
+        "select rel hint left_x Left (*)",
+    );
+    check(
+        "select=...rel!left1!inner(*)",
+        "select ...rel hint left1 Inner (*)",
+    );
     check("select=rel!a!b(*)", "select rel hint a (*)");
     check(
         "select=...rel(a,...sub(b))",

@@ -104,9 +104,11 @@ pub(super) fn quoted<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> 
 }
 
 /// Letters are those of all scripts, digits are ASCII.
+pub(super) fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$') || c.is_alphabetic()
+}
+
 fn words<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> {
-    let is_word =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$') || c.is_alphabetic();
     let words = p.take_while1(is_word, &["letter", "digit"])?;
     Ok(Cow::Borrowed(words.trim_matches(|c| c == ' ')))
 }

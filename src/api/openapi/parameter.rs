@@ -107,9 +107,11 @@ pub(super) fn write_parameters(parameters: &mut Object<'_>, tables: &[&Table]) {
     parameters.distinct_objects(&of_tables, |parameter, of_table| of_table.write(parameter));
 }
 
-/// Writes references to the filters of a table.
-pub(super) fn write_filter_references(parameters: &mut Array<'_>, table: &Table) {
-    for column in &table.columns {
+/// Writes references to the filters of a table, without those on columns that are called like
+/// other parameters: an operation has no two parameters of one name.
+pub(super) fn write_filter_references(parameters: &mut Array<'_>, table: &Table, others: &[&str]) {
+    let is_free = |column: &&Column| !others.contains(&column.name.as_str());
+    for column in table.columns.iter().filter(is_free) {
         write_reference(parameters, &filter_key(table, column));
     }
 }

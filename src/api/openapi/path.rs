@@ -122,7 +122,7 @@ fn write_table(path: &mut Object<'_>, table: &Table) {
         path,
         "delete",
         |parameters| {
-            write_filter_references(parameters, table);
+            write_filter_references(parameters, table, &[]);
             write_reference(parameters, "preferReturn");
         },
         |responses| write_response(responses, "204", "No Content"),
@@ -131,7 +131,7 @@ fn write_table(path: &mut Object<'_>, table: &Table) {
         path,
         "patch",
         |parameters| {
-            write_filter_references(parameters, table);
+            write_filter_references(parameters, table, &[]);
             write_body_reference(parameters, table);
             write_reference(parameters, "preferReturn");
         },
@@ -153,7 +153,7 @@ fn write_read(path: &mut Object<'_>, operation: &Operation<'_>, table: &Table) {
         path,
         "get",
         |parameters| {
-            write_filter_references(parameters, table);
+            write_filter_references(parameters, table, &shared);
             for key in shared {
                 write_reference(parameters, key);
             }

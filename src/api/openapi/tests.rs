@@ -43,6 +43,7 @@ fn catalog() -> Catalog {
         column(1, 7, "rest", "json", r#""nullable": true"#),
         column(2, 1, "id", "integer", r#""description": "The number""#),
         column(3, 1, "id", "bigint", r#""nullable": true"#),
+        column(3, 2, "order", "text", r#""nullable": true"#),
         column(4, 1, "id", "smallint", ""),
     ];
     let routines = [
@@ -231,7 +232,8 @@ fn definitions_tell_what_is_required() {
     check(
         "definitions > recent",
         r#"{"description": "Films of now", "type": "object",
-            "properties": {"id": {"format": "int64", "type": "integer"}}}"#,
+            "properties": {"id": {"format": "int64", "type": "integer"},
+            "order": {"format": "text", "type": "string"}}}"#,
     );
 }
 
@@ -362,4 +364,18 @@ fn an_answer_that_is_none_is_an_error() {
         );
         assert!(described.is_err(), "{answer}");
     }
+}
+
+#[test]
+fn no_operation_has_two_parameters_of_one_name() {
+    let shared = "select order range rangeUnit offset limit preferCount";
+    let shared = shared.split(' ').map(|key| format!("#/parameters/{key}"));
+    let all = ["#/parameters/rowFilter.recent.id".to_owned()]
+        .into_iter()
+        .chain(shared);
+    let all: Vec<String> = all.map(|key| format!(r#"{{"$ref": "{key}"}}"#)).collect();
+    check(
+        "paths > /recent > get > parameters",
+        &format!("[{}]", all.join(", ")),
+    );
 }

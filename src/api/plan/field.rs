@@ -96,6 +96,11 @@ impl<'a> Columns<'a> {
         self.table?.column(name.as_str())
     }
 
+    /// Whether there is such a column.
+    pub(super) fn has(&self, name: &Ident) -> bool {
+        self.column(name).is_some()
+    }
+
     /// A field as it is, for an order.
     pub(super) fn plain(&self, field: &'a Field) -> PlannedField<'a> {
         let nominal_type = self.column(&field.name).map(|c| c.nominal_type.as_str());

@@ -250,10 +250,14 @@ fn plan_column<'a>(
 
 /// The filters of the table itself. Those of embedded relations choose what is shown after.
 fn plan_conditions<'a>(columns: Columns<'a>, request: &'a ApiRequest<'_>) -> Vec<Condition<'a>> {
-    let filters = request.query.filters.iter().filter(|at| at.path.is_empty());
+    let query = &request.query;
+    let if_there = query.filters_if_there.iter();
+    let if_there = if_there.filter(|at| columns.has(&at.item.field.name));
+    let filters = query.filters.iter().chain(if_there);
+    let filters = filters.filter(|at| at.path.is_empty());
     let filters = filters.map(|at| plan_filter(columns, &[], &at.item));
     // Parity: a tree that names an embedded relation decides here, too (`mutatePlan`).
-    let logic = request.query.logic.iter();
+    let logic = query.logic.iter();
     let logic = logic.map(|at| plan_logic(columns, &[], &at.item));
     filters.chain(logic).collect()
 }

@@ -183,9 +183,12 @@ impl<'a> Planner<'a, '_> {
             .map(|(index, related)| self.plan_embed(related, &place, index))
             .collect::<Result<Vec<_>, _>>()?;
         set_names_apart(&mut embeds, place.depth + 1);
+        let if_there = node.filters_if_there.iter();
+        let if_there = if_there.filter(|filter| columns.has(&filter.field.name));
         let filters = node
             .filters
             .iter()
+            .chain(if_there)
             .map(|filter| plan_filter(columns, &embeds, filter));
         let logic = node
             .logic

@@ -25,6 +25,8 @@ use std::collections::HashMap;
 pub(super) struct Node<'a> {
     pub(super) select: &'a [SelectItem],
     pub(super) filters: Vec<&'a Filter>,
+    /// Those that are none if the relation has no such column.
+    pub(super) filters_if_there: Vec<&'a Filter>,
     pub(super) logic: Vec<&'a LogicTree>,
     pub(super) order: Option<&'a [OrderTerm]>,
     pub(super) range: Range,
@@ -88,6 +90,13 @@ impl<'a> Node<'a> {
         for At { path, item } in query.filters.iter().rev().filter(|at| counts(&at.path)) {
             root.descend(path, names)?.filters.push(item);
         }
+        let if_there = query.filters_if_there.iter().rev();
+        for At { path, item } in if_there.filter(|at| counts(&at.path)) {
+            // What is no filter is about nothing: it need not be embedded.
+            if let Ok(node) = root.descend(path, names) {
+                node.filters_if_there.push(item);
+            }
+        }
         for At { path, item } in query.order.iter().rev() {
             root.descend(path, names)?.order = Some(item);
         }
@@ -115,6 +124,7 @@ impl<'a> Node<'a> {
         Node {
             select,
             filters: Vec::new(),
+            filters_if_there: Vec::new(),
             logic: Vec::new(),
             order: None,
             range: Range::ALL,
@@ -205,6 +215,7 @@ impl<'a> Node<'a> {
     /// Filters are as the request has them, and relations in the order of their last calls.
     fn finish(&mut self) {
         self.filters.reverse();
+        self.filters_if_there.reverse();
         self.logic.reverse();
         if self.calls > 0 {
             self.children.sort_by_key(|child| Reverse(child.last_call));

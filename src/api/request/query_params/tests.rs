@@ -936,3 +936,38 @@ fn no_text_makes_the_parser_panic() {
         }
     }
 }
+
+#[test]
+fn columns_may_be_called_like_parameters() {
+    check("order=eq.b", "order Equal b");
+    check("rel.order=is.null", "rel/order Is Null");
+    check("and=eq.1&or=in.(1)", "and Equal 1\nor In [\"1\"]");
+    check("select=eq.b", "select Equal b");
+    check(
+        r#""offset"=eq.1&"order"=eq.2"#,
+        "offset Equal 1\norder Equal 2",
+    );
+    check("order=lt.desc", "order lt Descending");
+    let details = r#"unexpected "x" expecting "asc", "desc", "nullsfirst" or "nullslast""#;
+    refused("order", "order", "b.x", "1:3", details);
+}
+
+#[test]
+fn limits_that_are_conditions_wait_for_their_columns() {
+    let waiting = |query: &str| {
+        let query = QueryParams::parse(FilterStyle::OperatorNeeded, query).unwrap();
+        let filters = query.filters_if_there.iter();
+        let shown = filters.map(|at| format!("{:?} {}", at.path, show_filter(&at.item)));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        waiting("limit=5&offset=7&rel.limit=x&limit="),
+        Vec::<String>::new()
+    );
+    assert_eq!(waiting("offset=eq.5"), ["[] offset Equal 5"]);
+    assert_eq!(
+        waiting("limit=1&limit=not.is.null"),
+        ["[] limit not Is Null"]
+    );
+    assert_eq!(waiting("a.offset=in.(1)").len(), 1);
+}

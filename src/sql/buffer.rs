@@ -104,6 +104,11 @@ impl SqlBuf {
         self.write(|out| out.push_str(sql.as_str()));
     }
 
+    /// Appends the place of an item in the select list, for `GROUP BY`: the first is 1.
+    pub fn place(&mut self, place: usize) {
+        self.write(|out| out.push_str(&place.to_string()));
+    }
+
     /// Appends `$n` for a value; `None` is NULL.
     pub fn param(&mut self, value: Option<&[u8]>) {
         let number = self.params.push(value);

@@ -63,6 +63,35 @@ fn every_plan_case_gives_the_sql_it_says() {
     );
 }
 
+#[test]
+fn what_is_called_like_a_parameter_is_filtered_if_it_is_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/plan");
+    let document = std::fs::read_to_string(folder.join(CATALOG)).expect("it is there");
+    let catalog = |column: &str| {
+        let document = document.replace("\"litres\"", &format!("\"{column}\""));
+        decode_catalog(&mut document.into_bytes()).expect("it is a recorded one")
+    };
+    let is_filtered = |catalog: &Catalog, request: &str| {
+        let question = Section {
+            first: request.to_owned(),
+            ..empty()
+        };
+        answer(catalog, &question, false)
+            .body
+            .contains("\"offset\" = $")
+    };
+    let (with, without) = (catalog("offset"), catalog("litres"));
+    for request in [
+        "GET /waterings?select=id&offset=eq.5",
+        "GET /plantings?select=pieces,waterings(id)&waterings.offset=eq.5",
+        "DELETE /waterings?offset=eq.5",
+    ] {
+        assert!(is_filtered(&with, request), "{request}");
+        assert!(!is_filtered(&without, request), "{request}");
+    }
+    assert!(!is_filtered(&with, "GET /waterings?offset=5"));
+}
+
 /// What a database with the fixture answers. PostgreSQL writes each row on a line of its own.
 fn recorded_catalog() -> String {
     let schema = [Ident::before_nul("api")];

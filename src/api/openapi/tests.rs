@@ -42,8 +42,9 @@ fn catalog() -> Catalog {
         column(1, 6, "notes", "jsonb[]", r#""nullable": true"#),
         column(1, 7, "rest", "json", r#""nullable": true"#),
         column(2, 1, "id", "integer", r#""description": "The number""#),
-        column(3, 2, "offset", "bigint", r#""nullable": true"#),
         column(3, 1, "id", "bigint", r#""nullable": true"#),
+        column(3, 2, "offset", "bigint", r#""nullable": true"#),
+        column(3, 3, "order", "text", r#""nullable": true"#),
         column(4, 1, "id", "smallint", ""),
     ];
     let routines = [
@@ -242,7 +243,8 @@ fn definitions_tell_what_is_required() {
         "definitions > recent",
         r#"{"description": "Films of now", "type": "object",
             "properties": {"id": {"format": "int64", "type": "integer"},
-                           "offset": {"format": "int64", "type": "integer"}}}"#,
+                           "offset": {"format": "int64", "type": "integer"},
+                           "order": {"format": "text", "type": "string"}}}"#,
     );
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Source: PostgREST's documentation, `references/api/functions`.
 
-use super::mutate::columns_needed;
+use super::mutate::{columns_needed, columns_ordered, is_everything};
 use super::read_plan::{Condition, ReadPlan};
 use crate::catalog::{Routine, RoutineParameter};
 use crate::request::payload::Content;
@@ -159,14 +159,13 @@ fn argument<'a>(
 /// The columns that the answer needs, so that the others need not be computed.
 fn columns_read<'a>(read: &ReadPlan<'a>) -> BTreeSet<&'a Ident> {
     let mut columns = columns_needed(read, &[]);
-    if columns.is_empty() || columns.iter().any(|name| name.as_str() == "*") {
+    if columns.is_empty() || is_everything(&columns) {
         return BTreeSet::new();
     }
     read.conditions
         .iter()
         .for_each(|condition| add_filtered(&mut columns, condition));
-    let ordered = read.order.iter().filter(|term| term.embed.is_none());
-    columns.extend(ordered.map(|term| term.field.name));
+    columns.extend(columns_ordered(read));
     columns
 }
 

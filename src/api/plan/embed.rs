@@ -9,6 +9,7 @@ use super::select::PlannedSelect;
 use crate::catalog::Relationship;
 use crate::error::Error;
 use corerest_sql::Ident;
+use std::collections::HashSet;
 
 /// The shape of a relation that was planned with its fields and its own embeds.
 pub(super) fn plan_shape<'a>(
@@ -48,11 +49,11 @@ fn hoisted_items<'a>(plan: &mut ReadPlan<'a>) -> Vec<SpreadItem<'a>> {
 
 fn hoist_own<'a>(item: &mut PlannedSelect<'a>) -> SpreadItem<'a> {
     let aggregate = item.aggregate.take();
+    let alias = item.alias.clone().filter(|_| aggregate.is_some());
     SpreadItem {
         name: item.name(),
         aggregate,
-        aggregate_cast: item.aggregate_cast.take(),
-        alias: aggregate.and_then(|_| item.alias.clone()),
+        alias,
     }
 }
 
@@ -60,7 +61,6 @@ fn hoist_inner<'a>(item: &mut SpreadItem<'a>) -> SpreadItem<'a> {
     SpreadItem {
         name: item.name.clone(),
         aggregate: item.aggregate.take(),
-        aggregate_cast: item.aggregate_cast.take(),
         alias: item.alias.take(),
     }
 }
@@ -89,7 +89,6 @@ fn plain_item<'a>(name: Ident) -> SpreadItem<'a> {
     SpreadItem {
         name,
         aggregate: None,
-        aggregate_cast: None,
         alias: None,
     }
 }
@@ -105,6 +104,30 @@ pub(super) fn check_spread_aggregates(plan: &ReadPlan<'_>) -> Result<(), Error> 
             });
         }
         check_spread_aggregates(&embed.plan)?;
+    }
+    Ok(())
+}
+
+/// Two objects or arrays under one key are one to whoever reads the answer. (To PostgREST it is an
+/// error of PostgreSQL, which its SQL makes.)
+///
+/// # Errors
+/// `PGRST100` for the first key that is there twice.
+pub(super) fn check_keys(plan: &ReadPlan<'_>) -> Result<(), Error> {
+    let mut known = HashSet::new();
+    for embed in &plan.embeds {
+        let is_shown = matches!(
+            embed.shape,
+            EmbedShape::Object(Visibility::Shown) | EmbedShape::Array(Visibility::Shown)
+        );
+        if is_shown && plan.embeds.len() > 1 && !known.insert(embed.key) {
+            let key = embed.key;
+            return Err(Error::QueryParameter {
+                message: format!("'{key}' is embedded more than once"),
+                details: format!("Give one of them an alias, as in 'other_{key}:{key}(...)'"),
+            });
+        }
+        check_keys(&embed.plan)?;
     }
     Ok(())
 }

@@ -27,6 +27,15 @@ pub(crate) struct PlannedField<'a> {
     pub row: RowOrField,
 }
 
+/// How a value of a domain is written as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Represented<'a> {
+    /// The function.
+    pub function: &'a CatalogSql,
+    /// The domain, which an aggregate over it does not give.
+    pub domain: &'a CatalogSql,
+}
+
 /// Whether a column is converted before its path is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ToJson {
@@ -87,6 +96,11 @@ impl<'a> Columns<'a> {
         self.table?.column(name.as_str())
     }
 
+    /// Whether there is such a column.
+    pub(super) fn has(&self, name: &Ident) -> bool {
+        self.column(name).is_some()
+    }
+
     /// A field as it is, for an order.
     pub(super) fn plain(&self, field: &'a Field) -> PlannedField<'a> {
         let nominal_type = self.column(&field.name).map(|c| c.nominal_type.as_str());
@@ -111,6 +125,15 @@ impl<'a> Columns<'a> {
             transform,
             ..self.plain(field)
         }
+    }
+
+    /// How the values of a field are written, if by a function of their domain.
+    pub(super) fn represented(&self, field: &Field) -> Option<Represented<'a>> {
+        let column = self.column(&field.name)?;
+        Some(Represented {
+            function: self.json_writer(column)?,
+            domain: &column.nominal_type,
+        })
     }
 
     /// A column that is selected.

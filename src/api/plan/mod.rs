@@ -7,6 +7,7 @@
 //! Invariant: a plan holds no text of the request that is not an [`Ident`](corerest_sql::Ident),
 //! a [`TypeName`](corerest_sql::TypeName) or a value, and values become parameters.
 
+mod again;
 mod call;
 mod condition;
 mod embed;
@@ -21,8 +22,10 @@ mod relationship;
 mod routine;
 mod rows_check;
 mod select;
+mod short_name;
 mod tree;
 
+pub(crate) use again::again;
 pub(crate) use call::{Argument, Arguments, CallPlan};
 pub(crate) use call::{argument_names, plan_call};
 pub(crate) use field::{PlannedField, RowOrField, TextSearch, ToJson, TypeOwner};
@@ -38,4 +41,4 @@ pub(crate) use read_plan::{
 pub(crate) use routine::{RoutineCall, find_routine};
 pub(crate) use rows_check::RowsCheck;
 pub(crate) use rows_check::WRONG_ROWS;
-pub(crate) use select::PlannedSelect;
+pub(crate) use select::{PlannedAggregate, PlannedSelect};

@@ -117,8 +117,13 @@ pub(crate) fn plan_mutate<'a>(
     };
     let returning = match request.preferences.representation {
         None | Some(RepresentationPreference::Minimal) => BTreeSet::new(),
-        Some(RepresentationPreference::Full | RepresentationPreference::HeadersOnly) => {
-            columns_needed(read, &table.primary_key)
+        Some(RepresentationPreference::HeadersOnly) => columns_needed(read, &table.primary_key),
+        Some(RepresentationPreference::Full) => {
+            let mut needed = columns_needed(read, &table.primary_key);
+            if !is_everything(&needed) {
+                needed.extend(columns_ordered(read));
+            }
+            needed
         }
     };
     Ok(MutatePlan {
@@ -245,10 +250,14 @@ fn plan_column<'a>(
 
 /// The filters of the table itself. Those of embedded relations choose what is shown after.
 fn plan_conditions<'a>(columns: Columns<'a>, request: &'a ApiRequest<'_>) -> Vec<Condition<'a>> {
-    let filters = request.query.filters.iter().filter(|at| at.path.is_empty());
+    let query = &request.query;
+    let if_there = query.filters_if_there.iter();
+    let if_there = if_there.filter(|at| columns.has(&at.item.field.name));
+    let filters = query.filters.iter().chain(if_there);
+    let filters = filters.filter(|at| at.path.is_empty());
     let filters = filters.map(|at| plan_filter(columns, &[], &at.item));
     // Parity: a tree that names an embedded relation decides here, too (`mutatePlan`).
-    let logic = request.query.logic.iter();
+    let logic = query.logic.iter();
     let logic = logic.map(|at| plan_logic(columns, &[], &at.item));
     filters.chain(logic).collect()
 }
@@ -270,8 +279,7 @@ pub(super) fn columns_needed<'a>(
     let mut needed: BTreeSet<&Ident> = selected.chain(joined).chain(primary_key).collect();
     let is_computed =
         |relationship: &Relationship| matches!(relationship, Relationship::Computed(_));
-    let everything = needed.iter().any(|name| name.as_str() == "*");
-    if everything
+    if is_everything(&needed)
         || read
             .embeds
             .iter()
@@ -281,6 +289,18 @@ pub(super) fn columns_needed<'a>(
         needed.insert(&ALL_COLUMNS);
     }
     needed
+}
+
+/// Whether all columns are there.
+pub(super) fn is_everything(columns: &BTreeSet<&Ident>) -> bool {
+    columns.iter().any(|name| name.as_str() == "*")
+}
+
+/// The columns by which the rows themselves are ordered. `*` is all that are there.
+pub(super) fn columns_ordered<'a>(read: &ReadPlan<'a>) -> impl Iterator<Item = &'a Ident> {
+    let own = read.order.iter().filter(|term| term.embed.is_none());
+    let names = own.map(|term| term.field.name);
+    names.filter(|name| name.as_str() != "*")
 }
 
 static ALL_COLUMNS: std::sync::LazyLock<Ident> =

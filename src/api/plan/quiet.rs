@@ -6,6 +6,7 @@
 use super::field::PlannedField;
 use super::negotiate::{Negotiated, Representation};
 use super::read_plan::{Condition, ReadPlan, Source};
+use super::select::PlannedAggregate;
 use crate::catalog::{Catalog, Table};
 use crate::request::ast::Aggregate;
 use corerest_sql::QualifiedName;
@@ -32,12 +33,12 @@ fn is_quiet_read(catalog: &Catalog, plan: &ReadPlan<'_>) -> bool {
     };
     let is_quiet_junction = plan
         .junction
-        .is_none_or(|junction| quiet_table(catalog, &junction.table).is_some());
+        .as_ref()
+        .is_none_or(|junction| quiet_table(catalog, junction.table).is_some());
     is_quiet_junction
         && plan.select.iter().all(|item| {
             item.cast.is_none()
-                && is_quiet_aggregate(item.aggregate)
-                && item.aggregate_cast.is_none()
+                && item.aggregate.as_ref().is_none_or(is_quiet_aggregate)
                 && (item.field.name.as_str() == "*" || is_quiet_field(table, &item.field))
         })
         && plan
@@ -56,11 +57,12 @@ fn is_quiet_read(catalog: &Catalog, plan: &ReadPlan<'_>) -> bool {
 }
 
 /// All but one are looked up in the search path, for they may be an extension's.
-fn is_quiet_aggregate(aggregate: Option<Aggregate>) -> bool {
-    match aggregate {
-        None | Some(Aggregate::Count) => true,
-        Some(Aggregate::Sum | Aggregate::Avg | Aggregate::Max | Aggregate::Min) => false,
-    }
+fn is_quiet_aggregate(aggregate: &PlannedAggregate<'_>) -> bool {
+    let is_counted = match aggregate.function {
+        Aggregate::Count => true,
+        Aggregate::Sum | Aggregate::Avg | Aggregate::Max | Aggregate::Min => false,
+    };
+    is_counted && aggregate.cast.is_none() && aggregate.represented.is_none()
 }
 
 fn quiet_source<'c>(catalog: &'c Catalog, plan: &ReadPlan<'_>) -> Option<&'c Table> {

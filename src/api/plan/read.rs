@@ -5,12 +5,13 @@
 //! configuration are applied; the SQL in `query/read.rs` then follows the plan line by line.
 
 use super::condition::{plan_filter, plan_logic};
-use super::embed::{check_spread_aggregates, plan_shape};
+use super::embed::{check_keys, check_spread_aggregates, plan_shape};
 use super::field::Columns;
 use super::order::plan_order;
-use super::read_plan::{Embed, JoinedColumns, ReadPlan, Source};
+use super::read_plan::{Embed, JoinedColumns, JoinedTable, ReadPlan, Source};
 use super::relationship::find_relationship;
 use super::select::{SelectPlace, plan_select};
+use super::short_name::short_name;
 use super::tree::{Child, Node, RootParameters, TargetNames};
 use crate::catalog::{Cardinality, Catalog, Junction, Relationship, Table};
 use crate::error::Error;
@@ -19,9 +20,7 @@ use crate::request::ast::{JoinType, SelectField, SelectItem};
 use corerest_config::Config;
 use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
-
-/// PostgreSQL cuts longer names off, which could make two of them the same.
-const NAME_BYTES_MAX: usize = 63;
+use std::collections::HashSet;
 
 /// Which relation a read begins with.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,8 @@ pub(crate) fn find_table<'a>(
 /// # Errors
 /// In this order: `PGRST108` for a parameter of a relation that is not embedded; `PGRST200`,
 /// `PGRST201` for relationships; `PGRST108`, `PGRST118` for related orders; `PGRST123` for
-/// aggregates that are not allowed; `PGRST127` for aggregates where they have no meaning.
+/// aggregates that are not allowed; `PGRST127` for aggregates where they have no meaning;
+/// `PGRST100` for two relations under one key.
 pub(crate) fn plan_read<'a>(
     config: &Config,
     catalog: &'a Catalog,
@@ -140,6 +140,7 @@ pub(crate) fn plan_read<'a>(
         return Err(Error::AggregatesNotAllowed);
     }
     check_spread_aggregates(&plan)?;
+    check_keys(&plan)?;
     Ok(PlannedRead {
         plan,
         deprecated_names: tree.deprecated_names(),
@@ -178,12 +179,16 @@ impl<'a> Planner<'a, '_> {
             table: place.table,
         };
         let embeds = related.iter().enumerate();
-        let embeds = embeds
+        let mut embeds = embeds
             .map(|(index, related)| self.plan_embed(related, &place, index))
             .collect::<Result<Vec<_>, _>>()?;
+        set_names_apart(&mut embeds, place.depth + 1);
+        let if_there = node.filters_if_there.iter();
+        let if_there = if_there.filter(|filter| columns.has(&filter.field.name));
         let filters = node
             .filters
             .iter()
+            .chain(if_there)
             .map(|filter| plan_filter(columns, &embeds, filter));
         let logic = node
             .logic
@@ -231,7 +236,10 @@ impl<'a> Planner<'a, '_> {
             depth,
         };
         let mut plan = self.plan_node(&child.node, inside, place)?;
-        plan.junction = junction(relationship);
+        plan.junction = junction(relationship).map(|junction| JoinedTable {
+            table: &junction.table,
+            name: Cow::Borrowed(&junction.table.name),
+        });
         plan.joined = joined_columns(relationship, &plan.name, &around.name);
         if is_at_most_one_row(relationship) && self.rows_max.is_none_or(|rows| rows > 0) {
             // A limit would keep PostgreSQL from joining the table as it likes best.
@@ -335,15 +343,23 @@ fn is_at_most_one_row(relationship: &Relationship) -> bool {
 
 fn join_name(relationship: &Relationship, key: &Ident, depth: usize, index: usize) -> Ident {
     let table = &relationship.table().name;
-    short_name(format!("{table}_{key}_{depth}"), || {
-        format!("embed_{depth}_{index}")
-    })
+    let name = format!("{table}_{key}_{depth}");
+    short_name(name, || name_by_place(depth, index))
 }
 
-fn short_name(name: String, instead: impl FnOnce() -> String) -> Ident {
-    if name.len() > NAME_BYTES_MAX {
-        Ident::before_nul(&instead())
-    } else {
-        Ident::before_nul(&name)
+fn name_by_place(depth: usize, index: usize) -> String {
+    format!("embed_{depth}_{index}")
+}
+
+/// A relation that is embedded twice under one key, spread at least once, has one name.
+fn set_names_apart(embeds: &mut [Embed<'_>], depth: usize) {
+    if embeds.len() < 2 {
+        return;
+    }
+    let mut known = HashSet::with_capacity(embeds.len());
+    for (index, embed) in embeds.iter_mut().enumerate() {
+        if !known.insert(embed.name.clone()) {
+            embed.name = Ident::before_nul(&name_by_place(depth, index));
+        }
     }
 }

@@ -4,13 +4,13 @@
 //! own, and [`read`](super::read) puts them together.
 
 use super::field::PlannedField;
-use super::select::PlannedSelect;
-use crate::catalog::{Junction, Relationship, RowType};
+use super::select::{PlannedAggregate, PlannedSelect};
+use crate::catalog::{Relationship, RowType};
 use crate::request::ast::{
-    Aggregate, JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
+    JoinType, LogicOperator, Negation, Operation, OrderDirection, OrderNulls,
 };
 use crate::request::range::Range;
-use corerest_sql::{Ident, QualifiedName, TypeName};
+use corerest_sql::{Ident, QualifiedName};
 use std::borrow::Cow;
 
 /// A read of one relation, and of those inside it.
@@ -21,7 +21,7 @@ pub(crate) struct ReadPlan<'a> {
     /// What it is called in the query.
     pub name: Cow<'a, Ident>,
     /// The table that a many-to-many relationship goes through.
-    pub junction: Option<&'a Junction>,
+    pub junction: Option<JoinedTable<'a>>,
     /// How the rows belong to a row of the relation around.
     pub joined: Vec<JoinedColumns<'a>>,
     /// What is selected.
@@ -54,6 +54,15 @@ pub(crate) enum Source<'a> {
     },
     /// What the statement before it wrote or called.
     Written,
+}
+
+/// A table beside the one that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JoinedTable<'a> {
+    /// The table.
+    pub table: &'a QualifiedName,
+    /// What it is called in the query.
+    pub name: Cow<'a, Ident>,
 }
 
 /// Two columns that are equal.
@@ -129,9 +138,7 @@ pub(crate) struct SpreadItem<'a> {
     /// What the relation calls it.
     pub name: Ident,
     /// An aggregate that was moved outwards.
-    pub aggregate: Option<Aggregate>,
-    /// The cast of the aggregate's result.
-    pub aggregate_cast: Option<&'a TypeName>,
+    pub aggregate: Option<PlannedAggregate<'a>>,
     /// What the row around it calls the aggregate's result.
     pub alias: Option<Cow<'a, Ident>>,
 }

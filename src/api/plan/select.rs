@@ -4,7 +4,7 @@
 //! something of its own: a function of its domain, a place in `GROUP BY`, or in an array of a
 //! spread relation.
 
-use super::field::{Columns, PlannedField, RowOrField};
+use super::field::{Columns, PlannedField, Represented, RowOrField};
 use crate::request::ast::{Aggregate, Field, JsonOperand, SelectField};
 use corerest_sql::{Ident, TypeName};
 use std::borrow::Cow;
@@ -17,11 +17,20 @@ pub(crate) struct PlannedSelect<'a> {
     /// The cast of the field.
     pub cast: Option<&'a TypeName>,
     /// The aggregate function over it.
-    pub aggregate: Option<Aggregate>,
-    /// The cast of the aggregate's result.
-    pub aggregate_cast: Option<&'a TypeName>,
+    pub aggregate: Option<PlannedAggregate<'a>>,
     /// The key in the answer, where PostgreSQL would choose another.
     pub alias: Option<Cow<'a, Ident>>,
+}
+
+/// An aggregate function, and what becomes of its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PlannedAggregate<'a> {
+    /// The function.
+    pub function: Aggregate,
+    /// How the result is written, if it is a value of a domain that is written by a function.
+    pub represented: Option<Represented<'a>>,
+    /// The cast of the result.
+    pub cast: Option<&'a TypeName>,
 }
 
 /// What is known of the place of a select list.
@@ -70,7 +79,11 @@ pub(super) fn plan_select<'a>(
                 RowOrField::Field
             };
             let field = columns.selected(&item.field);
-            select.push(plan_item(PlannedField { row, ..field }, item, place));
+            let mut planned = plan_item(PlannedField { row, ..field }, item, place);
+            if let Some(represented) = represented_after(columns, item) {
+                represent_after(&mut planned, represented);
+            }
+            select.push(planned);
         }
     }
     select
@@ -89,8 +102,34 @@ fn plan_item<'a>(
         alias: plan_alias(&field, item, place),
         field,
         cast: item.cast.as_ref(),
-        aggregate: item.aggregate,
-        aggregate_cast: item.aggregate_cast.as_ref(),
+        aggregate: item.aggregate.map(|function| PlannedAggregate {
+            function,
+            represented: None,
+            cast: item.aggregate_cast.as_ref(),
+        }),
+    }
+}
+
+/// Of values of a domain that is written by a function the value itself is the greatest, not what
+/// it is written as; the result is written so again. What is counted, or cast before, stays as it
+/// is written.
+fn represented_after<'a>(columns: Columns<'a>, item: &'a SelectField) -> Option<Represented<'a>> {
+    match item.aggregate? {
+        Aggregate::Count => None,
+        Aggregate::Sum | Aggregate::Avg | Aggregate::Max | Aggregate::Min => {
+            let is_value = item.cast.is_none() && item.field.json_path.is_empty();
+            columns.represented(&item.field).filter(|_| is_value)
+        }
+    }
+}
+
+fn represent_after<'a>(item: &mut PlannedSelect<'a>, represented: Represented<'a>) {
+    item.field.transform = None;
+    if let Some(aggregate) = &mut item.aggregate {
+        aggregate.represented = Some(represented);
+        // PostgreSQL would name it by the function around.
+        let name = || Cow::Owned(Ident::before_nul(aggregate_name(aggregate.function)));
+        item.alias.get_or_insert_with(name);
     }
 }
 

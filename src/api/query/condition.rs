@@ -82,7 +82,7 @@ fn write_filter(out: &mut SqlBuf, table: &Ident, filter: &PlannedFilter<'_>) {
         Operation::Is(value) => out.constant(is_sql(*value)),
         Operation::IsDistinctFrom(value) => {
             out.constant(IS_DISTINCT_FROM);
-            out.param(Some(value.as_bytes()));
+            write_transformed(out, transform, |out| out.param(Some(value.as_bytes())));
         }
         Operation::FullText(operator, configuration, value) => {
             out.constant(full_text_operator(*operator));
@@ -113,6 +113,9 @@ fn write_quantified_value(
         QuantifiedOperator::Like | QuantifiedOperator::ILike => {
             out.param(Some(value.replace('*', "%").as_bytes()));
         }
+        _ if quantifier.is_some() => {
+            write_array(out, transform, |out| out.param(Some(value.as_bytes())));
+        }
         _ => write_transformed(out, transform, |out| out.param(Some(value.as_bytes()))),
     }
     if quantifier.is_some() {
@@ -121,26 +124,26 @@ fn write_quantified_value(
 }
 
 /// `= ANY('{…}')` and not `IN (…)`: the list is one parameter, so that its length does not make
-/// another statement, and an empty list is valid. A function of the column's domain is called for
-/// each element.
+/// another statement, and an empty list is valid.
 fn write_in(out: &mut SqlBuf, values: &[String], transform: Option<&CatalogSql>) {
     out.constant(EQUALS_ANY);
-    let write_list = |out: &mut SqlBuf| match values {
-        [only] if only.is_empty() => out.param(Some(b"{}")),
-        _ => out.param_with(|literal| write_array_literal(literal, values)),
-    };
-    match transform {
-        None => write_list(out),
-        Some(_) => {
-            sql!(out, "SELECT ");
-            write_transformed(out, transform, |out| {
-                sql!(out, "pg_catalog.unnest(");
-                write_list(out);
-                sql!(out, "::pg_catalog.text[])");
-            });
-        }
-    }
+    write_array(out, transform, |out| {
+        out.param_with(|literal| write_array_literal(literal, values));
+    });
     sql!(out, ")");
+}
+
+/// Appends the array that `write` appends, with a function around each element.
+fn write_array(out: &mut SqlBuf, transform: Option<&CatalogSql>, write: impl FnOnce(&mut SqlBuf)) {
+    if transform.is_none() {
+        return write(out);
+    }
+    sql!(out, "SELECT ");
+    write_transformed(out, transform, |out| {
+        sql!(out, "pg_catalog.unnest(");
+        write(out);
+        sql!(out, "::pg_catalog.text[])");
+    });
 }
 
 /// The text form of an array. Source: PostgreSQL's documentation, 8.15.2 "Array Value Input".

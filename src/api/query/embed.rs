@@ -55,7 +55,7 @@ impl EmbedItem<'_, '_> {
                 out.ident(embed.key);
             }
             EmbedItem::Spread(embed, item) => {
-                write_aggregated(out, item.aggregate, item.aggregate_cast, |out| {
+                write_aggregated(out, item.aggregate.as_ref(), |out| {
                     write_column(out, &embed.name, &item.name);
                 });
                 if let Some(alias) = &item.alias {
@@ -66,11 +66,13 @@ impl EmbedItem<'_, '_> {
         }
     }
 
-    /// Appends the term of `GROUP BY`, for an item that is none of an aggregate.
-    pub(super) fn write_group_term(&self, out: &mut SqlBuf) {
-        match self {
-            EmbedItem::Whole(embed) => out.ident(embed.key),
-            EmbedItem::Spread(embed, item) => write_column(out, &embed.name, &item.name),
+    /// Appends the term of `GROUP BY`, for an item that is none of an aggregate, by its place in
+    /// the select list if that is known.
+    pub(super) fn write_group_term(&self, out: &mut SqlBuf, place: Option<usize>) {
+        match (self, place) {
+            (EmbedItem::Whole(_), Some(place)) => out.place(place),
+            (EmbedItem::Whole(embed), None) => out.ident(embed.key),
+            (EmbedItem::Spread(embed, item), _) => write_column(out, &embed.name, &item.name),
         }
     }
 

@@ -4,8 +4,9 @@
 //! the row, is found like a column.
 
 use super::by_path::{self, ARROW, TEXT_ARROW, TO_TSVECTOR};
-use crate::plan::{PlannedField, PlannedSelect, RowOrField, TextSearch, ToJson, TypeOwner};
-use crate::request::ast::{Aggregate, JsonArrow, JsonOperand, JsonStep};
+use crate::plan::{PlannedAggregate, PlannedField, PlannedSelect, RowOrField};
+use crate::plan::{TextSearch, ToJson, TypeOwner};
+use crate::request::ast::{JsonArrow, JsonOperand, JsonStep};
 use corerest_sql::{CatalogSql, Ident, SqlBuf, TypeName, sql, sql_text};
 
 /// Appends a field of the relation that `FROM` calls `table`.
@@ -93,7 +94,7 @@ fn write_json_step(out: &mut SqlBuf, step: &JsonStep, is_json: bool) {
 
 /// Appends an item of the select list.
 pub(super) fn write_select_item(out: &mut SqlBuf, table: &Ident, item: &PlannedSelect<'_>) {
-    write_aggregated(out, item.aggregate, item.aggregate_cast, |out| {
+    write_aggregated(out, item.aggregate.as_ref(), |out| {
         write_cast(out, item.cast, |out| {
             write_transformed(out, item.field.transform, |out| {
                 write_field(out, table, &item.field);
@@ -106,21 +107,31 @@ pub(super) fn write_select_item(out: &mut SqlBuf, table: &Ident, item: &PlannedS
     }
 }
 
-/// Appends the aggregate, if there is one, with its own cast, around what `write` appends.
+/// Appends the aggregate, if there is one, and what becomes of its result, around what `write`
+/// appends.
 pub(super) fn write_aggregated(
     out: &mut SqlBuf,
-    aggregate: Option<Aggregate>,
-    cast: Option<&TypeName>,
+    aggregate: Option<&PlannedAggregate<'_>>,
     write: impl FnOnce(&mut SqlBuf),
 ) {
     let Some(aggregate) = aggregate else {
         return write(out);
     };
-    write_cast(out, cast, |out| {
-        out.constant(by_path::aggregate(aggregate));
+    let write_result = |out: &mut SqlBuf| {
+        out.constant(by_path::aggregate(aggregate.function));
         sql!(out, "(");
         write(out);
         sql!(out, ")");
+    };
+    write_cast(out, aggregate.cast, |out| match aggregate.represented {
+        None => write_result(out),
+        Some(represented) => write_transformed(out, Some(represented.function), |out| {
+            sql!(out, "CAST(");
+            write_result(out);
+            sql!(out, " AS ");
+            out.catalog_type(represented.domain);
+            sql!(out, ")");
+        }),
     });
 }
 

@@ -14,10 +14,10 @@
 
 use super::by_path::JOINED_BY;
 use super::condition::Conditions;
-use super::embed::{EmbedItem, embed_items};
+use super::embed::embed_items;
 use super::field::{write_column, write_field, write_select_item};
 use crate::catalog::RowType;
-use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem};
+use crate::plan::{Embed, EmbedIs, EmbedShape, PlannedOrder, ReadPlan, Source, SpreadItem, again};
 use crate::request::ast::{JoinType, OrderDirection, OrderNulls};
 use crate::request::range::Range;
 use corerest_sql::{ConstSql, Ident, SqlBuf, sql, sql_text};
@@ -134,9 +134,13 @@ fn write_from(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
         sql!(out, " AS ");
         out.ident(&plan.name);
     }
-    if let Some(junction) = plan.junction {
+    if let Some(junction) = &plan.junction {
         sql!(out, ", ");
-        out.name(&junction.table);
+        out.name(junction.table);
+        if junction.table.name != *junction.name {
+            sql!(out, " AS ");
+            out.ident(&junction.name);
+        }
     }
 }
 
@@ -177,7 +181,11 @@ fn write_where(out: &mut SqlBuf, plan: &ReadPlan<'_>, style: EmbedConditions) {
         out.constant(separator);
         separator = sql_text!(" AND ");
         sql!(out, "EXISTS (");
-        write_counted_rows(out, &embed.plan);
+        match style {
+            EmbedConditions::Counted => write_counted_rows(out, &embed.plan),
+            // The names belong to the join: execution plans show them.
+            EmbedConditions::Joined => write_counted_rows(out, &again(&embed.plan)),
+        }
         sql!(out, ")");
     }
 }
@@ -290,23 +298,41 @@ fn write_embed_condition(out: &mut SqlBuf, embed: &Embed<'_>, is: EmbedIs, style
 }
 
 /// Appends ` GROUP BY …` with what is selected beside the aggregates, if there are any.
+///
+/// What has a name of the request is called by its place: by that name PostgreSQL would find a
+/// column of the relation first. (An expression with parameters cannot be repeated.) Behind a `*`
+/// that is left to PostgreSQL nobody knows the place.
 fn write_group_by(out: &mut SqlBuf, plan: &ReadPlan<'_>) {
     if !plan.is_aggregated() {
         return;
     }
     let mut separator = sql_text!(" GROUP BY ");
-    for item in plan.select.iter().filter(|item| item.aggregate.is_none()) {
+    let mut place = Some(0);
+    for item in &plan.select {
+        let is_all_columns = item.aggregate.is_none() && item.field.name.as_str() == "*";
+        place = place.filter(|_| !is_all_columns).map(|place| place + 1);
+        if item.aggregate.is_some() {
+            continue;
+        }
         out.constant(separator);
         separator = sql_text!(", ");
-        match &item.alias {
-            Some(alias) => out.ident(alias),
-            None => write_field(out, &plan.name, &item.field),
+        let is_represented = item.field.transform.is_some() && item.field.json_path.is_empty();
+        match (&item.alias, place) {
+            // JSON knows no equality, but the value that it is written from does.
+            _ if is_represented => write_field(out, &plan.name, &item.field),
+            (Some(_), Some(place)) => out.place(place),
+            (Some(alias), None) => out.ident(alias),
+            (None, _) => write_field(out, &plan.name, &item.field),
         }
     }
-    for item in embed_items(plan).filter(|item| !EmbedItem::is_aggregated(item)) {
+    for item in embed_items(plan) {
+        place = place.map(|place| place + 1);
+        if item.is_aggregated() {
+            continue;
+        }
         out.constant(separator);
         separator = sql_text!(", ");
-        item.write_group_term(out);
+        item.write_group_term(out, place);
     }
 }
 

@@ -109,15 +109,24 @@ fn name_part<'a, L: Log>(p: &mut Parser<'a, L>) -> Parsed<Cow<'a, str>> {
     words(p, |_| true)
 }
 
+/// Whether a name may begin with it, or go on.
+pub(super) fn is_of_name(c: char) -> bool {
+    is_word(c, |_| true)
+}
+
+fn is_word(c: char, is_other: impl Fn(char) -> bool) -> bool {
+    match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$'),
+        false => is_other(c),
+    }
+}
+
 /// Words of ASCII, and of those other characters.
 fn words<'a, L: Log>(
     p: &mut Parser<'a, L>,
     is_other: impl Fn(char) -> bool,
 ) -> Parsed<Cow<'a, str>> {
-    let is_word = |c: char| match c.is_ascii() {
-        true => c.is_ascii_alphanumeric() || matches!(c, '_' | ' ' | '$'),
-        false => is_other(c),
-    };
+    let is_word = |c| is_word(c, &is_other);
     let words = p.take_while1(is_word, &["letter", "digit"])?;
     Ok(Cow::Borrowed(words.trim_matches(|c| c == ' ')))
 }

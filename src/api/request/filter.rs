@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! filter     = "not."? (in | is | isdistinct | full text | simple | quantified)
-//! in         = "in." "(" element ("," element)* ")"
+//! in         = "in." "(" element ("," element)* ")"      an empty one is none, but in quotes
 //! is         = "is." ("null" | "not_null" | "true" | "false" | "unknown")     in any case
 //! isdistinct = "isdistinct." value
 //! full text  = ("fts" | "plfts" | "phfts" | "wfts") ("(" words ")")? "." value
@@ -197,15 +197,18 @@ fn array<L: Log>(p: &mut Parser<'_, L>) -> Parsed<String> {
 
 fn list<L: Log>(p: &mut Parser<'_, L>) -> Parsed<Vec<String>> {
     p.lexeme(|p| p.literal("("))?;
+    let mut is_quoted = false;
+    let element = |p: &mut Parser<'_, L>| {
+        p.either(
+            |p| quoted_element(p).inspect(|_| is_quoted = true),
+            |p| Ok(p.take_while(is_element, &[]).to_owned()),
+        )
+    };
     let elements = p.separated(element, |p| p.literal(","))?;
     p.lexeme(|p| p.literal(")"))?;
-    Ok(elements)
-}
-
-fn element<L: Log>(p: &mut Parser<'_, L>) -> Parsed<String> {
-    p.either(quoted_element, |p| {
-        Ok(p.take_while(is_element, &[]).to_owned())
-    })
+    // To PostgREST an empty text in quotes is no element either. Clients mean no rows by `()`.
+    let is_empty = matches!(elements.as_slice(), [only] if only.is_empty() && !is_quoted);
+    Ok(if is_empty { Vec::new() } else { elements })
 }
 
 /// Quotes count only if they enclose the whole element.

@@ -213,6 +213,12 @@ impl<'a, L: Log> Parser<'a, L> {
         refused
     }
 
+    /// Whether a character of the class is next. PostgREST's grammar has no such look: what it
+    /// would complain about is not changed by it.
+    pub(crate) fn is_before(&self, class: impl Fn(char) -> bool) -> bool {
+        self.rest().chars().next().is_some_and(class)
+    }
+
     /// Succeeds, without moving, if no character of the class comes next.
     #[inline]
     pub(crate) fn not_followed_by(

@@ -7,6 +7,11 @@
 //! ```
 //! A parameter without `=` is as good as absent.
 //!
+//! Columns may have these names, too: in quotes (`"order"=eq.1`) they are always meant, and without
+//! them by a value that is a condition and makes no sense otherwise. PostgREST refuses such a
+//! `select`, `order`, `and` and `or`. A `limit` and `offset` that are no numbers it ignores, so
+//! these two are filters only if the relation has such a column, which is not known here.
+//!
 //! Errors are found in PostgREST's order: order, logic, columns, select, filters, on_conflict.
 
 use super::ast::{At, EmbedPath, Filter, LogicTree, OrderTerm, SelectItem};
@@ -15,7 +20,7 @@ use super::parse_error::ParseError;
 use super::parse_log::Silent;
 use super::parser::{self, Parsed, Parser};
 use super::query_string::{Pair, canonical, parse_pairs};
-use super::range::{Range, parse_limit_and_offset};
+use super::range::{Range, is_number, parse_limit_and_offset};
 use super::{field, logic, order, select};
 use crate::error::Error;
 use corerest_sql::Ident;
@@ -29,6 +34,8 @@ pub(crate) struct QueryParams {
     pub select: Vec<SelectItem>,
     /// The filters, with the embedded relation they are on.
     pub filters: Vec<At<Filter>>,
+    /// What are filters if the relation has columns called `limit` and `offset`.
+    pub filters_if_there: Vec<At<Filter>>,
     /// The keys of all filters and arguments as they were written, for `PUT`.
     pub filter_keys: Vec<String>,
     /// `and=` and `or=`.
@@ -65,15 +72,14 @@ impl QueryParams {
     /// `PGRST100` with the words of PostgREST's parser.
     pub(crate) fn parse(style: FilterStyle, query: &str) -> Result<QueryParams, Error> {
         let pairs = parse_pairs(query);
-        let order = of_kind(&pairs, Kind::Order)
-            .map(parse_order)
-            .collect::<Result<_, _>>()?;
-        let logic = of_kind(&pairs, Kind::Logic)
-            .map(parse_logic)
-            .collect::<Result<_, _>>()?;
-        let columns = reserved(&pairs, "columns").map(parse_columns).transpose()?;
-        let select = parse_select(reserved(&pairs, "select").unwrap_or("*"))?;
         let mut filters = Vec::new();
+        let order = unless_filters(of_kind(&pairs, Kind::Order), &mut filters, parse_order)?;
+        let logic = unless_filters(of_kind(&pairs, Kind::Logic), &mut filters, parse_logic)?;
+        let columns = reserved(&pairs, "columns").map(parse_columns).transpose()?;
+        let select = reserved(&pairs, "select").map(|value| ("select", value));
+        let parse_selected = |(_, value): (&str, &str)| parse_select(value);
+        let select = unless_filters(select.into_iter(), &mut filters, parse_selected)?.pop();
+        let select = select.map_or_else(|| parse_select("*"), Ok)?;
         let mut arguments = Vec::new();
         let mut filter_keys = Vec::new();
         for (key, value) in of_kind(&pairs, Kind::Filter) {
@@ -87,10 +93,14 @@ impl QueryParams {
             .map(parse_on_conflict)
             .transpose()?;
         let (limit, embedded_ranges) = parse_ranges(&pairs)?;
+        let ranges = of_kind(&pairs, Kind::Limit).chain(of_kind(&pairs, Kind::Offset));
+        let no_numbers = ranges.filter(|(_, value)| !is_number(value));
+        let filters_if_there = no_numbers.filter_map(filter_for_name).collect();
         let canonical = canonical(query);
         Ok(QueryParams {
             select,
             filters,
+            filters_if_there,
             filter_keys,
             logic,
             order,
@@ -245,6 +255,30 @@ fn parse_filter(style: FilterStyle, key: &str, value: &str) -> Result<FilterOrAr
         }),
         None => FilterOrArgument::Argument(field.name),
     })
+}
+
+/// What the parameters are, or else the filters that they are instead.
+fn unless_filters<'p, T>(
+    parameters: impl Iterator<Item = (&'p str, &'p str)>,
+    filters: &mut Vec<At<Filter>>,
+    parse: impl Fn((&'p str, &'p str)) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut parsed = Vec::new();
+    for parameter in parameters {
+        match parse(parameter) {
+            Ok(item) => parsed.push(item),
+            Err(error) => filters.push(filter_for_name(parameter).ok_or(error)?),
+        }
+    }
+    Ok(parsed)
+}
+
+/// A filter on a column that is called like a parameter.
+fn filter_for_name((key, value): (&str, &str)) -> Option<At<Filter>> {
+    match parse_filter(FilterStyle::OperatorNeeded, key, value).ok()? {
+        FilterOrArgument::Filter(filter) => Some(filter),
+        FilterOrArgument::Argument(_) => None,
+    }
 }
 
 /// The ranges of all levels. A limit and an offset belong together if the rest of their keys is

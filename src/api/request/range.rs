@@ -163,6 +163,11 @@ pub(super) fn parse_limit_and_offset(limit: Option<&str>, offset: Option<&str>) 
     }
 }
 
+/// Whether the value of a limit or an offset is one.
+pub(super) fn is_number(value: &str) -> bool {
+    parse_integer(value).is_some()
+}
+
 /// Why a range is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InvalidRange {

@@ -15,7 +15,7 @@
 //! Parity: what follows a forest that has come to its end is not looked at, as in `id)`.
 
 use super::ast::{Aggregate, Field, JoinType, SelectField, SelectItem, SelectRelation};
-use super::field::{alias, cast, field, ident, name};
+use super::field::{alias, cast, field, ident, is_of_name, name};
 use super::parse_log::Log;
 use super::parser::{Failed, Parsed, Parser};
 use corerest_sql::Ident;
@@ -116,13 +116,16 @@ fn embed<L: Log>(p: &mut Parser<'_, L>) -> Parsed<(Option<Ident>, Option<JoinTyp
 
 fn embed_parameter<L: Log>(p: &mut Parser<'_, L>) -> Parsed<Embed> {
     p.literal("!")?;
-    p.either(
-        |p| {
-            p.one_of(&[("left", JoinType::Left), ("inner", JoinType::Inner)])
-                .map(Embed::Join)
-        },
-        |p| p.attempt(ident).map(Embed::Hint),
-    )
+    p.either(|p| p.attempt(join), |p| p.attempt(ident).map(Embed::Hint))
+}
+
+/// To PostgREST a hint that begins with one of these words is an error.
+fn join<L: Log>(p: &mut Parser<'_, L>) -> Parsed<Embed> {
+    let join = p.one_of(&[("left", JoinType::Left), ("inner", JoinType::Inner)])?;
+    if p.is_before(|c| c == '-' || (c != ' ' && is_of_name(c))) {
+        return Err(Failed);
+    }
+    Ok(Embed::Join(join))
 }
 
 fn select_field<L: Log>(p: &mut Parser<'_, L>) -> Parsed<SelectField> {

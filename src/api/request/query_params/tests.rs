@@ -378,7 +378,12 @@ fn is_takes_five_values_in_any_case() {
 
 #[test]
 fn lists_have_elements() {
-    check("id=in.()", r#"id In [""]"#);
+    check("id=in.()", "id In []");
+    check("id=in.( )", "id In []");
+    check("id=not.in.()", "id not In []");
+    check(r#"id=in.("")"#, r#"id In [""]"#);
+    check(r#"id=in. ("") "#, r#"id In [""]"#);
+    check(r#"or=(a.in.(),b.in.(""))"#, r#"Or[a In []; b In [""]]"#);
     check("id=in.(1,2)", r#"id In ["1", "2"]"#);
     check("id=in. ( 1, 2 ) ", r#"id In ["1", " 2 "]"#);
     check(
@@ -466,6 +471,21 @@ fn select_has_relations() {
     check("select=rel!inner(*)", "select rel Inner (*)");
     check("select=rel!hint!left(*)", "select rel hint hint Left (*)");
     check("select=rel!inner!hint(*)", "select rel hint hint Inner (*)");
+    check("select=rel!left_x(*)", "select rel hint left_x (*)");
+    check("select=rel!inner-x(*)", "select rel hint inner-x (*)");
+    check("select=rel!innermost(*)", "select rel hint innermost (*)");
+    check(
+        "select=rel!inner!left_x(*)",
+        "select rel hint left_x Inner (*)",
+    );
+    check(
+        "select=rel!left_x!left(*)",
+        "select rel hint left_x Left (*)",
+    );
+    check(
+        "select=...rel!left1!inner(*)",
+        "select ...rel hint left1 Inner (*)",
+    );
     check("select=rel!a!b(*)", "select rel hint a (*)");
     check(
         "select=...rel(a,...sub(b))",
@@ -915,4 +935,39 @@ fn no_text_makes_the_parser_panic() {
             let _ = QueryParams::parse(style, &query);
         }
     }
+}
+
+#[test]
+fn columns_may_be_called_like_parameters() {
+    check("order=eq.b", "order Equal b");
+    check("rel.order=is.null", "rel/order Is Null");
+    check("and=eq.1&or=in.(1)", "and Equal 1\nor In [\"1\"]");
+    check("select=eq.b", "select Equal b");
+    check(
+        r#""offset"=eq.1&"order"=eq.2"#,
+        "offset Equal 1\norder Equal 2",
+    );
+    check("order=lt.desc", "order lt Descending");
+    let details = r#"unexpected "x" expecting "asc", "desc", "nullsfirst" or "nullslast""#;
+    refused("order", "order", "b.x", "1:3", details);
+}
+
+#[test]
+fn limits_that_are_conditions_wait_for_their_columns() {
+    let waiting = |query: &str| {
+        let query = QueryParams::parse(FilterStyle::OperatorNeeded, query).unwrap();
+        let filters = query.filters_if_there.iter();
+        let shown = filters.map(|at| format!("{:?} {}", at.path, show_filter(&at.item)));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        waiting("limit=5&offset=7&rel.limit=x&limit="),
+        Vec::<String>::new()
+    );
+    assert_eq!(waiting("offset=eq.5"), ["[] offset Equal 5"]);
+    assert_eq!(
+        waiting("limit=1&limit=not.is.null"),
+        ["[] limit not Is Null"]
+    );
+    assert_eq!(waiting("a.offset=in.(1)").len(), 1);
 }

@@ -2,8 +2,12 @@
 //!
 //! Values of headers are bytes, which become text where text is meant; path segments, cookies and
 //! the query string are decoded here or next door, and never again.
+//!
+//! What is no UTF-8 in a path or a query string is refused. In a header it becomes U+FFFD, for
+//! settings and messages: clients, and proxies between, send names and places in Latin-1 along with
+//! requests that have nothing to do with them. What a header decides is decided by its bytes.
 
-use super::query_string::{Plus, decode_text};
+use super::query_string::{NotUtf8, Plus, decode_text};
 use std::borrow::Cow;
 
 /// An HTTP request. Everything borrows from the connection's buffers.
@@ -36,9 +40,12 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// The segments of the path, decoded. `/` has none; a slash at the end begins an empty one.
-    pub(super) fn path_segments(&self) -> Vec<Cow<'a, str>> {
+    ///
+    /// # Errors
+    /// The first segment that is no text.
+    pub(super) fn path_segments(&self) -> Result<Vec<Cow<'a, str>>, NotUtf8> {
         if self.path.is_empty() || self.path == "/" {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.split('/')
@@ -69,7 +76,7 @@ mod tests {
             path,
             ..HttpRequest::default()
         };
-        assert_eq!(http.path_segments(), expected, "{path}");
+        assert_eq!(http.path_segments().unwrap(), expected, "{path}");
     }
 
     #[test]
@@ -83,7 +90,16 @@ mod tests {
         check_path("//", &["", ""]);
         check_path("/a%2Fb", &["a/b"]);
         check_path("/a+b%20c", &["a+b c"]);
-        check_path("/%C3%A9%ff%", &["é\u{fffd}%"]);
+        check_path("/%C3%A9%", &["é%"]);
+    }
+
+    #[test]
+    fn a_segment_that_is_not_utf8_is_no_text() {
+        let http = HttpRequest {
+            path: "/rpc/caf%E9",
+            ..HttpRequest::default()
+        };
+        assert_eq!(http.path_segments(), Err(NotUtf8("caf%E9".to_owned())));
     }
 
     #[track_caller]

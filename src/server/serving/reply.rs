@@ -318,13 +318,21 @@ pub(crate) fn refuse(
     output: &mut Output,
     requests: &Connection,
     refusal: Refusal,
-    retry_after: u64,
-    date: &str,
+    desk: &Desk<'_>,
 ) {
     let out = output.end();
+    let date = desk.clock.date();
+    if refusal == Refusal::TargetNotUtf8 {
+        let verbosity = desk.snapshot.config.client_error_verbosity;
+        let error = Error::target_not_utf8().response(verbosity);
+        let headers = error.headers.iter();
+        let headers = headers.map(|(name, value)| (&**name, value.as_bytes()));
+        return write_last_response(out, requests, error.status, headers, &error.body, date);
+    }
     let start = out.len();
     write_refusal(out, requests, refusal, date);
     if refusal.status() == 503 {
+        let retry_after = desk.host.health().retry_after_seconds();
         insert_header_line(out, start, &format!("Retry-After: {retry_after}\r\n"));
     }
 }
@@ -337,19 +345,28 @@ pub(crate) fn write_refusal(
     date: &str,
 ) {
     let body = refusal.message().as_bytes();
+    let headers = [("Content-Type", &b"text/plain; charset=utf-8"[..])];
+    write_last_response(out, requests, refusal.status(), headers, body, date);
+}
+
+/// Appends a response with which the connection ends.
+fn write_last_response<'h>(
+    out: &mut Vec<u8>,
+    requests: &Connection,
+    status: u16,
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    body: &[u8],
+    date: &str,
+) {
     let head = ResponseHead {
-        status: refusal.status(),
+        status,
         reason: None,
         date,
         server: SERVER,
         connection: ConnectionHeader::Close,
         body: BodyFraming::Length(body.len() as u64),
     };
-    write_http_head(
-        out,
-        &head,
-        [("Content-Type", &b"text/plain; charset=utf-8"[..])],
-    );
+    write_http_head(out, &head, headers);
     if !requests.is_head() {
         out.extend_from_slice(body);
     }

@@ -188,10 +188,24 @@ fn a_form_is_an_object_for_a_table() {
     check("a=1&b=2&a=3", r#"form Object "a", "b" {"a":"3","b":"2"}"#);
     check("?a=1;b=2=3", r#"form Object "a", "b" {"a":"1","b":"2=3"}"#);
     check("", "form Object  {}");
-    check(
-        "a=%ff%E9%",
-        "form Object \"a\" {\"a\":\"\u{fffd}\u{fffd}%\"}",
-    );
+    check("a=%C3%A9%", r#"form Object "a" {"a":"é%"}"#);
+}
+
+#[test]
+fn a_form_that_is_not_utf8_is_refused() {
+    for action in [mutate(CREATE), mutate(Mutation::Update), call(POST)] {
+        let check = |body: &[u8], expected: &str| {
+            let parsed = Payload::parse(&action, &MediaType::UrlEncoded, None, body);
+            let message = format!("The form is not UTF-8: {expected}");
+            assert_eq!(parsed, Err(Error::InvalidBody { message }));
+        };
+        check(
+            b"a=1&b=caf%E9",
+            "'caf%E9' stands for bytes that are no text",
+        );
+        check(b"%ff=1", "'%ff' stands for bytes that are no text");
+        check(b"a=1&b=caf\xE9", "byte 10 begins no character");
+    }
 }
 
 #[test]

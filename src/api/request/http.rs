@@ -54,12 +54,19 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// The cookies in their order, for `request.cookies`.
+    ///
+    /// Parity: quotes around the whole of a value are taken off, and what is between them is as it
+    /// was; those of a name stay.
     pub(crate) fn cookies(&self) -> Vec<(String, String)> {
         let Some(header) = self.text_header("cookie") else {
             return Vec::new();
         };
         let cookie = |cookie: &str| {
             let (name, value) = cookie.split_once('=').unwrap_or((cookie, ""));
+            let quoted = value.strip_prefix('"');
+            let value = quoted
+                .and_then(|value| value.strip_suffix('"'))
+                .unwrap_or(value);
             (name.trim_start_matches(' ').to_owned(), value.to_owned())
         };
         header.split_terminator(';').map(cookie).collect()
@@ -123,6 +130,21 @@ mod tests {
         check_cookies("a=b", &[("a", "b")]);
         check_cookies("a=b; c=d=e;f", &[("a", "b"), ("c", "d=e"), ("f", "")]);
         check_cookies("a=b ;", &[("a", "b ")]);
+    }
+
+    #[test]
+    fn quotes_around_a_cookie_are_taken_off() {
+        check_cookies(r#"a="x y"; b="""#, &[("a", "x y"), ("b", "")]);
+        check_cookies(r#"a="x\"y"; b="x\""#, &[("a", r#"x\"y"#), ("b", r"x\")]);
+        check_cookies(r#"a=""x""; b="é=1""#, &[("a", r#""x""#), ("b", "é=1")]);
+        for other in [
+            r#"""#, r#""x"#, r#"x""#, r#""b"c"#, r#" "x""#, r#""x" "#, "'x'",
+        ] {
+            check_cookies(&format!("a={other};"), &[("a", other)]);
+        }
+        // A semicolon ends a cookie, and quotes do not help.
+        check_cookies(r#"a="x;y""#, &[("a", r#""x"#), (r#"y""#, "")]);
+        check_cookies(r#""a"=x"#, &[(r#""a""#, "x")]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub fn payload(data: &[u8]) {
             assert_eq!(again.columns, payload.columns);
         }
         Content::Json { .. } => assert!(written == body),
-        Content::Empty(_) => assert!(written == b"[]" || written == b"{}"),
+        Content::Empty => assert!(written == b"[]"),
         Content::Raw(_) => assert_eq!(written, body),
     }
 }

@@ -23,7 +23,7 @@ const POST: Invocation = Invocation::Post;
 /// Shows a payload as its kind, its columns, and what PostgreSQL gets.
 fn shown(payload: &Payload<'_>) -> String {
     let kind = match &payload.content {
-        Content::Json { .. } | Content::Empty(_) => "json",
+        Content::Json { .. } | Content::Empty => "json",
         Content::Csv(_) => "csv",
         Content::Form(_) => "form",
         Content::Raw(_) => "raw",
@@ -89,7 +89,7 @@ fn what_is_no_object_becomes_an_empty_array() {
 
 #[test]
 fn no_body_is_a_call_without_arguments_and_else_an_error() {
-    check(call(POST), JSON, &[], "", "json Object  {}");
+    check(call(POST), JSON, &[], "", "json Array  ");
     for mutation in [CREATE, Mutation::Update, Mutation::SingleUpsert] {
         check(
             mutate(mutation),

@@ -54,11 +54,25 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
+/// What the process can do instead of serving, of which it does one.
+const COMMANDS: [&str; 4] = ["--dump-config", "--dump-schema", "--check", "--ready"];
+
 /// Reads the command line. `+RTS … -RTS`, which users pass to PostgREST's runtime, is left out.
+///
+/// Parity: a second command is an option that there is not.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Cli, argh::EarlyExit> {
     let kept = without_runtime_options(arguments);
     let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
-    Cli::from_args(&["corerest"], &kept)
+    let cli = Cli::from_args(&["corerest"], &kept)?;
+    let options = kept.iter().take_while(|argument| **argument != "--");
+    let mut commands = options.filter(|option| COMMANDS.contains(option));
+    match commands.nth(1) {
+        Some(second) if !cli.version && !cli.example => Err(argh::EarlyExit {
+            output: format!("Invalid option `{second}'"),
+            status: Err(()),
+        }),
+        _ => Ok(cli),
+    }
 }
 
 /// Prints what argh has to say: the help on standard output, or what is wrong on standard error.
@@ -161,6 +175,9 @@ mod tests {
         check("--check --format json", Some(json));
         check("--check --format xml", None);
         check("--no-such-option", None);
+        check("--dump-config --dump-schema", None);
+        check("--ready my.conf --dump-config", None);
+        check("--dump-schema --dump-schema", None);
         check("a b", None);
     }
 

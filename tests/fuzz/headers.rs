@@ -116,6 +116,12 @@ fn check_settings(headers: &[(&str, &[u8])]) {
         let at = cookie.find('=').unwrap_or(cookie.len());
         let name = cookie[..at].trim_start_matches(' ');
         let value = cookie.get(at + 1..).unwrap_or_default();
+        let is_quoted = value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+        let value = if is_quoted {
+            &value[1..value.len() - 1]
+        } else {
+            value
+        };
         expected.insert(name.to_owned(), value.to_owned());
     }
     let found = members(params.iter().nth(COOKIES_AT));

@@ -41,6 +41,28 @@ fn what_the_command_line_shows() {
 }
 
 #[test]
+fn of_two_commands_none_is_done() {
+    for (first, second) in [
+        ("--dump-config", "--dump-schema"),
+        ("--dump-schema", "--dump-config"),
+        ("--ready", "--dump-config"),
+    ] {
+        let output = run(&[first, second], &[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(output.stdout, b"");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            told.starts_with(&format!("Invalid option `{second}'\n")),
+            "{told}"
+        );
+    }
+    check_success(
+        &["--dump-config", "--dump-schema", "--version"],
+        &["CoreREST"],
+    );
+}
+
+#[test]
 fn the_dump_shows_file_and_environment() {
     let file = unused_path("config");
     std::fs::write(

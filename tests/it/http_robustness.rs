@@ -473,6 +473,53 @@ fn a_thousand_idle_clients_are_no_burden() {
     server.stop();
 }
 
+/// In the words of the API, for what is percent-encoded in a target gets them, too.
+#[test]
+fn a_target_whose_bytes_are_not_utf8_is_refused_as_json() {
+    for target in ["/plants?name=neq.caf\u{e9}", "/caf\u{e9}", "/\u{e9}?a#b"] {
+        for method in ["DELETE", "HEAD"] {
+            let line = format!("{method} {target} HTTP/1.1\r\n");
+            let latin1 = line.chars().map(|character| character as u8);
+            let mut client = server().client();
+            client.send([latin1.collect(), b"Host: a\r\n\r\n".to_vec()].concat());
+            let answer = client.read(method);
+            assert_eq!(answer.status, 400, "{line}");
+            let proxy_status = Some("PostgREST; error=PGRST100");
+            assert_eq!(answer.header("Proxy-Status"), proxy_status);
+            if method != "HEAD" {
+                assert_eq!(
+                    answer.text(),
+                    r#"{"code":"PGRST100","details":"It has bytes that are no text","hint":null,"message":"The request target is not UTF-8"}"#
+                );
+            }
+            assert!(answer.closes());
+            client.expect_closed();
+        }
+    }
+    server().client().expect_usable();
+}
+
+/// Names in Latin-1 come with all kinds of requests. What decides about a request is not guessed.
+#[test]
+fn bytes_that_are_not_utf8_in_headers_are_replaced_where_they_decide_nothing() {
+    let ask = |target: &str, headers: &[u8]| {
+        let line = format!("GET {target} HTTP/1.1\r\nHost: a\r\n");
+        let mut client = server().client();
+        client.send([line.as_bytes(), headers, b"\r\n\r\n"].concat());
+        client.read("GET")
+    };
+    let settings = "/request?select=headers->>x-name,cookies";
+    let settings = ask(settings, b"X-Name: caf\xe9\r\nCookie: a=caf\xe9; b=1");
+    let expected = "[{\"x-name\":\"caf\u{fffd}\",\"cookies\":{\"a\":\"caf\u{fffd}\",\"b\":\"1\"}}]";
+    assert_eq!(settings.text(), expected);
+    let strict = ask(PLANT, b"Prefer: handling=strict, tx=rollback\xe9");
+    assert_eq!(strict.status, 400);
+    let accept = ask(PLANT, b"Accept: application/json\xe9");
+    assert_eq!(accept.status, 406);
+    let profile = ask(PLANT, b"Accept-Profile: api\xe9");
+    assert_eq!(profile.status, 406);
+}
+
 /// RFC 9110, section 9.3.2.
 #[test]
 fn a_refused_head_request_gets_no_body() {

@@ -316,6 +316,15 @@ pub enum JwtClaimsFault {
 }
 
 impl Error {
+    /// The path or the query string has bytes, not percent-encoded, that are no UTF-8. Such a
+    /// target is no text at all, so it becomes no request.
+    pub fn target_not_utf8() -> Error {
+        Error::QueryParameter {
+            message: "The request target is not UTF-8".to_owned(),
+            details: "It has bytes that are no text".to_owned(),
+        }
+    }
+
     /// The response that tells the client.
     pub fn response(&self, verbosity: ErrorVerbosity) -> ErrorResponse {
         match self {

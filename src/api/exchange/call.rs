@@ -56,10 +56,14 @@ impl Asked<'_, '_> {
         let negotiated = self.negotiate(root.name, &read, body)?;
         self.refuse_unknown_preferences()?;
         self.refuse_max_affected(routine.returns_single())?;
-        let check = RowsCheck::of_affected(&negotiated.media_type, &request.preferences);
         let is_explained = negotiated.plan.is_some();
+        let check = match is_explained {
+            true => RowsCheck::default(),
+            false => RowsCheck::of_affected(&negotiated.media_type, &request.preferences),
+        };
+        let end = self.transaction_end();
         let batch = self.batch(Question {
-            statement: write_call(&plan, &read, &negotiated, &check, self.call_count()),
+            statement: write_call(&plan, &read, &negotiated, &check, self.call_count(), end),
             estimate: None,
             access: access_mode(invocation, routine.volatility),
             routine: Some(routine),

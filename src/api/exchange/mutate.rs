@@ -40,7 +40,11 @@ impl Asked<'_, '_> {
             _ => BodyWanted::No,
         };
         let negotiated = self.negotiate(root.name, &read, body)?;
-        let check = RowsCheck::of_write(mutation, &negotiated.media_type, preferences);
+        let is_explained = negotiated.plan.is_some();
+        let check = match is_explained {
+            true => RowsCheck::default(),
+            false => RowsCheck::of_write(mutation, &negotiated.media_type, preferences),
+        };
         let is_located = mutation == Mutation::Create
             && !table.primary_key.is_empty()
             && preferences.representation == Some(RepresentationPreference::HeadersOnly);
@@ -49,7 +53,6 @@ impl Asked<'_, '_> {
         } else {
             Location::Unsaid
         };
-        let is_explained = negotiated.plan.is_some();
         let batch = self.batch(Question {
             statement: write_mutation(&plan, &read, &negotiated, &check, location),
             estimate: None,

@@ -105,7 +105,8 @@ impl<'a> Subject<'a> {
         }
         document.object("externalDocs", |docs| {
             docs.string("description", "PostgREST Documentation");
-            docs.string("url", "https://postgrest.org/en/latest/references/api.html");
+            // Parity: that of the release; what is built between two of them refers to `latest`.
+            docs.string("url", "https://postgrest.org/en/v16/references/api.html");
         });
     }
 

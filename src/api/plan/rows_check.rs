@@ -1,6 +1,6 @@
 //! What the number of rows must be, or the transaction ends without a trace.
 //!
-//! It is checked by the statement itself: a wrong number is made an error of PostgreSQL, which
+//! It is checked in SQL: a wrong number is made an error of PostgreSQL, which
 //! rolls back whatever was done. So a write needs no second round trip to be decided upon, and the
 //! response is never about something that could still be undone.
 

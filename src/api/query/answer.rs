@@ -4,6 +4,8 @@
 //! BY` on its outside: whatever is left after filters, limits and joins, none or many, it answers
 //! with one row. An execution plan is the exception: it has lines.
 //!
+//! What the number of rows must be is checked by a statement, too ([`CheckTime`]).
+//!
 //! Invariant: a [`MainStatement`] is made by [`MainStatement::finish`] only, which wants an
 //! [`Aggregated`], and that only [`write_page`] gives, which has written the aggregate.
 
@@ -37,6 +39,27 @@ pub enum Answer {
 pub(crate) struct MainStatement {
     statement: Statement,
     answer: Answer,
+    late_check: Option<LateCheck>,
+}
+
+/// When the number of rows is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckTime {
+    /// When the main statement has ended: foreign keys and triggers speak behind its last row, and
+    /// what they have to say comes first.
+    BehindStatement,
+    /// With the row of the main statement, which is all there is of it: what a function changes
+    /// has been checked when it returns.
+    WithRow,
+    /// Behind the deferred constraints, where they speak because nothing is to stay.
+    BehindDeferred,
+}
+
+/// A check that is a statement of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LateCheck {
+    statement: Statement,
+    time: CheckTime,
 }
 
 /// What a row is that the answer is made of.
@@ -55,6 +78,7 @@ pub(super) enum RowKind {
 /// The select list of a statement keeps what its answer is to be: for one row, it has an aggregate.
 pub(super) struct Aggregated {
     answer: Answer,
+    late_check: Option<LateCheck>,
 }
 
 impl MainStatement {
@@ -75,6 +99,7 @@ impl MainStatement {
         MainStatement {
             statement: out.finish(),
             answer: aggregated.answer,
+            late_check: aggregated.late_check,
         }
     }
 
@@ -83,15 +108,24 @@ impl MainStatement {
         MainStatement {
             statement,
             answer: Answer::Lines,
+            late_check: None,
         }
     }
 
-    /// Puts it behind the other statements of a batch.
-    pub(super) fn push_to(self, statements: &mut Vec<Statement>) -> Main {
+    /// Puts it behind the other statements of a batch. What is left comes behind the deferred
+    /// constraints.
+    pub(super) fn push_to(self, statements: &mut Vec<Statement>) -> (Main, Option<Statement>) {
         statements.push(self.statement);
-        Main {
+        let main = Main {
             statement: statements.len() - 1,
             answer: self.answer,
+        };
+        match self.late_check {
+            Some(check) if check.time == CheckTime::BehindDeferred => (main, Some(check.statement)),
+            check => {
+                statements.extend(check.map(|check| check.statement));
+                (main, None)
+            }
         }
     }
 }
@@ -115,39 +149,69 @@ fn write_explain(out: &mut SqlBuf, plan: &PlanMediaType) {
 
 /// Appends the number of rows that are called `_row`, or an error if it is not what it must be.
 /// Whatever the kind, it is an aggregate, if there is to be one row.
+///
+/// A check that is another statement finds the number in a setting.
 pub(super) fn write_page(
     out: &mut SqlBuf,
     kind: RowKind,
     answer: Answer,
     check: &RowsCheck,
+    time: CheckTime,
 ) -> Aggregated {
-    if check.is_nothing() {
-        write_rows_count(out, kind, answer);
-    } else {
-        sql!(out, "CASE WHEN ");
-        if check.one.is_some() {
-            write_rows_count(out, kind, answer);
-            sql!(out, " OPERATOR(pg_catalog.=) 1");
+    let write_count = |out: &mut SqlBuf| write_rows_count(out, kind, answer);
+    let late_check = match time {
+        _ if check.is_nothing() => {
+            write_count(out);
+            None
         }
-        if let Some(rows) = check.at_most {
-            if check.one.is_some() {
-                sql!(out, " AND ");
-            }
-            write_rows_count(out, kind, answer);
-            sql!(out, " OPERATOR(pg_catalog.<=) ");
-            write_number(out, i128::from(rows));
-            sql!(out, "::bigint");
+        CheckTime::WithRow => {
+            write_checked(out, check, write_count);
+            None
         }
-        sql!(out, " THEN ");
-        write_rows_count(out, kind, answer);
-        sql!(out, " ELSE (");
-        out.param(Some(WRONG_ROWS.as_bytes()));
-        sql!(out, "::pg_catalog.text OPERATOR(pg_catalog.||) ");
-        write_rows_count(out, kind, answer);
-        sql!(out, ")::bigint END");
-    }
+        CheckTime::BehindStatement | CheckTime::BehindDeferred => {
+            sql!(out, "pg_catalog.set_config('corerest.rows', ");
+            write_count(out);
+            sql!(out, "::pg_catalog.text, true)::bigint");
+            let statement = late_check(check);
+            Some(LateCheck { statement, time })
+        }
+    };
     sql!(out, " AS page, ");
-    Aggregated { answer }
+    Aggregated { answer, late_check }
+}
+
+fn late_check(check: &RowsCheck) -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    write_checked(&mut out, check, |out| {
+        sql!(out, "pg_catalog.current_setting('corerest.rows')::bigint");
+    });
+    out.finish()
+}
+
+/// Appends a number, or an error if it is not what it must be.
+fn write_checked(out: &mut SqlBuf, check: &RowsCheck, write_count: impl Fn(&mut SqlBuf)) {
+    sql!(out, "CASE WHEN ");
+    if check.one.is_some() {
+        write_count(out);
+        sql!(out, " OPERATOR(pg_catalog.=) 1");
+    }
+    if let Some(rows) = check.at_most {
+        if check.one.is_some() {
+            sql!(out, " AND ");
+        }
+        write_count(out);
+        sql!(out, " OPERATOR(pg_catalog.<=) ");
+        write_number(out, i128::from(rows));
+        sql!(out, "::bigint");
+    }
+    sql!(out, " THEN ");
+    write_count(out);
+    sql!(out, " ELSE (");
+    out.param(Some(WRONG_ROWS.as_bytes()));
+    sql!(out, "::pg_catalog.text OPERATOR(pg_catalog.||) ");
+    write_count(out);
+    sql!(out, ")::bigint END");
 }
 
 /// A count of the row variable, for a bare `count(*)` lets PostgreSQL drop the columns of the

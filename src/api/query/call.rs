@@ -7,7 +7,7 @@
 //! The function stands in `FROM`, where PostgreSQL may put its body into the query instead of
 //! calling it, and filters reach the tables inside.
 
-use super::answer::{MainStatement, RowKind, write_page};
+use super::answer::{CheckTime, MainStatement, RowKind, write_page};
 use super::body::{
     NOTHING_MORE, write_content, write_from_rows, write_named_rows, write_settings_and_body,
 };
@@ -15,6 +15,7 @@ use super::condition::write_array_literal;
 use super::field::write_column;
 use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_dependency, write_rows};
+use super::transaction::TransactionEnd;
 use crate::catalog::{Routine, RoutineParameter};
 use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
 use crate::request::payload::{Content, JsonForm};
@@ -31,6 +32,7 @@ pub(crate) fn write_call(
     negotiated: &Negotiated<'_>,
     check: &RowsCheck,
     count: Count,
+    end: TransactionEnd,
 ) -> MainStatement {
     let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
     let kind = row_kind(plan.routine);
@@ -45,7 +47,11 @@ pub(crate) fn write_call(
     sql!(out, " SELECT ");
     write_total(&mut out, read, kind, answer, count);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, answer, check);
+    let time = match end {
+        TransactionEnd::Commit => CheckTime::WithRow,
+        TransactionEnd::Rollback => CheckTime::BehindDeferred,
+    };
+    let aggregated = write_page(&mut out, kind, answer, check, time);
     write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)

@@ -6,7 +6,7 @@
 //! ```
 //! The values are one parameter, whatever their number, so equal shapes give equal texts.
 
-use super::answer::{MainStatement, RowKind, write_page};
+use super::answer::{CheckTime, MainStatement, RowKind, write_page};
 use super::body::{write_content, write_from_rows, write_named_rows, write_settings_and_body};
 use super::by_path::ASSIGNED;
 use super::condition::Conditions;
@@ -58,7 +58,7 @@ pub(crate) fn write_mutation(
     sql!(out, " SELECT ");
     write_new_rows_count(&mut out, &plan.change);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, answer, check);
+    let aggregated = write_page(&mut out, kind, answer, check, CheckTime::BehindStatement);
     let write_location = |out: &mut SqlBuf| {
         write_location(out, location);
         sql!(out, " AS location");

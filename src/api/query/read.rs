@@ -1,7 +1,7 @@
 //! Reads: the statement whose rows are a table's, and the counts beside it: of the page, of all
 //! rows there would be, or the planner's guess.
 
-use super::answer::{Answer, MainStatement, RowKind, write_page, write_rows_count};
+use super::answer::{Answer, CheckTime, MainStatement, RowKind, write_page, write_rows_count};
 use super::body::{NOTHING_MORE, write_from_rows, write_named_rows, write_settings_and_body};
 use super::rows::{write_counted_rows, write_number, write_root_rows, write_rows};
 use crate::plan::{Negotiated, ReadPlan, RowsCheck};
@@ -34,7 +34,8 @@ pub(crate) fn write_read(
     sql!(out, "SELECT ");
     write_total(&mut out, plan, kind, answer, count);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, answer, &RowsCheck::default());
+    let check = RowsCheck::default();
+    let aggregated = write_page(&mut out, kind, answer, &check, CheckTime::WithRow);
     write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)

@@ -101,13 +101,14 @@ impl Batch {
             statements.push(statement);
             statements.len() - 1
         });
-        let main = parts.main.push_to(&mut statements);
+        let (main, late_check) = parts.main.push_to(&mut statements);
+        if parts.end == TransactionEnd::Rollback {
+            // A rollback would hide what deferred constraints have to say.
+            statements.push(check_deferred_constraints());
+        }
+        statements.extend(late_check);
         match parts.end {
-            TransactionEnd::Rollback => {
-                // A rollback would hide what deferred constraints have to say.
-                statements.push(check_deferred_constraints());
-                statements.push(rollback());
-            }
+            TransactionEnd::Rollback => statements.push(rollback()),
             TransactionEnd::Commit if is_explicit => statements.push(commit()),
             TransactionEnd::Commit => {}
         }

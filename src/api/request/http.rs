@@ -2,8 +2,12 @@
 //!
 //! Values of headers are bytes, which become text where text is meant; path segments, cookies and
 //! the query string are decoded here or next door, and never again.
+//!
+//! What is no UTF-8 in a path or a query string is refused. In a header it becomes U+FFFD, for
+//! settings and messages: clients, and proxies between, send names and places in Latin-1 along with
+//! requests that have nothing to do with them. What a header decides is decided by its bytes.
 
-use super::query_string::{Plus, decode_text};
+use super::query_string::{NotUtf8, Plus, decode_text};
 use std::borrow::Cow;
 
 /// An HTTP request. Everything borrows from the connection's buffers.
@@ -36,9 +40,12 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// The segments of the path, decoded. `/` has none; a slash at the end begins an empty one.
-    pub(super) fn path_segments(&self) -> Vec<Cow<'a, str>> {
+    ///
+    /// # Errors
+    /// The first segment that is no text.
+    pub(super) fn path_segments(&self) -> Result<Vec<Cow<'a, str>>, NotUtf8> {
         if self.path.is_empty() || self.path == "/" {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.split('/')
@@ -47,12 +54,19 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// The cookies in their order, for `request.cookies`.
+    ///
+    /// Parity: quotes around the whole of a value are taken off, and what is between them is as it
+    /// was; those of a name stay.
     pub(crate) fn cookies(&self) -> Vec<(String, String)> {
         let Some(header) = self.text_header("cookie") else {
             return Vec::new();
         };
         let cookie = |cookie: &str| {
             let (name, value) = cookie.split_once('=').unwrap_or((cookie, ""));
+            let quoted = value.strip_prefix('"');
+            let value = quoted
+                .and_then(|value| value.strip_suffix('"'))
+                .unwrap_or(value);
             (name.trim_start_matches(' ').to_owned(), value.to_owned())
         };
         header.split_terminator(';').map(cookie).collect()
@@ -69,7 +83,7 @@ mod tests {
             path,
             ..HttpRequest::default()
         };
-        assert_eq!(http.path_segments(), expected, "{path}");
+        assert_eq!(http.path_segments().unwrap(), expected, "{path}");
     }
 
     #[test]
@@ -83,7 +97,16 @@ mod tests {
         check_path("//", &["", ""]);
         check_path("/a%2Fb", &["a/b"]);
         check_path("/a+b%20c", &["a+b c"]);
-        check_path("/%C3%A9%ff%", &["é\u{fffd}%"]);
+        check_path("/%C3%A9%", &["é%"]);
+    }
+
+    #[test]
+    fn a_segment_that_is_not_utf8_is_no_text() {
+        let http = HttpRequest {
+            path: "/rpc/caf%E9",
+            ..HttpRequest::default()
+        };
+        assert_eq!(http.path_segments(), Err(NotUtf8("caf%E9".to_owned())));
     }
 
     #[track_caller]
@@ -107,6 +130,21 @@ mod tests {
         check_cookies("a=b", &[("a", "b")]);
         check_cookies("a=b; c=d=e;f", &[("a", "b"), ("c", "d=e"), ("f", "")]);
         check_cookies("a=b ;", &[("a", "b ")]);
+    }
+
+    #[test]
+    fn quotes_around_a_cookie_are_taken_off() {
+        check_cookies(r#"a="x y"; b="""#, &[("a", "x y"), ("b", "")]);
+        check_cookies(r#"a="x\"y"; b="x\""#, &[("a", r#"x\"y"#), ("b", r"x\")]);
+        check_cookies(r#"a=""x""; b="é=1""#, &[("a", r#""x""#), ("b", "é=1")]);
+        for other in [
+            r#"""#, r#""x"#, r#"x""#, r#""b"c"#, r#" "x""#, r#""x" "#, "'x'",
+        ] {
+            check_cookies(&format!("a={other};"), &[("a", other)]);
+        }
+        // A semicolon ends a cookie, and quotes do not help.
+        check_cookies(r#"a="x;y""#, &[("a", r#""x"#), (r#"y""#, "")]);
+        check_cookies(r#""a"=x"#, &[(r#""a""#, "x")]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl<'a> ApiRequest<'a> {
     /// # Errors
     /// In this order: `PGRST125`, `PGRST126` for the path, `PGRST106` for the schema, `PGRST101`,
     /// `PGRST117` for the method, `PGRST100` for the query string, `PGRST103`, `PGRST114` for
-    /// the ranges, `PGRST102` for the body.
+    /// the ranges, `PGRST102` for the body. Before them, `PGRST100` for a path that is no UTF-8.
     pub(crate) fn parse(config: &Config, http: &HttpRequest<'a>) -> Result<ApiRequest<'a>, Error> {
         ApiRequest::parse_with(config, http, Payload::parse)
     }
@@ -145,7 +145,8 @@ enum Resource<'a> {
 }
 
 fn parse_resource<'r>(config: &'r Config, http: &HttpRequest<'r>) -> Result<Resource<'r>, Error> {
-    let mut segments = http.path_segments().into_iter();
+    let segments = http.path_segments();
+    let mut segments = segments.map_err(|text| text.refused("path"))?.into_iter();
     match (segments.next(), segments.next(), segments.next()) {
         (None, ..) => root(config),
         (Some(table), None, _) => Ok(Resource::Relation(table)),
@@ -174,14 +175,16 @@ fn negotiate_schema(config: &Config, http: &HttpRequest<'_>) -> Result<(Ident, b
         _ => "Accept-Profile",
     };
     let exposed = &config.db_schemas;
-    match http.text_header(header) {
-        Some(profile) if exposed.iter().any(|schema| *schema == profile) => {
-            Ok((Ident::before_nul(&profile), true))
+    match http.header(header) {
+        Some(profile) => {
+            let chosen = exposed.iter().find(|schema| schema.as_bytes() == profile);
+            let unacceptable = || Error::UnacceptableSchema {
+                schema: String::from_utf8_lossy(profile).into_owned(),
+                exposed: exposed.clone(),
+            };
+            let schema = chosen.ok_or_else(unacceptable)?;
+            Ok((Ident::before_nul(schema), true))
         }
-        Some(profile) => Err(Error::UnacceptableSchema {
-            schema: profile.into_owned(),
-            exposed: exposed.clone(),
-        }),
         None => {
             let default = exposed
                 .first()

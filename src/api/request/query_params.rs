@@ -69,9 +69,9 @@ impl QueryParams {
     /// Parses a query string, without its `?`.
     ///
     /// # Errors
-    /// `PGRST100` with the words of PostgREST's parser.
+    /// `PGRST100` with the words of PostgREST's parser, or that there are bytes that are no UTF-8.
     pub(crate) fn parse(style: FilterStyle, query: &str) -> Result<QueryParams, Error> {
-        let pairs = parse_pairs(query);
+        let pairs = parse_pairs(query).map_err(|text| text.refused("query string"))?;
         let mut filters = Vec::new();
         let order = unless_filters(of_kind(&pairs, Kind::Order), &mut filters, parse_order)?;
         let logic = unless_filters(of_kind(&pairs, Kind::Logic), &mut filters, parse_logic)?;

@@ -7,7 +7,27 @@
 //!
 //! Source: the WHATWG URL standard, `application/x-www-form-urlencoded`, with the older `;`.
 
+use crate::error::Error;
 use std::borrow::Cow;
+
+/// Text that stands for bytes that are no UTF-8, as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NotUtf8(pub(super) String);
+
+impl NotUtf8 {
+    /// What the client is told whose path or query string it is a part of.
+    pub(super) fn refused(self, whole: &str) -> Error {
+        Error::QueryParameter {
+            message: format!("The {whole} is not UTF-8"),
+            details: self.details(),
+        }
+    }
+
+    /// What is wrong with which part.
+    pub(super) fn details(&self) -> String {
+        format!("'{}' stands for bytes that are no text", self.0)
+    }
+}
 
 /// A parameter. Without `=` it has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +38,21 @@ pub(super) struct Pair<'a> {
 
 /// All parameters in their order.
 ///
-/// Parity: bytes that are not UTF-8 become U+FFFD; PostgREST answers 500 to them.
-pub(super) fn parse_pairs(query: &str) -> Vec<Pair<'_>> {
-    split(query)
-        .map(|(key, value)| Pair {
-            key: decode_text(key, Plus::Blank),
-            value: value.map(|value| decode_text(value, Plus::Blank)),
+/// Parity: to bytes that are not UTF-8 PostgREST answers 500. They are never replaced by others,
+/// for a filter that is not the one that was sent lets other rows through.
+///
+/// # Errors
+/// The first key or value that is no text.
+pub(super) fn parse_pairs(query: &str) -> Result<Vec<Pair<'_>>, NotUtf8> {
+    let pair = |(key, value): (_, Option<_>)| {
+        Ok(Pair {
+            key: decode_text(key, Plus::Blank)?,
+            value: value
+                .map(|value| decode_text(value, Plus::Blank))
+                .transpose()?,
         })
-        .collect()
+    };
+    split(query).map(pair).collect()
 }
 
 /// The parameters sorted by key and written anew, as `Content-Location` shows them.
@@ -68,13 +95,13 @@ pub(super) enum Plus {
 }
 
 /// A percent-encoded text.
-pub(super) fn decode_text(text: &str, plus: Plus) -> Cow<'_, str> {
+pub(super) fn decode_text(text: &str, plus: Plus) -> Result<Cow<'_, str>, NotUtf8> {
     match decode(text, plus) {
-        Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        }),
+        Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(_) => Err(NotUtf8(text.to_owned())),
+        },
     }
 }
 
@@ -137,7 +164,7 @@ mod tests {
 
     #[track_caller]
     fn check(query: &str, expected: &[(&str, Option<&str>)]) {
-        let pairs = parse_pairs(query);
+        let pairs = parse_pairs(query).expect("it is UTF-8");
         let pairs: Vec<(&str, Option<&str>)> = pairs
             .iter()
             .map(|pair| (&*pair.key, pair.value.as_deref()))
@@ -173,9 +200,20 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_are_replaced() {
-        check("a=%ff", &[("a", Some("\u{fffd}"))]);
-        check("%C3=1", &[("\u{fffd}", Some("1"))]);
+    fn bytes_that_are_not_utf8_are_no_text() {
+        #[track_caller]
+        fn check(query: &str, expected: &str) {
+            assert_eq!(parse_pairs(query), Err(NotUtf8(expected.to_owned())));
+        }
+        check("a=%ff", "%ff");
+        check("a=1&%C3=1&%ff", "%C3");
+        check("%ff", "%ff");
+        check("é=caf%E9", "caf%E9");
+        // Half a character here and half there is none.
+        check("a=%C3&%A9=b", "%C3");
+        // Surrogates, and more bytes than needed.
+        check("a=%ED%A0%80", "%ED%A0%80");
+        check("a=%C0%AF", "%C0%AF");
     }
 
     #[track_caller]

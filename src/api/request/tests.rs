@@ -165,6 +165,9 @@ fn profiles_choose_the_schema() {
         check_schema(two, &target, ("Accept-Profile", "v2"), "v1 true");
         check_schema(two, &target, ("Content-Profile", ""), "PGRST106");
     }
+    let not_text: [(&str, &[u8]); 1] = [("Accept-Profile", b"\xff")];
+    let refused = parse(&config(&["\u{fffd}"]), "GET /t", &not_text);
+    assert_eq!(show(refused), "406 PGRST106");
 }
 
 #[test]
@@ -181,6 +184,10 @@ fn errors_are_found_in_a_fixed_order() {
     check("TRACE /a?id=x", &headers, "406 PGRST106");
     check("TRACE /a?id=x", &headers[1..], "405 PGRST117");
     check("GET /a?id=x", &headers[1..], "400 PGRST100");
+    check("GET /a/b/%E9", &headers, "400 PGRST100");
+    check("TRACE /a?id=%E9", &headers, "406 PGRST106");
+    check("TRACE /a?id=%E9", &headers[1..], "405 PGRST117");
+    check("GET /a?id=eq.%E9", &headers[1..], "400 PGRST100");
     check("GET /a?id=eq.x", &headers[1..], "416 PGRST103");
 }
 

@@ -450,14 +450,7 @@ impl Worker {
     }
 
     fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
-        let retry = self.cores.health.retry_after_seconds();
-        refuse(
-            &mut client.output,
-            &client.requests,
-            refusal,
-            retry,
-            self.clock.refreshed().date(),
-        );
+        self.at_desk(|desk, _| refuse(&mut client.output, &client.requests, refusal, desk));
         // What has come is of no use, and need not be held while the client hears of it.
         client.requests.give_up();
         if refusal == Refusal::OutOfMemory {

@@ -164,11 +164,21 @@ impl<'a> ResponseWriter<'a> {
         response: &Response,
         body_bytes: usize,
     ) -> Result<(), Misanswered> {
+        let framing = BodyFraming::of(response.status, self.facts.head_only, body_bytes as u64);
+        self.begin_framed(response, framing, body_bytes)
+    }
+
+    fn begin_framed(
+        &mut self,
+        response: &Response,
+        framing: BodyFraming,
+        body_bytes: usize,
+    ) -> Result<(), Misanswered> {
         if self.end.is_some() {
             return Err(Misanswered::Twice);
         }
         self.connection = self.facts.connection();
-        write_head(self.out, response, &self.facts, self.connection, body_bytes);
+        write_head(self.out, response, &self.facts, self.connection, framing);
         self.end = Some(self.out.len() + body_bytes);
         Ok(())
     }
@@ -178,13 +188,18 @@ impl<'a> ResponseWriter<'a> {
         self.out
     }
 
-    /// Writes a response whose body, if it has one, is at hand.
+    /// Writes a response whose body, if it has one, is at hand. How long it is HEAD is told, too:
+    /// it is an error, or an execution plan, for otherwise there is no body for HEAD.
     ///
     /// # Errors
     /// If there is one already.
     pub(crate) fn write(&mut self, response: &Response) -> Result<(), Misanswered> {
         let body: &[u8] = match &response.body {
             Body::Bytes(bytes) if self.facts.sends_body(response.status) => bytes,
+            Body::Bytes(bytes) if status_has_body(response.status) => {
+                let framing = BodyFraming::Length(bytes.len() as u64);
+                return self.begin_framed(response, framing, 0);
+            }
             Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
         };
         self.begin(response, body.len())?;
@@ -277,13 +292,13 @@ impl Answered {
     }
 }
 
-/// Appends the head of a response with a body of so many bytes.
+/// Appends the head of a response.
 fn write_head(
     out: &mut Vec<u8>,
     response: &Response,
     facts: &Facts<'_>,
     connection: ConnectionHeader,
-    body_bytes: usize,
+    framing: BodyFraming,
 ) {
     let head = ResponseHead {
         status: response.status,
@@ -291,7 +306,7 @@ fn write_head(
         date: facts.date,
         server: SERVER,
         connection,
-        body: BodyFraming::of(response.status, facts.head_only, body_bytes as u64),
+        body: framing,
     };
     let size = match head.body {
         BodyFraming::Length(bytes) => Some(bytes),
@@ -321,13 +336,21 @@ pub(crate) fn refuse(
     output: &mut Output,
     requests: &Connection,
     refusal: Refusal,
-    retry_after: u64,
-    date: &str,
+    desk: &Desk<'_>,
 ) {
     let out = output.end();
+    let date = desk.clock.date();
+    if refusal == Refusal::TargetNotUtf8 {
+        let verbosity = desk.snapshot.config.client_error_verbosity;
+        let error = Error::target_not_utf8().response(verbosity);
+        let headers = error.headers.iter();
+        let headers = headers.map(|(name, value)| (&**name, value.as_bytes()));
+        return write_last_response(out, requests, error.status, headers, &error.body, date);
+    }
     let start = out.len();
     write_refusal(out, requests, refusal, date);
     if refusal.status() == 503 {
+        let retry_after = desk.host.health().retry_after_seconds();
         insert_header_line(out, start, &format!("Retry-After: {retry_after}\r\n"));
     }
 }
@@ -340,19 +363,28 @@ pub(crate) fn write_refusal(
     date: &str,
 ) {
     let body = refusal.message().as_bytes();
+    let headers = [("Content-Type", &b"text/plain; charset=utf-8"[..])];
+    write_last_response(out, requests, refusal.status(), headers, body, date);
+}
+
+/// Appends a response with which the connection ends.
+fn write_last_response<'h>(
+    out: &mut Vec<u8>,
+    requests: &Connection,
+    status: u16,
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    body: &[u8],
+    date: &str,
+) {
     let head = ResponseHead {
-        status: refusal.status(),
+        status,
         reason: None,
         date,
         server: SERVER,
         connection: ConnectionHeader::Close,
         body: BodyFraming::Length(body.len() as u64),
     };
-    write_http_head(
-        out,
-        &head,
-        [("Content-Type", &b"text/plain; charset=utf-8"[..])],
-    );
+    write_http_head(out, &head, headers);
     if !requests.is_head() {
         out.extend_from_slice(body);
     }

@@ -242,8 +242,15 @@ fn check_request_line(line: &[u8]) -> Result<(), Refusal> {
     match httparse::Request::new(&mut []).parse(line) {
         Ok(_) => Ok(()),
         Err(httparse::Error::Version) if !names_a_version(line) => Err(Refusal::InvalidRequestLine),
+        Err(httparse::Error::Token) if !has_utf8_target(line) => Err(Refusal::TargetNotUtf8),
         Err(error) => Err(refusal_for(error)),
     }
+}
+
+/// Whether the second word of the line is UTF-8, if it is there.
+fn has_utf8_target(line: &[u8]) -> bool {
+    let target = line.split(|byte| *byte == b' ').nth(1);
+    str::from_utf8(target.unwrap_or_default()).is_ok()
 }
 
 /// `HTTP-version = "HTTP/" DIGIT "." DIGIT` as the third and last word of the line.

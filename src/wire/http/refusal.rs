@@ -23,6 +23,8 @@ pub enum Refusal {
     InvalidHeaderValue,
     /// The target has none of the four forms, or has a form that this method cannot have.
     InvalidTarget,
+    /// The target has bytes that are no UTF-8.
+    TargetNotUtf8,
     /// The target has a fragment.
     FragmentInTarget,
     /// An HTTP/1.1 request without `Host`.
@@ -86,6 +88,7 @@ impl Refusal {
             | Refusal::InvalidHeaderName
             | Refusal::InvalidHeaderValue
             | Refusal::InvalidTarget
+            | Refusal::TargetNotUtf8
             | Refusal::FragmentInTarget
             | Refusal::MissingHost
             | Refusal::RepeatedHost
@@ -122,6 +125,7 @@ impl Refusal {
             Refusal::InvalidHeaderName => "invalid header name",
             Refusal::InvalidHeaderValue => "invalid header value",
             Refusal::InvalidTarget => "invalid request target",
+            Refusal::TargetNotUtf8 => "request target is not UTF-8",
             Refusal::FragmentInTarget => "fragment in request target",
             Refusal::MissingHost => "missing Host header",
             Refusal::RepeatedHost => "repeated Host header",

@@ -35,7 +35,7 @@ pub struct ResponseHead<'a> {
 pub enum BodyFraming {
     /// No body and no `Content-Length`.
     None,
-    /// So many bytes follow.
+    /// So many bytes follow, or would if it were not HEAD.
     Length(u64),
 }
 

@@ -1,9 +1,9 @@
 //! A body in the syntax of a query string: `application/x-www-form-urlencoded`.
 //!
-//! The grammar is that of `query_string`, blanks, `;` and all. Bytes that are not UTF-8 become
-//! U+FFFD, as the WHATWG URL standard has it for forms.
+//! The grammar is that of `query_string`, blanks, `;` and all. Bytes that are not UTF-8 are
+//! refused, although the WHATWG URL standard wants U+FFFD for them: it would be stored.
 
-use super::super::query_string::parse_pairs;
+use super::super::query_string::{Pair, parse_pairs};
 use crate::error::json::{JsonText, write_json_object};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,28 +15,20 @@ const PAIRS_MAX: usize = 100_000;
 type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// All pairs in their order; one without a value has an empty one.
-pub(super) fn parse(body: &[u8]) -> Result<Pairs<'_>, String> {
+pub(super) fn parse<'a>(body: &'a [u8]) -> Result<Pairs<'a>, String> {
     let separators = body.iter().filter(|byte| matches!(byte, b'&' | b';'));
     if separators.count() >= PAIRS_MAX {
         return Err(format!("A form has at most {PAIRS_MAX} fields"));
     }
-    Ok(match String::from_utf8_lossy(body) {
-        Cow::Borrowed(text) => with_values(text),
-        Cow::Owned(text) => with_values(&text).into_iter().map(into_owned).collect(),
-    })
-}
-
-fn with_values(text: &str) -> Pairs<'_> {
-    parse_pairs(text)
-        .into_iter()
-        .map(|pair| (pair.key, pair.value.unwrap_or_default()))
-        .collect()
-}
-
-fn into_owned(
-    (key, value): (Cow<'_, str>, Cow<'_, str>),
-) -> (Cow<'static, str>, Cow<'static, str>) {
-    (Cow::Owned(key.into_owned()), Cow::Owned(value.into_owned()))
+    let text = str::from_utf8(body);
+    let text = text.map_err(|error| {
+        let place = error.valid_up_to() + 1;
+        format!("The form is not UTF-8: byte {place} begins no character")
+    })?;
+    let pairs = parse_pairs(text);
+    let pairs = pairs.map_err(|text| format!("The form is not UTF-8: {}", text.details()))?;
+    let with_value = |pair: Pair<'a>| (pair.key, pair.value.unwrap_or_default());
+    Ok(pairs.into_iter().map(with_value).collect())
 }
 
 /// Each key once, with its last value.

@@ -75,8 +75,8 @@ pub struct Payload<'a> {
 /// What the main statement gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
-    /// JSON that stands for a body that is none.
-    Empty(JsonForm),
+    /// An empty array, for a body that has nothing to write.
+    Empty,
     /// JSON as it came, without a mark before it. Checked, unless `columns=` made that
     /// PostgreSQL's task.
     Json {
@@ -106,9 +106,9 @@ pub enum JsonForm {
 }
 
 impl<'a> Payload<'a> {
-    fn empty(shape: JsonForm) -> Payload<'a> {
+    fn empty() -> Payload<'a> {
         Payload {
-            content: Content::Empty(shape),
+            content: Content::Empty,
             columns: BTreeSet::new(),
         }
     }
@@ -162,7 +162,7 @@ impl<'a> Payload<'a> {
         refuse_unacceptable(content_type, target)?;
         let columns = columns.filter(|_| *content_type == MediaType::ApplicationJson);
         Ok(Some(Payload {
-            content: Content::Empty(JsonForm::Array),
+            content: Content::Empty,
             columns: columns.cloned().unwrap_or_default(),
         }))
     }
@@ -200,9 +200,9 @@ impl Content<'_> {
     /// Whether it is one object, or an array of them.
     pub fn shape(&self) -> JsonForm {
         match self {
-            Content::Json { shape, .. } | Content::Empty(shape) => *shape,
+            Content::Json { shape, .. } => *shape,
             Content::Form(_) => JsonForm::Object,
-            Content::Csv(_) | Content::Raw(_) => JsonForm::Array,
+            Content::Empty | Content::Csv(_) | Content::Raw(_) => JsonForm::Array,
         }
     }
 
@@ -215,15 +215,14 @@ impl Content<'_> {
             Content::Csv(csv) => Some(BodyForm::CsvAsJson {
                 bytes: csv.json_bytes(),
             }),
-            Content::Empty(_) | Content::Form(_) => None,
+            Content::Empty | Content::Form(_) => None,
         }
     }
 
     /// Appends the parameter: JSON, or the bytes as they came.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Content::Empty(JsonForm::Object) => out.extend_from_slice(b"{}"),
-            Content::Empty(JsonForm::Array) => out.extend_from_slice(b"[]"),
+            Content::Empty => out.extend_from_slice(b"[]"),
             Content::Json { text, .. } | Content::Raw(text) => out.extend_from_slice(text),
             Content::Csv(csv) => csv.write_json(&mut |piece| {
                 out.extend_from_slice(piece);
@@ -289,18 +288,23 @@ fn json_text(body: &[u8]) -> (&[u8], BodyForm) {
 }
 
 fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
-    let (text, body) = json_text(body);
+    let (text, form) = json_text(body);
     if target == Target::Routine && text.is_empty() {
-        // A call without a body is one without arguments.
-        return Ok(Payload::empty(JsonForm::Object));
+        // A call without a body is one without arguments, or with an argument that is empty: what
+        // that is, if it is no JSON, is for PostgreSQL to say.
+        return Ok(unchecked_json(body, &BTreeSet::new()));
     }
     let (shape, columns) = match json::check(text)? {
         json::Document::Object(columns) => (JsonForm::Object, columns),
         json::Document::Objects(columns) => (JsonForm::Array, columns),
         // Parity: what is neither an object nor an array is nothing to write.
-        json::Document::Nothing => return Ok(Payload::empty(JsonForm::Array)),
+        json::Document::Nothing => return Ok(Payload::empty()),
     };
-    let content = Content::Json { text, shape, body };
+    let content = Content::Json {
+        text,
+        shape,
+        body: form,
+    };
     Ok(Payload { content, columns })
 }
 

@@ -23,7 +23,7 @@ const POST: Invocation = Invocation::Post;
 /// Shows a payload as its kind, its columns, and what PostgreSQL gets.
 fn shown(payload: &Payload<'_>) -> String {
     let kind = match &payload.content {
-        Content::Json { .. } | Content::Empty(_) => "json",
+        Content::Json { .. } | Content::Empty => "json",
         Content::Csv(_) => "csv",
         Content::Form(_) => "form",
         Content::Raw(_) => "raw",
@@ -61,7 +61,7 @@ fn a_byte_order_mark_is_no_part_of_the_text() {
     let marked = "\u{feff}{\"id\":1}";
     check(mutate(CREATE), JSON, &[], marked, expected);
     check(mutate(CREATE), JSON, &["id"], marked, expected);
-    check(call(POST), JSON, &[], "\u{feff}", "json Object  {}");
+    check(call(POST), JSON, &[], "\u{feff}", "json Array  ");
     let rows = r#"csv Array "id" [{"id":"1"}]"#;
     for marked in ["\u{feff}id\r\n1\r\n", "\u{feff}\"id\"\n1\n"] {
         check(mutate(CREATE), "text/csv", &[], marked, rows);
@@ -118,7 +118,7 @@ fn what_is_no_object_becomes_an_empty_array() {
 
 #[test]
 fn no_body_is_a_call_without_arguments_and_else_an_error() {
-    check(call(POST), JSON, &[], "", "json Object  {}");
+    check(call(POST), JSON, &[], "", "json Array  ");
     for mutation in [CREATE, Mutation::Update, Mutation::SingleUpsert] {
         check(
             mutate(mutation),
@@ -217,10 +217,24 @@ fn a_form_is_an_object_for_a_table() {
     check("a=1&b=2&a=3", r#"form Object "a", "b" {"a":"3","b":"2"}"#);
     check("?a=1;b=2=3", r#"form Object "a", "b" {"a":"1","b":"2=3"}"#);
     check("", "form Object  {}");
-    check(
-        "a=%ff%E9%",
-        "form Object \"a\" {\"a\":\"\u{fffd}\u{fffd}%\"}",
-    );
+    check("a=%C3%A9%", r#"form Object "a" {"a":"é%"}"#);
+}
+
+#[test]
+fn a_form_that_is_not_utf8_is_refused() {
+    for action in [mutate(CREATE), mutate(Mutation::Update), call(POST)] {
+        let check = |body: &[u8], expected: &str| {
+            let parsed = Payload::parse(&action, &MediaType::UrlEncoded, None, body);
+            let message = format!("The form is not UTF-8: {expected}");
+            assert_eq!(parsed, Err(Error::InvalidBody { message }));
+        };
+        check(
+            b"a=1&b=caf%E9",
+            "'caf%E9' stands for bytes that are no text",
+        );
+        check(b"%ff=1", "'%ff' stands for bytes that are no text");
+        check(b"a=1&b=caf\xE9", "byte 10 begins no character");
+    }
 }
 
 #[test]

@@ -182,7 +182,11 @@ fn targets_have_no_control_bytes_and_are_utf_8() {
             input.extend(std::iter::repeat_n(b'p', padding));
             input.push(byte);
             input.extend(b"pppppppppppppppppppppppppppppppppp HTTP/1.1\r\nHost: a\r\n\r\n");
-            check_refused(&input, Refusal::InvalidRequestLine);
+            let refusal = match byte {
+                0x80.. => Refusal::TargetNotUtf8,
+                _ => Refusal::InvalidRequestLine,
+            };
+            check_refused(&input, refusal);
         }
     }
     check_refused(

@@ -20,6 +20,7 @@ mod metrics;
 mod old_postgres;
 mod one_answer_each;
 mod outdated;
+mod parity;
 mod parking;
 mod plan_cases;
 mod pool_limits;

@@ -6,6 +6,7 @@ mod cancel;
 mod cases;
 mod cli;
 mod cut_wire;
+mod differences;
 mod framing;
 mod fuzz_smoke;
 mod hostile_path;

@@ -2,10 +2,11 @@
 //! answers to everything that it asks, and one that is not equal is found out.
 
 use corerest_parity::catalog::Catalog;
-use corerest_parity::comparison::Part;
+use corerest_parity::cli;
 use corerest_parity::connection::{Base, Connection};
+use corerest_parity::json::Json;
 use corerest_parity::report::Report;
-use corerest_parity::requests::{Choice, Kind, Only, Request, generate};
+use corerest_parity::requests::{Choice, Kind, Request, generate};
 use corerest_parity::run::{Outcomes, rolls_back, run};
 use corerest_tests::client::Address;
 use corerest_tests::cluster::{Cluster, Database};
@@ -94,4 +95,76 @@ fn two_copies_of_the_server_give_the_same_answers_to_everything() {
     );
     ours.stop();
     others.stop();
+}
+
+#[test]
+fn a_server_that_answers_otherwise_is_found_out() {
+    let (one, other) = (Cluster::shared().database(), Cluster::shared().database());
+    other.run("update api.plants set name = 'Oak' where id = 1; drop table api.portraits");
+    let ours = Server::start(&one, &ROLLING_BACK);
+    let others = Server::start(&other, &[ROLLING_BACK[0], ("db-max-rows", "2")]);
+    let (status, text) = program(&one, [&ours, &others], &["--limit", "300"]);
+    assert_eq!(status, 1, "{text}");
+    for shown in [
+        "curl -i -g 'http://127.0.0.1:",
+        "CoreREST: 200",
+        "(not listed in docs/differences.md)",
+        "answers differ in ways that docs/differences.md does not list",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    let (_, json) = program(
+        &one,
+        [&ours, &others],
+        &["--limit", "300", "--format", "json"],
+    );
+    assert!(Json::parse(&json).is_some(), "{json}");
+    ours.stop();
+    others.stop();
+}
+
+#[test]
+fn nothing_is_written_where_nothing_is_rolled_back() {
+    let database = Cluster::shared().database();
+    let server = Server::start(&database, &[]);
+    let before = database.one("select sum(xmin::text::bigint)::text from api.seeds");
+    let both = [&server, &server];
+    let (status, text) = program(&database, both, &["--limit", "200", "--profile", "api"]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains("does not roll back on demand"), "{text}");
+    assert!(text.contains("writes, rolled back          0"), "{text}");
+    let after = database.one("select sum(xmin::text::bigint)::text from api.seeds");
+    assert_eq!(before, after);
+    // And where the database or a server cannot be asked, nothing is said of either.
+    let (status, text) = program(&database, both, &["--schemas", "no_such_schema"]);
+    assert_eq!(
+        (status, text.contains("nothing to ask for")),
+        (2, true),
+        "{text}"
+    );
+    let (status, text) = program(&database, both, &["--against", "https://localhost"]);
+    assert_eq!(
+        (status, text.contains("Duplicate values")),
+        (2, true),
+        "{text}"
+    );
+    server.stop();
+}
+
+/// The program as it is called: its exit status and what it says.
+fn program(database: &Database, [ours, others]: [&Server; 2], options: &[&str]) -> (u8, String) {
+    let url = |server: &Server| connection(server).base().to_string();
+    let (ours, others, uri) = (url(ours), url(others), database.superuser_uri());
+    let mut words = vec!["--ours", &ours, "--against", &others, "--db", &uri];
+    if !options.contains(&"--schemas") {
+        words.extend(["--schemas", "api,other"]);
+    }
+    for name in SKIPPED {
+        words.extend(["--skip", name]);
+    }
+    words.extend(options);
+    let (mut out, mut complaints) = (Vec::new(), Vec::new());
+    let status = cli::run(&words, &mut out, &mut complaints);
+    out.extend(complaints);
+    (status, String::from_utf8(out).expect("it is text"))
 }

@@ -6,6 +6,7 @@
 //! [`report`] tells. The same seed and the same database give the same requests.
 
 pub mod catalog;
+pub mod cli;
 pub mod comparison;
 pub mod connection;
 pub mod json;

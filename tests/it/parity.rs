@@ -60,6 +60,7 @@ fn compare(requests: Vec<Request>, ours: &Server, others: &Server) -> (Outcomes,
     let report = Report {
         ours: ours.base(),
         others: others.base(),
+        token: None,
         shown: 10,
     };
     let text = report.text(&outcomes);

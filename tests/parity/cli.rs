@@ -152,6 +152,7 @@ fn compare(
     let report = Report {
         ours: &our_base,
         others: &other_base,
+        token,
         shown: arguments.show,
     };
     let text = match arguments.format {

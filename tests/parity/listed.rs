@@ -62,19 +62,17 @@ const RULES: &[Rule] = &[
     Rule {
         row: "T4",
         covers: |it, part| {
-            let asks = it.query_has("in.(%22%22)") || it.query_has("in.(\"\")");
-            asks && matches!(
-                part,
-                Part::Body | Part::Header("Content-Range") | Part::Status
-            )
+            let has_found = it.ours.status < 300 && it.others.status < 300;
+            let is_of_rows = matches!(part, Part::Body | Part::Header("Content-Range"));
+            it.query_has("in.(%22%22)") && has_found && is_of_rows
         },
     },
     Rule {
         row: "T5",
         covers: |it, _| {
-            !it.request.target.is_ascii() | it.query_has("%E") | it.query_has("%F")
-                && it.ours.status < 300
-                && it.others.status == 400
+            let is_beyond_ascii = it.query_has("%E2") || it.query_has("%F0");
+            let is_text = is_utf8(&it.request.target);
+            is_beyond_ascii && is_text && it.is_better_than("PGRST100")
         },
     },
     Rule {
@@ -119,7 +117,8 @@ const RULES: &[Rule] = &[
         covers: |it, part| {
             let accept = it.request.header_value("Accept").unwrap_or_default();
             let is_empty = it.others.body.trim_ascii().is_empty();
-            part == Part::Body && accept.contains("text/csv") && is_empty
+            let is_head = it.ours.text().lines().count() == 1;
+            part == Part::Body && accept.contains("text/csv") && is_empty && is_head
         },
     },
     Rule {
@@ -330,6 +329,12 @@ mod tests {
         let broken = answer(500, "Something went wrong");
         check("/t?a=eq.%E9", &answer(400, "{}"), &broken, &["T2"]);
         check("/t?a=eq.%C3%A9", &answer(400, "{}"), &broken, &[]);
+        let unread = answer(400, r#"{"code":"PGRST100"}"#);
+        check("/t?preis_%E2%82%AC=eq.5", &found, &unread, &["T5"]);
+        check("/t?preis_%E2%82%AC=eq.5", &unread, &found, &[]);
+        check("/t?preis=eq.5", &found, &unread, &[]);
+        check("/t?a=in.(%22%22)", &found, &answer(200, "[]"), &["T4"]);
+        check("/t?a=in.(%22%22)", &found, &unread, &[]);
         let hint = |name: &str, message: &str| {
             let body = format!(
                 "{{\"code\":\"PGRST205\",\"hint\":\"Perhaps you meant '{name}'\",\"message\":\"{message}\"}}"

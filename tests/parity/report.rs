@@ -10,6 +10,8 @@ use std::fmt::Write;
 
 /// More of an answer's body is not shown.
 const BODY_CHARS_MAX: usize = 600;
+/// So much of it is shown before the first byte that differs.
+const CONTEXT_BYTES: usize = 100;
 
 /// Both servers, and how many differences are shown.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,8 @@ pub struct Report<'a> {
     pub ours: &'a Base,
     /// The other.
     pub others: &'a Base,
+    /// The token of all requests, which is not shown.
+    pub token: Option<&'a str>,
     /// So many of the listed, and of the others, are shown.
     pub shown: usize,
 }
@@ -65,8 +69,9 @@ impl Report<'_> {
         };
         let differs = format!("{} differ: {}", difference.request.kind, parts.join(", "));
         let _ = writeln!(text, "{differs} ({place})\n  {}", self.curl(difference));
-        write_answer(text, "CoreREST", &difference.ours);
-        write_answer(text, "the other", &difference.others);
+        let from = first_difference(&difference.ours, &difference.others);
+        write_answer(text, "CoreREST", &difference.ours, from);
+        write_answer(text, "the other", &difference.others, from);
         text.push('\n');
     }
 
@@ -79,16 +84,14 @@ impl Report<'_> {
             method => format!("curl -i -X {method}"),
         };
         for (name, value) in &request.headers {
-            let value = match &**name {
-                "Authorization" => "Bearer $TOKEN",
-                _ => value,
+            let is_secret = self
+                .token
+                .is_some_and(|token| *value == format!("Bearer {token}"));
+            let header = match is_secret {
+                true => "\"Authorization: Bearer $TOKEN\"".to_owned(),
+                false => in_shell(&format!("{name}: {value}")),
             };
-            let header = format!("{name}: {value}");
-            let _ = write!(
-                command,
-                " -H {}",
-                in_shell(&header).replace("$TOKEN", "'\"$TOKEN\"'")
-            );
+            let _ = write!(command, " -H {header}");
         }
         if let Some(body) = &request.body {
             let _ = write!(command, " --data-binary {}", in_shell(body));
@@ -105,11 +108,12 @@ impl Report<'_> {
                 let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
                 format!("[{}]", items.join(","))
             };
+            let from = first_difference(&it.ours, &it.others);
             let side = |outcome: &Outcome| match outcome {
                 Ok(answer) => format!(
                     "{{\"status\":{},\"body\":{}}}",
                     answer.status,
-                    quoted(&shortened(&answer.text()))
+                    quoted(&shortened(&answer.text(), from))
                 ),
                 Err(why) => quoted(why),
             };
@@ -178,7 +182,7 @@ fn write_more(text: &mut String, count: usize, what: &str) {
     }
 }
 
-fn write_answer(text: &mut String, who: &str, outcome: &Outcome) {
+fn write_answer(text: &mut String, who: &str, outcome: &Outcome, from: usize) {
     match outcome {
         Ok(answer) => {
             let _ = writeln!(text, "  {who}: {}", answer.status);
@@ -187,7 +191,7 @@ fn write_answer(text: &mut String, who: &str, outcome: &Outcome) {
                     let _ = writeln!(text, "    {name}: {value}");
                 }
             }
-            for line in shortened(&answer.text()).lines() {
+            for line in shortened(&answer.text(), from).lines() {
                 let _ = writeln!(text, "    {line}");
             }
         }
@@ -197,14 +201,54 @@ fn write_answer(text: &mut String, who: &str, outcome: &Outcome) {
     }
 }
 
-fn shortened(body: &str) -> String {
-    match body.char_indices().nth(BODY_CHARS_MAX) {
-        Some((end, _)) => format!("{} …", &body[..end]),
-        None => body.to_owned(),
+/// Where the bodies begin to differ, in bytes.
+fn first_difference(ours: &Outcome, others: &Outcome) -> usize {
+    let (Ok(ours), Ok(others)) = (ours, others) else {
+        return 0;
+    };
+    let mut pairs = ours.body.iter().zip(&others.body);
+    pairs.position(|(one, other)| one != other).unwrap_or(0)
+}
+
+/// A body that fits on the screen: from its beginning, if the difference is near, or from there.
+fn shortened(body: &str, from: usize) -> String {
+    let mut begin = match from < BODY_CHARS_MAX / 2 {
+        true => 0,
+        false => from.min(body.len()) - CONTEXT_BYTES,
+    };
+    while !body.is_char_boundary(begin) {
+        begin -= 1;
+    }
+    let rest = &body[begin..];
+    let before = if begin > 0 { "… " } else { "" };
+    match rest.char_indices().nth(BODY_CHARS_MAX) {
+        Some((end, _)) => format!("{before}{} …", &rest[..end]),
+        None => format!("{before}{rest}"),
     }
 }
 
 /// A word for a shell.
 fn in_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_shell, shortened};
+
+    #[test]
+    fn of_long_bodies_the_part_that_differs_is_shown() {
+        assert_eq!(shortened("[1]", 1), "[1]");
+        let long = format!("{}x{}", "é".repeat(5000), "b".repeat(5000));
+        let shown = shortened(&long, 10_000);
+        assert!(shown.starts_with("… é") && shown.contains("éxb") && shown.ends_with("b …"));
+        assert!(shortened(&long, 3).starts_with('é'));
+        // The other one may have ended there.
+        assert_eq!(shortened(&"é".repeat(500), 2000).chars().count(), 52);
+    }
+
+    #[test]
+    fn words_for_a_shell_are_whole() {
+        assert_eq!(in_shell("it's"), r"'it'\''s'");
+    }
 }

@@ -73,11 +73,31 @@ fn of_key(subject: &Subject<'_>, key: &ForeignKey, other: &Relation, out: &mut V
     ));
     let csv = subject.get(Kind::Embed, &format!("select={exact}"));
     out.push(csv.header("Accept", "text/csv"));
+    twice(subject, &format!("{to}!{}", name(&key.name)), &first, out);
     if let Some(by) = order.first() {
         let page = subject.page_after(&format!("e({})", name(by)));
         let target = format!("{}?select={exact}&{page}", subject.path);
         out.push(Request::get(Kind::Embed, target));
     }
+}
+
+/// One relation two times: which of both is meant by a filter, and which comes first.
+fn twice(subject: &Subject<'_>, hint: &str, column: &str, out: &mut Vec<Request>) {
+    let aliased = format!("a:{hint}({column}),b:{hint}(*)");
+    for query in [
+        format!("select={aliased}"),
+        format!("select={aliased}&b.{column}=not.is.null"),
+        format!("select={aliased}&b.{column}=is.null&a.limit=1"),
+        format!("select={hint}({column}),{hint}(*)"),
+        format!("select={hint}({column}),b:{hint}(*)&b.{column}=is.null"),
+        format!("select=...{hint}(c:{column}),...{hint}(d:{column})"),
+    ] {
+        let request = subject.get(Kind::Embed, &query);
+        out.push(request.clone().header("Accept", "text/csv"));
+        out.push(request);
+    }
+    let grouped = format!("{}?select={hint}({column}),count()", subject.path);
+    out.push(Request::get(Kind::Embed, grouped));
 }
 
 fn two_levels(

@@ -59,6 +59,8 @@ pub(super) fn of_relation(subject: &Subject<'_>, seed: &mut Seed, out: &mut Vec<
         filters(subject, column, seed, out);
         orders(subject, column, out);
     }
+    let count = format!("{}?select=count()", subject.path);
+    out.push(Request::get(Kind::Read, count));
     logic(subject, seed, out);
     pages(subject, out);
     representations(subject, out);
@@ -80,6 +82,11 @@ fn of_column_alone(subject: &Subject<'_>, column: &Column, out: &mut Vec<Request
         for path in ["->>a=eq.x", "->a=not.is.null", "->a->>0=gt.0"] {
             out.push(subject.get(Kind::Filter, &format!("select={of}&{of}{path}")));
         }
+    }
+    // One row, or a refusal: by the server, or by PostgreSQL.
+    for function in ["count", "max", "min", "sum", "avg"] {
+        let target = format!("{}?select={of}.{function}()", subject.path);
+        out.push(Request::get(Kind::Read, target));
     }
     if matches!(&*column.of.category, "A" | "C") {
         out.push(subject.get(Kind::Read, &format!("select={of}->0")));

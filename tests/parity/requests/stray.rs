@@ -43,13 +43,13 @@ pub(super) fn of_relation(subject: &Subject<'_>, out: &mut Vec<Request>) {
         "select=no_such_relation(*)",
         "select=*,no_such_relation!no_such_hint(*)",
         "no_such_column=eq.1",
-        "order=no_such_column",
         "no_such_relation.id=eq.1",
         "no_such_relation=not.is.null",
         "columns=no_such_column",
     ] {
-        out.push(get(Kind::Unknown, format!("{path}?{query}&limit=1")));
+        out.push(subject.get(Kind::Unknown, query));
     }
+    out.push(get(Kind::Unknown, format!("{path}?order=no_such_column")));
     let Some(first) = relation.columns.first() else {
         return;
     };

@@ -152,6 +152,14 @@ fn changes(
         out.push(write(subject, "PATCH", &filter, prefer).json(row));
         out.push(write(subject, "DELETE", &filter, prefer));
     }
+    // The order of rows by what is not to be shown.
+    let (first, last) = (
+        name(&columns[0].name),
+        name(&columns[columns.len() - 1].name),
+    );
+    let ordered = format!("{filter}&select={first}&order={last}.desc,{first}");
+    out.push(write(subject, "PATCH", &ordered, ",return=representation").json(row));
+    out.push(write(subject, "DELETE", &ordered, ",return=representation"));
     out.push(write(subject, "PATCH", &filter, ",count=exact").json("{}"));
     out.push(write(subject, "PATCH", &filter, ",handling=strict,max-affected=0").json(row));
     out.push(write(

@@ -1,10 +1,11 @@
-//! `docs/differences.md` says what CoreREST does: each of its requests is asked, and the answer must
-//! be the one in the table.
+//! `docs/differences.md` says what CoreREST does: each of its requests is asked, and the answer
+//! must be the one in the table.
 //!
-//! The first piece of code in the second cell is the request, as `METHOD target`, or, with `\r\n` in
-//! it, all of its bytes. Those behind it are headers, settings (`key=value`) and a body. In the fourth cell
-//! the first piece is the status; a header must have the value that stands there, or begin with it before `…`;
-//! anything else must occur in the answer. What stands behind "no" must not be in its head.
+//! The first piece of code in the second cell is the request, as `METHOD target`, or, with `\r\n`
+//! in it, all of its bytes. Those behind it are headers, settings (`key=value`) and a body. In the
+//! fourth cell the first piece is the status; a header must have the value that stands there, or
+//! begin with it before `…`; anything else must occur in the answer. What stands behind "no" must
+//! not be in its head.
 
 use corerest_parity::page::{self, Row, code};
 use corerest_tests::client::{Answer, Client, ClientError};
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 const FIXTURE: &str = include_str!("../fixtures/differences.sql");
 /// In these sections a row may be about something else than an answer.
 const BESIDE_REQUESTS: [&str; 2] = ["Beside the requests", "What is left to chance"];
-/// What the page promises and the server does not keep yet. Whoever changes that takes it off here: a row
-/// that is true must not be in the list.
+/// What the page promises and the server does not keep yet. Whoever changes that takes it off here:
+/// a row that is true must not be in the list.
 const AWAITED: &[&str] = &[
     "T2", "T3", "T4", "T5", "T8", "T9", "R1", "R2", "R3", "R4", "R7", "R8", "W1", "W2", "W3", "W4",
     "H2", "H3", "H5",
@@ -31,22 +32,34 @@ const TOKENS: [(&str, &str); 4] = [
     // {"role":"anonymous"}
     (
         "<token>",
-        "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzIn0.TlqMrlE6FUWdPeampAS9PL2TBRSF7EJv_3F-Tp_y-KQ",
+        concat!(
+            "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzIn0.TlqMrlE6FUWdPeampAS9PL2TBRSF7EJ",
+            "v_3F-Tp_y-KQ"
+        ),
     ),
     // The same with "crit":["exp"] in the header.
     (
         "<token with crit>",
-        "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiZXhwIl19.eyJyb2xlIjoiYW5vbnltb3VzIn0.5xjWoVdeX2G4qmMUcwCA0ptkHnZS532hWhwE9lM0PTo",
+        concat!(
+            "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiZXhwIl19.eyJyb2xlIjoiYW5vbnltb3VzIn0.5xjWoVdeX2G",
+            "4qmMUcwCA0ptkHnZS532hWhwE9lM0PTo"
+        ),
     ),
     // {"role":"anonymous","nbf":4102444800.5}
     (
         "<token that is not valid before 4102444800.5>",
-        "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzIiwibmJmIjo0MTAyNDQ0ODAwLjV9.OMOinQig2mqRPMIcB6-oiUW1hWVuI5fnCucCnAu9vPY",
+        concat!(
+            "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzIiwibmJmIjo0MTAyNDQ0ODAwLjV9.OMOinQ",
+            "ig2mqRPMIcB6-oiUW1hWVuI5fnCucCnAu9vPY"
+        ),
     ),
     // {"role":"anonymous\u0000x"}
     (
         "<token with a NUL in its role>",
-        "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzXHUwMDAweCJ9.Unv73FODhXtnjR46ZvfC0P6SqUMcyPgZZg3soPHuQ48",
+        concat!(
+            "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbnltb3VzXHUwMDAweCJ9.Unv73FODhXtnjR46ZvfC0P",
+            "6SqUMcyPgZZg3soPHuQ48"
+        ),
     ),
 ];
 
@@ -283,7 +296,8 @@ fn the_parts_of_a_request_are_told_apart() {
     let row = Row {
         name: "X1",
         section: "",
-        asked: "`POST /books?{a#}*3{b}*0` with `Prefer: return=minimal`, `db-max-rows=2` and `{\"id\":1}\\n`",
+        asked: "`POST /books?{a#}*3{b}*0` with `Prefer: return=minimal`, `db-max-rows=2` \
+                and `{\"id\":1}\\n`",
         postgrest: "",
         corerest: "",
         why: "",

@@ -1,7 +1,7 @@
 //! What a database offers: relations, columns with some of their values, foreign keys, functions.
 //!
-//! It is read with the `postgres` crate and queries of its own, so that a mistake of the server's own
-//! reading is not made here a second time. Everything comes in a fixed order.
+//! It is read with the `postgres` crate and queries of its own, so that a mistake of the server's
+//! own reading is not made here a second time. Everything comes in a fixed order.
 
 use postgres::{Client, Error, NoTls, SimpleQueryMessage};
 use std::collections::BTreeMap;
@@ -109,7 +109,8 @@ pub struct Parameter {
 const RELATIONS: &str = "
 select c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
        array(select a.attname::text from pg_catalog.pg_constraint k
-               join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
+               join pg_catalog.pg_attribute a
+                 on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
               where k.conrelid = c.oid and k.contype = 'p' order by a.attnum)
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where n.nspname = any($1) and c.relkind in ('r', 'p', 'f', 'v', 'm') and not c.relispartition
@@ -128,9 +129,11 @@ select a.attrelid::int8, a.attname::text, pg_catalog.format_type(b.oid, null), b
 const KEYS: &str = "
 select k.conname::text, n.nspname::text, c.relname::text, fn.nspname::text, fc.relname::text,
        array(select a.attname::text from pg_catalog.unnest(k.conkey) with ordinality as p(n, i)
-               join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = p.n order by p.i)
+               join pg_catalog.pg_attribute a
+                 on a.attrelid = k.conrelid and a.attnum = p.n order by p.i)
   from pg_catalog.pg_constraint k
-  join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_class c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   join pg_catalog.pg_class fc on fc.oid = k.confrelid
   join pg_catalog.pg_namespace fn on fn.oid = fc.relnamespace
  where k.contype = 'f' and k.conparentid = 0 and n.nspname = any($1) and fn.nspname = any($1)
@@ -141,7 +144,8 @@ select p.oid::int8, n.nspname::text, p.proname::text, p.provolatile = 'v', p.pro
        rn.nspname::text, rc.relname::text
   from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
   join pg_catalog.pg_type r on r.oid = p.prorettype
-  left join pg_catalog.pg_class rc on rc.oid = r.typrelid and rc.relkind in ('r', 'v', 'm', 'p', 'f')
+  left join pg_catalog.pg_class rc
+    on rc.oid = r.typrelid and rc.relkind in ('r', 'v', 'm', 'p', 'f')
   left join pg_catalog.pg_namespace rn on rn.oid = rc.relnamespace
  where n.nspname = any($1) and p.prokind = 'f'
    and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)

@@ -10,8 +10,8 @@ use std::io::Write;
 use std::time::Duration;
 
 /// Asks two servers the same, each on its own copy of a database, and tells what differs. The exit
-/// status is 0 if nothing does that docs/differences.md does not list, 1 if something does, and 2 if
-/// the servers or the database could not be asked.
+/// status is 0 if nothing does that docs/differences.md does not list, 1 if something does, and 2
+/// if the servers or the database could not be asked.
 #[derive(FromArgs)]
 struct Arguments {
     /// the URL of CoreREST
@@ -115,6 +115,9 @@ fn compare(
         .collect();
     let catalog = Catalog::read(&arguments.db, &schemas)
         .map_err(|error| format!("the database cannot be read: {error}"))?;
+    if catalog.relations.is_empty() && catalog.functions.is_empty() {
+        return Err("there is nothing to ask for in these schemas".to_owned());
+    }
     let choice = Choice {
         schemas,
         profile: arguments.profile,
@@ -141,8 +144,8 @@ fn compare(
         if !may_write && requests.iter().any(|request| request.is_write()) {
             let _ = writeln!(
                 complaints,
-                "{base} does not roll back on demand, so nothing is written and no function is called by POST: \
-                 set db-tx-end=commit-allow-override for both servers."
+                "{base} does not roll back on demand, so nothing is written and no function \
+                 is called by POST: set db-tx-end=commit-allow-override for both servers."
             );
             requests.retain(|request| !request.is_write());
         }

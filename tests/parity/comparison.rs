@@ -1,14 +1,16 @@
 //! What differs between two answers to one request, as far as a client can rely on it.
 //!
-//! Without `order` the order of rows is PostgreSQL's business, and so is that of embedded rows always:
-//! there the rows are compared as a set. A member's place in its object counts, for CSV shows it.
+//! Without `order` the order of rows is PostgreSQL's business, and so is that of embedded rows
+//! always: there the rows are compared as a set. A member's place in its object counts, for CSV
+//! shows it.
 
 use crate::connection::Answer;
 use crate::json::Json;
 use crate::requests::Request;
 use std::fmt;
 
-/// The headers of the API. The others (`Date`, `Server`, what concerns the connection) are not compared.
+/// The headers of the API. The others (`Date`, `Server`, what concerns the connection) are not
+/// compared.
 pub const HEADERS: [&str; 11] = [
     "Content-Range",
     "Content-Type",

@@ -2,8 +2,8 @@
 //! asked the same, and what differs is shown to whoever wants to change from one to the other.
 //!
 //! [`catalog`] reads what there is, [`requests`] makes questions of it, [`connection`] asks,
-//! [`comparison`] says what differs, [`listed`] which row of `docs/differences.md` says so, too, and
-//! [`report`] tells. The same seed and the same database give the same requests.
+//! [`comparison`] says what differs, [`listed`] which row of `docs/differences.md` says so, too,
+//! and [`report`] tells. The same seed and the same database give the same requests.
 
 pub mod catalog;
 pub mod cli;

@@ -1,8 +1,8 @@
 //! Which row of `docs/differences.md` tells of a difference.
 //!
-//! One of both servers is CoreREST, and which one is not asked: a rule looks at the request, and at the two
-//! answers in the order in which it names them. A rule is narrow; what it does not know is a difference that
-//! nobody has written down, and that is what the whole is for.
+//! One of both servers is CoreREST, and which one is not asked: a rule looks at the request, and at
+//! the two answers in the order in which it names them. A rule is narrow; what it does not know is
+//! a difference that nobody has written down, and that is what the whole is for.
 
 use crate::comparison::Part;
 use crate::connection::Answer;
@@ -337,7 +337,8 @@ mod tests {
         check("/t?a=in.(%22%22)", &found, &unread, &[]);
         let hint = |name: &str, message: &str| {
             let body = format!(
-                "{{\"code\":\"PGRST205\",\"hint\":\"Perhaps you meant '{name}'\",\"message\":\"{message}\"}}"
+                "{{\"code\":\"PGRST205\",\"hint\":\"Perhaps you meant '{name}'\",\
+                 \"message\":\"{message}\"}}"
             );
             answer(404, &body)
         };
@@ -345,7 +346,8 @@ mod tests {
         check("/ab", &hint("aa", "m"), &hint("ac", "n"), &[]);
         let described = |version: &str, paths: &str| {
             let body = format!(
-                "{{\"swagger\":\"2.0\",\"info\":{{\"version\":\"{version}\"}},\"paths\":\"{paths}\"}}"
+                "{{\"swagger\":\"2.0\",\"info\":{{\"version\":\"{version}\"}},\
+                 \"paths\":\"{paths}\"}}"
             );
             answer(200, &body)
         };

@@ -1,7 +1,7 @@
 //! What is asked: requests of every kind for each relation, foreign key and function.
 //!
-//! A request that has `order` has a whole one, by the key or by all that can be compared, and whatever
-//! cuts rows off has it, too: answers differ only where servers do.
+//! A request that has `order` has a whole one, by the key or by all that can be compared, and
+//! whatever cuts rows off has it, too: answers differ only where servers do.
 
 mod call;
 mod embed;

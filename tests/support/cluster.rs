@@ -329,6 +329,14 @@ impl Database {
         )
     }
 
+    /// A connection string for who may see everything.
+    pub fn superuser_uri(&self) -> String {
+        format!(
+            "host={} port={PORT} user=postgres dbname={}",
+            self.socket_folder, self.name
+        )
+    }
+
     /// What `db-uri` is for it and its copies in other clusters, which are tried in this order,
     /// with `target_session_attrs`.
     pub fn uri_of_many(&self, clusters: &[&Cluster], attributes: &str) -> String {

@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::{env, fs};
 
+/// A target that is no function of this package's, since it needs a simulated world.
+const CORE: &str = "core";
+
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -16,7 +19,8 @@ fn main() -> io::Result<()> {
     };
     match arguments[..] {
         ["list"] => {
-            let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+            let names = TARGETS.iter().map(|target| target.name);
+            let names: Vec<&str> = names.chain([CORE]).collect();
             io::stdout().write_all((names.join("\n") + "\n").as_bytes())
         }
         ["unpack", name, file, folder] => {

@@ -5,6 +5,7 @@
 //! to find a property that broke, takes seconds, and needs only the stable compiler. What libFuzzer
 //! has found to be worth keeping is in `corpora`, a file for each target.
 
+mod access_line;
 mod answers;
 mod catalog;
 mod choices;
@@ -15,6 +16,7 @@ mod conversation;
 mod corpus;
 mod headers;
 mod http;
+mod jwt_token;
 mod payload;
 mod postgres_messages;
 mod query_string;
@@ -23,6 +25,7 @@ mod smoke;
 mod sql_scan;
 mod statements;
 
+pub use access_line::access_line;
 pub use answers::answers;
 pub use catalog::catalog;
 pub use claims::claims;
@@ -32,6 +35,7 @@ pub use conversation::conversation;
 pub use corpus::{pack, unpack};
 pub use headers::headers;
 pub use http::{http_in_any_pieces, http_request};
+pub use jwt_token::jwt_token;
 pub use payload::payload;
 pub use postgres_messages::postgres_messages;
 pub use query_string::query_string;
@@ -71,6 +75,8 @@ targets! {
     statements statements::STATEMENT_SEEDS,
     answers answers::ANSWER_SEEDS,
     claims claims::CLAIM_SEEDS,
+    jwt_token jwt_token::TOKEN_SEEDS,
+    access_line access_line::LINE_SEEDS,
     config_file config_file::CONFIG_FILE_SEEDS,
     connection_string connection_string::CONNECTION_SEEDS,
     postgres_messages postgres_messages::MESSAGE_SEEDS,

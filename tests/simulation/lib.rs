@@ -11,7 +11,7 @@
 //! longer than a moment; and if there is none, they would wait for ever, which is a failure.
 //!
 //! Invariant: whatever is random comes from the seed of the run, which a failure tells
-//! ([`explore()`]).
+//! ([`explore()`]), or from the bytes that it follows ([`follow()`]).
 
 mod explore;
 mod locks;
@@ -20,7 +20,7 @@ mod poll;
 mod time;
 mod world;
 
-pub use explore::{Exploration, explore};
+pub use explore::{Exploration, explore, follow};
 pub use locks::{Mutex, MutexGuard, RwLock};
 pub use pipe::{Listening, Received, Sent, Stream, pair};
 pub use poll::{Alarm, Bell, Interest, Poll, Source, Watched};

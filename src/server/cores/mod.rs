@@ -21,10 +21,12 @@ mod relief;
 mod shared;
 mod threads;
 
-#[cfg(all(test, feature = "model"))]
+#[cfg(feature = "model")]
 mod model;
 
 pub(crate) use crew::CrewSize;
+#[cfg(feature = "model")]
+pub(crate) use model::script::follow_script;
 pub(crate) use placing::{Footing, Share, divide};
 pub(crate) use shared::{Cores, CoresSettings, Patience};
 pub(crate) use threads::start;

@@ -38,13 +38,13 @@ pub(crate) struct Access<'a> {
 
 impl Access<'_> {
     /// Appends the line.
-    pub(super) fn write_line(&self, out: &mut Vec<u8>, stamp: &str) {
+    pub(crate) fn write_line(&self, out: &mut Vec<u8>, stamp: &str) {
         match self.peer {
             Some(address) => drop(write!(out, "{}", address.to_canonical())),
             None => out.push(b'-'),
         }
         out.extend_from_slice(b" - ");
-        write_escaped(out, self.role.unwrap_or("-").as_bytes());
+        write_role(out, self.role);
         out.extend_from_slice(b" [");
         out.extend_from_slice(stamp.as_bytes());
         out.extend_from_slice(b"] \"");
@@ -65,7 +65,7 @@ impl Access<'_> {
     }
 
     /// Appends it as an object (`log-format=json`).
-    pub(super) fn write_object(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write_object(&self, out: &mut Vec<u8>) {
         let request = &self.request;
         let target = request.target();
         let header = |name| self.header(name);
@@ -144,6 +144,27 @@ fn is_traceparent(value: &[u8]) -> bool {
         && is_id(&value[36..52])
         && value[52] == b'-'
         && is_hex(&value[53..])
+}
+
+/// The role stands between blanks and not between quotes, so a blank in it would be the end of the
+/// field, and what is behind it be read as the time and the request: `x [now] "GET / HTTP/1.1"`.
+fn write_role(out: &mut Vec<u8>, role: Option<&str>) {
+    let begin = out.len();
+    match role {
+        None => out.push(b'-'),
+        // Two quotes, as Apache writes the name of nobody.
+        Some("") => out.extend_from_slice(b"\"\""),
+        Some(role) => write_escaped(out, role.as_bytes()),
+    }
+    if out[begin..].contains(&b' ') {
+        let written = out.split_off(begin);
+        for byte in written {
+            match byte {
+                b' ' => out.extend_from_slice(b"\\x20"),
+                _ => out.push(byte),
+            }
+        }
+    }
 }
 
 /// Quotes and backslashes get a backslash, as Apache writes them: a quote in a User-Agent must not
@@ -254,7 +275,26 @@ mod tests {
             "GET /%22\"x HTTP/1.1\r\nHost: a\r\nUser-Agent: a\" 200 \\ \"b\r\n\r\n",
             Some("::1"),
             Some("a\"\nb"),
-            r#"::1 - a\" b [NOW] "GET /%22\"x HTTP/1.1" 200 4 "" "a\" 200 \\ \"b""#,
+            r#"::1 - a\"\x20b [NOW] "GET /%22\"x HTTP/1.1" 200 4 "" "a\" 200 \\ \"b""#,
+        );
+    }
+
+    #[test]
+    fn a_role_is_one_field() {
+        check(
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            None,
+            Some("a - b [NOW] \"GET /other HTTP/1.1\" 200 0"),
+            concat!(
+                r#"- - a\x20-\x20b\x20[NOW]\x20\"GET\x20/other\x20HTTP/1.1\"\x20200\x200 "#,
+                r#"[NOW] "GET / HTTP/1.1" 200 39 "" """#,
+            ),
+        );
+        check(
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            None,
+            Some(""),
+            r#"- - "" [NOW] "GET / HTTP/1.1" 200 0 "" """#,
         );
     }
 

@@ -9,7 +9,7 @@ use super::super::crew::CrewSize;
 use super::super::placing::Share;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
-use super::postgresql::{Backend, Faults, SHORT, SILENT_IN_THE_MIDDLE, SLOW};
+use super::postgresql::{Backend, Faults, Fortune, SHORT, SILENT_IN_THE_MIDDLE, SLOW};
 use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
 use crate::auth::Authenticator;
 use crate::net::Listener;
@@ -79,6 +79,18 @@ pub(super) fn janitor() -> Arc<ScheduledThreadPool> {
     Arc::clone(&fixture().janitor)
 }
 
+/// What every world begins with.
+pub(super) fn snapshot() -> Snapshot {
+    let fixture = fixture();
+    Snapshot {
+        config: Arc::clone(&fixture.config),
+        authenticator: Arc::clone(&fixture.authenticator),
+        role_settings: Arc::default(),
+        catalog: Some(Arc::clone(&fixture.catalog)),
+        shapes: Vec::new(),
+    }
+}
+
 fn make_cores(plan: Plan) -> Arc<Cores> {
     let Plan {
         connections,
@@ -86,7 +98,6 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
         places,
         ..
     } = plan;
-    let fixture = fixture();
     let seconds = Duration::from_secs;
     let config = Config {
         server_max_spool_bytes: if faults.one_of > 0 && is_lucky(2) {
@@ -98,13 +109,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
         ..Config::default()
     };
     let settings = CoresSettings {
-        snapshot: Snapshot {
-            config: Arc::clone(&fixture.config),
-            authenticator: Arc::clone(&fixture.authenticator),
-            role_settings: Arc::default(),
-            catalog: Some(Arc::clone(&fixture.catalog)),
-            shapes: Vec::new(),
-        },
+        snapshot: snapshot(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         patience: Patience {
             idle: seconds(75),
@@ -125,6 +130,16 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             CrewSize::Few
         },
     };
+    cores_of(settings, connections, &Fortune::Chance(faults))
+}
+
+/// Two cores, with so many connections each.
+pub(super) fn cores_of(
+    settings: CoresSettings,
+    connections: usize,
+    fortune: &Fortune,
+) -> Arc<Cores> {
+    let seconds = Duration::from_secs;
     let share = |cpu| Share {
         cpu,
         connections,
@@ -133,14 +148,16 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
     let shares = [share(0), share(1)];
     let pool = |share: &Share| {
         Pool::new(PoolSettings {
-            connector: Arc::new(Backend { faults }),
+            connector: Arc::new(Backend {
+                fortune: fortune.clone(),
+            }),
             size: share.connections,
             idle_max: seconds(600),
             lifetime_max: seconds(1800),
             preparation: Preparation::Named,
             silence: Some(crate::serving::watch::SLOW),
             silences: Arc::default(),
-            janitor: Arc::clone(&fixture.janitor),
+            janitor: janitor(),
             watch: |_| {},
         })
     };
@@ -385,7 +402,7 @@ fn a_world(plan: Plan) {
 
 /// The thread that opens slots for r2d2 is none of the world's. Should it be the last one that has
 /// a pool in hand, it would close its connections elsewhere.
-fn await_janitor() {
+pub(super) fn await_janitor() {
     let (done, is_done) = mpsc::channel();
     fixture().janitor.execute(move || {
         let _ = done.send(());

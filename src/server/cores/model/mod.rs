@@ -12,6 +12,8 @@ mod events;
 mod postgresql;
 mod reloading;
 mod schedulers;
+pub(super) mod script;
+mod transcript;
 mod waiting;
 
 use crate::sync::{Mutant, set_mutant};

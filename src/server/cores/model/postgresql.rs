@@ -4,6 +4,7 @@ use corerest_pg::Connector;
 use corerest_pg::connect::{CancelToken, ConnectError, Session};
 use corerest_simulation::{Received, Sent, Stream, choose, is_lucky, pair, sleep, spawn};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Room in each direction: a large body does not fit.
@@ -18,6 +19,9 @@ pub(super) const SHORT: usize = 902;
 /// The number of a large row in the middle of which it falls silent.
 pub(super) const SILENT_IN_THE_MIDDLE: usize = 903;
 
+/// How long it says nothing, when it does.
+const SILENCE: Duration = Duration::from_secs(20);
+
 /// How often something goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
@@ -27,23 +31,101 @@ pub(super) struct Faults {
     pub(super) panics_one_of: usize,
 }
 
+/// What becomes of an execution.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// It takes so long.
+    Slow(Duration),
+    /// An error.
+    Fails,
+    /// Silence, and then it is gone.
+    SilentAndGone,
+    /// An error that ends the connection.
+    Ends,
+    /// Silence behind so many 256ths of the row.
+    SilentWithin(u8),
+    /// The connection is cut behind so many 256ths of the row.
+    CutWithin(u8),
+    /// Messages that nobody waits for come before the answer.
+    Aside,
+    /// There is no row.
+    NoRow,
+    /// The row comes twice.
+    TwoRows,
+    /// A row, and then an error.
+    RowAndError,
+    /// A row of so many columns.
+    Columns(u8),
+    /// A message of that kind, with a length that fits or does not, and then it is gone.
+    Strange(u8, u32),
+}
+
+/// Who decides what goes wrong.
+#[derive(Clone)]
+pub(super) enum Fortune {
+    /// The seed.
+    Chance(Faults),
+    /// A script: whether a connection is opened, and what becomes of each execution.
+    Told(Arc<dyn Script>),
+}
+
+/// Tells what goes wrong next.
+pub(super) trait Script: Send + Sync {
+    /// Whether there is no connection to be had.
+    fn is_away(&self) -> bool;
+
+    /// What becomes of an execution.
+    fn fault(&self) -> Option<Fault>;
+}
+
+impl Fortune {
+    fn is_away(&self) -> bool {
+        match self {
+            Fortune::Told(script) => script.is_away(),
+            Fortune::Chance(faults) => {
+                assert!(
+                    faults.panics_one_of == 0 || !is_lucky(faults.panics_one_of),
+                    "a bug of ours, of which the simulation makes some"
+                );
+                faults.one_of > 0 && is_lucky(3 * faults.one_of)
+            }
+        }
+    }
+
+    fn fault(&self, is_main: bool) -> Option<Fault> {
+        let faults = match self {
+            Fortune::Told(script) => return script.fault(),
+            Fortune::Chance(faults) => faults,
+        };
+        if faults.one_of == 0 || !is_lucky(faults.one_of) {
+            return None;
+        }
+        let part = || u8::try_from(choose(256)).unwrap_or_default();
+        Some(match choose(7) {
+            0 => Fault::Slow(Duration::from_millis(5)),
+            1 => Fault::Slow(Duration::from_secs(2)),
+            2 => Fault::Fails,
+            3 => Fault::SilentAndGone,
+            4 => Fault::Ends,
+            5 if is_main => Fault::SilentWithin(part()),
+            _ => Fault::CutWithin(part()),
+        })
+    }
+}
+
 /// The way to it.
 pub(super) struct Backend {
-    pub(super) faults: Faults,
+    pub(super) fortune: Fortune,
 }
 
 impl Connector for Backend {
     fn open(&self) -> Result<Session, ConnectError> {
-        assert!(
-            self.faults.panics_one_of == 0 || !is_lucky(self.faults.panics_one_of),
-            "a bug of ours, of which the simulation makes some"
-        );
-        if self.faults.one_of > 0 && is_lucky(3 * self.faults.one_of) {
+        if self.fortune.is_away() {
             return Err(ConnectError::Parameters("it is away".to_owned()));
         }
         let (ours, theirs) = pair(ROOM);
-        let faults = self.faults;
-        spawn(move || Serving::new(theirs, faults).run());
+        let fortune = self.fortune.clone();
+        spawn(move || Serving::new(theirs, fortune).run());
         Ok(Session::simulated(ours))
     }
 
@@ -57,7 +139,7 @@ struct Over;
 
 struct Serving {
     stream: Stream,
-    faults: Faults,
+    fortune: Fortune,
     bytes: Vec<u8>,
     /// Texts by the names of their statements.
     prepared: HashMap<String, String>,
@@ -72,10 +154,10 @@ struct Bound {
 }
 
 impl Serving {
-    fn new(stream: Stream, faults: Faults) -> Serving {
+    fn new(stream: Stream, fortune: Fortune) -> Serving {
         Serving {
             stream,
-            faults,
+            fortune,
             bytes: Vec::new(),
             prepared: HashMap::new(),
             bound: Bound::default(),
@@ -160,49 +242,75 @@ impl Serving {
             Ok(SLOW) => sleep(Duration::from_secs(10)),
             Ok(SHORT) => sleep(Duration::from_secs(1)),
             Ok(SILENT_IN_THE_MIDDLE) => {
-                let whole = message(b'D', &reply);
-                let middle = whole.len() / 2;
-                self.send(&whole[..middle])?;
-                sleep(Duration::from_secs(20));
-                self.send(&whole[middle..])?;
+                self.say_with_a_pause(&reply, 128)?;
                 return self.say(b'C', b"SELECT 1\0");
             }
             _ => {}
         }
-        if self.faults.one_of > 0 && is_lucky(self.faults.one_of) {
-            match choose(7) {
-                0 => sleep(Duration::from_millis(5)),
-                1 => sleep(Duration::from_secs(2)),
-                2 => return self.fail("P0001"),
-                // Silent in the middle of a row.
-                5 if bound.is_main => {
-                    let whole = message(b'D', &reply);
-                    let middle = choose(whole.len());
-                    self.send(&whole[..middle])?;
-                    sleep(Duration::from_secs(20));
-                    self.send(&whole[middle..])?;
-                    return self.say(b'C', b"SELECT 1\0");
-                }
-                // Silent, and then gone.
-                3 => {
-                    sleep(Duration::from_secs(20));
-                    return Err(Over);
-                }
-                4 => {
-                    self.send(&message(b'E', &error("FATAL", "57P01")))?;
-                    return Err(Over);
-                }
-                _ => {
-                    let whole = message(b'D', &reply);
-                    self.send(&whole[..choose(whole.len())])?;
-                    return Err(Over);
-                }
-            }
+        if let Some(fault) = self.fortune.fault(bound.is_main)
+            && self.suffer(fault, &reply)?
+        {
+            return Ok(());
         }
         if bound.is_main {
             self.say(b'D', &reply)?;
         }
         self.say(b'C', b"SELECT 1\0")
+    }
+
+    /// Something goes wrong; says whether that was all of the answer.
+    fn suffer(&mut self, fault: Fault, reply: &[u8]) -> Result<bool, Over> {
+        match fault {
+            Fault::Slow(time) => sleep(time),
+            Fault::Aside => {
+                self.say(b'N', &error("NOTICE", "00000"))?;
+                self.say(b'S', b"application_name\0x\0")?;
+                self.say(b'A', b"\0\0\0\x01pgrst\0\0")?;
+            }
+            Fault::Fails => return self.fail("P0001").map(|()| true),
+            Fault::RowAndError => {
+                self.say(b'D', reply)?;
+                return self.fail("22012").map(|()| true);
+            }
+            Fault::NoRow => return self.say(b'C', b"SELECT 0\0").map(|()| true),
+            Fault::TwoRows => self.say(b'D', reply)?,
+            Fault::Columns(count) => {
+                let mut row = u16::from(count).to_be_bytes().to_vec();
+                (0..count).for_each(|_| row.extend((-1_i32).to_be_bytes()));
+                self.say(b'D', &row)?;
+                return self.say(b'C', b"SELECT 1\0").map(|()| true);
+            }
+            Fault::SilentAndGone => {
+                sleep(SILENCE);
+                return Err(Over);
+            }
+            Fault::Ends => {
+                self.send(&message(b'E', &error("FATAL", "57P01")))?;
+                return Err(Over);
+            }
+            Fault::CutWithin(part) => {
+                let whole = message(b'D', reply);
+                self.send(&whole[..part_of(part, whole.len())])?;
+                return Err(Over);
+            }
+            Fault::Strange(tag, length) => {
+                self.send(&[&[tag][..], &length.to_be_bytes(), reply].concat())?;
+                return Err(Over);
+            }
+            Fault::SilentWithin(part) => {
+                self.say_with_a_pause(reply, part)?;
+                return self.say(b'C', b"SELECT 1\0").map(|()| true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn say_with_a_pause(&mut self, reply: &[u8], part: u8) -> Result<(), Over> {
+        let whole = message(b'D', reply);
+        let (before, after) = whole.split_at(part_of(part, whole.len()));
+        self.send(before)?;
+        sleep(SILENCE);
+        self.send(after)
     }
 
     fn fail(&mut self, code: &str) -> Result<(), Over> {
@@ -224,6 +332,11 @@ impl Serving {
         }
         Ok(())
     }
+}
+
+/// So many 256ths of it.
+fn part_of(part: u8, whole: usize) -> usize {
+    whole * usize::from(part) / 256
 }
 
 fn message(tag: u8, body: &[u8]) -> Vec<u8> {

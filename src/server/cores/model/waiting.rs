@@ -9,7 +9,7 @@ use super::super::parking::Parking;
 use super::super::pulse::Pulse;
 use super::check;
 use super::core::janitor;
-use super::postgresql::{Backend, Faults};
+use super::postgresql::{Backend, Faults, Fortune};
 use crate::sync::Instant;
 use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
@@ -33,10 +33,10 @@ impl House {
         let pool = || {
             Arc::new(Pool::new(PoolSettings {
                 connector: Arc::new(Backend {
-                    faults: Faults {
+                    fortune: Fortune::Chance(Faults {
                         one_of: 0,
                         panics_one_of: 0,
-                    },
+                    }),
                 }),
                 size: 1,
                 idle_max: Duration::from_secs(600),

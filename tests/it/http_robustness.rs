@@ -489,7 +489,10 @@ fn a_target_whose_bytes_are_not_utf8_is_refused_as_json() {
             if method != "HEAD" {
                 assert_eq!(
                     answer.text(),
-                    r#"{"code":"PGRST100","details":"It has bytes that are no text","hint":null,"message":"The request target is not UTF-8"}"#
+                    concat!(
+                        r#"{"code":"PGRST100","details":"It has bytes that are no text","#,
+                        r#""hint":null,"message":"The request target is not UTF-8"}"#
+                    )
                 );
             }
             assert!(answer.closes());

@@ -25,7 +25,7 @@ fn welcome() -> Vec<u8> {
     bytes
 }
 
-/// Answers a batch of three statements, of which the last one has one row of one column.
+/// Answers a batch of four statements, of which the last one has one row of one column.
 fn answer(value: &str) -> Vec<u8> {
     let length = u32::try_from(value.len()).expect("the script is short");
     let mut row = vec![0, 1];
@@ -33,7 +33,7 @@ fn answer(value: &str) -> Vec<u8> {
     row.extend(value.as_bytes());
     let parsed = [message(b'1', b""), message(b'2', b"")].concat();
     let without_row = [&parsed[..], &message(b'C', b"SELECT 0\0")].concat();
-    let mut bytes = without_row.repeat(2);
+    let mut bytes = without_row.repeat(3);
     bytes.extend(parsed);
     bytes.extend(message(b'D', &row));
     bytes.extend(message(b'C', b"SELECT 1\0"));

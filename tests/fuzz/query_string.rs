@@ -2,7 +2,8 @@
 //!
 //! Properties: nothing panics; how the characters are written changes nothing, so that a query
 //! string of which all are escaped asks for the same, or is refused in the same words; and so does
-//! the canonical form, as far as it is the same list of parameters. What is no UTF-8 asks for nothing.
+//! the canonical form, as far as it is the same list of parameters. What is no UTF-8 asks for
+//! nothing.
 
 use corerest_api::internals::ParsedQuery;
 use std::collections::BTreeSet;

@@ -487,10 +487,9 @@ fn a_target_whose_bytes_are_not_utf8_is_refused_as_json() {
             let proxy_status = Some("PostgREST; error=PGRST100");
             assert_eq!(answer.header("Proxy-Status"), proxy_status);
             if method != "HEAD" {
-                assert_eq!(
-                    answer.text(),
-                    r#"{"code":"PGRST100","details":"It has bytes that are no text","hint":null,"message":"The request target is not UTF-8"}"#
-                );
+                let text = answer.text();
+                assert!(text.starts_with(r#"{"code":"PGRST100","#), "{text}");
+                assert!(text.contains("The request target is not UTF-8"), "{text}");
             }
             assert!(answer.closes());
             client.expect_closed();

@@ -178,6 +178,7 @@ mod tests {
         check("--dump-config --dump-schema", None);
         check("--ready my.conf --dump-config", None);
         check("--dump-schema --dump-schema", None);
+        check("--check --ready", None);
         check("a b", None);
     }
 

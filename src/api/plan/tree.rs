@@ -92,10 +92,8 @@ impl<'a> Node<'a> {
         }
         let if_there = query.filters_if_there.iter().rev();
         for At { path, item } in if_there.filter(|at| counts(&at.path)) {
-            // What is no filter is about nothing: it need not be embedded.
-            if let Ok(node) = root.descend(path, names) {
-                node.filters_if_there.push(item);
-            }
+            // PostgREST ignores them in writes, which are of all rows then.
+            root.descend(path, names)?.filters_if_there.push(item);
         }
         for At { path, item } in query.order.iter().rev() {
             root.descend(path, names)?.order = Some(item);

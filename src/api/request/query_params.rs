@@ -76,6 +76,11 @@ impl QueryParams {
         let order = unless_filters(of_kind(&pairs, Kind::Order), &mut filters, parse_order)?;
         let logic = unless_filters(of_kind(&pairs, Kind::Logic), &mut filters, parse_logic)?;
         let columns = reserved(&pairs, "columns").map(parse_columns).transpose()?;
+        // The first one counts. What is no selection in the others is a filter all the same.
+        let others = pairs.iter().filter(|pair| pair.key == "select").skip(1);
+        let others = others.filter_map(|pair| Some(("select", pair.value.as_deref()?)));
+        let no_selections = others.filter(|(_, value)| parse_select(value).is_err());
+        filters.extend(no_selections.filter_map(filter_for_name));
         let select = reserved(&pairs, "select").map(|value| ("select", value));
         let parse_selected = |(_, value): (&str, &str)| parse_select(value);
         let select = unless_filters(select.into_iter(), &mut filters, parse_selected)?.pop();

@@ -943,6 +943,7 @@ fn columns_may_be_called_like_parameters() {
     check("rel.order=is.null", "rel/order Is Null");
     check("and=eq.1&or=in.(1)", "and Equal 1\nor In [\"1\"]");
     check("select=eq.b", "select Equal b");
+    check("select=id&select=eq.b", "select id\nselect Equal b");
     check(
         r#""offset"=eq.1&"order"=eq.2"#,
         "offset Equal 1\norder Equal 2",

@@ -3,9 +3,6 @@
 use crate::facts;
 use corerest_config::Key;
 
-/// What stands behind this line in the page is made.
-pub const MARK: &str = "<!-- Made from src/config/keys/table.rs by corerest-documents. -->\n";
-
 /// Every key with its documentation, in Markdown.
 #[must_use]
 pub fn keys_in_markdown() -> String {

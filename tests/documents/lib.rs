@@ -10,13 +10,14 @@ mod command_line;
 mod completions;
 mod configuration;
 mod facts;
+pub mod links;
 mod manual;
 #[cfg(test)]
 mod tests;
 
 use std::time::SystemTime;
 
-pub use configuration::{MARK, keys_in_markdown};
+pub use configuration::keys_in_markdown;
 
 /// A file that is installed.
 #[derive(Debug)]

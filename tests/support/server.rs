@@ -331,6 +331,8 @@ fn executable() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", "corerest"]);
+        // ring's build looks at it, and would be repeated with all that uses it.
+        build.env_remove("CARGO_MANIFEST_DIR");
         if folder.file_name() == Some(OsStr::new("release")) {
             build.arg("--release");
         }

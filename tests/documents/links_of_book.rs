@@ -1,4 +1,5 @@
-//! `links BOOK` looks whether the links of a book that mdBook has made lead somewhere: scripts/book.
+//! `links BOOK` looks whether the links of a book that mdBook has made lead somewhere; scripts/book
+//! runs it.
 
 use std::io::Write;
 use std::path::Path;

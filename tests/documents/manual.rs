@@ -177,8 +177,8 @@ pub(crate) fn configuration_file(date: &str) -> String {
     page.section("DESCRIPTION");
     page.text(
         "The file is named on the command line of corerest(1). Its syntax is that of PostgREST's \
-         file: a key, an equals sign and a value on each line. Text is in double quotes, in which a \
-         backslash stands before a quote or another backslash, and `$(NAME)` is the value of an \
+         file: a key, an equals sign and a value on each line. Text is in double quotes, in which \
+         a backslash stands before a quote or another backslash, and `$(NAME)` is the value of an \
          environment variable or of an earlier key; a dollar sign is written twice. Numbers, \
          `true` and `false` need no quotes. A `#` begins a comment.",
     );

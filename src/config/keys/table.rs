@@ -447,8 +447,8 @@ pub const KEYS: &[Key] = &[
         "server-max-body-bytes",
         1,
         POSTGRES_VALUE_MAX,
-        "The largest request body; 413 beyond it. A body is one parameter of a statement, and PostgreSQL takes \
-         none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
+        "The largest request body; 413 beyond it. A body is one parameter of a statement, and \
+         PostgreSQL takes none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
         |c, n| c.server_max_body_bytes = count(n),
         |c| bare(c.server_max_body_bytes),
     )
@@ -512,7 +512,8 @@ pub const KEYS: &[Key] = &[
         i64::MAX,
         "How many bytes of answers may wait in files for clients that read slowly. An answer is \
          brought there, if it is still with PostgreSQL, when other requests wait for its \
-         connection, and never before. The default is four of the largest answers. 0 writes no files.",
+         connection, and never before. The default is four of the largest answers. 0 writes no \
+         files.",
         |c, n| c.server_max_spool_bytes = n.unsigned_abs(),
         |c| bare(c.server_max_spool_bytes),
     )
@@ -522,9 +523,8 @@ pub const KEYS: &[Key] = &[
         server_pin_cores,
         "Pin the threads of a core to its CPU, so that their data stays in its caches. With \
          PostgreSQL on the same machine they are never pinned: its processes would crowd one CPU \
-         while the other idles. There they run as SCHED_BATCH, so as not to interrupt it. Switch it \
-         off where a container may use a share of all CPUs but \
-         not whole ones."
+         while the other idles. There they run as SCHED_BATCH, so as not to interrupt it. Switch \
+         it off where a container may use a share of all CPUs but not whole ones."
     )
     .own(),
     integer(
@@ -544,12 +544,12 @@ pub const KEYS: &[Key] = &[
         "server-shutdown-grace",
         0,
         3600,
-        "Seconds from the first SIGTERM until connections without a request are closed. From \
-         its first moment on, each answer says Connection: close, and /ready is 503. On a port \
-         that no other process has taken over, new clients are served as long, so that a load \
-         balancer has time to notice: set it to what that needs, and keep it below TimeoutStopSec or \
-         terminationGracePeriodSeconds of who stops it. Unset, it is 5 if another process has taken over, for \
-         nobody waits for this one, and 0 otherwise, for a stop should be short.",
+        "Seconds from the first SIGTERM until connections without a request are closed. From its \
+         first moment on, each answer says Connection: close, and /ready is 503. On a port that \
+         no other process has taken over, new clients are served as long, so that a load balancer \
+         has time to notice: set it to what that needs, and keep it below TimeoutStopSec or \
+         terminationGracePeriodSeconds of who stops it. Unset, it is 5 if another process has \
+         taken over, for nobody waits for this one, and 0 otherwise, for a stop should be short.",
         |c, n| c.server_shutdown_grace = Some(duration(n)),
         |c| bare_or_empty(c.server_shutdown_grace.map(|grace| grace.as_secs())),
     )
@@ -568,8 +568,8 @@ pub const KEYS: &[Key] = &[
         0,
         1024,
         "Threads on each CPU. 0 is one for each connection in the core's share of db-pool, so \
-         that all of them can be busy, and one more that answers the clients meanwhile. Fewer leave \
-         connections unused, since one thread always stays free.",
+         that all of them can be busy, and one more that answers the clients meanwhile. Fewer \
+         leave connections unused, since one thread always stays free.",
         |c, n| c.server_threads_per_core = NonZeroUsize::new(count(n)),
         |c| bare(c.server_threads_per_core.map_or(0, NonZeroUsize::get)),
     )

@@ -8,6 +8,7 @@ use corerest_config::{Config, File, Sources};
 use corerest_tests::cluster::{Cluster, programs};
 use corerest_tests::waiting::until;
 use corerest_tests::{server, watchdog};
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -89,24 +90,31 @@ impl Stage {
         text
     }
 
-    fn shell(&self, script: &str) -> Output {
+    /// A program in the folder, which finds our PostgreSQL and no other one.
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = self.folder.join("bin");
-        Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &self.replaced(script)])
+        let path = format!("{}:{path}:{}", bin.display(), programs().display());
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command
             .current_dir(&self.folder)
-            .env(
-                "PATH",
-                format!("{}:{path}:{}", bin.display(), programs().display()),
-            )
+            .env("PATH", path)
             .env("PGHOST", self.cluster.socket_folder())
             .env("PGUSER", "postgres")
-            .env("PGPORT", "5432")
             .env(PASSWORD, "change-me")
-            .env_remove("PGDATABASE")
-            .stdin(Stdio::null())
-            .output()
-            .expect("there is a bash")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn shell(&self, script: &str) -> Output {
+        let mut shell = self.command("bash");
+        shell.args(["-euo", "pipefail", "-c", &self.replaced(script)]);
+        shell.output().expect("there is a bash")
     }
 
     /// Runs commands. If an answer stands behind them, it has to be theirs, sooner or later: a
@@ -152,10 +160,9 @@ impl Stage {
     pub(crate) fn start_server(&mut self, block: &Block) {
         self.end();
         let log = std::fs::File::create(self.folder.join("log")).expect("the folder is ours");
-        let child = Command::new(self.folder.join("bin/corerest"))
+        let mut command = self.command(self.folder.join("bin/corerest"));
+        let child = command
             .arg(CONFIGURATION)
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
             .stdout(log.try_clone().expect("there are descriptors"))
             .stderr(log)
             .spawn()

@@ -409,7 +409,7 @@ fn the_project_speaks_of_itself_alone() {
     let mut sources = rust();
     sources.extend(files(&["src", "tests", "perf"], "toml"));
     sources.extend(
-        files(&["", "tests"], "md")
+        files(&["", "docs", "tests"], "md")
             .into_iter()
             .filter(|source| !source.path.starts_with("target/")),
     );
@@ -425,25 +425,6 @@ fn the_project_speaks_of_itself_alone() {
         !(line.contains("UPSTREAM") && line.split(':').next().is_some_and(|p| p.ends_with(".md")))
     });
     report("words about other things", offenders.collect());
-}
-
-#[test]
-fn every_key_is_in_the_readme() {
-    let Ok(readme) = std::fs::read_to_string(root().join("README.md")) else {
-        return;
-    };
-    let keys = corerest_config::KEYS.iter().map(|key| key.name);
-    let ours = keys.filter(|name| {
-        // Those of PostgREST are documented there; ours in the README alone.
-        corerest_config::KEYS
-            .iter()
-            .any(|key| key.name == *name && matches!(key.origin, corerest_config::Origin::CoreRest))
-    });
-    let offenders = ours
-        .filter(|name| !readme.contains(name))
-        .map(str::to_owned)
-        .collect();
-    report("keys of our own that README.md does not mention", offenders);
 }
 
 #[test]

@@ -84,6 +84,16 @@ impl Cluster {
     /// # Panics
     /// If it does not work, with PostgreSQL's words.
     pub fn start(settings: &[&str]) -> Cluster {
+        let cluster = Cluster::start_empty(settings);
+        cluster.load_fixture();
+        cluster
+    }
+
+    /// A new one with these lines in its `postgresql.conf`, and nothing in it.
+    ///
+    /// # Panics
+    /// If it does not work, with PostgreSQL's words.
+    pub fn start_empty(settings: &[&str]) -> Cluster {
         let owner = Owner::choose();
         let folder = owner.make_folder();
         let bin = programs();
@@ -103,7 +113,7 @@ impl Cluster {
         );
         write_settings(&folder, settings);
         let cluster = Cluster::run(&owner, folder, &bin);
-        cluster.load_fixture();
+        cluster.postgres().await_connection();
         cluster
     }
 

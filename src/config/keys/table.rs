@@ -324,8 +324,8 @@ pub const KEYS: &[Key] = &[
         "jwt-strict-keys",
         jwt_strict_keys,
         "Whether keys that are weaker than the standards want them are refused: RSA under 2048 \
-         bits, secrets in JSON Web Keys that are shorter than their hash, key_ops without verify. \
-         Otherwise the log warns of them."
+         bits, secrets in JSON Web Keys that are shorter than their hash, key_ops without verify, \
+         and sets in which no key verifies. Otherwise the log warns of them."
     )
     .reloadable()
     .own(),
@@ -389,24 +389,26 @@ pub const KEYS: &[Key] = &[
         "server-body-timeout",
         server_body_timeout,
         1,
-        "Seconds in which some more of a request body must arrive. Only standing still counts, \
-         so that a slow but steady upload is not cut off."
+        "Seconds in which 16 KiB of a request body must arrive, or the rest of it; then it is \
+         answered with 408. A slow but steady upload is not cut off."
     )
     .own(),
     boolean!(
         "server-cancel-on-disconnect",
         server_cancel_on_disconnect,
-        "Cancel the query of a read whose client goes away, so that nothing is computed for \
-         nobody. A client that only says that it has no more to send counts as gone, as with \
-         nginx. Writes are never cancelled."
+        "Cancel the query of a read whose client goes away before the answer, so that nothing is \
+         computed for nobody, and its connection is used again at once. A client that only says \
+         that it has no more to send counts as gone, as with nginx; the log has status 499. Writes \
+         are never cancelled."
     )
     .own(),
     integer(
         "server-cores",
         0,
         4096,
-        "CPUs to work on, each with its own threads and its own share of db-pool. 0 is all of \
-         them; fewer leave room for PostgreSQL on the same machine.",
+        "CPUs to work on, each with its own threads and its own share of db-pool, so there are \
+         never more than db-pool. 0 is all of them; fewer leave room for PostgreSQL on the same \
+         machine.",
         |c, n| c.server_cores = NonZeroUsize::new(count(n)),
         |c| bare(c.server_cores.map_or(0, NonZeroUsize::get)),
     )
@@ -421,8 +423,9 @@ pub const KEYS: &[Key] = &[
         "server-header-timeout",
         server_header_timeout,
         1,
-        "Seconds from the first byte of a request to the end of its headers. Headers fit into a \
-         few packets; a client that needs longer is stuck, or holds connections on purpose."
+        "Seconds from the first byte of a request to the end of its headers; then it is answered \
+         with 408. Headers fit into a few packets; a client that needs longer is stuck, or holds \
+         connections on purpose."
     )
     .own(),
     word!(
@@ -444,8 +447,8 @@ pub const KEYS: &[Key] = &[
         "server-max-body-bytes",
         1,
         POSTGRES_VALUE_MAX,
-        "The largest request body. A body is one parameter of a statement, and PostgreSQL takes \
-         none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
+        "The largest request body; 413 beyond it. A body is one parameter of a statement, and \
+         PostgreSQL takes none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
         |c, n| c.server_max_body_bytes = count(n),
         |c| bare(c.server_max_body_bytes),
     )
@@ -456,7 +459,9 @@ pub const KEYS: &[Key] = &[
         i32::MAX as i64,
         "The most client connections at once; further ones wait to be accepted. The limit of \
          open files bounds it, too. It keeps the memory bounded, and is far above what a proxy \
-         opens.",
+         opens. When all places are taken, clients that have asked for nothing, and those that \
+         have been idle for the longest, are closed for new ones, and the log says so once a \
+         minute.",
         |c, n| c.server_max_connections = count(n),
         |c| bare(c.server_max_connections),
     )
@@ -465,8 +470,9 @@ pub const KEYS: &[Key] = &[
         "server-max-header-bytes",
         1024,
         16 * 1024 * 1024,
-        "The longest head of a request: line and headers. URLs with long filters must fit, \
-         which PostgREST takes up to 50 KiB; the default is the next power of two.",
+        "The longest head of a request: line and headers. 431 beyond it, and 414 for a line of \
+         more than seven eighths of it. URLs with long filters must fit, which PostgREST takes up \
+         to 50 KiB; the default is the next power of two.",
         |c, n| c.server_max_header_bytes = count(n),
         |c| bare(c.server_max_header_bytes),
     )
@@ -477,8 +483,10 @@ pub const KEYS: &[Key] = &[
         i64::MAX,
         "How many bytes all clients together may make the server hold: bodies of requests, \
          beginnings of requests, and answers that are not sent yet. Beyond that, who asks for more \
-         gets 503 with Retry-After. Unset, it is half of what the process may use: the least of \
-         its control groups' limits, its own (ulimit), and the machine's memory. 0 sets no limit.",
+         gets 503 with Retry-After (413 if the body alone is larger), and the others go on; the \
+         answer of a write goes to the spool instead. Unset, it is half of what the process may \
+         use: the least of its control groups' limits, its own (ulimit), and the machine's memory. \
+         0 sets no limit.",
         |c, n| c.server_max_memory = Some(count(n)),
         |c| bare_or_empty(c.server_max_memory),
     )
@@ -489,9 +497,10 @@ pub const KEYS: &[Key] = &[
         0,
         POSTGRES_CONNECTIONS_MAX,
         "How many connections to PostgreSQL may wait for clients that read slowly, while other \
-         requests wait for a connection and the spool (server-max-spool-bytes) is full. Beyond \
-         that, the one that has read nothing for the longest time is cut off. Unset, it is half \
-         of db-pool, so that the other half serves the others.",
+         requests have waited for a connection for a second and the spool \
+         (server-max-spool-bytes) is full. Beyond that, the answer that has stood still for the \
+         longest time is cut off: its client's connection is closed, and the log says why. Unset, \
+         it is half of db-pool, so that the other half serves the others.",
         |c, n| c.server_max_slow_readers = Some(count(n)),
         |c| bare_or_empty(c.server_max_slow_readers),
     )
@@ -503,7 +512,8 @@ pub const KEYS: &[Key] = &[
         i64::MAX,
         "How many bytes of answers may wait in files for clients that read slowly. An answer is \
          brought there, if it is still with PostgreSQL, when other requests wait for its \
-         connection. The default is four of the largest answers. 0 writes no files.",
+         connection, and never before. The default is four of the largest answers. 0 writes no \
+         files.",
         |c, n| c.server_max_spool_bytes = n.unsigned_abs(),
         |c| bare(c.server_max_spool_bytes),
     )
@@ -513,8 +523,8 @@ pub const KEYS: &[Key] = &[
         server_pin_cores,
         "Pin the threads of a core to its CPU, so that their data stays in its caches. With \
          PostgreSQL on the same machine they are never pinned: its processes would crowd one CPU \
-         while the other idles. Switch it off where a container may use a share of all CPUs but \
-         not whole ones."
+         while the other idles. There they run as SCHED_BATCH, so as not to interrupt it. Switch \
+         it off where a container may use a share of all CPUs but not whole ones."
     )
     .own(),
     integer(
@@ -534,11 +544,12 @@ pub const KEYS: &[Key] = &[
         "server-shutdown-grace",
         0,
         3600,
-        "Seconds from the first SIGTERM until connections without a request are closed. From \
-         its first moment on, each answer says Connection: close, and /ready is 503. On a port \
-         that no other process has taken over, new clients are served as long, so that a load \
-         balancer has time to notice. Unset, it is 5 if another process has taken over, for \
-         nobody waits for this one, and 0 otherwise, for a stop should be short.",
+        "Seconds from the first SIGTERM until connections without a request are closed. From its \
+         first moment on, each answer says Connection: close, and /ready is 503. On a port that \
+         no other process has taken over, new clients are served as long, so that a load balancer \
+         has time to notice: set it to what that needs, and keep it below TimeoutStopSec or \
+         terminationGracePeriodSeconds of who stops it. Unset, it is 5 if another process has \
+         taken over, for nobody waits for this one, and 0 otherwise, for a stop should be short.",
         |c, n| c.server_shutdown_grace = Some(duration(n)),
         |c| bare_or_empty(c.server_shutdown_grace.map(|grace| grace.as_secs())),
     )
@@ -547,8 +558,9 @@ pub const KEYS: &[Key] = &[
     word!(
         "server-spool-directory",
         server_spool_directory,
-        "The folder for these files, which have no name and are readable for nobody else. The \
-         default is on a disk where /tmp is in memory."
+        "The folder for the files of server-max-spool-bytes, which have no name and mode 0600. If \
+         none can be made there, the log says so at the start, and there is no spool. The default \
+         is on a disk where /tmp is in memory."
     )
     .own(),
     integer(
@@ -556,7 +568,8 @@ pub const KEYS: &[Key] = &[
         0,
         1024,
         "Threads on each CPU. 0 is one for each connection in the core's share of db-pool, so \
-         that all of them can be busy, and one more that answers the clients meanwhile.",
+         that all of them can be busy, and one more that answers the clients meanwhile. Fewer \
+         leave connections unused, since one thread always stays free.",
         |c, n| c.server_threads_per_core = NonZeroUsize::new(count(n)),
         |c| bare(c.server_threads_per_core.map_or(0, NonZeroUsize::get)),
     )
@@ -598,8 +611,8 @@ pub const KEYS: &[Key] = &[
         "server-write-timeout",
         server_write_timeout,
         1,
-        "Seconds in which a client must take some more of its answer. Like with \
-         server-body-timeout, only standing still counts."
+        "Seconds in which a client must take some more of its answer, or its connection is \
+         closed. Only standing still counts."
     )
     .own(),
     boolean!(

@@ -19,7 +19,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// An idle connection is looked at before it is used if it has been idle for so long: a server
@@ -296,8 +296,25 @@ impl Pool {
         match self.slots.try_get() {
             Some(slot) => Some(slot),
             None if self.is_held_back() => None,
-            None => self.slots.get().ok(),
+            None => {
+                let slot = self.slots.get().ok();
+                self.await_janitor();
+                slot
+            }
         }
+    }
+
+    /// The thread that opens slots is none of a simulation's. Were it the last one that has this
+    /// pool in hand, it would close simulated connections where there are none.
+    fn await_janitor(&self) {
+        if !cfg!(feature = "model") {
+            return;
+        }
+        let (done, is_done) = mpsc::channel();
+        self.settings.janitor.execute(move || {
+            let _ = done.send(());
+        });
+        let _ = is_done.recv();
     }
 
     /// Whether [`take`](Pool::take) would give a connection at this moment.

@@ -25,7 +25,7 @@ use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
 use corerest_wire::http::Limits;
 use scheduled_thread_pool::ScheduledThreadPool;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How many worlds there are.
@@ -397,17 +397,6 @@ fn a_world(plan: Plan) {
         assert_eq!((core.clients, core.connections_used), (0, 0));
     }
     assert_eq!(cores.door.taken(), 0);
-    await_janitor();
-}
-
-/// The thread that opens slots for r2d2 is none of the world's. Should it be the last one that has
-/// a pool in hand, it would close its connections elsewhere.
-pub(super) fn await_janitor() {
-    let (done, is_done) = mpsc::channel();
-    fixture().janitor.execute(move || {
-        let _ = done.send(());
-    });
-    is_done.recv().expect("it does one thing after the other");
 }
 
 fn any_world() {
@@ -491,7 +480,6 @@ fn a_connection_of_another_core_falls_silent() {
     drop((slow, short, others));
     cores.stop();
     threads.into_iter().for_each(|thread| thread.join());
-    await_janitor();
 }
 
 /// The longest pause between two requests of a client, and before the first one.
@@ -588,7 +576,6 @@ fn the_server_ends_under_its_clients() {
     assert!(lives_on || left == 0, "{left} wait for nobody");
     clients.into_iter().for_each(|client| client.join());
     assert_eq!(cores.door.taken(), 0);
-    await_janitor();
 }
 
 #[test]

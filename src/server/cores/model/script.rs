@@ -13,7 +13,7 @@ use super::super::crew::CrewSize;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
 use super::SIMULATED_STEPS_MAX;
-use super::core::{await_janitor, cores_of, snapshot};
+use super::core::{cores_of, snapshot};
 use super::postgresql::{Fault, Fortune, Script};
 use super::transcript::Transcript;
 use crate::net::Listener;
@@ -332,7 +332,6 @@ impl Hand {
             assert_eq!((core.clients, core.connections_used), (0, 0));
         }
         assert_eq!(hand.cores.door.taken(), 0);
-        await_janitor();
     }
 
     fn step(&mut self, steps: &mut Tape) {

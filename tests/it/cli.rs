@@ -25,8 +25,9 @@ fn check_success(arguments: &[&str], expected: &[&str]) {
 
 #[test]
 fn what_the_command_line_shows() {
-    check_success(&["--version"], &[env!("CARGO_PKG_VERSION")]);
-    check_success(&["-v"], &[env!("CARGO_PKG_VERSION")]);
+    let version = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
+    check_success(&["--version"], &[version]);
+    check_success(&["-v"], &[version]);
     check_success(&["--help"], &["--dump-config", "--example", "--version"]);
     check_success(&["-h"], &["--dump-config"]);
     check_success(

@@ -9,7 +9,7 @@ mod ending;
 mod memory_limit;
 
 use crate::admin::Admin;
-use crate::cli::Cli;
+use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
 use crate::control::inquiry::Inquiry;
 use crate::control::listener::{self, Wanted};
@@ -30,6 +30,7 @@ use crate::serving::watch::SLOW;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
+use crate::sync::unix_time;
 use corerest_api::PgVersion;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{ConnectError, Environment, OpenOptions, SharedTarget, Target};
@@ -45,9 +46,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// The version, as shown by `--version`.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// How our sessions are called in `pg_stat_activity`, unless the user chose a name.
 const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
 
@@ -62,7 +60,7 @@ const THREADS_MAX: usize = 8_192;
 /// A text for the operator.
 pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     if cli.version {
-        return print(&format!("CoreREST {VERSION}\n"));
+        return print(&version_line(VERSION, COMMIT));
     }
     if cli.example {
         return print(&example());
@@ -378,6 +376,7 @@ fn start_admin(
         listener,
         cores: cores.clone(),
         health: health.clone(),
+        started: unix_time(),
     };
     let reserve = Reserve::new().map_err(text)?;
     admin.start(reserve).map_err(text)

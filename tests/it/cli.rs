@@ -236,7 +236,75 @@ fn a_taken_port_ends_the_process_with_a_reason() {
     assert_ne!(status.code(), Some(0));
     let log = server.stderr.whole();
     assert!(log.to_lowercase().contains("in use"), "{log}");
+    assert!(
+        log.contains("end it, or choose another one by server-port."),
+        "{log}"
+    );
     assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_opened_is_named_with_the_key_that_names_it() {
+    let taken = unused_path("taken");
+    std::fs::write(&taken, "precious").expect("the temporary folder can be written");
+    let folder = unused_path("folder");
+    std::fs::create_dir(&folder).expect("the temporary folder can be written");
+    let import = unused_path("import");
+    std::fs::write(&import, "import \"/no/import\"\n").expect("it can be written");
+    let name = |path: &std::path::Path| path.to_str().expect("we chose it").to_owned();
+    let (taken, folder, import) = (name(&taken), name(&folder), name(&import));
+    let at_folder = format!("@{folder}");
+    let is_folder = format!("cannot read {folder} (jwt-secret): Is a directory");
+    let is_taken = format!("cannot listen on {taken}: Address already in use");
+    for (argument, variable, value, parts) in [
+        ("/no/config", "", "", &["/no/config: No such file"][..]),
+        (&folder, "", "", &[&*folder, "Is a directory"]),
+        (&import, "", "", &["cannot import /no/import: No such file"]),
+        (
+            "",
+            "PGRST_DB_URI",
+            "@/no/uri",
+            &["/no/uri (db-uri): No such"],
+        ),
+        ("", "PGRST_JWT_SECRET", &at_folder, &[&*is_folder]),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_UNIX_SOCKET",
+            "/no/socket",
+            &[
+                "cannot listen on /no/socket: No such",
+                "(admin-server-unix-socket)",
+            ],
+        ),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_UNIX_SOCKET",
+            &taken,
+            &[&*is_taken, "another one by admin-server-unix-socket"],
+        ),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_HOST",
+            "192.0.2.1",
+            &[
+                "192.0.2.1:3999",
+                "admin-server-host must be an address of this machine",
+            ],
+        ),
+    ] {
+        let mut environment = vec![("PGRST_ADMIN_SERVER_PORT", "3999")];
+        environment.push((variable, value));
+        environment.retain(|(name, _)| !name.is_empty());
+        let arguments: Vec<&str> = [argument].into_iter().filter(|it| !it.is_empty()).collect();
+        for part in parts {
+            check_failure(&arguments, &environment, part);
+        }
+    }
+    let text = std::fs::read_to_string(&taken).expect("it is there");
+    assert_eq!(text, "precious");
+    let _ = std::fs::remove_file(taken);
+    let _ = std::fs::remove_file(import);
+    let _ = std::fs::remove_dir(folder);
 }
 
 #[test]

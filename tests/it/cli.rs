@@ -126,7 +126,10 @@ fn a_check_says_what_is_wrong() {
     let open = "create schema shop; create table shop.open (id int); \
                 grant usage on schema shop to anonymous; grant insert on shop.open to anonymous; \
                 create function shop.as_owner() returns int security definer \
-                  language sql as 'select 1'";
+                  language sql as 'select 1'; \
+                create function shop.of_few() returns int language sql as 'select 1'; \
+                revoke execute on function shop.of_few() from public; \
+                create function shop.of_one(int) returns int language sql as 'select 1'";
     for (settings, status, parts) in [
         (
             &[][..],
@@ -153,6 +156,40 @@ fn a_check_says_what_is_wrong() {
             &["10002 connections are wanted"],
         ),
         (&[("PGRST_DB_POOL", "0")], 1, &["Invalid db-pool"]),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "no_such"),
+                ("PGRST_DB_PRE_CONFIG", "auth.no_such"),
+                ("PGRST_DB_ROOT_SPEC", "of_one"),
+            ],
+            1,
+            &[
+                r#""db-pre-request","message":"There is no function no_such in shop, public.""#,
+                r#""db-pre-config","message":"There is no function auth.no_such in auth.""#,
+                r#""db-root-spec","message":"of_one cannot be called without arguments.""#,
+            ],
+        ),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "shop.of_few"),
+                ("PGRST_DB_PRE_CONFIG", "shop.of_few"),
+            ],
+            1,
+            &[
+                "shop.of_few may not be called by anonymous",
+                "shop.of_few may not be called by authenticator.",
+                "GRANT EXECUTE ON FUNCTION shop.of_few() TO authenticator;",
+            ],
+        ),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "as_owner"),
+                ("PGRST_DB_ROOT_SPEC", "as_owner"),
+                ("PGRST_DB_PRE_CONFIG", "version"),
+            ],
+            0,
+            &["SECURITY DEFINER functions of shop: as_owner"],
+        ),
         (
             &[("PGRST_DB_POL", "3")],
             0,

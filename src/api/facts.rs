@@ -18,6 +18,28 @@ pub struct Suspects<'a> {
     pub schemas: &'a [String],
     /// `db-extra-search-path`
     pub search_path: &'a [String],
+    /// The functions that the configuration names.
+    pub functions: &'a [Named<'a>],
+}
+
+/// A function that the configuration names, to be called without arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// The schemas that it may be in; none if it may be in any.
+    pub schemas: &'a [String],
+    /// Its name in there.
+    pub name: &'a str,
+    /// Who calls it.
+    pub callers: Callers,
+}
+
+/// Who calls a function that the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// The login role.
+    Login,
+    /// All roles that requests may run as.
+    Requests,
 }
 
 /// The answers.
@@ -31,6 +53,8 @@ pub struct Facts {
     pub schemas: Vec<Schema>,
     /// Of the schemas of the search path, those that exist.
     pub search_path: Vec<String>,
+    /// The functions that are asked about, in that order.
+    pub functions: Vec<Function>,
     /// The server and this session.
     pub server: Server,
 }
@@ -85,6 +109,17 @@ pub struct Schema {
     pub for_everybody: i64,
 }
 
+/// A function that the configuration names.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Function {
+    /// Whether there is one of that name.
+    pub is_there: bool,
+    /// Whether one of them can be called without arguments.
+    pub is_callable: bool,
+    /// The callers who may not call it.
+    pub refuses: Vec<String>,
+}
+
 /// The server, and the session that asks.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 pub struct Server {
@@ -115,6 +150,13 @@ pub fn ask_facts(about: Suspects<'_>) -> OneDocument {
         write_schemas(out, about);
         system_sql!(out, "), 'search_path', (");
         write_search_path(out, about.search_path);
+        system_sql!(out, "), 'functions', json_build_array(");
+        for (index, function) in about.functions.iter().enumerate() {
+            if index > 0 {
+                system_sql!(out, ", ");
+            }
+            write_function(out, function, about.anonymous);
+        }
         system_sql!(out, "), 'server', (");
         write_server(out);
         system_sql!(out, "))");
@@ -213,6 +255,65 @@ WHERE schema.nspname = ANY ("
     );
     write_names(out, names);
     system_sql!(out, "::text[])");
+}
+
+fn write_function(out: &mut SystemBuf, function: &Named<'_>, anonymous: Option<&str>) {
+    system_sql!(
+        out,
+        "(
+SELECT json_build_object(
+  'is_there', cardinality(found.named) > 0,
+  'is_callable', cardinality(found.callable) > 0,
+  'refuses', (
+    SELECT coalesce(json_agg(role.rolname ORDER BY role.rolname), '[]')
+    FROM pg_catalog.pg_roles AS role
+    WHERE "
+    );
+    write_callers(out, function.callers, anonymous);
+    system_sql!(
+        out,
+        "
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS routine
+                    WHERE routine.oid = ANY (found.callable)
+                    AND has_schema_privilege(role.oid, routine.pronamespace, 'USAGE')
+                    AND has_function_privilege(role.oid, routine.oid, 'EXECUTE'))))
+FROM (
+  SELECT coalesce(array_agg(routine.oid), '{}') AS named,
+    coalesce(array_agg(routine.oid) FILTER (WHERE routine.pronargs <= routine.pronargdefaults),
+             '{}') AS callable
+  FROM pg_catalog.pg_proc AS routine
+  JOIN pg_catalog.pg_namespace AS schema ON schema.oid = routine.pronamespace
+  WHERE routine.proname = "
+    );
+    out.param(Some(Ident::before_nul(function.name).as_str().as_bytes()));
+    system_sql!(
+        out,
+        "::text AND routine.prokind = 'f' AND schema.nspname = ANY (coalesce(nullif("
+    );
+    write_names(out, function.schemas);
+    system_sql!(
+        out,
+        "::text[], '{}'), ARRAY[schema.nspname::text]))) AS found)"
+    );
+}
+
+/// Who has been granted to the login role may be the role of a request, but for PostgreSQL's own
+/// roles, which are granted for what they may do.
+fn write_callers(out: &mut SystemBuf, callers: Callers, anonymous: Option<&str>) {
+    match callers {
+        Callers::Login => system_sql!(out, "role.rolname = current_user"),
+        Callers::Requests => {
+            system_sql!(out, "(role.rolname = ");
+            out.param(anonymous.map(str::as_bytes));
+            system_sql!(
+                out,
+                "::text OR role.oid IN (
+      SELECT membership.roleid FROM pg_catalog.pg_auth_members AS membership
+      JOIN pg_catalog.pg_roles AS login ON login.oid = membership.member
+      WHERE login.rolname = current_user)) AND left(role.rolname::text, 3) <> 'pg_'"
+            );
+        }
+    }
 }
 
 /// An array of names; a name in quotation marks is written alike in both grammars.

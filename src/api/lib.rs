@@ -59,5 +59,6 @@ pub use catalog::{Catalog, DecodeError, PgVersion, Scope, ask_catalog, decode_ca
 pub use catalog::{ask_version, decode_version, pause_statement};
 pub use database_config::{ask_database_config, decode_database_config};
 pub use document::OneDocument;
-pub use facts::{Anonymous, Facts, Schema, Suspects, ask_facts, decode_facts};
+pub use facts::{Anonymous, Callers, Facts, Function, Named, Schema, Suspects};
+pub use facts::{ask_facts, decode_facts};
 pub use role_settings::{RoleSettings, ask_role_settings, decode_role_settings};

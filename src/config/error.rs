@@ -24,6 +24,8 @@ pub enum ConfigError {
     Value(String),
     /// A file that the configuration names could not be read.
     File {
+        /// The key that names it.
+        key: &'static str,
         /// The path of the file.
         path: String,
         /// What the reader said.
@@ -44,7 +46,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "{path}:{line}:{column}: {reason}")
             }
             ConfigError::Value(message) => f.write_str(message),
-            ConfigError::File { path, reason } => write!(f, "cannot read {path}: {reason}"),
+            ConfigError::File { key, path, reason } => {
+                write!(f, "cannot read {path} ({key}): {reason}")
+            }
         }
     }
 }

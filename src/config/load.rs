@@ -200,10 +200,11 @@ impl Loading<'_> {
         if let Some(db_uri) = self.sources.db_uri {
             self.config.db_uri = db_uri.clone();
         } else if let Some(path) = self.config.db_uri.expose().strip_prefix('@') {
-            let bytes = self.read_file(path)?;
+            let bytes = self.read_file("db-uri", path)?;
             let text = String::from_utf8(bytes).map_err(|_| {
                 let reason = "it is not UTF-8".to_owned();
                 ConfigError::File {
+                    key: "db-uri",
                     path: path.to_owned(),
                     reason,
                 }
@@ -220,7 +221,7 @@ impl Loading<'_> {
         let mut bytes = secret.expose().clone();
         if let Some(path) = bytes.strip_prefix(b"@") {
             let path = String::from_utf8_lossy(path).into_owned();
-            bytes = self.read_file(&path)?;
+            bytes = self.read_file("jwt-secret", &path)?;
             // Exactly one line end: whoever wants the secret to end in one writes two.
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
@@ -237,8 +238,9 @@ impl Loading<'_> {
         Ok(())
     }
 
-    fn read_file(&self, path: &str) -> Result<Vec<u8>, ConfigError> {
+    fn read_file(&self, key: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
         (self.sources.read_file)(path).map_err(|reason| ConfigError::File {
+            key,
             path: path.to_owned(),
             reason,
         })

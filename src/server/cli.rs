@@ -8,6 +8,16 @@ use argh::{ArgsInfo, FromArgValue, FromArgs};
 use std::io::Write;
 use std::process::ExitCode;
 
+/// The version. What clients and PostgreSQL are told of it is this alone.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that this was built of, if whoever built it has said so: `scripts/package` does.
+/// Operators see it, for of one version there may be many builds.
+pub(crate) const COMMIT: Option<&str> = match option_env!("COREREST_COMMIT") {
+    Some(told) if !told.is_empty() => Some(told),
+    Some(_) | None => None,
+};
+
 /// CoreREST: a REST API for a PostgreSQL database. Without FILENAME, the configuration comes from
 /// the environment (PGRST_*).
 #[derive(ArgsInfo, Debug, FromArgs, PartialEq, Eq)]
@@ -76,6 +86,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Cli, argh
     }
 }
 
+/// What `--version` shows.
+pub(crate) fn version_line(version: &str, commit: Option<&str>) -> String {
+    let commit = commit.map_or_else(String::new, |commit| format!(" ({commit})"));
+    format!("CoreREST {version}{commit}\n")
+}
+
 /// Prints what argh has to say: the help on standard output, or what is wrong on standard error.
 pub(crate) fn print_exit(exit: &argh::EarlyExit) -> ExitCode {
     match exit.status {
@@ -125,6 +141,13 @@ mod tests {
             ready: false,
             file: None,
         }
+    }
+
+    #[test]
+    fn the_version_has_its_commit_if_that_is_known() {
+        assert_eq!(version_line("1.2.3", None), "CoreREST 1.2.3\n");
+        let known = version_line("1.2.3", Some("abc1234"));
+        assert_eq!(known, "CoreREST 1.2.3 (abc1234)\n");
     }
 
     #[test]

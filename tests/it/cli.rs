@@ -25,8 +25,9 @@ fn check_success(arguments: &[&str], expected: &[&str]) {
 
 #[test]
 fn what_the_command_line_shows() {
-    check_success(&["--version"], &[env!("CARGO_PKG_VERSION")]);
-    check_success(&["-v"], &[env!("CARGO_PKG_VERSION")]);
+    let version = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
+    check_success(&["--version"], &[version]);
+    check_success(&["-v"], &[version]);
     check_success(&["--help"], &["--dump-config", "--example", "--version"]);
     check_success(&["-h"], &["--dump-config"]);
     check_success(
@@ -125,7 +126,10 @@ fn a_check_says_what_is_wrong() {
     let open = "create schema shop; create table shop.open (id int); \
                 grant usage on schema shop to anonymous; grant insert on shop.open to anonymous; \
                 create function shop.as_owner() returns int security definer \
-                  language sql as 'select 1'";
+                  language sql as 'select 1'; \
+                create function shop.of_few() returns int language sql as 'select 1'; \
+                revoke execute on function shop.of_few() from public; \
+                create function shop.of_one(int) returns int language sql as 'select 1'";
     for (settings, status, parts) in [
         (
             &[][..],
@@ -152,6 +156,40 @@ fn a_check_says_what_is_wrong() {
             &["10002 connections are wanted"],
         ),
         (&[("PGRST_DB_POOL", "0")], 1, &["Invalid db-pool"]),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "no_such"),
+                ("PGRST_DB_PRE_CONFIG", "auth.no_such"),
+                ("PGRST_DB_ROOT_SPEC", "of_one"),
+            ],
+            1,
+            &[
+                r#""db-pre-request","message":"There is no function no_such in shop, public.""#,
+                r#""db-pre-config","message":"There is no function auth.no_such in auth.""#,
+                r#""db-root-spec","message":"of_one cannot be called without arguments.""#,
+            ],
+        ),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "shop.of_few"),
+                ("PGRST_DB_PRE_CONFIG", "shop.of_few"),
+            ],
+            1,
+            &[
+                "shop.of_few may not be called by anonymous",
+                "shop.of_few may not be called by authenticator.",
+                "GRANT EXECUTE ON FUNCTION shop.of_few() TO authenticator;",
+            ],
+        ),
+        (
+            &[
+                ("PGRST_DB_PRE_REQUEST", "as_owner"),
+                ("PGRST_DB_ROOT_SPEC", "as_owner"),
+                ("PGRST_DB_PRE_CONFIG", "version"),
+            ],
+            0,
+            &["SECURITY DEFINER functions of shop: as_owner"],
+        ),
         (
             &[("PGRST_DB_POL", "3")],
             0,
@@ -235,7 +273,75 @@ fn a_taken_port_ends_the_process_with_a_reason() {
     assert_ne!(status.code(), Some(0));
     let log = server.stderr.whole();
     assert!(log.to_lowercase().contains("in use"), "{log}");
+    assert!(
+        log.contains("end it, or choose another one by server-port."),
+        "{log}"
+    );
     assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_opened_is_named_with_the_key_that_names_it() {
+    let taken = unused_path("taken");
+    std::fs::write(&taken, "precious").expect("the temporary folder can be written");
+    let folder = unused_path("folder");
+    std::fs::create_dir(&folder).expect("the temporary folder can be written");
+    let import = unused_path("import");
+    std::fs::write(&import, "import \"/no/import\"\n").expect("it can be written");
+    let name = |path: &std::path::Path| path.to_str().expect("we chose it").to_owned();
+    let (taken, folder, import) = (name(&taken), name(&folder), name(&import));
+    let at_folder = format!("@{folder}");
+    let is_folder = format!("cannot read {folder} (jwt-secret): Is a directory");
+    let is_taken = format!("cannot listen on {taken}: Address already in use");
+    for (argument, variable, value, parts) in [
+        ("/no/config", "", "", &["/no/config: No such file"][..]),
+        (&folder, "", "", &[&*folder, "Is a directory"]),
+        (&import, "", "", &["cannot import /no/import: No such file"]),
+        (
+            "",
+            "PGRST_DB_URI",
+            "@/no/uri",
+            &["/no/uri (db-uri): No such"],
+        ),
+        ("", "PGRST_JWT_SECRET", &at_folder, &[&*is_folder]),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_UNIX_SOCKET",
+            "/no/socket",
+            &[
+                "cannot listen on /no/socket: No such",
+                "(admin-server-unix-socket)",
+            ],
+        ),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_UNIX_SOCKET",
+            &taken,
+            &[&*is_taken, "another one by admin-server-unix-socket"],
+        ),
+        (
+            "",
+            "PGRST_ADMIN_SERVER_HOST",
+            "192.0.2.1",
+            &[
+                "192.0.2.1:3999",
+                "admin-server-host must be an address of this machine",
+            ],
+        ),
+    ] {
+        let mut environment = vec![("PGRST_ADMIN_SERVER_PORT", "3999")];
+        environment.push((variable, value));
+        environment.retain(|(name, _)| !name.is_empty());
+        let arguments: Vec<&str> = [argument].into_iter().filter(|it| !it.is_empty()).collect();
+        for part in parts {
+            check_failure(&arguments, &environment, part);
+        }
+    }
+    let text = std::fs::read_to_string(&taken).expect("it is there");
+    assert_eq!(text, "precious");
+    let _ = std::fs::remove_file(taken);
+    let _ = std::fs::remove_file(import);
+    let _ = std::fs::remove_dir(folder);
 }
 
 #[test]

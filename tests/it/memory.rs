@@ -171,10 +171,13 @@ fn the_sum_of_all_bodies_is_bounded() {
     first.send(head("/w", body.len(), &[]));
     first.send(&body[..2_500_000]);
     until("the first half to be there", || held(&server) > 2_400_000);
+    let refusals = || metric(&server, "corerest_client_memory_refusals_total");
+    assert_eq!(refusals(), 0);
     let mut second = server.client();
     second.send(head("/w", body.len(), &[]));
     let refused = second.read("POST");
     assert_eq!(refused.status, 503);
+    assert_eq!(refusals(), 1);
     assert!(refused.header("Retry-After").is_some() && refused.closes());
     second.leave("there is no memory for its body");
     // What is too large for all of it will never have room.

@@ -71,15 +71,16 @@ fn what_is_called_like_a_parameter_is_filtered_if_it_is_there() {
         let document = document.replace("\"litres\"", &format!("\"{column}\""));
         decode_catalog(&mut document.into_bytes()).expect("it is a recorded one")
     };
-    let is_filtered = |catalog: &Catalog, request: &str| {
+    let is_filtered_by = |column: &str, catalog: &Catalog, request: &str| {
         let question = Section {
             first: request.to_owned(),
             ..empty()
         };
         answer(catalog, &question, false)
             .body
-            .contains("\"offset\" = $")
+            .contains(&format!("\"{column}\" = $"))
     };
+    let is_filtered = |catalog: &Catalog, request: &str| is_filtered_by("offset", catalog, request);
     let (with, without) = (catalog("offset"), catalog("litres"));
     for request in [
         "GET /waterings?select=id&offset=eq.5",
@@ -90,6 +91,19 @@ fn what_is_called_like_a_parameter_is_filtered_if_it_is_there() {
         assert!(!is_filtered(&without, request), "{request}");
     }
     assert!(!is_filtered(&with, "GET /waterings?offset=5"));
+    for (column, methods) in [
+        ("columns", &["GET", "HEAD", "DELETE"]),
+        ("on_conflict", &["GET", "HEAD", "DELETE"]),
+    ] {
+        let with = catalog(column);
+        for method in methods {
+            let request = format!("{method} /waterings?{column}=eq.5");
+            assert!(is_filtered_by(column, &with, &request), "{request}");
+            assert!(!is_filtered_by(column, &without, &request), "{request}");
+            let request = format!("{method} /waterings?{column}=id");
+            assert!(!is_filtered_by(column, &with, &request), "{request}");
+        }
+    }
 }
 
 /// What a database with the fixture answers. PostgreSQL writes each row on a line of its own.

@@ -1,6 +1,7 @@
 //! What a request wants to be done, and with what: its method and its path, understood. Body and
 //! preferences are read differently for each action.
 
+use super::media_type::MediaType;
 use super::query_params::FilterStyle;
 use corerest_sql::{Ident, QualifiedName};
 
@@ -75,6 +76,28 @@ pub enum Invocation {
 }
 
 impl Action {
+    /// Whether the parameters `columns` and `on_conflict` mean anything to it.
+    pub(super) fn counts(&self, parameter: &str, content_type: &MediaType) -> bool {
+        let (inserts, takes_columns) = match self {
+            Action::MutateRelation { mutation, .. } => match mutation {
+                Mutation::Create => (true, true),
+                Mutation::Update => (false, true),
+                Mutation::SingleUpsert | Mutation::Delete => (false, false),
+            },
+            Action::CallRoutine { invocation, .. } => (false, *invocation == Invocation::Post),
+            Action::ReadRelation { .. }
+            | Action::ReadSchema { .. }
+            | Action::RelationInfo { .. }
+            | Action::RoutineInfo { .. }
+            | Action::SchemaInfo => (false, false),
+        };
+        match parameter {
+            "on_conflict" => inserts,
+            // CSV and forms say themselves what they are for.
+            _ => takes_columns && *content_type == MediaType::ApplicationJson,
+        }
+    }
+
     pub(super) fn filter_style(&self) -> FilterStyle {
         match self {
             Action::CallRoutine {

@@ -96,11 +96,12 @@ impl<'a> ApiRequest<'a> {
         let resource = parse_resource(config, http)?;
         let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
         let action = parse_action(&resource, &schema, http.method)?;
-        let query = QueryParams::parse(action.filter_style(), http.query)?;
+        let mut query = QueryParams::parse(action.filter_style(), http.query)?;
         let range = parse_range(http, &query)?;
         let content_type = http
             .header("content-type")
             .map_or(MediaType::ApplicationJson, MediaType::parse);
+        query.free(|name| action.counts(name, &content_type));
         let payload = payload(&action, &content_type, query.columns.as_ref(), http.body)?;
         let choice = if config.db_tx_end.allow_override() {
             TransactionChoice::Client

@@ -10,7 +10,9 @@
 //! Columns may have these names, too: in quotes (`"order"=eq.1`) they are always meant, and without
 //! them by a value that is a condition and makes no sense otherwise. PostgREST refuses such a
 //! `select`, `order`, `and` and `or`. A `limit` and `offset` that are no numbers it ignores, so
-//! these two are filters only if the relation has such a column, which is not known here.
+//! these two are filters only if the relation has such a column, which is not known here. So are
+//! `columns` and `on_conflict` where they count for nothing: in all requests but those that write
+//! or call with a body of JSON, and insert; and all but the first of them.
 //!
 //! Errors are found in PostgREST's order: order, logic, columns, select, filters, on_conflict.
 
@@ -34,8 +36,11 @@ pub(crate) struct QueryParams {
     pub select: Vec<SelectItem>,
     /// The filters, with the embedded relation they are on.
     pub filters: Vec<At<Filter>>,
-    /// What are filters if the relation has columns called `limit` and `offset`.
+    /// What are filters if the relation has columns called `limit` and `offset`, or `columns` and
+    /// `on_conflict`, for what these count for nothing.
     pub filters_if_there: Vec<At<Filter>>,
+    /// What are such filters, too, in a request in which `columns` or `on_conflict` do not count.
+    unless_counting: Vec<At<Filter>>,
     /// The keys of all filters and arguments as they were written, for `PUT`.
     pub filter_keys: Vec<String>,
     /// `and=` and `or=`.
@@ -100,12 +105,20 @@ impl QueryParams {
         let (limit, embedded_ranges) = parse_ranges(&pairs)?;
         let ranges = of_kind(&pairs, Kind::Limit).chain(of_kind(&pairs, Kind::Offset));
         let no_numbers = ranges.filter(|(_, value)| !is_number(value));
-        let filters_if_there = no_numbers.filter_map(filter_for_name).collect();
+        let mut filters_if_there: Vec<_> = no_numbers.filter_map(filter_for_name).collect();
+        let mut unless_counting = Vec::new();
+        for name in ["columns", "on_conflict"] {
+            let mut values = pairs.iter().filter(|pair| pair.key == name);
+            let condition = |pair: &Pair<'_>| filter_for_name((name, pair.value.as_deref()?));
+            unless_counting.extend(values.next().and_then(condition));
+            filters_if_there.extend(values.filter_map(condition));
+        }
         let canonical = canonical(query);
         Ok(QueryParams {
             select,
             filters,
             filters_if_there,
+            unless_counting,
             filter_keys,
             logic,
             order,
@@ -116,6 +129,15 @@ impl QueryParams {
             on_conflict,
             canonical,
         })
+    }
+
+    /// Of `columns` and `on_conflict`, those that this does not say to count are filters if there
+    /// are such columns.
+    pub(super) fn free(&mut self, counts: impl Fn(&str) -> bool) {
+        let found = std::mem::take(&mut self.unless_counting);
+        let free = found.into_iter();
+        let free = free.filter(|at| !counts(at.item.field.name.as_str()));
+        self.filters_if_there.extend(free);
     }
 }
 

@@ -274,11 +274,11 @@ fn the_connection_string_can_be_in_a_file() {
     );
     check_error(
         &[("PGRST_DB_URI", "@none")],
-        "cannot read none: does not exist",
+        "cannot read none (db-uri): does not exist",
     );
     check_error(
         &[("PGRST_DB_URI", "@latin")],
-        "cannot read latin: it is not UTF-8",
+        "cannot read latin (db-uri): it is not UTF-8",
     );
 }
 
@@ -339,7 +339,7 @@ fn wrong_secrets_are_refused() {
     check_error(&[("PGRST_JWT_SECRET", "{\"a\":1}")], short);
     check_error(
         &[("PGRST_JWT_SECRET", "@none")],
-        "cannot read none: does not exist",
+        "cannot read none (jwt-secret): does not exist",
     );
     let base64 = ("PGRST_JWT_SECRET_IS_BASE64", "true");
     let message = "The JWT secret is not base64: Invalid symbol 32, offset 2.";

@@ -241,8 +241,15 @@ fn load_trust(settings: &TlsSettings) -> Result<Option<Trust>, Cause> {
     }
     let file = settings.root_file.as_deref();
     let content = match file {
-        Some(file) => std::fs::read(file).ok(),
-        None => None,
+        // Parity: one that is there and cannot be read is no reason to trust anybody.
+        Some(file) if file.exists() => Some(std::fs::read(file).map_err(|error| {
+            let why = system_text(&error);
+            let name = file.display();
+            Cause::LocalFile(format!(
+                "could not read root certificate file \"{name}\": {why}"
+            ))
+        })?),
+        Some(_) | None => None,
     };
     let Some(content) = content else {
         if settings.mode < TlsMode::VerifyCa {
@@ -302,8 +309,10 @@ fn load_identity(settings: &TlsSettings) -> Result<Option<Identity>, Cause> {
         // libpq goes on without a certificate if its file is missing, even if it was named.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             if settings.certificate_mode == CertificateMode::Require {
-                let text = "no client certificate found, but sslcertmode=require needs one";
-                return Err(Cause::LocalFile(text.to_owned()));
+                return Err(Cause::LocalFile(format!(
+                    "no client certificate found in \"{}\", but sslcertmode=require needs one",
+                    certificate.display()
+                )));
             }
             return Ok(None);
         }

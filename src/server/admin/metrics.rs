@@ -7,11 +7,13 @@
 //!
 //! Source: PostgREST's documentation, `references/observability` ("Metrics").
 
+use crate::cli::{COMMIT, VERSION};
 use crate::log;
 use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
-use crate::state::health::SchemaLoads;
+use crate::state::health::{ConfigReloads, Health, Listening, SchemaLoads};
 use std::fmt::{Display, Write};
+use std::time::Duration;
 
 #[derive(Clone, Copy)]
 enum Type {
@@ -25,18 +27,67 @@ struct Exposition {
     text: String,
 }
 
+/// What they are made of.
+pub(super) struct Asked<'a> {
+    pub(super) gauges: &'a Gauges,
+    pub(super) health: &'a Health,
+    /// What `/ready` says, but for cores that are stuck: to look for those takes seconds.
+    pub(super) is_ready: bool,
+    /// When the process was started, since 1970.
+    pub(super) started: Duration,
+}
+
 /// All metrics at this moment.
-pub(super) fn render(gauges: &Gauges, loads: &SchemaLoads) -> String {
+pub(super) fn render(asked: &Asked<'_>) -> String {
+    let gauges = asked.gauges;
     let mut out = Exposition {
         text: String::with_capacity(16 << 10),
     };
-    write_schema_cache(&mut out, loads);
+    write_readiness(&mut out, asked);
+    write_schema_cache(&mut out, &asked.health.schema_loads);
+    write_config(&mut out, &asked.health.config_reloads);
     write_pool(&mut out, gauges);
     write_jwt_cache(&mut out, gauges);
     write_requests(&mut out, gauges);
     write_clients(&mut out, gauges);
-    write_process(&mut out, gauges);
+    write_cpu_time(&mut out, gauges);
+    write_process(&mut out, asked.started);
     out.text
+}
+
+fn write_readiness(out: &mut Exposition, asked: &Asked<'_>) {
+    out.single(
+        "corerest_ready",
+        "Whether the database is there, the schema cache is loaded, and the server does not end",
+        Type::Gauge,
+        u8::from(asked.is_ready),
+    );
+    let is_connected = match asked.health.listening() {
+        Listening::Off => return,
+        Listening::Down => 0,
+        Listening::Since(_) => 1,
+    };
+    out.single(
+        "corerest_listener_connected",
+        "Whether notifications are heard; absent with db-channel-enabled=false",
+        Type::Gauge,
+        is_connected,
+    );
+}
+
+fn write_config(out: &mut Exposition, reloads: &ConfigReloads) {
+    let name = "corerest_config_reloads_total";
+    let help = "How often the configuration was read again, also when PostgreSQL was connected to";
+    out.family(name, help, Type::Counter);
+    for (status, count) in [("SUCCESS", reloads.succeeded()), ("FAIL", reloads.failed())] {
+        out.sample(name, &format!("{{status=\"{status}\"}}"), count);
+    }
+    out.single(
+        "corerest_config_last_reload_successful",
+        "Whether what the configuration's sources said last is in effect",
+        Type::Gauge,
+        u8::from(!reloads.is_outdated()),
+    );
 }
 
 fn write_schema_cache(out: &mut Exposition, loads: &SchemaLoads) {
@@ -192,6 +243,12 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
         gauges.spool_bytes,
     );
     out.single(
+        "corerest_spool_max_bytes",
+        "How many there may be, by server-max-spool-bytes; 0 if no file can be made",
+        Type::Gauge,
+        gauges.spool_bytes_max,
+    );
+    out.single(
         "corerest_client_memory_bytes",
         "Bytes of requests and answers that clients make the server hold",
         Type::Gauge,
@@ -203,6 +260,12 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
         Type::Gauge,
         gauges.memory_bytes_max,
     );
+    out.single(
+        "corerest_client_memory_refusals_total",
+        "How often there was no memory for a client, because the others held it",
+        Type::Counter,
+        gauges.memory_refusals,
+    );
     let name = "corerest_http_received_bytes_total";
     let help = "Bytes received from clients";
     out.sum(name, help, gauges, |tally| &tally.received);
@@ -211,7 +274,7 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
     out.sum(name, help, gauges, |tally| &tally.sent);
 }
 
-fn write_process(out: &mut Exposition, gauges: &Gauges) {
+fn write_cpu_time(out: &mut Exposition, gauges: &Gauges) {
     let count = gauges.cores.len();
     let name = "corerest_core_cpu_seconds_total";
     out.per_core(
@@ -220,15 +283,33 @@ fn write_process(out: &mut Exposition, gauges: &Gauges) {
         Type::Counter,
         usage::cpu_seconds_of_cores(count).into_iter(),
     );
+}
+
+/// Names and help texts are those of Prometheus' own client libraries.
+fn write_process(out: &mut Exposition, started: Duration) {
     out.single(
         "process_cpu_seconds_total",
-        "CPU time that the process has used",
+        "Total user and system CPU time spent in seconds.",
         Type::Counter,
         usage::cpu_seconds(),
     );
     if let Some(bytes) = usage::resident_bytes() {
-        let help = "Resident memory";
+        let help = "Resident memory size in bytes.";
         out.single("process_resident_memory_bytes", help, Type::Gauge, bytes);
+    }
+    out.single(
+        "process_start_time_seconds",
+        "Start time of the process since unix epoch in seconds.",
+        Type::Gauge,
+        started.as_secs_f64(),
+    );
+    if let Some(count) = usage::open_descriptors() {
+        let help = "Number of open file descriptors.";
+        out.single("process_open_fds", help, Type::Gauge, count);
+    }
+    if let Some(count) = usage::descriptors_max() {
+        let help = "Maximum number of open file descriptors.";
+        out.single("process_max_fds", help, Type::Gauge, count);
     }
     out.single(
         "corerest_log_lines_lost_total",
@@ -238,8 +319,13 @@ fn write_process(out: &mut Exposition, gauges: &Gauges) {
     );
     let name = "corerest_build_info";
     out.family(name, "The version that is running", Type::Gauge);
-    let labels = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
-    out.sample(name, &labels, 1);
+    out.sample(name, &build_labels(VERSION, COMMIT), 1);
+}
+
+/// Without a commit that is known there is no such label, which Prometheus takes for an empty one.
+fn build_labels(version: &str, commit: Option<&str>) -> String {
+    let commit = commit.map_or_else(String::new, |commit| format!(",commit=\"{commit}\""));
+    format!("{{version=\"{version}\"{commit}}}")
 }
 
 fn tallies(gauges: &Gauges) -> impl Iterator<Item = &Tally> {
@@ -329,8 +415,10 @@ impl Exposition {
 }
 
 /// What the kernel knows about this process. Where it cannot be asked, since there is no file
-/// descriptor left, it is as if nothing had been used.
+/// descriptor left, it is as if nothing had been used, but for those descriptors.
 mod usage {
+    use rustix::io::Errno;
+    use rustix::process::{Resource, getrlimit};
     use rustix::time::{ClockId, clock_gettime};
     use std::fs;
 
@@ -345,6 +433,21 @@ mod usage {
         let pages = fs::read_to_string("/proc/self/statm").ok()?;
         let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
         Some(pages * rustix::param::page_size() as u64)
+    }
+
+    /// File descriptors in use, without the one that it takes to find out.
+    pub(super) fn open_descriptors() -> Option<u64> {
+        match fs::read_dir("/proc/self/fd") {
+            Ok(descriptors) => (descriptors.count() as u64).checked_sub(1),
+            // That there is none left is known without looking.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => descriptors_max(),
+            Err(_) => None,
+        }
+    }
+
+    /// File descriptors that there may be.
+    pub(super) fn descriptors_max() -> Option<u64> {
+        getrlimit(Resource::Nofile).current
     }
 
     /// CPU time of each core's threads, which are named `core<index>-<number>`.
@@ -388,6 +491,8 @@ mod usage {
             assert!((seconds_of("1500000000 7 3\n") - 1.5).abs() < 1e-9);
             assert!(cpu_seconds() > 0.0);
             assert!(resident_bytes().is_some_and(|bytes| bytes > 1 << 20));
+            let descriptors = open_descriptors().zip(descriptors_max());
+            assert!(descriptors.is_some_and(|(open, max)| 2 < open && open < max));
         }
     }
 }
@@ -396,6 +501,13 @@ mod usage {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_build_has_the_label_of_its_commit_if_that_is_known() {
+        assert_eq!(build_labels("1.2.3", None), r#"{version="1.2.3"}"#);
+        let known = build_labels("1.2.3", Some("abc1234"));
+        assert_eq!(known, r#"{version="1.2.3",commit="abc1234"}"#);
+    }
 
     #[test]
     fn a_histogram_is_cumulative_and_in_seconds() {

@@ -53,6 +53,8 @@ pub(crate) struct Admin {
     pub(crate) listener: Listener,
     pub(crate) cores: Arc<Cores>,
     pub(crate) health: Arc<Health>,
+    /// When the process was started, since 1970.
+    pub(crate) started: Duration,
 }
 
 /// The admin server at work.
@@ -109,7 +111,7 @@ impl Admin {
             "/metrics" => Answer {
                 status: 200,
                 content_type: Some("text/plain; charset=utf-8"),
-                body: metrics::render(&self.cores.gauges(), &self.health.schema_loads).into_bytes(),
+                body: self.metrics().into_bytes(),
             },
             "/schema_cache" => Answer {
                 status: 200,
@@ -118,6 +120,15 @@ impl Admin {
             },
             _ => Answer::of_status(404),
         }
+    }
+
+    fn metrics(&self) -> String {
+        metrics::render(&metrics::Asked {
+            gauges: &self.cores.gauges(),
+            health: &self.health,
+            is_ready: !self.cores.announces_end() && self.health.is_ready(),
+            started: self.started,
+        })
     }
 
     /// Whether clients can reach the server, and its cores get round to them. One that ends lives

@@ -9,7 +9,7 @@ mod ending;
 mod memory_limit;
 
 use crate::admin::Admin;
-use crate::cli::Cli;
+use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
 use crate::control::inquiry::Inquiry;
 use crate::control::listener::{self, Wanted};
@@ -30,6 +30,7 @@ use crate::serving::watch::SLOW;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
+use crate::sync::unix_time;
 use corerest_api::PgVersion;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{ConnectError, Environment, OpenOptions, SharedTarget, Target};
@@ -38,15 +39,12 @@ use corerest_wire::http::Limits;
 use ending::{Concerned, await_control, watch_signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use scheduled_thread_pool::ScheduledThreadPool;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-
-/// The version, as shown by `--version`.
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How our sessions are called in `pg_stat_activity`, unless the user chose a name.
 const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
@@ -62,12 +60,12 @@ const THREADS_MAX: usize = 8_192;
 /// A text for the operator.
 pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     if cli.version {
-        return print(&format!("CoreREST {VERSION}\n"));
+        return print(&version_line(VERSION, COMMIT));
     }
     if cli.example {
         return print(&example());
     }
-    log::start().map_err(text)?;
+    log::start().map_err(cannot("start the log"))?;
     let configuration = Configuration::load(ConfigSources::of_process(cli.file.as_deref()))?;
     let config = &configuration.config;
     log::configure(config);
@@ -90,7 +88,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
 pub(crate) fn print(text: &str) -> Result<(), String> {
     io::stdout()
         .write_all(text.as_bytes())
-        .map_err(|error| error.to_string())
+        .map_err(cannot("write to the standard output"))
 }
 
 /// The configuration with what the database says.
@@ -129,10 +127,10 @@ pub(crate) fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadErr
 /// Serves until it is told to stop.
 fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     raise_descriptor_limit();
-    let mut inherited = Inherited::take().map_err(text)?;
+    let mut inherited = Inherited::take().map_err(cannot("take the service manager's sockets"))?;
     let config = Arc::clone(&configuration.config);
     let orders = Arc::new(Orders::default());
-    let wanted = Arc::new(Wanted::new(&config).map_err(text)?);
+    let wanted = Arc::new(Wanted::new(&config).map_err(cannot("prepare the listener"))?);
     let health = Arc::new(Health::new(Arc::clone(&orders)));
     let is_local = target.is_local();
     let target = Arc::new(SharedTarget::new(target));
@@ -146,14 +144,16 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         wanted: Arc::clone(&wanted),
         progress: progress.clone(),
     };
-    let last_words = watch_signals(concerned).map_err(text)?;
+    let last_words = watch_signals(concerned).map_err(cannot("watch for signals"))?;
     let footing = match (is_local, config.server_pin_cores) {
         (true, _) => Footing::BesidePostgresql,
         (false, true) => Footing::Pinned,
         (false, false) => Footing::Anywhere,
     };
-    let threads = cores::start(&cores, footing).map_err(text)?;
-    inquiry.start().map_err(text)?;
+    let threads = cores::start(&cores, footing).map_err(cannot("start the cores' threads"))?;
+    inquiry
+        .start()
+        .map_err(cannot("start the inquiry's thread"))?;
     start_listener(&target, &wanted, &health, &orders)?;
     let control = Control {
         configuration,
@@ -168,7 +168,8 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         watched: None,
         loaded_since: None,
     };
-    spawn_vital("control", move || control.run()).map_err(text)?;
+    spawn_vital("control", move || control.run())
+        .map_err(cannot("start the control plane's thread"))?;
     if wait_for_catalog(&config, &loading) {
         let listener = match inherited.api.take() {
             Some(listener) => listener,
@@ -177,7 +178,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         log::notice(&format!("API server listening on {listener}"));
         // Whoever is served after this finds it said.
         log::flush();
-        cores.listen(listener).map_err(text)?;
+        cores.listen(listener).map_err(cannot("wait for clients"))?;
         systemd::ready();
     }
     speak_for_cores(&cores)?;
@@ -230,11 +231,19 @@ fn start_listener(
         orders: Arc::clone(orders),
     };
     let started = spawn_vital("listener", move || listener.run());
-    started.map(drop).map_err(text)
+    started
+        .map(drop)
+        .map_err(cannot("start the listener's thread"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// What could not be done: what the system says of it, such as "No such file or directory", does
+/// not tell.
+fn cannot<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> String {
+    move |error| format!("Cannot {what}: {error}")
 }
 
 fn spawn(
@@ -244,7 +253,7 @@ fn spawn(
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map_err(text)
+        .map_err(|error| format!("Cannot start the thread {name}: {error}"))
 }
 
 /// Each client is a file descriptor, and the usual soft limit of 1,024 is for programs that use
@@ -321,7 +330,7 @@ fn make_cores(
     }
     let janitor = Arc::new(ScheduledThreadPool::new(1));
     let pool = |share: &Share| Pool::new(pool_settings(config, inquiry, share, &janitor));
-    let cores = Cores::new(settings, &division.cores, pool).map_err(text)?;
+    let cores = Cores::new(settings, &division.cores, pool).map_err(cannot("make the cores"))?;
     Ok(Arc::new(cores))
 }
 
@@ -378,39 +387,86 @@ fn start_admin(
         listener,
         cores: cores.clone(),
         health: health.clone(),
+        started: unix_time(),
     };
-    let reserve = Reserve::new().map_err(text)?;
-    admin.start(reserve).map_err(text)
+    let reserve = Reserve::new().map_err(cannot("keep a file descriptor in reserve"))?;
+    admin
+        .start(reserve)
+        .map_err(cannot("start the admin server's threads"))
 }
 
 fn bind_admin(config: &Config) -> Result<Option<Listener>, String> {
+    let keys = PlaceKeys {
+        host: "admin-server-host",
+        port: "admin-server-port",
+        socket: "admin-server-unix-socket",
+    };
     let listener = match (&config.admin_server_unix_socket, config.admin_server_port) {
-        (Some(path), _) => {
-            bind_unix(Path::new(path), config.admin_server_unix_socket_mode.bits()).map_err(text)?
-        }
-        (None, Some(port)) => bind_host(&config.admin_server_host, port, ReusePort::No)?,
+        (Some(path), _) => bind_path(path, config.admin_server_unix_socket_mode.bits(), &keys)?,
+        (None, Some(port)) => bind_host(&config.admin_server_host, port, ReusePort::No, &keys)?,
         (None, None) => return Ok(None),
     };
     Ok(Some(listener))
 }
 
 fn bind_api(config: &Config) -> Result<Listener, String> {
+    let keys = PlaceKeys {
+        host: "server-host",
+        port: "server-port",
+        socket: "server-unix-socket",
+    };
     if let Some(path) = &config.server_unix_socket {
-        return bind_unix(Path::new(path), config.server_unix_socket_mode.bits()).map_err(text);
+        return bind_path(path, config.server_unix_socket_mode.bits(), &keys);
     }
     let reuse = if config.server_reuseport {
         ReusePort::Yes
     } else {
         ReusePort::No
     };
-    bind_host(&config.server_host, config.server_port, reuse)
+    bind_host(&config.server_host, config.server_port, reuse, &keys)
 }
 
-fn bind_host(host: &str, port: Port, reuse: ReusePort) -> Result<Listener, String> {
+/// The keys that say where to listen.
+struct PlaceKeys {
+    host: &'static str,
+    port: &'static str,
+    socket: &'static str,
+}
+
+fn bind_path(path: &str, mode: u32, keys: &PlaceKeys) -> Result<Listener, String> {
+    bind_unix(Path::new(path), mode).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "{error}. A file that is no socket has that name: choose another one by {}.",
+            keys.socket
+        ),
+        _ => format!("{error} ({})", keys.socket),
+    })
+}
+
+fn bind_host(
+    host: &str,
+    port: Port,
+    reuse: ReusePort,
+    keys: &PlaceKeys,
+) -> Result<Listener, String> {
     let number = port
         .number()
         .ok_or("The port is not a number from 0 to 65535.")?;
-    bind_tcp(host, number, reuse).map_err(text)
+    bind_tcp(host, number, reuse).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "{error}. Another program has that port: end it, or choose another one by {}.",
+            keys.port
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "{error}. {} must be an address of this machine, or one of *, *4, *6, !4, !6.",
+            keys.host
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "{error}. Ports below 1024 need CAP_NET_BIND_SERVICE: choose another one by {}.",
+            keys.port
+        ),
+        _ => format!("{error} ({}, {})", keys.host, keys.port),
+    })
 }
 
 /// Whether to open the doors: not when the server was stopped before there was a catalog.

@@ -1,6 +1,7 @@
 //! What facts mean for a configuration. Nothing in here asks anybody anything.
 
 use super::finding::Finding;
+use super::name::quoted;
 use corerest_api::{Facts, Schema};
 use corerest_config::Config;
 
@@ -243,18 +244,6 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// A name as SQL is to be given it.
-fn quoted(name: &str) -> String {
-    let is_plain = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
-    match is_plain {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,12 +359,5 @@ mod tests {
         assert!(nobody[0].message.contains("every request is refused"));
         let some = of_configuration(&config());
         assert!(some.iter().all(|found| found.about == "admin-server-port"));
-    }
-
-    #[test]
-    fn names_are_written_as_sql_wants_them() {
-        assert_eq!(quoted("web_anon"), "web_anon");
-        assert_eq!(quoted("Web \"x\""), "\"Web \"\"x\"\"\"");
-        assert_eq!(quoted("1a"), "\"1a\"");
     }
 }

@@ -5,7 +5,9 @@
 //! what works, and may not be meant. Nothing is changed, and nothing is served.
 
 mod finding;
+mod functions;
 mod judgement;
+mod name;
 
 use crate::boot;
 use crate::cli::OutputFormat;
@@ -14,8 +16,10 @@ use crate::control::loading;
 use crate::control::reload::Configuration;
 use crate::control::sources::ConfigSources;
 use crate::log;
+use corerest_api::Named;
 use corerest_config::Config;
 use finding::{Finding, Severity};
+use functions::NamedFunction;
 use std::fmt::Write;
 
 /// What was found, as it is printed, and whether there is no error in it.
@@ -63,9 +67,14 @@ fn look_at_database(
         configuration.reload()?;
     }
     let config: &Config = &configuration.config;
-    let facts = loading::load_facts(&mut conversation, config).map_err(plain)?;
+    let named = functions::named(config);
+    let asked: Vec<Named<'_>> = named.iter().map(NamedFunction::question).collect();
+    let facts = loading::load_facts(&mut conversation, config, &asked).map_err(plain)?;
     let process_id = conversation.connection().server_process();
     findings.extend(judgement::of_facts(config, &facts, process_id));
+    for (function, fact) in named.iter().zip(&facts.functions) {
+        findings.extend(function.judge(fact, config.db_anon_role.as_deref()));
+    }
     let is_known_to_fail = count(findings, Severity::Error) > 0;
     if !is_known_to_fail && let Err(error) = loading::load_catalog(&mut conversation, config) {
         let message = format!("The schema cache cannot be loaded: {}", plain(error));

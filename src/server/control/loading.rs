@@ -5,7 +5,7 @@
 //! now. The statements and the meaning of their answers are `corerest-api`'s.
 
 use super::conversation::{Conversation, LoadError, not_decoded};
-use corerest_api::{Catalog, Facts, PgVersion, RoleSettings, Scope, Suspects};
+use corerest_api::{Catalog, Facts, Named, PgVersion, RoleSettings, Scope, Suspects};
 use corerest_api::{ask_catalog, ask_database_config, ask_role_settings, decode_catalog};
 use corerest_api::{ask_facts, decode_facts};
 use corerest_api::{decode_database_config, decode_role_settings, pause_statement};
@@ -47,11 +47,13 @@ pub(crate) fn load_role_settings(
 pub(crate) fn load_facts(
     conversation: &mut Conversation,
     config: &Config,
+    functions: &[Named<'_>],
 ) -> Result<Facts, LoadError> {
     let question = ask_facts(Suspects {
         anonymous: config.db_anon_role.as_deref(),
         schemas: &config.db_schemas,
         search_path: &config.db_extra_search_path,
+        functions,
     });
     let mut document = conversation.ask(&question)?;
     decode_facts(&mut document).map_err(not_decoded)

@@ -405,6 +405,7 @@ impl Control {
     fn apply_config(&mut self) {
         let named_before = self.config().db_prepared_statements;
         if let Err(error) = self.configuration.reload() {
+            self.health.config_reloads.on_failure();
             return log::warn(&format!("Failed reloading config: {error}"));
         }
         let config = self.config();
@@ -415,6 +416,7 @@ impl Control {
             self.cores.flush_connections();
         }
         self.publish();
+        self.health.config_reloads.on_success();
         log::notice("Config reloaded");
     }
 

@@ -291,10 +291,12 @@ impl Cores {
             waiting: self.parking.len(),
             slow_readers: self.slow_readers(),
             spool_bytes: self.spool.bytes(),
+            spool_bytes_max: self.spool.bytes_max(),
             clients_max: self.door.places(),
             clients_evicted: self.door.evicted(),
             memory_bytes: self.memory.held(),
             memory_bytes_max: self.memory.bytes_max(),
+            memory_refusals: self.memory.refusals(),
         }
     }
 

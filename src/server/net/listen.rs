@@ -38,6 +38,13 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
+impl BindError {
+    /// What the system said.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
 /// A listening socket, which never blocks.
 #[derive(Debug)]
 pub(crate) struct Listener {

@@ -6,16 +6,17 @@
 //! take it; then it is reserved again as soon as there is one.
 
 use super::{Accepted, Listener};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{DupFlags, dup3};
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// A descriptor in reserve.
 #[derive(Debug)]
 pub(crate) struct Reserve {
-    /// What the reserved descriptor is a copy of.
-    null: OwnedFd,
+    /// What the reserved descriptor is a copy of. It is of no other use, and of no file: in an
+    /// empty root there may be none, not even `/dev/null`.
+    idle: OwnedFd,
     reserved: Option<OwnedFd>,
 }
 
@@ -25,9 +26,9 @@ impl Reserve {
     /// # Errors
     /// If there is none.
     pub(crate) fn new() -> io::Result<Reserve> {
-        let null = OwnedFd::from(File::open("/dev/null")?);
-        let reserved = Some(null.try_clone()?);
-        Ok(Reserve { null, reserved })
+        let idle = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let reserved = Some(idle.try_clone()?);
+        Ok(Reserve { idle, reserved })
     }
 
     /// Accepts a client when there are no descriptors but this one. Until [`put_back`] there is
@@ -45,7 +46,7 @@ impl Reserve {
 
     /// Ends the connection of a client, whose descriptor is in reserve from now on.
     pub(crate) fn put_back(&mut self, mut client: OwnedFd) {
-        self.reserved = match dup3(&self.null, &mut client, DupFlags::CLOEXEC) {
+        self.reserved = match dup3(&self.idle, &mut client, DupFlags::CLOEXEC) {
             Ok(()) => Some(client),
             Err(_) => None,
         };
@@ -62,7 +63,7 @@ impl Reserve {
     /// Tries to reserve one if there is none.
     pub(crate) fn renew(&mut self) {
         if self.reserved.is_none() {
-            self.reserved = self.null.try_clone().ok();
+            self.reserved = self.idle.try_clone().ok();
         }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Gauges {
     pub(crate) slow_readers: usize,
     /// How many bytes of answers are in files.
     pub(crate) spool_bytes: u64,
+    /// How many there may be.
+    pub(crate) spool_bytes_max: u64,
     /// How many clients there may be.
     pub(crate) clients_max: usize,
     /// How many were closed for others.
@@ -22,6 +24,8 @@ pub(crate) struct Gauges {
     pub(crate) memory_bytes: usize,
     /// How many they may.
     pub(crate) memory_bytes_max: usize,
+    /// How often there was none for a client.
+    pub(crate) memory_refusals: usize,
 }
 
 /// The numbers of a core.

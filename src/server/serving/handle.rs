@@ -133,8 +133,7 @@ fn out_of_memory(client: &Client) -> Option<Refusal> {
     if declared > memory.bytes_max() {
         return Some(Refusal::BodyTooLarge);
     }
-    let is_free = declared <= memory.bytes_max().saturating_sub(memory.held());
-    (!is_free).then_some(Refusal::OutOfMemory)
+    (!memory.has_room(declared)).then_some(Refusal::OutOfMemory)
 }
 
 /// The request as the API sees it.

@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     bytes_max: usize,
     addresses: Addresses,
     held: AtomicUsize,
+    /// How often there was none for somebody because others held it.
+    refusals: AtomicUsize,
 }
 
 /// One client's part in it.
@@ -49,6 +51,7 @@ impl Memory {
             bytes_max,
             addresses,
             held: AtomicUsize::new(0),
+            refusals: AtomicUsize::new(0),
         })
     }
 
@@ -62,6 +65,27 @@ impl Memory {
         self.held.load(Ordering::Relaxed)
     }
 
+    /// Whether there is room for so many bytes that are announced. Nothing is held for them.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let is_free = bytes <= self.bytes_max.saturating_sub(self.held());
+        if !is_free {
+            self.on_refusal(bytes);
+        }
+        is_free
+    }
+
+    /// Who wants more than all that there may be was not refused for want of it.
+    fn on_refusal(&self, bytes: usize) {
+        if bytes <= self.bytes_max {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often there was none for somebody because others held it.
+    pub(crate) fn refusals(&self) -> usize {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
     /// Whether there are addresses for so many bytes more, and for everybody else.
     fn has_addresses(&self, more: usize) -> bool {
         match self.addresses {
@@ -72,6 +96,18 @@ impl Memory {
                 Vec::<u8>::new().try_reserve_exact(wanted).is_ok()
             }
         }
+    }
+
+    /// Takes so many bytes more, if there are so many.
+    fn reserve(&self, more: usize) -> bool {
+        let fits = |held: usize| {
+            let sum = held.checked_add(more)?;
+            (sum <= self.bytes_max).then_some(sum)
+        };
+        let reserved = self
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        reserved.is_ok()
     }
 
     /// A part for a client that holds nothing.
@@ -97,21 +133,13 @@ impl Held {
             self.keep(bytes);
             return true;
         }
-        if !self.memory.has_addresses(more) {
-            return false;
-        }
-        let fits = |held: usize| {
-            let sum = held.checked_add(more)?;
-            (sum <= self.memory.bytes_max).then_some(sum)
-        };
-        let reserved = self
-            .memory
-            .held
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        if reserved.is_ok() {
+        let is_there = self.memory.has_addresses(more) && self.memory.reserve(more);
+        if is_there {
             self.bytes = bytes;
+        } else {
+            self.memory.on_refusal(bytes);
         }
-        reserved.is_ok()
+        is_there
     }
 
     /// Holds so many bytes more, if there are so many.
@@ -157,6 +185,9 @@ mod tests {
         assert!(second.hold_more(50));
         assert_eq!(memory.held(), 100);
         assert!(!first.hold(usize::MAX), "the sum would overflow");
+        assert_eq!(memory.refusals(), 2, "what never has room does not count");
+        assert!(memory.has_room(0) && !memory.has_room(1));
+        assert_eq!(memory.refusals(), 3);
         assert!(!second.hold_more(usize::MAX), "the sum would overflow");
         drop(second);
         assert_eq!(memory.held(), 10);

@@ -77,6 +77,11 @@ impl Spool {
         spool
     }
 
+    /// How many bytes there may be at most; none without a folder for them.
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// How many bytes are reserved.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)

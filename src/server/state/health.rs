@@ -26,6 +26,8 @@ pub(crate) struct Health {
     orders: Arc<Orders>,
     /// How loading the catalog went.
     pub(crate) schema_loads: SchemaLoads,
+    /// How reading the configuration again went.
+    pub(crate) config_reloads: ConfigReloads,
 }
 
 /// Whether notifications are heard.
@@ -76,6 +78,44 @@ impl SchemaLoads {
     }
 }
 
+/// How reading the configuration again went, since the server began.
+#[derive(Debug, Default)]
+pub(crate) struct ConfigReloads {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    /// Whether what the sources said last was wrong, so that an older configuration is in effect.
+    is_outdated: AtomicBool,
+}
+
+impl ConfigReloads {
+    /// What was read is in effect.
+    pub(crate) fn on_success(&self) {
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+        self.is_outdated.store(false, Ordering::Relaxed);
+    }
+
+    /// What was read is wrong.
+    pub(crate) fn on_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        self.is_outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// How often another one came into effect.
+    pub(crate) fn succeeded(&self) -> u64 {
+        self.succeeded.load(Ordering::Relaxed)
+    }
+
+    /// How often none did.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last one has failed.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Relaxed)
+    }
+}
+
 impl Health {
     /// Nothing is known yet.
     pub(crate) fn new(orders: Arc<Orders>) -> Health {
@@ -88,6 +128,7 @@ impl Health {
             suspected: AtomicBool::new(false),
             orders,
             schema_loads: SchemaLoads::default(),
+            config_reloads: ConfigReloads::default(),
         }
     }
 

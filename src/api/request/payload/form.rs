@@ -4,6 +4,7 @@
 //! refused, although the WHATWG URL standard wants U+FFFD for them: it would be stored.
 
 use super::super::query_string::{Pair, parse_pairs};
+use super::mark::without_mark;
 use crate::error::json::{JsonText, write_json_object};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,9 +21,10 @@ pub(super) fn parse<'a>(body: &'a [u8]) -> Result<Pairs<'a>, String> {
     if separators.count() >= PAIRS_MAX {
         return Err(format!("A form has at most {PAIRS_MAX} fields"));
     }
-    let text = str::from_utf8(body);
+    let text = str::from_utf8(without_mark(body));
     let text = text.map_err(|error| {
-        let place = error.valid_up_to() + 1;
+        let mark_bytes = body.len() - without_mark(body).len();
+        let place = mark_bytes + error.valid_up_to() + 1;
         format!("The form is not UTF-8: byte {place} begins no character")
     })?;
     let pairs = parse_pairs(text);

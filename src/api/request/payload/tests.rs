@@ -66,6 +66,8 @@ fn a_byte_order_mark_is_no_part_of_the_text() {
     for marked in ["\u{feff}id\r\n1\r\n", "\u{feff}\"id\"\n1\n"] {
         check(mutate(CREATE), "text/csv", &[], marked, rows);
     }
+    let fields = r#"form Object "id" {"id":"1"}"#;
+    check(mutate(CREATE), FORM, &[], "\u{feff}id=1", fields);
     // One is enough; and what is no text of ours is not looked at.
     let twice = "\u{feff}\u{feff}{}";
     check(

@@ -972,3 +972,27 @@ fn limits_that_are_conditions_wait_for_their_columns() {
     );
     assert_eq!(waiting("a.offset=in.(1)").len(), 1);
 }
+
+#[test]
+fn what_counts_for_nothing_may_be_a_condition() {
+    let waiting = |query: &str, counts: &str| {
+        let mut query = QueryParams::parse(FilterStyle::OperatorNeeded, query).unwrap();
+        query.free(|name| name == counts);
+        let filters = query.filters_if_there.iter();
+        let shown = filters.map(|at| show_filter(&at.item));
+        shown.collect::<Vec<_>>().join("; ")
+    };
+    let both = "columns=eq.1&on_conflict=is.null";
+    assert_eq!(waiting(both, ""), "columns Equal 1; on_conflict Is Null");
+    assert_eq!(waiting(both, "columns"), "on_conflict Is Null");
+    assert_eq!(waiting(both, "on_conflict"), "columns Equal 1");
+    assert_eq!(waiting("columns=a,b&on_conflict=id&columns", ""), "");
+    // The first one counts.
+    let twice = "columns=a&columns=eq.1&columns=in.(2)";
+    assert_eq!(
+        waiting(twice, "columns"),
+        "columns Equal 1; columns In [\"2\"]"
+    );
+    // With a path before it, it is no such parameter, but a filter of an embedded relation.
+    check("rel.columns=eq.1", "rel/columns Equal 1");
+}

@@ -214,6 +214,7 @@ fn start(database: &Database, uri: &str, reset: &str) -> Server {
         ("jwt-secret", SECRET),
         ("db-session-reset", reset),
         ("db-aggregates-enabled", "true"),
+        ("db-plan-enabled", "true"),
     ];
     Server::start(database, &settings)
 }
@@ -413,6 +414,132 @@ fn headers_and_status_are_for_one_client() {
     for target in ["/plants?id=eq.1", "/rpc/show_response"] {
         let answer = client.exchange("GET", target, &headers);
         assert_eq!((answer.status, answer.header("Set-Cookie")), (200, None));
+    }
+    server.stop();
+}
+
+/// It is said by whatever runs, also where the answer itself does not show it.
+#[test]
+fn headers_are_for_one_client_whoever_has_left_them() {
+    const LEAVE: &str =
+        "perform set_config('response.headers', '[{\"Set-Cookie\": \"mine\"}]', false)";
+    let database = Cluster::shared().database();
+    database.run(&format!(
+        "create function api.leave() returns text volatile language plpgsql as
+           $$ begin {LEAVE}; return 'left'; end $$;
+         create table api.leaving (id integer primary key);
+         create function api.leave_behind() returns trigger language plpgsql as
+           $$ begin {LEAVE}; return null; end $$;
+         create trigger after_row after insert on api.leaving
+           for each row execute function api.leave_behind();
+         create table api.leaving_late (id integer primary key);
+         create constraint trigger at_commit after insert on api.leaving_late
+           deferrable initially deferred for each row execute function api.leave_behind();
+         grant all on api.leaving, api.leaving_late to anonymous;
+         create view api.leaving_view as select api.leave() as id;
+         grant select on api.leaving_view to anonymous"
+    ));
+    let json = [("Content-Type", "application/json")];
+    let plan = [("Accept", "application/vnd.pgrst.plan+text; options=analyze")];
+    type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+    let ways: [Asked<'_>; 6] = [
+        ("GET", "/rpc/leave", &[], ""),
+        ("POST", "/rpc/leave", &json, "{}"),
+        ("GET", "/leaving_view", &[], ""),
+        ("GET", "/leaving_view", &plan, ""),
+        ("POST", "/leaving", &json, r#"{"id":1}"#),
+        ("POST", "/leaving_late", &json, r#"{"id":1}"#),
+    ];
+    for (method, target, headers, body) in ways {
+        // A session of its own for each.
+        let server = start(&database, &database.uri(), "none");
+        let mut client = server.client();
+        let length = body.len().to_string();
+        let headers = [headers, &[("Content-Length", &*length)]].concat();
+        client.send([request(method, target, &headers), body.as_bytes().to_vec()].concat());
+        assert!(client.read(method).status < 300, "{method} {target}");
+        for _ in 0..3 {
+            let answer = client.get("/plants?id=eq.1");
+            assert_eq!(
+                (answer.status, answer.header("Set-Cookie")),
+                (200, None),
+                "after {method} {target}"
+            );
+        }
+        server.stop();
+    }
+}
+
+/// To look for what was left costs time, so only what may have left something is followed by it.
+#[test]
+fn a_session_in_which_nothing_can_be_left_is_not_looked_at() {
+    let database = Cluster::shared().database();
+    database.run(
+        "create table api.written (id integer primary key);
+         grant all on api.written to anonymous;
+         create function api.looks() returns bigint stable language sql as $$
+           select coalesce(sum(generic_plans + custom_plans), 0)::bigint
+             from pg_prepared_statements where statement like '%num_nonnulls%CASE WHEN%' $$;
+         create function api.say() returns text volatile language plpgsql as $$ begin
+           perform set_config('response.headers', '[{\"X-Said\": \"now\"}]', true);
+           return 'said'; end $$",
+    );
+    let server = start(&database, &database.uri(), "none");
+    let mut client = server.client();
+    let looks = |client: &mut Client| client.get("/rpc/looks").text().to_owned();
+    for _ in 0..3 {
+        assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    }
+    assert_eq!(looks(&mut client), "0");
+    let body = r#"{"id":1}"#;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", "8"),
+    ];
+    client.send(
+        [
+            request("POST", "/written", &headers),
+            body.as_bytes().to_vec(),
+        ]
+        .concat(),
+    );
+    assert_eq!(client.read("POST").status, 201);
+    for _ in 0..3 {
+        assert_eq!(client.get("/plants?id=eq.1").status, 200);
+    }
+    assert_eq!(looks(&mut client), "1", "once, behind the write");
+    assert_eq!(client.get("/rpc/say").header("X-Said"), Some("now"));
+    for _ in 0..3 {
+        let answer = client.get("/plants?id=eq.1");
+        assert_eq!(answer.header("X-Said"), None);
+    }
+    assert_eq!(looks(&mut client), "2", "once, behind what was said");
+    server.stop();
+}
+
+/// More settings than a function has arguments.
+#[test]
+fn hundreds_of_settings_are_made() {
+    let database = Cluster::shared().database();
+    database.run(
+        "create function api.motto(number text) returns text stable language sql as
+           $$ select current_setting('app.settings.s' || number) $$",
+    );
+    let names: Vec<String> = (0..250)
+        .map(|number| format!("app.settings.s{number}"))
+        .collect();
+    let mut settings = vec![("db-uri", database.uri()), ("db-pool", "1".to_owned())];
+    settings.extend(
+        names
+            .iter()
+            .map(|name| (name.as_str(), format!("of {name}"))),
+    );
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let server = Server::start(&database, &settings);
+    let mut client = server.client();
+    for number in [0, 90, 99, 100, 191, 192, 249] {
+        let answer = client.get(&format!("/rpc/motto?number={number}"));
+        assert_eq!(answer.text(), format!("\"of app.settings.s{number}\""));
     }
     server.stop();
 }

@@ -8,7 +8,7 @@ use crate::auth::Identity;
 use crate::error::json::write_json_string;
 use crate::request::HttpRequest;
 use corerest_config::Config;
-use corerest_sql::{Ident, SqlBuf, Statement, sql};
+use corerest_sql::{ConstSql, Ident, SqlBuf, Statement, sql, sql_text};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -41,60 +41,105 @@ pub(crate) struct Circumstances<'a> {
 /// The statement that comes first in every transaction. It is parsed with the search path, and
 /// executed with the rights, of the login role. Its text depends on the access mode, on
 /// the number of settings, and on whether there is a time zone.
-pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Statement {
+pub(crate) fn write_settings(out: SqlBuf, about: &Circumstances<'_>) -> Statement {
     let Circumstances {
         config,
         http,
         identity,
         ..
     } = *about;
-    sql!(out, "SELECT ");
+    let mut calls = Calls { out, count: 0 };
     if about.access == AccessMode::ReadOnly {
         // An implicit transaction has no BEGIN READ ONLY; this says the same.
-        sql!(
-            out,
-            "pg_catalog.set_config('transaction_read_only', 'on', true), "
-        );
+        calls.set(sql_text!("'transaction_read_only'"), |out| {
+            sql!(out, "'on'")
+        });
     }
-    sql!(out, "pg_catalog.set_config('search_path', ");
-    out.param_with(|path| write_search_path(path, config, about.schema));
-    sql!(out, ", true)");
-    for (name, value) in about.of_role {
-        write_setting(&mut out, name, value);
-    }
-    sql!(out, ", pg_catalog.set_config('role', ");
-    out.param(Some(identity.role.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.jwt.claims', ");
-    out.param(Some(identity.claims.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.method', ");
-    out.param(Some(http.method.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.path', ");
-    out.param(Some(http.path.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.headers', ");
-    out.param_with(|json| write_headers(json, http));
-    sql!(out, ", true), pg_catalog.set_config('request.cookies', ");
-    out.param_with(|json| write_cookies(json, http));
-    sql!(out, ", true)");
+    calls.set(sql_text!("'search_path'"), |out| {
+        out.param_with(|path| write_search_path(path, config, about.schema));
+    });
+    calls.set_all(about.of_role);
+    calls.set(sql_text!("'role'"), |out| {
+        out.param(Some(identity.role.as_bytes()));
+    });
+    calls.set(sql_text!("'request.jwt.claims'"), |out| {
+        out.param(Some(identity.claims.as_bytes()));
+    });
+    calls.set(sql_text!("'request.method'"), |out| {
+        out.param(Some(http.method.as_bytes()));
+    });
+    calls.set(sql_text!("'request.path'"), |out| {
+        out.param(Some(http.path.as_bytes()));
+    });
+    calls.set(sql_text!("'request.headers'"), |out| {
+        out.param_with(|json| write_headers(json, http));
+    });
+    calls.set(sql_text!("'request.cookies'"), |out| {
+        out.param_with(|json| write_cookies(json, http));
+    });
     if let Some(timezone) = about.timezone {
-        sql!(out, ", pg_catalog.set_config('timezone', ");
-        out.param(Some(timezone.as_bytes()));
-        sql!(out, ", true)");
+        calls.set(sql_text!("'timezone'"), |out| {
+            out.param(Some(timezone.as_bytes()));
+        });
     }
-    for (name, value) in about.of_routine {
-        write_setting(&mut out, name, value);
-    }
-    for (name, value) in &config.app_settings {
-        write_setting(&mut out, name, value);
-    }
-    write_clean_response(&mut out);
-    out.finish()
+    calls.set_all(about.of_routine);
+    calls.set_all(&config.app_settings);
+    calls.finish()
 }
 
-/// What a function has said for its whole session about the response was for its own client.
-/// Where nothing is left, this looks two settings up, and what functions see of them is as ever.
+/// The calls of `set_config`, one after the other, as arguments of a function that takes any: the
+/// one number that it returns is made and sent in less time than all values, which nobody reads.
+struct Calls {
+    out: SqlBuf,
+    count: usize,
+}
+
+impl Calls {
+    /// PostgreSQL's functions have 100 arguments at most.
+    const AT_ONCE: usize = 100;
+
+    fn set(&mut self, name: ConstSql, write_value: impl FnOnce(&mut SqlBuf)) {
+        self.begin();
+        self.out.constant(name);
+        sql!(self.out, ", ");
+        write_value(&mut self.out);
+        sql!(self.out, ", true)");
+    }
+
+    fn set_all<'a>(&mut self, settings: impl IntoIterator<Item = &'a (String, String)>) {
+        for (name, value) in settings {
+            self.begin();
+            self.out.param(Some(name.as_bytes()));
+            sql!(self.out, ", ");
+            self.out.param(Some(value.as_bytes()));
+            sql!(self.out, ", true)");
+        }
+    }
+
+    fn begin(&mut self) {
+        self.out.constant(match self.count {
+            0 => sql_text!("SELECT pg_catalog.num_nonnulls(pg_catalog.set_config("),
+            count if count % Self::AT_ONCE == 0 => {
+                sql_text!("), pg_catalog.num_nonnulls(pg_catalog.set_config(")
+            }
+            _ => sql_text!(", pg_catalog.set_config("),
+        });
+        self.count += 1;
+    }
+
+    /// There is one call at least.
+    fn finish(mut self) -> Statement {
+        sql!(self.out, ")");
+        self.out.finish()
+    }
+}
+
+/// Makes the settings statement put out of the way what a function has said for its whole session
+/// about the response: that was for its own client. Its last two columns are NULL if nothing was.
 ///
 /// Parity: PostgREST passes it on to whoever asks next on the connection.
-fn write_clean_response(out: &mut SqlBuf) {
+pub(super) fn with_clean_response(settings: &Statement) -> Statement {
+    let mut out = SqlBuf::of(settings);
     sql!(
         out,
         ", CASE WHEN pg_catalog.current_setting('response.headers', true) \
@@ -104,14 +149,7 @@ fn write_clean_response(out: &mut SqlBuf) {
          OPERATOR(pg_catalog.<>) '' \
          THEN pg_catalog.set_config('response.status', '', true) END"
     );
-}
-
-fn write_setting(out: &mut SqlBuf, name: &str, value: &str) {
-    sql!(out, ", pg_catalog.set_config(");
-    out.param(Some(name.as_bytes()));
-    sql!(out, ", ");
-    out.param(Some(value.as_bytes()));
-    sql!(out, ", true)");
+    out.finish()
 }
 
 fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {

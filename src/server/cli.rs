@@ -1,15 +1,16 @@
 //! The command line.
 //!
 //! The options are PostgREST's, so that scripts and unit files keep working, and so are the
-//! arguments of its Haskell runtime that are read over.
+//! arguments of its Haskell runtime that are read over. The manual and the completions of shells
+//! are made from what stands here (`tests/documents`).
 
-use argh::{FromArgValue, FromArgs};
+use argh::{ArgsInfo, FromArgValue, FromArgs};
 use std::io::Write;
 use std::process::ExitCode;
 
 /// CoreREST: a REST API for a PostgreSQL database. Without FILENAME, the configuration comes from
 /// the environment (PGRST_*).
-#[derive(Debug, FromArgs, PartialEq, Eq)]
+#[derive(ArgsInfo, Debug, FromArgs, PartialEq, Eq)]
 #[argh(help_triggers("-h", "--help"))]
 pub(crate) struct Cli {
     /// show the version

@@ -43,6 +43,11 @@ mod sync;
 
 use std::process::ExitCode;
 
+/// A static executable has musl, whose own allocator has one lock for all threads, and is slow.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[cfg(feature = "model")]
 fn main() -> ExitCode {
     ExitCode::FAILURE

@@ -6,5 +6,7 @@
 //! Invariant: no I/O, no clock, and nothing that knows PostgREST. Peers are hostile: every length,
 //! count and nesting is bounded before memory is taken for it.
 
+#[cfg(any(test, target_env = "musl"))]
+mod compare;
 pub mod http;
 pub mod pg;

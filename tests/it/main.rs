@@ -23,6 +23,7 @@ mod metrics;
 mod old_postgres;
 mod one_answer_each;
 mod outdated;
+mod package;
 mod parity;
 mod parking;
 mod plan_cases;

@@ -100,8 +100,6 @@ pub struct Connection {
     leftovers: Leftovers,
     /// Whether the session is put in order behind the batch.
     reset: Reset,
-    /// See [`is_flagged`](Connection::is_flagged).
-    is_flagged: bool,
 }
 
 /// What is known of what has become of a batch.
@@ -187,7 +185,6 @@ impl Connection {
             silence: Silence::default(),
             leftovers: Leftovers::default(),
             reset: Reset::None,
-            is_flagged: false,
         }
     }
 
@@ -227,16 +224,6 @@ impl Connection {
     /// in order. The connection must not be used again, then.
     pub fn has_leftovers(&self) -> bool {
         self.leftovers.is_any()
-    }
-
-    /// What whoever sends batches has noted about the session; nothing about a new one.
-    pub fn is_flagged(&self) -> bool {
-        self.is_flagged
-    }
-
-    /// Notes it for whoever sends the next one.
-    pub fn flag(&mut self, is_flagged: bool) {
-        self.is_flagged = is_flagged;
     }
 
     /// When it was last given back.

@@ -58,15 +58,6 @@ impl SqlBuf {
         }
     }
 
-    /// Goes on with a statement that was finished.
-    pub fn of(statement: &Statement) -> SqlBuf {
-        SqlBuf {
-            text: statement.text.as_str().to_owned(),
-            known: None,
-            params: statement.params.clone(),
-        }
-    }
-
     /// Appends a constant; [`sql!`](crate::sql) is the short form.
     pub fn constant(&mut self, text: ConstSql) {
         self.write(|out| out.push_str(text.as_str()));

@@ -49,6 +49,7 @@ pub(crate) fn write_settings(out: SqlBuf, about: &Circumstances<'_>) -> Statemen
         ..
     } = *about;
     let mut calls = Calls { out, count: 0 };
+    calls.clean_response();
     if about.access == AccessMode::ReadOnly {
         // An implicit transaction has no BEGIN READ ONLY; this says the same.
         calls.set(sql_text!("'transaction_read_only'"), |out| {
@@ -116,9 +117,28 @@ impl Calls {
         }
     }
 
+    /// What a function has said for its whole session about the response was for its own client.
+    /// Where nothing is left, this looks two settings up, and what functions see of them is as ever.
+    /// Nothing tells before whether something is left: neither what the last answer showed, for a
+    /// local value may hide it, nor whose the connection is, for a pooler's session is another's.
+    ///
+    /// Parity: PostgREST passes it on to whoever asks next on the connection.
+    fn clean_response(&mut self) {
+        sql!(
+            self.out,
+            "SELECT pg_catalog.num_nonnulls(\
+             CASE WHEN pg_catalog.current_setting('response.headers', true) \
+             OPERATOR(pg_catalog.<>) '' \
+             THEN pg_catalog.set_config('response.headers', '', true) END, \
+             CASE WHEN pg_catalog.current_setting('response.status', true) \
+             OPERATOR(pg_catalog.<>) '' \
+             THEN pg_catalog.set_config('response.status', '', true) END"
+        );
+        self.count += 2;
+    }
+
     fn begin(&mut self) {
         self.out.constant(match self.count {
-            0 => sql_text!("SELECT pg_catalog.num_nonnulls(pg_catalog.set_config("),
             count if count % Self::AT_ONCE == 0 => {
                 sql_text!("), pg_catalog.num_nonnulls(pg_catalog.set_config(")
             }
@@ -127,29 +147,10 @@ impl Calls {
         self.count += 1;
     }
 
-    /// There is one call at least.
     fn finish(mut self) -> Statement {
         sql!(self.out, ")");
         self.out.finish()
     }
-}
-
-/// Makes the settings statement put out of the way what a function has said for its whole session
-/// about the response: that was for its own client. Its last two columns are NULL if nothing was.
-///
-/// Parity: PostgREST passes it on to whoever asks next on the connection.
-pub(super) fn with_clean_response(settings: &Statement) -> Statement {
-    let mut out = SqlBuf::of(settings);
-    sql!(
-        out,
-        ", CASE WHEN pg_catalog.current_setting('response.headers', true) \
-         OPERATOR(pg_catalog.<>) '' \
-         THEN pg_catalog.set_config('response.headers', '', true) END, \
-         CASE WHEN pg_catalog.current_setting('response.status', true) \
-         OPERATOR(pg_catalog.<>) '' \
-         THEN pg_catalog.set_config('response.status', '', true) END"
-    );
-    out.finish()
 }
 
 fn write_search_path(out: &mut Vec<u8>, config: &Config, schema: &Ident) {

@@ -7,8 +7,8 @@
 //!
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
-use super::answer::{Answer, Main, MainStatement};
-use super::settings::{AccessMode, with_clean_response};
+use super::answer::{Main, MainStatement};
+use super::settings::AccessMode;
 use crate::catalog::{IsolationLevel, TransactionDefaults};
 use crate::request::payload::BodyForm;
 use corerest_config::FunctionName;
@@ -122,20 +122,6 @@ impl Batch {
             is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
         }
-    }
-
-    /// The same statements for a session in which something may have been said of the response for
-    /// good. Nothing of that is left for this request.
-    pub fn with_clean_response(&self) -> Vec<Statement> {
-        let mut statements = self.statements.clone();
-        statements[self.settings] = with_clean_response(&self.statements[self.settings]);
-        statements
-    }
-
-    /// Whether the answer shows all that was said of the response: what triggers say behind a
-    /// write, and functions while they are explained, does not appear in it.
-    pub fn shows_what_is_said(&self) -> bool {
-        self.access == AccessMode::ReadOnly && self.main.answer == Answer::OneRow
     }
 
     /// The texts, for the log.

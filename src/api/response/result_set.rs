@@ -35,12 +35,6 @@ impl<'a> ResultSet<'a> {
     /// How many columns come before the body at most.
     pub const COLUMNS: usize = 5;
 
-    /// Whether SQL has said something about the response.
-    pub fn has_overrides(columns: &[Option<&[u8]>]) -> bool {
-        let said = columns.iter().skip(2).take(2).flatten();
-        said.into_iter().any(|text| !text.is_empty())
-    }
-
     /// Reads the columns, which are in PostgreSQL's binary format.
     ///
     /// # Errors

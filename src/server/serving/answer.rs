@@ -20,7 +20,6 @@ use corerest_api::{Pending, ResultSet, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_wire::pg::ServerError;
-use std::borrow::Cow;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -230,18 +229,9 @@ fn converse(
         },
     };
     let connection = lease.connection();
-    // The flag of a connection: a function may have said something about the response for its
-    // whole session, which is not for the next client. To look costs a tenth of a point lookup.
-    let may_be_left = connection.is_flagged();
-    let statements = match may_be_left {
-        true => Cow::Owned(batch.with_clean_response()),
-        false => Cow::Borrowed(&batch.statements),
-    };
-    let leaves_unseen = !batch.shows_what_is_said();
-    connection.flag(may_be_left || leaves_unseen);
     match batch.resets_session {
-        true => connection.send_and_reset(&statements, body)?,
-        false => connection.send(&statements, body)?,
+        true => connection.send_and_reset(&batch.statements, body)?,
+        false => connection.send(&batch.statements, body)?,
     }
     let mut estimate = None;
     let mut elsewhere = None;
@@ -266,11 +256,8 @@ fn converse(
                 lines.push(b'\n');
             }
             Reply::Row(row) if row.statement == batch.main.statement => {
-                let written = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
-                if written.has_overrides {
-                    connection.flag(true);
-                }
-                match written.body {
+                let body = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
+                match body {
                     BodyUse::Skip => {}
                     BodyUse::Copy => drop(connection.take_body(writer.body(), usize::MAX)?),
                     BodyUse::PassOn => {
@@ -285,10 +272,6 @@ fn converse(
                 let mut answer = Vec::new();
                 connection.take_body(&mut answer, usize::MAX)?;
                 estimate = Some(answer);
-            }
-            Reply::Row(row) if may_be_left && row.statement == batch.settings => {
-                let is_clean = row.body_bytes.is_none() && row.columns.last() == Some(None);
-                connection.flag(!is_clean || leaves_unseen);
             }
             Reply::Row(_) => {}
             Reply::Failed(error) if watch.has_caused(&error) => {
@@ -306,9 +289,6 @@ fn converse(
                 }
             }
             Reply::Done => {
-                if batch.resets_session {
-                    connection.flag(false);
-                }
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
                 }
@@ -394,13 +374,6 @@ fn spool(host: &dyn Host, connection: &mut Connection) -> Result<Elsewhere, Erro
     Ok(Elsewhere::File(file))
 }
 
-/// What became of the main row.
-struct Written {
-    body: BodyUse,
-    /// Whether SQL has said something about the response.
-    has_overrides: bool,
-}
-
 /// Writes the response up to the last column of the row.
 fn write_main_row(
     row: Row<'_>,
@@ -408,7 +381,7 @@ fn write_main_row(
     pending: &Pending,
     estimate: Option<&[u8]>,
     writer: &mut ResponseWriter<'_>,
-) -> Result<Written, Misanswered> {
+) -> Result<BodyUse, Misanswered> {
     let mut columns = [None; ResultSet::COLUMNS];
     let count = row.columns.len();
     for (column, value) in columns.iter_mut().zip(row.columns) {
@@ -417,19 +390,14 @@ fn write_main_row(
     let body_bytes = row.body_bytes.unwrap_or(0);
     let facts = writer.facts();
     facts.lap(Phase::Transaction);
-    let columns = &columns[..count.min(ResultSet::COLUMNS)];
-    let has_overrides = ResultSet::has_overrides(columns);
-    let response = finish(pending, columns, estimate);
+    let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
     facts.lap(Phase::Response);
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
         writer.write(&response)?;
-        return Ok(Written {
-            body: BodyUse::Skip,
-            has_overrides,
-        });
+        return Ok(BodyUse::Skip);
     }
     writer.begin(&response, body_bytes)?;
-    let body = if body_bytes <= PASSED_ON_BYTES_MIN {
+    Ok(if body_bytes <= PASSED_ON_BYTES_MIN {
         BodyUse::Copy
     } else if batch.access == AccessMode::ReadOnly {
         BodyUse::PassOn
@@ -437,10 +405,6 @@ fn write_main_row(
         BodyUse::Copy
     } else {
         BodyUse::Spool
-    };
-    Ok(Written {
-        body,
-        has_overrides,
     })
 }
 

@@ -109,10 +109,10 @@ pub(crate) fn plan_mutate<'a>(
         Mutation::SingleUpsert => plan_single_upsert(columns, catalog, request, table)?,
         Mutation::Update => Change::Update {
             values: plan_values(catalog, request, table)?,
-            conditions: plan_conditions(columns, request),
+            conditions: plan_conditions(columns, request)?,
         },
         Mutation::Delete => Change::Delete {
-            conditions: plan_conditions(columns, request),
+            conditions: plan_conditions(columns, request)?,
         },
     };
     let returning = match request.preferences.representation {
@@ -248,9 +248,17 @@ fn plan_column<'a>(
     })
 }
 
-/// The filters of the table itself. Those of embedded relations choose what is shown after.
-fn plan_conditions<'a>(columns: Columns<'a>, request: &'a ApiRequest<'_>) -> Vec<Condition<'a>> {
+/// The filters of the table itself. Those of embedded relations choose what is shown after. Whoever
+/// wants to change some rows, and says it wrongly, must not change all of them.
+fn plan_conditions<'a>(
+    columns: Columns<'a>,
+    request: &'a ApiRequest<'_>,
+) -> Result<Vec<Condition<'a>>, Error> {
     let query = &request.query;
+    let mut wrong = query.wrong_if_there.iter();
+    if let Some((_, error)) = wrong.find(|(name, _)| columns.has(name)) {
+        return Err(error.clone());
+    }
     let if_there = query.filters_if_there.iter();
     let if_there = if_there.filter(|at| columns.has(&at.item.field.name));
     let filters = query.filters.iter().chain(if_there);
@@ -259,7 +267,7 @@ fn plan_conditions<'a>(columns: Columns<'a>, request: &'a ApiRequest<'_>) -> Vec
     // Parity: a tree that names an embedded relation decides here, too (`mutatePlan`).
     let logic = query.logic.iter();
     let logic = logic.map(|at| plan_logic(columns, &[], &at.item));
-    filters.chain(logic).collect()
+    Ok(filters.chain(logic).collect())
 }
 
 /// The columns without which the answer could not be read from what was written: those selected,

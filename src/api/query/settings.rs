@@ -8,7 +8,7 @@ use crate::auth::Identity;
 use crate::error::json::write_json_string;
 use crate::request::HttpRequest;
 use corerest_config::Config;
-use corerest_sql::{ConstSql, Ident, SqlBuf, Statement, sql, sql_text};
+use corerest_sql::{Ident, SqlBuf, Statement, sql, sql_text};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -41,115 +41,90 @@ pub(crate) struct Circumstances<'a> {
 /// The statement that comes first in every transaction. It is parsed with the search path, and
 /// executed with the rights, of the login role. Its text depends on the access mode, on
 /// the number of settings, and on whether there is a time zone.
-pub(crate) fn write_settings(out: SqlBuf, about: &Circumstances<'_>) -> Statement {
+pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Statement {
     let Circumstances {
         config,
         http,
         identity,
         ..
     } = *about;
-    let mut calls = Calls { out, count: 0 };
-    calls.clean_response();
+    // The one number that is returned is made and sent in less time than all values, which nobody
+    // reads.
+    sql!(out, "SELECT pg_catalog.num_nonnulls(");
+    write_clean_response(&mut out);
     if about.access == AccessMode::ReadOnly {
         // An implicit transaction has no BEGIN READ ONLY; this says the same.
-        calls.set(sql_text!("'transaction_read_only'"), |out| {
-            sql!(out, "'on'")
-        });
-    }
-    calls.set(sql_text!("'search_path'"), |out| {
-        out.param_with(|path| write_search_path(path, config, about.schema));
-    });
-    calls.set_all(about.of_role);
-    calls.set(sql_text!("'role'"), |out| {
-        out.param(Some(identity.role.as_bytes()));
-    });
-    calls.set(sql_text!("'request.jwt.claims'"), |out| {
-        out.param(Some(identity.claims.as_bytes()));
-    });
-    calls.set(sql_text!("'request.method'"), |out| {
-        out.param(Some(http.method.as_bytes()));
-    });
-    calls.set(sql_text!("'request.path'"), |out| {
-        out.param(Some(http.path.as_bytes()));
-    });
-    calls.set(sql_text!("'request.headers'"), |out| {
-        out.param_with(|json| write_headers(json, http));
-    });
-    calls.set(sql_text!("'request.cookies'"), |out| {
-        out.param_with(|json| write_cookies(json, http));
-    });
-    if let Some(timezone) = about.timezone {
-        calls.set(sql_text!("'timezone'"), |out| {
-            out.param(Some(timezone.as_bytes()));
-        });
-    }
-    calls.set_all(about.of_routine);
-    calls.set_all(&config.app_settings);
-    calls.finish()
-}
-
-/// The calls of `set_config`, one after the other, as arguments of a function that takes any: the
-/// one number that it returns is made and sent in less time than all values, which nobody reads.
-struct Calls {
-    out: SqlBuf,
-    count: usize,
-}
-
-impl Calls {
-    /// PostgreSQL's functions have 100 arguments at most.
-    const AT_ONCE: usize = 100;
-
-    fn set(&mut self, name: ConstSql, write_value: impl FnOnce(&mut SqlBuf)) {
-        self.begin();
-        self.out.constant(name);
-        sql!(self.out, ", ");
-        write_value(&mut self.out);
-        sql!(self.out, ", true)");
-    }
-
-    fn set_all<'a>(&mut self, settings: impl IntoIterator<Item = &'a (String, String)>) {
-        for (name, value) in settings {
-            self.begin();
-            self.out.param(Some(name.as_bytes()));
-            sql!(self.out, ", ");
-            self.out.param(Some(value.as_bytes()));
-            sql!(self.out, ", true)");
-        }
-    }
-
-    /// What a function has said for its whole session about the response was for its own client.
-    /// Where nothing is left, this looks two settings up, and what functions see of them is as ever.
-    /// Nothing tells before whether something is left: neither what the last answer showed, for a
-    /// local value may hide it, nor whose the connection is, for a pooler's session is another's.
-    ///
-    /// Parity: PostgREST passes it on to whoever asks next on the connection.
-    fn clean_response(&mut self) {
         sql!(
-            self.out,
-            "SELECT pg_catalog.num_nonnulls(\
-             CASE WHEN pg_catalog.current_setting('response.headers', true) \
-             OPERATOR(pg_catalog.<>) '' \
-             THEN pg_catalog.set_config('response.headers', '', true) END, \
-             CASE WHEN pg_catalog.current_setting('response.status', true) \
-             OPERATOR(pg_catalog.<>) '' \
-             THEN pg_catalog.set_config('response.status', '', true) END"
+            out,
+            ", pg_catalog.set_config('transaction_read_only', 'on', true)"
         );
-        self.count += 2;
     }
+    sql!(out, ", pg_catalog.set_config('search_path', ");
+    out.param_with(|path| write_search_path(path, config, about.schema));
+    if about.of_role.is_empty() {
+        sql!(out, ", true), pg_catalog.set_config('role', ");
+    } else {
+        sql!(out, ", true))");
+        write_all(&mut out, about.of_role);
+        sql!(
+            out,
+            ", pg_catalog.num_nonnulls(pg_catalog.set_config('role', "
+        );
+    }
+    out.param(Some(identity.role.as_bytes()));
+    sql!(out, ", true), pg_catalog.set_config('request.jwt.claims', ");
+    out.param(Some(identity.claims.as_bytes()));
+    sql!(out, ", true), pg_catalog.set_config('request.method', ");
+    out.param(Some(http.method.as_bytes()));
+    sql!(out, ", true), pg_catalog.set_config('request.path', ");
+    out.param(Some(http.path.as_bytes()));
+    sql!(out, ", true), pg_catalog.set_config('request.headers', ");
+    out.param_with(|json| write_headers(json, http));
+    sql!(out, ", true), pg_catalog.set_config('request.cookies', ");
+    out.param_with(|json| write_cookies(json, http));
+    if let Some(timezone) = about.timezone {
+        sql!(out, ", true), pg_catalog.set_config('timezone', ");
+        out.param(Some(timezone.as_bytes()));
+    }
+    sql!(out, ", true))");
+    write_all(&mut out, about.of_routine);
+    write_all(&mut out, &config.app_settings);
+    out.finish()
+}
 
-    fn begin(&mut self) {
-        self.out.constant(match self.count {
-            count if count % Self::AT_ONCE == 0 => {
-                sql_text!("), pg_catalog.num_nonnulls(pg_catalog.set_config(")
-            }
-            _ => sql_text!(", pg_catalog.set_config("),
+/// What a function has said for its whole session about the response was for its own client.
+/// Where nothing is left, this looks two settings up, and what functions see of them is as ever.
+/// Nothing tells before whether something is left: neither what the last answer showed, for a
+/// local value may hide it, nor whose the connection is, for a pooler's session is another's.
+///
+/// Parity: PostgREST passes it on to whoever asks next on the connection.
+fn write_clean_response(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "CASE WHEN pg_catalog.current_setting('response.headers', true) \
+         OPERATOR(pg_catalog.<>) '' \
+         THEN pg_catalog.set_config('response.headers', '', true) END, \
+         CASE WHEN pg_catalog.current_setting('response.status', true) \
+         OPERATOR(pg_catalog.<>) '' \
+         THEN pg_catalog.set_config('response.status', '', true) END"
+    );
+}
+
+/// PostgreSQL's functions have 100 arguments at most.
+const ARGUMENTS_MAX: usize = 100;
+
+/// Appends columns that make these settings.
+fn write_all(out: &mut SqlBuf, settings: &[(String, String)]) {
+    for some in settings.chunks(ARGUMENTS_MAX) {
+        sql!(out, ", pg_catalog.num_nonnulls(");
+        out.separated(sql_text!(", "), some, |out, (name, value)| {
+            sql!(out, "pg_catalog.set_config(");
+            out.param(Some(name.as_bytes()));
+            sql!(out, ", ");
+            out.param(Some(value.as_bytes()));
+            sql!(out, ", true)");
         });
-        self.count += 1;
-    }
-
-    fn finish(mut self) -> Statement {
-        sql!(self.out, ")");
-        self.out.finish()
+        sql!(out, ")");
     }
 }
 

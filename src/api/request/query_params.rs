@@ -39,8 +39,10 @@ pub(crate) struct QueryParams {
     /// What are filters if the relation has columns called `limit` and `offset`, or `columns` and
     /// `on_conflict`, for what these count for nothing.
     pub filters_if_there: Vec<At<Filter>>,
+    /// What is wrong with such filters, by the columns that they would be on.
+    pub wrong_if_there: Vec<(Ident, Error)>,
     /// What are such filters, too, in a request in which `columns` or `on_conflict` do not count.
-    unless_counting: Vec<At<Filter>>,
+    unless_counting: Vec<(Ident, Result<At<Filter>, Error>)>,
     /// The keys of all filters and arguments as they were written, for `PUT`.
     pub filter_keys: Vec<String>,
     /// `and=` and `or=`.
@@ -105,19 +107,20 @@ impl QueryParams {
         let (limit, embedded_ranges) = parse_ranges(&pairs)?;
         let ranges = of_kind(&pairs, Kind::Limit).chain(of_kind(&pairs, Kind::Offset));
         let no_numbers = ranges.filter(|(_, value)| !is_number(value));
-        let mut filters_if_there: Vec<_> = no_numbers.filter_map(filter_for_name).collect();
+        let mut if_there: Vec<_> = no_numbers.map(perhaps).collect();
         let mut unless_counting = Vec::new();
         for name in ["columns", "on_conflict"] {
             let mut values = pairs.iter().filter(|pair| pair.key == name);
-            let condition = |pair: &Pair<'_>| filter_for_name((name, pair.value.as_deref()?));
+            let condition = |pair: &Pair<'_>| Some(perhaps((name, pair.value.as_deref()?)));
             unless_counting.extend(values.next().and_then(condition));
-            filters_if_there.extend(values.filter_map(condition));
+            if_there.extend(values.filter_map(condition));
         }
         let canonical = canonical(query);
-        Ok(QueryParams {
+        let mut query = QueryParams {
             select,
             filters,
-            filters_if_there,
+            filters_if_there: Vec::new(),
+            wrong_if_there: Vec::new(),
             unless_counting,
             filter_keys,
             logic,
@@ -128,16 +131,28 @@ impl QueryParams {
             columns,
             on_conflict,
             canonical,
-        })
+        };
+        query.add_if_there(if_there);
+        Ok(query)
     }
 
     /// Of `columns` and `on_conflict`, those that this does not say to count are filters if there
     /// are such columns.
     pub(super) fn free(&mut self, counts: impl Fn(&str) -> bool) {
-        let found = std::mem::take(&mut self.unless_counting);
-        let free = found.into_iter();
-        let free = free.filter(|at| !counts(at.item.field.name.as_str()));
-        self.filters_if_there.extend(free);
+        let found = std::mem::take(&mut self.unless_counting).into_iter();
+        self.add_if_there(found.filter(|(name, _)| !counts(name.as_str())));
+    }
+
+    fn add_if_there(
+        &mut self,
+        found: impl IntoIterator<Item = (Ident, Result<At<Filter>, Error>)>,
+    ) {
+        for (name, filter) in found {
+            match filter {
+                Ok(filter) => self.filters_if_there.push(filter),
+                Err(error) => self.wrong_if_there.push((name, error)),
+            }
+        }
     }
 }
 
@@ -301,11 +316,18 @@ fn unless_filters<'p, T>(
 }
 
 /// A filter on a column that is called like a parameter.
-fn filter_for_name((key, value): (&str, &str)) -> Option<At<Filter>> {
-    match parse_filter(FilterStyle::OperatorNeeded, key, value).ok()? {
-        FilterOrArgument::Filter(filter) => Some(filter),
-        FilterOrArgument::Argument(_) => None,
-    }
+fn filter_for_name(parameter: (&str, &str)) -> Option<At<Filter>> {
+    perhaps(parameter).1.ok()
+}
+
+/// A filter, or why it is none, and the name of the column that it would be on.
+fn perhaps((key, value): (&str, &str)) -> (Ident, Result<At<Filter>, Error>) {
+    let filter = parse_filter(FilterStyle::OperatorNeeded, key, value);
+    let filter = filter.map(|filter| match filter {
+        FilterOrArgument::Filter(filter) => filter,
+        FilterOrArgument::Argument(_) => unreachable!("an operator was needed"),
+    });
+    (Ident::before_nul(key), filter)
 }
 
 /// The ranges of all levels. A limit and an offset belong together if the rest of their keys is

@@ -993,6 +993,15 @@ fn what_counts_for_nothing_may_be_a_condition() {
         waiting(twice, "columns"),
         "columns Equal 1; columns In [\"2\"]"
     );
+    let wrong = |query: &str, counts: &str| {
+        let mut query = QueryParams::parse(FilterStyle::OperatorNeeded, query).unwrap();
+        query.free(|name| name == counts);
+        let names = query.wrong_if_there.iter().map(|(name, _)| name.as_str());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let all = "columns=is.nul&on_conflict=in.x&limit=eqq.1&offset=5";
+    assert_eq!(wrong(all, "columns"), "limit on_conflict");
+    assert_eq!(wrong(all, "on_conflict"), "limit columns");
     // With a path before it, it is no such parameter, but a filter of an embedded relation.
     check("rel.columns=eq.1", "rel/columns Equal 1");
 }

@@ -43,8 +43,9 @@ use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 /// How our sessions are called in `pg_stat_activity`, unless the user chose a name.
 const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
@@ -170,7 +171,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     };
     spawn_vital("control", move || control.run())
         .map_err(cannot("start the control plane's thread"))?;
-    if wait_for_catalog(&config, &loading) {
+    if wait_for_catalog(&config, &loading, inherited.api.is_some()) {
         let listener = match inherited.api.take() {
             Some(listener) => listener,
             None => bind_api(&config)?,
@@ -469,14 +470,23 @@ fn bind_host(
     })
 }
 
-/// Whether to open the doors: not when the server was stopped before there was a catalog.
-fn wait_for_catalog(config: &Config, loading: &Receiver<Progress>) -> bool {
+/// How long the doors stay shut for a catalog that is being loaded. Behind them nobody hears that
+/// the server lives, and somebody may end it for that.
+const SHUT_MAX: Duration = Duration::from_secs(5);
+
+/// Whether to open the doors: not when the server was stopped before there was a catalog. If
+/// somebody else serves meanwhile, or keeps the clients waiting, they stay shut for as long as it
+/// takes.
+fn wait_for_catalog(config: &Config, loading: &Receiver<Progress>, is_inherited: bool) -> bool {
+    let is_somebody_there = config.server_reuseport || is_inherited;
     loop {
-        match loading.recv() {
+        match loading.recv_timeout(SHUT_MAX) {
             Ok(Progress::Loaded) => return true,
             Ok(Progress::Attempted) if config.server_reuseport => {}
             Ok(Progress::Attempted) => return true,
-            Ok(Progress::Stopped) | Err(_) => return false,
+            Err(RecvTimeoutError::Timeout) if is_somebody_there => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Ok(Progress::Stopped) | Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
 }

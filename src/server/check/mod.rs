@@ -11,7 +11,7 @@ mod name;
 
 use crate::boot;
 use crate::cli::OutputFormat;
-use crate::control::conversation::LoadError;
+use crate::control::conversation::{Conversation, LoadError};
 use crate::control::loading;
 use crate::control::reload::Configuration;
 use crate::control::sources::ConfigSources;
@@ -21,6 +21,7 @@ use corerest_config::Config;
 use finding::{Finding, Severity};
 use functions::NamedFunction;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// What was found, as it is printed, and whether there is no error in it.
 pub(crate) struct Report {
@@ -55,13 +56,19 @@ fn look_at(mut configuration: Configuration, findings: &mut Vec<Finding>) {
     findings.extend(judgement::of_configuration(&configuration.config));
 }
 
+/// How long PostgreSQL may say nothing before there is no more waiting for it.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
 /// Connects, reads what the database says about the configuration, and asks it for the facts.
 fn look_at_database(
     configuration: &mut Configuration,
     findings: &mut Vec<Finding>,
 ) -> Result<(), String> {
     let target = boot::target(&configuration.config).map_err(|error| error.to_string())?;
-    let (mut conversation, version) = boot::begin(target).map_err(plain)?;
+    // Without a witness, who would find out that an answer takes its time: whoever asks now wants
+    // to hear that there is none.
+    let (mut conversation, version) = Conversation::begin(&target, None).map_err(plain)?;
+    conversation.connection().set_patience(SILENCE_MAX);
     if configuration.config.db_config {
         configuration.read_database(&mut conversation, &version);
         configuration.reload()?;

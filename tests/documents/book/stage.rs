@@ -69,7 +69,7 @@ impl Stage {
                     format!("{}:5432", socket.replace('/', "%2F")),
                 ),
                 ("/run/postgresql", socket),
-                // Of the service's user there is what PostgreSQL knows it by: see the program above.
+                // Of the service's user there is the name: see the program above.
                 ("runuser -u corerest -- ", String::new()),
                 ("/etc/corerest/corerest.conf", CONFIGURATION.to_owned()),
                 (

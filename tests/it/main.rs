@@ -33,6 +33,7 @@ mod postgres_away;
 mod prepared;
 mod reload;
 mod replica;
+mod scripts;
 mod service;
 mod session_reset;
 mod silence;

@@ -85,6 +85,7 @@ fn a_postgresql_before_14_is_refused_by_name() {
     assert_eq!(server.await_exit().code(), Some(1));
     let log = server.stderr.whole();
     let refusal = "Cannot run in this PostgreSQL version (13.9), CoreREST needs at least 14.0";
-    assert!(log.trim_end().ends_with(refusal), "{log}");
+    // The listener, which is refused as well, may have the last word.
+    assert!(log.lines().any(|line| line.ends_with(refusal)), "{log}");
     assert!(!log.contains("API server listening"), "{log}");
 }

@@ -114,6 +114,31 @@ fn packages_are_complete_and_made_twice_alike() {
     assert_eq!(mode.permissions().mode() & 0o7777, 0o1777);
 }
 
+#[test]
+fn what_lies_elsewhere_is_left_alone() {
+    let folder = Folder::new();
+    let output = folder.0.join("home");
+    std::fs::create_dir(&output).expect("it is ours");
+    std::fs::write(output.join("letter"), "dear").expect("it is ours");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/package");
+    let mut command = Command::new("bash");
+    command.arg(script).args(["--architecture", "x86_64"]);
+    command.arg("--binary").arg(folder.0.join("executable"));
+    command.arg("--output").arg(&output);
+    let refused = command.output().expect("there is a bash");
+    assert!(!refused.status.success(), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("there is something else in"), "{said}");
+    assert_eq!(read(&output.join("letter")), "dear");
+    // In a folder of its own, what it made before is made anew, and what came to it stays.
+    let made = folder.package("one");
+    std::fs::write(made.join("letter"), "dear").expect("it is ours");
+    std::fs::write(made.join("corerest_0.0.1-1_arm64.deb"), "old").expect("it is ours");
+    assert_eq!(folder.package("one"), made);
+    assert_eq!(read(&made.join("letter")), "dear");
+    assert!(!made.join("corerest_0.0.1-1_arm64.deb").exists());
+}
+
 fn check_debian_package(package: &Path, version: &str) {
     let files = contents(package);
     for expected in [

@@ -38,6 +38,20 @@ pub(crate) enum Directive {
     },
 }
 
+impl Directive {
+    /// Where its value begins, if that is a string.
+    fn string(&self) -> Option<Position> {
+        match self {
+            Directive::Bind {
+                value: Value::Text(_),
+                at,
+                ..
+            } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 /// A place in the file, counted from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -90,6 +104,7 @@ impl<'a> Parser<'a> {
                     Ok(directives)
                 };
             };
+            let string = directive.string();
             if !dropped {
                 directives.push(directive);
             }
@@ -97,10 +112,24 @@ impl<'a> Parser<'a> {
             if !self.eat("\n") && !self.eat("\r\n") {
                 return match self.peek() {
                     None | Some('}') => Ok(directives),
-                    Some(_) => Err(self.expected("the end of the line")),
+                    Some(_) => Err(self.no_end_of_line(string)),
                 };
             }
             self.skip_lines();
+        }
+    }
+
+    /// A string that has begun on an earlier line took the next one's opening quote for its end.
+    fn no_end_of_line(&self, string: Option<Position>) -> Refusal {
+        let line = self.position().line;
+        match string {
+            Some(at) if at.line < line => Refusal {
+                at,
+                reason: format!(
+                    "this string goes on to line {line}: is its closing quote missing?"
+                ),
+            },
+            _ => self.expected("the end of the line"),
         }
     }
 

@@ -199,6 +199,14 @@ fn what_the_grammar_refuses_is_named_with_its_place() {
     );
     check("\na = \"x", "2:5: this string has no closing quote");
     check(
+        "a = 1\nb = \"x\n\nc = \"y\"\n",
+        "2:5: this string goes on to line 4: is its closing quote missing?",
+    );
+    check(
+        "a = \"x\ny\"\nb = 1 c",
+        "3:7: expected the end of the line, found 'c'",
+    );
+    check(
         "a = \"C:\\dir\"",
         "1:8: only \\n \\t \\r \\\" \\\\ and \\u are known; write \\\\",
     );

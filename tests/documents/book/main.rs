@@ -21,20 +21,30 @@ const BESIDE: [&str; 6] = [
 ];
 
 /// Beginnings of lines that are not run, and why.
-const NOT_RUN: [(&str, &str); 18] = [
+const NOT_RUN: [(&str, &str); 28] = [
     ("git clone", "needs the network"),
     ("cd corerest", "the same"),
     ("cargo build", "this test has built it"),
     ("UPDATE=1", "it writes what tests compare"),
-    ("install -D", "changes the machine"),
-    ("cp /usr/local/bin", "changes the machine"),
-    ("rustup component", "changes the machine"),
+    ("install ", "changes the machine"),
+    ("apt install", "scripts/test-package does that"),
+    ("rustup", "changes the machine"),
+    ("useradd", "changes the machine"),
+    ("tar -xzf", "tests/it/package.rs looks into it"),
+    ("cd target/package", "tests/it/package.rs makes packages"),
+    ("git tag", "changes the repository"),
+    ("podman", "needs the right to make containers"),
+    ("docker", "the same, and the network"),
+    ("promtool", "tests/it/alerts.rs runs it, where there is one"),
     ("scripts/bench", "takes 25 minutes"),
     ("scripts/check", "runs this test's like"),
     ("scripts/demo", "scripts/bare-machine runs it"),
     ("scripts/install", "tests/it/install.rs runs it"),
+    ("scripts/package", "tests/it/package.rs runs it"),
+    ("scripts/publish", "runs this test, and needs a tag"),
     ("scripts/parity", "tests/it/parity.rs runs it"),
     ("scripts/release", "takes ten minutes"),
+    ("scripts/test-package", "needs root and a minute"),
     ("scripts/test", "runs this test"),
     ("PGRST_DB_URI=", "the demo of README; needs its database"),
     ("COREREST_BIN=", "takes 25 minutes"),
@@ -80,6 +90,27 @@ fn links_lead_somewhere() {
         broken.extend(found.expect("it can be read"));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Names of packages and images have a version, which is this one.
+#[test]
+fn what_is_installed_has_the_version_of_today() {
+    let version = env!("CARGO_PKG_VERSION");
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let mut seen = 0;
+    for page in pages().iter().filter(|page| page.name != "CHANGELOG.md") {
+        let text = std::fs::read_to_string(root().join(&page.name)).expect("it is there");
+        for (index, line) in text.lines().enumerate() {
+            for before in ["corerest_", "corerest-", "corerest:"] {
+                for named in line.split(before).skip(1).filter(|rest| is_number(rest)) {
+                    seen += 1;
+                    let place = format!("{}:{}", page.name, index + 1);
+                    assert!(named.starts_with(version), "{place}: {before}{named}");
+                }
+            }
+        }
+    }
+    assert!(seen > 5, "{seen} names were found");
 }
 
 /// Whether a block is among those that are not run. All of its lines are, or none.

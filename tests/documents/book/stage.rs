@@ -69,6 +69,8 @@ impl Stage {
                     format!("{}:5432", socket.replace('/', "%2F")),
                 ),
                 ("/run/postgresql", socket),
+                // Of the service's user there is the name: see the program above.
+                ("runuser -u corerest -- ", String::new()),
                 ("/etc/corerest/corerest.conf", CONFIGURATION.to_owned()),
                 (
                     "/etc/ssl/private/api.pem",

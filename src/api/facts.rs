@@ -94,6 +94,8 @@ pub struct Schema {
     pub name: String,
     /// Whether the role of requests without a token may use it; `None` if there is none.
     pub anonymous_may_use: Option<bool>,
+    /// Whether it has any right to anything in there; `None` if there is no such role.
+    pub anonymous_may_ask: Option<bool>,
     /// How many tables and views there are.
     pub relations: i64,
     /// How many functions there are.
@@ -103,9 +105,9 @@ pub struct Schema {
     /// The tables without row-level security that requests without a token may write to.
     pub written_by_anybody: Vec<String>,
     /// The functions that everybody may call, because nobody has taken that right away, and that
-    /// run with the rights of their owner.
+    /// run with the rights of their owner. Those of triggers and extensions do not count.
     pub definers_for_everybody: Vec<String>,
-    /// How many functions everybody may call.
+    /// How many functions everybody may call, without those of triggers and extensions.
     pub for_everybody: i64,
 }
 
@@ -209,6 +211,15 @@ fn write_schemas(out: &mut SystemBuf, about: Suspects<'_>) {
 SELECT coalesce(json_agg(json_build_object(
   'name', schema.nspname,
   'anonymous_may_use', has_schema_privilege(anonymous.oid, schema.oid, 'USAGE'),
+  'anonymous_may_ask', CASE WHEN anonymous.oid IS NOT NULL THEN EXISTS (
+    SELECT FROM pg_catalog.pg_class AS relation
+    WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND (has_table_privilege(anonymous.oid, relation.oid, 'DELETE')
+         OR has_any_column_privilege(anonymous.oid, relation.oid, 'SELECT, INSERT, UPDATE')))
+    OR EXISTS (
+    SELECT FROM pg_catalog.pg_proc AS routine
+    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'
+    AND has_function_privilege(anonymous.oid, routine.oid, 'EXECUTE')) END,
   'relations', (
     SELECT count(*) FROM pg_catalog.pg_class AS relation
     WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')),
@@ -231,10 +242,20 @@ SELECT coalesce(json_agg(json_build_object(
     SELECT coalesce(json_agg(routine.proname ORDER BY routine.proname), '[]')
     FROM pg_catalog.pg_proc AS routine
     WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f' AND routine.prosecdef
+    AND routine.prorettype <> ALL (
+        '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[])
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS membership
+                    WHERE membership.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                    AND membership.objid = routine.oid AND membership.deptype = 'e')
     AND has_function_privilege('public', routine.oid, 'EXECUTE')),
   'for_everybody', (
     SELECT count(*) FROM pg_catalog.pg_proc AS routine
     WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'
+    AND routine.prorettype <> ALL (
+        '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[])
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS membership
+                    WHERE membership.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                    AND membership.objid = routine.oid AND membership.deptype = 'e')
     AND has_function_privilege('public', routine.oid, 'EXECUTE'))
 )), '[]')
 FROM pg_catalog.pg_namespace AS schema

@@ -70,16 +70,18 @@ const COMMANDS: [&str; 4] = ["--dump-config", "--dump-schema", "--check", "--rea
 
 /// Reads the command line. `+RTS … -RTS`, which users pass to PostgREST's runtime, is left out.
 ///
-/// Parity: a second command is an option that there is not.
+/// Parity: a second command is an option that there is not. So is a format of nothing.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Cli, argh::EarlyExit> {
     let kept = without_runtime_options(arguments);
     let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
     let cli = Cli::from_args(&["corerest"], &kept)?;
     let options = kept.iter().take_while(|argument| **argument != "--");
-    let mut commands = options.filter(|option| COMMANDS.contains(option));
-    match commands.nth(1) {
-        Some(second) if !cli.version && !cli.example => Err(argh::EarlyExit {
-            output: format!("Invalid option `{second}'"),
+    let is_format = |option: &&&str| **option == "--format" || option.starts_with("--format=");
+    let format = options.clone().find(is_format).filter(|_| !cli.check);
+    let second = options.filter(|option| COMMANDS.contains(option)).nth(1);
+    match second.or(format) {
+        Some(option) if !cli.version && !cli.example => Err(argh::EarlyExit {
+            output: format!("Invalid option `{option}'"),
             status: Err(()),
         }),
         _ => Ok(cli),
@@ -200,6 +202,8 @@ mod tests {
         check("--check --format xml", None);
         check("--no-such-option", None);
         check("--dump-config --dump-schema", None);
+        check("--format json", None);
+        check("--ready --format json a.conf", None);
         check("--ready my.conf --dump-config", None);
         check("--dump-schema --dump-schema", None);
         check("--check --ready", None);

@@ -129,6 +129,19 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
             )),
         );
     }
+    let has_something = schema.relations + schema.routines > 0;
+    if let (Some(true), Some(false), true, Some(role)) = (
+        schema.anonymous_may_use,
+        schema.anonymous_may_ask,
+        has_something,
+        &config.db_anon_role,
+    ) {
+        let message = format!("{role} has no right to anything in the schema {name}.");
+        found.push(Finding::warning("db-anon-role", message).remedy(format!(
+            "GRANT SELECT ON … TO {}, unless each request is to bring a token.",
+            quoted(role)
+        )));
+    }
     if !schema.without_key.is_empty() {
         let tables = list(&schema.without_key);
         found.push(Finding::warning(
@@ -210,16 +223,26 @@ fn connections(config: &Config, facts: &Facts, process_id: i32, found: &mut Vec<
     }
     let is_pooled = process_id != server.process_id;
     if is_pooled {
+        let finding = Finding::warning(
+            "db-uri",
+            "There is a pooler before PostgreSQL: the process that answers is not the one that was \
+             announced.",
+        );
         found.push(
-            Finding::warning(
-                "db-uri",
-                "There is a pooler before PostgreSQL: the process that answers is not the one that \
-                 was announced.",
-            )
-            .remedy(
-                "In transaction mode, set db-channel-enabled=false, and \
+            match (config.db_channel_enabled, config.db_prepared_statements) {
+                (true, true) => finding.remedy(
+                    "In transaction mode, set db-channel-enabled=false, and \
                  db-prepared-statements=false if it does not keep prepared statements.",
-            ),
+                ),
+                (true, false) => {
+                    finding.remedy("In transaction mode, set db-channel-enabled=false.")
+                }
+                (false, true) => finding.remedy(
+                    "In transaction mode, set db-prepared-statements=false if it does not keep \
+                 prepared statements.",
+                ),
+                (false, false) => finding,
+            },
         );
     }
     if !server.is_unix && server.is_encrypted == Some(false) && !is_pooled {
@@ -269,6 +292,7 @@ mod tests {
         facts.schemas.push(Schema {
             name: "api".to_owned(),
             anonymous_may_use: Some(true),
+            anonymous_may_ask: Some(true),
             relations: 1,
             ..Default::default()
         });
@@ -316,6 +340,10 @@ mod tests {
         check(
             |facts| facts.schemas[0].anonymous_may_use = Some(false),
             &["anon may not use the schema api"],
+        );
+        check(
+            |facts| facts.schemas[0].anonymous_may_ask = Some(false),
+            &["anon has no right to anything in the schema api"],
         );
         check(
             |facts| {

@@ -261,3 +261,23 @@ fn no_core_is_without_a_connection_because_another_keeps_an_idle_one() {
     }
     server.stop();
 }
+
+/// Somebody keeps what the catalog is read from. Who asks meanwhile is told, and nobody takes the
+/// server for dead.
+#[test]
+fn a_catalog_that_is_long_in_coming_does_not_keep_the_doors_shut() {
+    let database = Cluster::shared().database();
+    let mut keeper = database.connect();
+    let mut lock = keeper.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE pg_catalog.pg_description IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let mut server = Server::spawn(&[("db-uri", &database.uri())]);
+    server.await_listening();
+    assert_eq!(server.try_admin("/live"), Some(200));
+    let answer = server.client().get("/plants?id=eq.1");
+    assert_eq!(answer.status, 503);
+    lock.rollback().unwrap();
+    server.await_ready();
+    assert_eq!(server.client().get("/plants?id=eq.1").status, 200);
+    server.stop();
+}

@@ -58,8 +58,8 @@ pub(super) fn render(asked: &Asked<'_>) -> String {
 fn write_readiness(out: &mut Exposition, asked: &Asked<'_>) {
     out.single(
         "corerest_ready",
-        "Whether the database is there, notifications are heard if they should be, the schema cache \
-         is loaded, and the server does not end",
+        "Whether the database is there, notifications are heard if they should be, the schema \
+         cache is loaded, and the server does not end",
         Type::Gauge,
         u8::from(asked.is_ready),
     );

@@ -41,8 +41,9 @@ pub(crate) struct QueryParams {
     pub filters_if_there: Vec<At<Filter>>,
     /// What is wrong with such filters, by the columns that they would be on.
     pub wrong_if_there: Vec<(Ident, Error)>,
-    /// What are such filters, too, in a request in which `columns` or `on_conflict` do not count.
-    unless_counting: Vec<(Ident, Result<At<Filter>, Error>)>,
+    /// What may be such filters, too, in a request in which `columns` or `on_conflict` count for
+    /// nothing.
+    unless_counting: Vec<(&'static str, String)>,
     /// The keys of all filters and arguments as they were written, for `PUT`.
     pub filter_keys: Vec<String>,
     /// `and=` and `or=`.
@@ -111,9 +112,10 @@ impl QueryParams {
         let mut unless_counting = Vec::new();
         for name in ["columns", "on_conflict"] {
             let mut values = pairs.iter().filter(|pair| pair.key == name);
-            let condition = |pair: &Pair<'_>| Some(perhaps((name, pair.value.as_deref()?)));
-            unless_counting.extend(values.next().and_then(condition));
-            if_there.extend(values.filter_map(condition));
+            let first = values.next().and_then(|pair| pair.value.as_deref());
+            unless_counting.extend(first.map(|value| (name, value.to_owned())));
+            let others = values.filter_map(|pair| pair.value.as_deref());
+            if_there.extend(others.map(|value| perhaps((name, value))));
         }
         let canonical = canonical(query);
         let mut query = QueryParams {
@@ -139,8 +141,9 @@ impl QueryParams {
     /// Of `columns` and `on_conflict`, those that this does not say to count are filters if there
     /// are such columns.
     pub(super) fn free(&mut self, counts: impl Fn(&str) -> bool) {
-        let found = std::mem::take(&mut self.unless_counting).into_iter();
-        self.add_if_there(found.filter(|(name, _)| !counts(name.as_str())));
+        let found = std::mem::take(&mut self.unless_counting);
+        let free = found.iter().filter(|(name, _)| !counts(name));
+        self.add_if_there(free.map(|(name, value)| perhaps((name, value))));
     }
 
     fn add_if_there(

@@ -238,27 +238,22 @@ SELECT coalesce(json_agg(json_build_object(
     WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p')
     AND NOT relation.relrowsecurity
     AND has_table_privilege(anonymous.oid, relation.oid, 'INSERT, UPDATE, DELETE')),
-  'definers_for_everybody', (
-    SELECT coalesce(json_agg(routine.proname ORDER BY routine.proname), '[]')
-    FROM pg_catalog.pg_proc AS routine
-    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f' AND routine.prosecdef
-    AND routine.prorettype <> ALL (
-        '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[])
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS membership
-                    WHERE membership.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-                    AND membership.objid = routine.oid AND membership.deptype = 'e')
-    AND has_function_privilege('public', routine.oid, 'EXECUTE')),
-  'for_everybody', (
-    SELECT count(*) FROM pg_catalog.pg_proc AS routine
-    WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'
-    AND routine.prorettype <> ALL (
-        '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[])
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS membership
-                    WHERE membership.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-                    AND membership.objid = routine.oid AND membership.deptype = 'e')
-    AND has_function_privilege('public', routine.oid, 'EXECUTE'))
+  'definers_for_everybody', coalesce(everybody.definers, '[]'),
+  'for_everybody', everybody.routines
 )), '[]')
 FROM pg_catalog.pg_namespace AS schema
+CROSS JOIN LATERAL (
+  SELECT count(*) AS routines,
+    json_agg(routine.proname ORDER BY routine.proname)
+      FILTER (WHERE routine.prosecdef) AS definers
+  FROM pg_catalog.pg_proc AS routine
+  WHERE routine.pronamespace = schema.oid AND routine.prokind = 'f'
+  AND routine.prorettype <> ALL (
+      '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[])
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS membership
+                  WHERE membership.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                  AND membership.objid = routine.oid AND membership.deptype = 'e')
+  AND has_function_privilege('public', routine.oid, 'EXECUTE')) AS everybody
 LEFT JOIN pg_catalog.pg_roles AS anonymous ON anonymous.rolname = "
     );
     out.param(about.anonymous.map(str::as_bytes));

@@ -119,7 +119,7 @@ fn dump_schema(config: &Config) -> Result<(), String> {
 }
 
 /// A conversation for what a command wants to know.
-pub(crate) fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
+fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
     let target = SharedTarget::new(target);
     let inquiry = Arc::new(Inquiry::new(Arc::new(target)));
     Conversation::begin(&inquiry.target.current(), Some(inquiry))

@@ -146,12 +146,7 @@ impl Stage {
             self.database, block.text
         );
         let output = self.shell(&script);
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            block.place,
-            said(&output)
-        );
+        succeeded(block, &output);
     }
 
     pub(crate) fn starts_the_server(&self, block: &Block) -> bool {
@@ -215,12 +210,7 @@ impl Stage {
             .arg(&file)
             .output();
         if let Ok(output) = verify {
-            assert!(
-                output.status.success(),
-                "{}: {}",
-                block.place,
-                said(&output)
-            );
+            succeeded(block, &output);
         }
     }
 
@@ -262,12 +252,7 @@ impl Stage {
     fn ask(&self, block: &Block, command: &str) {
         // Debian keeps both out of the PATH of ordinary users.
         let output = self.shell(&format!("PATH=$PATH:/usr/sbin; {command}"));
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            block.place,
-            said(&output)
-        );
+        succeeded(block, &output);
     }
 
     /// Any YAML; and of Kubernetes' ConfigMaps, what is in them.
@@ -297,6 +282,12 @@ fn check_configuration(place: &str, text: &str) {
     });
     let loaded = loaded.unwrap_or_else(|error| panic!("{place}: {error}"));
     assert!(loaded.warnings.is_empty(), "{place}: {:?}", loaded.warnings);
+}
+
+#[track_caller]
+fn succeeded(block: &Block, output: &Output) {
+    let is_good = output.status.success();
+    assert!(is_good, "{}: {}", block.place, said(output));
 }
 
 fn said(output: &Output) -> String {

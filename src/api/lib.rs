@@ -41,7 +41,7 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines};
+pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use query::{AccessMode, Answer, Batch};
 pub use request::{BodyForm, HttpRequest};

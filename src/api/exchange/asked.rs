@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::pending::{Deprecation, ErrorStyle, Expected, Pending};
+use super::precedent::Precedent;
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::Error;
@@ -140,6 +141,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             check,
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: Deprecation::new(deprecated_names),
+            precedent: Precedent::default(),
         }
     }
 

@@ -12,6 +12,7 @@ mod head;
 mod info;
 mod mutate;
 mod pending;
+mod precedent;
 mod read;
 mod schema;
 mod shape;
@@ -19,6 +20,7 @@ mod shape;
 pub use context::Context;
 pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
+pub use precedent::AnswerSize;
 pub use shape::Shapes;
 
 use crate::auth::Identity;

@@ -3,6 +3,7 @@
 
 use super::asked::{Asked, Question};
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
 use crate::error::Error;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_openapi};
@@ -35,6 +36,7 @@ impl Asked<'_, '_> {
             check: RowsCheck::default(),
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
+            precedent: Precedent::default(),
         };
         Ok(Prepared::Ask(batch, pending))
     }

@@ -78,6 +78,18 @@ pub(crate) enum CrewSize {
     Few,
 }
 
+impl CrewSize {
+    /// How many large answers a core with so many connections brings at a time: one fewer than it
+    /// could, for whoever wants little.
+    pub(crate) fn large_at_once(self, connections: usize) -> usize {
+        let at_once = match self {
+            CrewSize::All => connections,
+            CrewSize::Few => connections.min(AT_WORK_BESIDE_POSTGRESQL),
+        };
+        at_once.saturating_sub(1).max(1)
+    }
+}
+
 impl Crew {
     /// A crew of so many threads, all of them at work.
     pub(crate) fn new(size: CrewSize, threads: usize) -> Crew {
@@ -236,6 +248,23 @@ mod tests {
         assert!(is_fast(7, 3), "clocks of two CPUs may differ");
         assert!(!is_fast(SITS, 5));
         assert!(!is_fast(LONG_AGO, 5), "whatever the clock says");
+    }
+
+    #[test]
+    fn large_answers_leave_a_connection_and_a_thread_to_others() {
+        let check = |size: CrewSize, connections, expected| {
+            assert_eq!(
+                size.large_at_once(connections),
+                expected,
+                "{size:?} {connections}"
+            );
+        };
+        check(CrewSize::All, 5, 4);
+        check(CrewSize::All, 2, 1);
+        check(CrewSize::All, 1, 1);
+        check(CrewSize::Few, 5, AT_WORK_BESIDE_POSTGRESQL - 1);
+        check(CrewSize::Few, 2, 1);
+        check(CrewSize::Few, 1, 1);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, S
 use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::Tally;
 use crate::serving::client::{Client, ClientToken};
+use crate::serving::grant::LargePlaces;
 use crate::serving::handle::WaitingRequest;
 use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
@@ -129,6 +130,8 @@ pub(super) struct Core {
     /// How many requests were answered, or parked. Only whether it changes matters.
     pub(super) answered: AtomicU64,
     pub(super) pool: Arc<Pool>,
+    /// How many of its connections may bring large answers.
+    pub(super) large: Arc<LargePlaces>,
     /// What each of its threads counts.
     pub(super) tallies: Vec<Arc<Tally>>,
 }
@@ -504,11 +507,16 @@ impl Cores {
     /// Wakes the other cores that have a free connection for a parked request.
     pub(super) fn offer_parked(&self, from: usize) {
         for (index, core) in self.cores.iter().enumerate() {
-            if index != from && core.pool.has_room() {
+            if index != from && core.pool.has_room() && self.has_next(core) {
                 core.events.ring();
                 return;
             }
         }
+    }
+
+    /// Whether a request is parked that a core with a connection could answer.
+    fn has_next(&self, core: &Core) -> bool {
+        self.parking.has_next(|| core.large.are_free())
     }
 
     /// A client is about to rest at the core of the connection that waits for it, if one does.
@@ -615,6 +623,7 @@ impl Core {
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
+            large: LargePlaces::new(crew_size.large_at_once(share.connections)),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
     }

@@ -21,6 +21,7 @@ use crate::observing::tally::Count;
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
+use crate::serving::grant::Grant;
 use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
@@ -30,7 +31,7 @@ use crate::state::health::Health;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
-use corerest_pg::Lease;
+use corerest_api::AnswerSize;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
@@ -125,11 +126,16 @@ struct Service<'a> {
 
 impl Host for Service<'_> {
     /// Parked requests come first: whoever has just come waits behind them.
-    fn connection(&self) -> Option<Result<Lease, ConnectError>> {
-        if !self.cores.parking.is_empty() {
+    fn connection(&self, size: AnswerSize) -> Option<Result<Grant, ConnectError>> {
+        if self.cores.parking.is_before(size) {
             return None;
         }
-        self.cores.connection(self.index)
+        let place = match size {
+            AnswerSize::Usual => None,
+            AnswerSize::Large => Some(self.cores.cores[self.index].large.take()?),
+        };
+        let connection = self.cores.connection(self.index)?;
+        Some(connection.map(|lease| Grant::new(lease, place)))
     }
 
     fn spool_room(&self, bytes: u64) -> Option<Room> {
@@ -236,8 +242,9 @@ impl Worker {
         let event = self.core().events.next(self.at_most);
         self.core().crew.begin(self.number);
         match event {
-            Event::Client(token) => {
-                if let Some(client) = self.cores.take(self.index, token) {
+            Event::Client(token, other_side) => {
+                if let Some(mut client) = self.cores.take(self.index, token) {
+                    client.other_side = other_side;
                     self.serve(client, Readable::Maybe);
                 }
             }
@@ -469,11 +476,12 @@ impl Worker {
     /// it. One and no more: while another core parks one after the other, this core's own clients
     /// would not get their turn.
     fn serve_waiting(&mut self) -> Served {
-        while !self.cores.parking.is_empty() {
+        let parking = &self.cores.parking;
+        while parking.has_next(|| self.core().large.are_free()) {
             let Some(connection) = self.cores.connection(self.index) else {
                 return Served::No;
             };
-            let Some(parked) = self.cores.parking.take_oldest() else {
+            let Some((parked, place)) = parking.take_oldest(|| self.core().large.take()) else {
                 // Another thread was faster. Whoever has parked a request meanwhile has not seen
                 // this connection free, so it is given back before looking once more.
                 drop(connection);
@@ -484,6 +492,7 @@ impl Worker {
                 drop(connection);
                 self.end_waiting(parked, handle::abandon);
             } else {
+                let connection = connection.map(|lease| Grant::new(lease, place));
                 self.end_waiting(parked, |desk, client, waiting| {
                     handle::resume(desk, client, waiting, connection)
                 });
@@ -526,9 +535,9 @@ impl Worker {
         let bytes = client.bytes_held();
         client.memory.keep(bytes);
         let deadline = Instant::now() + self.cores.patience.acquisition;
-        self.cores
-            .parking
-            .park(ParkedClient { client, waiting }, deadline);
+        let size = waiting.size_before();
+        let parked = ParkedClient { client, waiting };
+        self.cores.parking.park(parked, size, deadline);
         // This thread looks at its own core's connections next, in `serve_waiting`.
         self.cores.offer_parked(self.index);
         self.cores.expect_relief();

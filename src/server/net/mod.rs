@@ -32,7 +32,7 @@ mod real {
     pub(crate) use super::socket::{Received, Sent, Socket};
 }
 
-pub(crate) use beside::Beside;
+pub(crate) use beside::{Beside, OtherSide};
 pub(crate) use hasty::Hasty;
 #[cfg(not(feature = "model"))]
 pub(crate) use real::*;

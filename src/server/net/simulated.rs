@@ -1,6 +1,6 @@
 //! The network of a simulation, in the words of the real one (feature `model`).
 
-use super::beside::Beside;
+use super::beside::{Beside, OtherSide};
 use corerest_pg::Connection;
 use corerest_simulation as world;
 use corerest_simulation::{Listening, Stream, Watched};
@@ -88,8 +88,14 @@ impl Poll {
         done(self.0.remove(fd))
     }
 
-    pub(crate) fn wait(&self, at_most: Option<Duration>, on: impl FnMut(u64)) -> io::Result<()> {
-        self.0.wait(at_most).into_iter().for_each(on);
+    /// Nobody resets a connection here.
+    pub(crate) fn wait(
+        &self,
+        at_most: Option<Duration>,
+        mut on: impl FnMut(u64, OtherSide),
+    ) -> io::Result<()> {
+        let tokens = self.0.wait(at_most).into_iter();
+        tokens.for_each(|token| on(token, OtherSide::There));
         Ok(())
     }
 

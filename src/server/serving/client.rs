@@ -10,7 +10,7 @@
 //! A client is owned by exactly one place at a time: the table of its core while it rests, the
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
-use crate::net::Socket;
+use crate::net::{OtherSide, Socket};
 use crate::serving::memory::Held;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
@@ -58,6 +58,8 @@ pub(crate) struct Client {
     pub(crate) peer: Option<IpAddr>,
     /// Whether it is ourselves, who try whether clients are answered: nobody else wants to know.
     pub(crate) is_visitor: bool,
+    /// Whether it is there, by the last event.
+    pub(crate) other_side: OtherSide,
     /// The requests it sends.
     pub(crate) requests: http::Connection,
     /// When its patience, or ours, ends.
@@ -105,6 +107,7 @@ impl Client {
             socket,
             peer,
             is_visitor: false,
+            other_side: OtherSide::There,
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,

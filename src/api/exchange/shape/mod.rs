@@ -26,6 +26,7 @@ pub(in crate::exchange) use outline::Outline;
 use super::asked::Asked;
 use super::context::Context;
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
 use crate::auth::Identity;
 use crate::query::{Batch, Circumstances, write_settings};
 use crate::request::HttpRequest;
@@ -137,8 +138,12 @@ fn content_location(pending: &Pending) -> Option<&str> {
     }
 }
 
+/// What all requests of the shape are to remember.
 fn without_location(pending: &Pending) -> Pending {
-    let mut pending = pending.clone();
+    let mut pending = Pending {
+        precedent: Precedent::of_shape(),
+        ..pending.clone()
+    };
     if let Expected::Read(read) = &mut pending.expected {
         read.content_location = String::new();
     }

@@ -19,7 +19,7 @@ use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
 use crate::sync::{Instant, Mutant, Mutex, lock};
-use corerest_api::{Catalog, decode_catalog};
+use corerest_api::{Catalog, Shapes, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
@@ -87,7 +87,7 @@ pub(super) fn snapshot() -> Snapshot {
         authenticator: Arc::clone(&fixture.authenticator),
         role_settings: Arc::default(),
         catalog: Some(Arc::clone(&fixture.catalog)),
-        shapes: Vec::new(),
+        shapes: [Shapes::new(), Shapes::new()].into(),
     }
 }
 

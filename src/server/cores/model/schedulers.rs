@@ -7,6 +7,7 @@ use super::check;
 use crate::net::{Bell, Poll};
 use crate::serving::client::ClientToken;
 use crate::sync::Instant;
+use corerest_api::AnswerSize;
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
 use corerest_simulation::{is_lucky, sleep, spawn};
 use std::sync::Arc;
@@ -96,7 +97,7 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
                 spawn(move || {
                     loop {
                         let mut is_over = false;
-                        poll.wait(None, |token| match token {
+                        poll.wait(None, |token, _| match token {
                             RELIEF => alarm.clear(),
                             _ => is_over = true,
                         })
@@ -116,7 +117,11 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
         let parked = {
             let (parking, readers, alarm) = (parking.clone(), readers.clone(), alarm.clone());
             spawn(move || {
-                parking.park((), Instant::now() + Duration::from_secs(10));
+                parking.park(
+                    (),
+                    AnswerSize::Usual,
+                    Instant::now() + Duration::from_secs(10),
+                );
                 // As `Cores::expect_relief` does.
                 if !readers.is_empty() {
                     alarm.set();

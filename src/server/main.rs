@@ -78,9 +78,12 @@ fn main() -> ExitCode {
 #[cfg(not(feature = "model"))]
 fn check_only(cli: &cli::Cli) -> ExitCode {
     let report = check::check(cli.file.as_deref(), cli.format);
-    let is_told = boot::print(&report.text).is_ok();
-    match report.is_good && is_told {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    match boot::print(&report.text) {
+        Ok(()) if report.is_good => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(reason) => {
+            log::fatal(&reason);
+            ExitCode::FAILURE
+        }
     }
 }

@@ -6,6 +6,7 @@ mod alerts;
 mod cancel;
 mod cases;
 mod catalog;
+mod checking;
 mod cli;
 mod cut_wire;
 mod differences;

@@ -68,6 +68,8 @@ pub(crate) struct Client {
     pub(crate) phase: http::Phase,
     /// Whether it has brought a request to its end, or one with a large body to its head's.
     pub(crate) has_asked: bool,
+    /// What is known of the head of its request.
+    pub(crate) head: Head,
     /// How many bytes have come since the deadline was set.
     pub(crate) came: usize,
     /// What it makes the server hold.
@@ -78,6 +80,15 @@ pub(crate) struct Client {
     pub(crate) body: Option<Remainder>,
     /// Whether more requests are read after the output is written.
     pub(crate) after: After,
+}
+
+/// Whether the head of a request was looked at before the request is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// No.
+    New,
+    /// Yes, and its body was let come.
+    LookedAt,
 }
 
 /// What happens when everything is written.
@@ -112,6 +123,7 @@ impl Client {
             deadline,
             phase: http::Phase::Idle,
             has_asked: false,
+            head: Head::New,
             came: 0,
             memory,
             output: Output::default(),

@@ -16,7 +16,7 @@ use crate::net::OtherSide;
 use crate::observing::Exchange;
 use crate::observing::timing::Phase;
 use crate::serving::answer::{self, Asked, Question};
-use crate::serving::client::{After, Client};
+use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::Desk;
 use crate::serving::grant::Grant;
 use crate::serving::remainder::Remainder;
@@ -120,14 +120,17 @@ pub(crate) fn look_at_head(
     desk.observer.looks_at_head(&desk.snapshot.config);
     let refused = or_internal_error(|| {
         with_http(client, |http| {
-            let caller = identify(desk, verifier, http);
+            let caller = identify(desk, verifier, http, client.head);
             refuse_by_head(&desk.snapshot.context(desk.core), http, caller)
         })
     });
     let answered = match refused {
         Some(None) => match out_of_memory(client) {
             Some(refusal) => return Looked::Refused(refusal),
-            None => return Looked::Admitted,
+            None => {
+                client.head = Head::LookedAt;
+                return Looked::Admitted;
+            }
         },
         Some(Some(response)) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
@@ -168,6 +171,7 @@ fn identify(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     http: &HttpRequest<'_>,
+    head: Head,
 ) -> Result<Identity, Error> {
     let Snapshot {
         config,
@@ -176,7 +180,10 @@ fn identify(
     } = &**desk.snapshot;
     let authorization = http.header("authorization");
     let now = desk.clock.unix_seconds();
-    let caller = verifier.identify(config, authenticator, authorization, now);
+    let caller = match head {
+        Head::New => verifier.identify(config, authenticator, authorization, now),
+        Head::LookedAt => verifier.identify_again(config, authenticator, authorization, now),
+    };
     desk.observer.identified(&caller, verifier);
     if desk.snapshot.catalog.is_none() && caller.is_ok() {
         log::api_error(&Error::NoSchemaCache);
@@ -186,7 +193,7 @@ fn identify(
 
 fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
     let prepared = with_http(client, |http| {
-        let caller = identify(desk, verifier, http);
+        let caller = identify(desk, verifier, http, client.head);
         let context = desk.snapshot.context(desk.core);
         prepare_in_steps(&context, http, caller, &|| desk.observer.lap(Phase::Parse))
     });
@@ -355,6 +362,7 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> F
         client.after = After::Close;
     }
     client.requests.finish_request();
+    client.head = Head::New;
     Finished { _private: () }
 }
 

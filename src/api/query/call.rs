@@ -15,6 +15,7 @@ use super::condition::write_array_literal;
 use super::field::write_column;
 use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_dependency, write_rows};
+use super::settings::Overrides;
 use super::transaction::TransactionEnd;
 use crate::catalog::{Routine, RoutineParameter};
 use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
@@ -52,7 +53,13 @@ pub(crate) fn write_call(
         TransactionEnd::Rollback => CheckTime::BehindDeferred,
     };
     let aggregated = write_page(&mut out, kind, answer, check, time);
-    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    write_settings_and_body(
+        &mut out,
+        kind,
+        negotiated,
+        Overrides::Possible,
+        NOTHING_MORE,
+    );
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)
 }

@@ -46,13 +46,13 @@ pub(crate) fn write_call(
     sql!(out, ")");
     write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
-    write_total(&mut out, read, kind, answer, count);
+    write_total(&mut out, read, kind, answer, negotiated, count);
     sql!(out, " AS total, ");
     let time = match end {
         TransactionEnd::Commit => CheckTime::WithRow,
         TransactionEnd::Rollback => CheckTime::BehindDeferred,
     };
-    let aggregated = write_page(&mut out, kind, answer, check, time);
+    let aggregated = write_page(&mut out, kind, answer, negotiated, check, time);
     write_settings_and_body(
         &mut out,
         kind,

@@ -59,7 +59,14 @@ pub(crate) fn write_mutation(
     sql!(out, " SELECT ");
     write_new_rows_count(&mut out, &plan.change);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, answer, check, CheckTime::BehindStatement);
+    let aggregated = write_page(
+        &mut out,
+        kind,
+        answer,
+        negotiated,
+        check,
+        CheckTime::BehindStatement,
+    );
     let write_location = |out: &mut SqlBuf| {
         write_location(out, location);
         sql!(out, " AS location");

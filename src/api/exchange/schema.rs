@@ -29,7 +29,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: AccessMode::ReadOnly,
             routine: None,
-            is_quiet: true,
+            overrides: self.overrides(true),
         });
         let pending = Pending {
             expected: Expected::Schema(expected),

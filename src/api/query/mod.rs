@@ -28,7 +28,7 @@ pub(crate) use mutate::{Location, write_mutation};
 pub(crate) use openapi::write_openapi;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
-pub(crate) use settings::{Circumstances, write_settings};
+pub(crate) use settings::{Circumstances, Overrides, write_settings};
 pub use transaction::Batch;
 pub(crate) use transaction::TransactionEnd;
 pub(crate) use transaction::{Parts, write_pre_request};

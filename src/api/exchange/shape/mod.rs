@@ -115,6 +115,7 @@ impl Shape {
                 access: self.batch.access,
                 of_role: context.role_settings.settings(&identity.role),
                 of_routine: &[],
+                overrides: self.batch.overrides,
             },
         )
     }
@@ -163,7 +164,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
     texts(a) == texts(b)
         && a.texts().all(is_short)
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
-        && (a.access, a.resets_session) == (b.access, b.resets_session)
+        && (a.access, a.resets_session, a.overrides) == (b.access, b.resets_session, b.overrides)
 }
 
 /// The places of all values. Each value must have one.

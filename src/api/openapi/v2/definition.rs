@@ -4,8 +4,8 @@
 //! clients look for (`<pk/>`, `<fk table='…' column='…'/>`).
 
 use super::data_type::{JsonType, default_json, element_type, format};
-use super::json::Object;
 use crate::catalog::{Cardinality, Column, DetectedRelationship, Relationship, Table};
+use crate::openapi::json::Object;
 use corerest_sql::{CatalogSql, Ident};
 
 /// Writes the members of a table's definition. The relationships are those to its own schema.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::catalog::decode_catalog;
+use crate::openapi::describe;
+use corerest_sql::Ident;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueArrayAccess, ValueObjectAccess};
 

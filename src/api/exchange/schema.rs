@@ -17,7 +17,7 @@ impl Asked<'_, '_> {
         schema: &Ident,
         headers_only: bool,
     ) -> Result<Prepared, Error> {
-        let expected = OpenApiPending::new(self.request, schema, headers_only)?;
+        let expected = OpenApiPending::new(self.config, self.request, schema, headers_only)?;
         // A HEAD says nothing of what is in the schema, and need not look for it.
         let mode = if headers_only {
             OpenApiMode::IgnorePrivileges
@@ -25,7 +25,7 @@ impl Asked<'_, '_> {
             self.config.openapi_mode
         };
         let batch = self.batch(Question {
-            statement: write_openapi(mode, schema),
+            statement: write_openapi(expected.version(), mode, schema),
             estimate: None,
             access: AccessMode::ReadOnly,
             routine: None,

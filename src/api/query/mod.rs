@@ -16,6 +16,7 @@ mod embed;
 mod field;
 mod mutate;
 mod openapi;
+mod openapi_details;
 mod read;
 mod rows;
 mod settings;

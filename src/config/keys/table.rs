@@ -7,13 +7,14 @@
 use std::num::NonZeroUsize;
 
 use super::entry::{
-    bare, bare_or_empty, count, duration, integer, parse_audience, parse_proxy_uri, parse_schemas,
-    parsed, path_in_file, put, quoted, quoted_or_empty, show_secret, split_list,
+    bare, bare_or_empty, count, duration, integer, parse_audience, parse_openapi_version,
+    parse_proxy_uri, parse_schemas, parsed, path_in_file, put, quoted, quoted_or_empty,
+    show_secret, split_list,
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{
-    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SessionReset, SocketMode,
-    TransactionEnd,
+    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
+    SessionReset, SocketMode, TransactionEnd,
 };
 use crate::role_claim::RoleClaimKey;
 use crate::secret::Secret;
@@ -385,6 +386,19 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"https://api.example.com/v1\"")
     .in_database(),
+    Key {
+        kind: Kind::OneOf(OpenApiVersion::WORDS),
+        ..parsed(
+            "openapi-version",
+            Kind::Text,
+            "The version of OpenAPI that the description at / is written in, unless the client \
+             asks for one (Accept: application/openapi+json;version=3.1).",
+            |c, text| put(&mut c.openapi_version, parse_openapi_version(&text)),
+            |c| quoted(c.openapi_version),
+        )
+    }
+    .reloadable()
+    .own(),
     seconds!(
         "server-body-timeout",
         server_body_timeout,

@@ -76,6 +76,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
+            "openapi-version",
             "server-body-timeout",
             "server-cancel-on-disconnect",
             "server-cores",
@@ -101,6 +102,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
+            "openapi-version",
         ];
         let is_reloadable = reloadable.contains(&key.name);
         assert_eq!(facts, (false, is_reloadable), "{}", key.name);

@@ -10,7 +10,7 @@
 //! of a whole core fails when one has to wait although nobody is before it.
 
 use super::clients::Clients;
-use super::crew::{Crew, CrewSize};
+use super::crew::Crew;
 use super::door::{Admission, Door};
 use super::events::{ALARM, Events, RELIEF};
 use super::parking::Parking;
@@ -165,8 +165,6 @@ pub(crate) struct CoresSettings {
     pub(crate) spool: Arc<Spool>,
     /// How many connections may, when there is no room.
     pub(crate) slow_readers_max: usize,
-    /// How many threads are needed at work.
-    pub(crate) crew_size: CrewSize,
 }
 
 impl Cores {
@@ -177,7 +175,7 @@ impl Cores {
         pool: impl Fn(&Share) -> Pool,
     ) -> io::Result<Cores> {
         let cores = shares.iter();
-        let cores = cores.map(|share| Core::new(*share, pool(share), settings.crew_size));
+        let cores = cores.map(|share| Core::new(*share, pool(share)));
         let cores = cores.collect::<io::Result<Vec<Core>>>()?;
         let polls = cores.iter().map(|core| Arc::clone(&core.events.poll));
         let clients_max = settings.clients_max.min(clients_possible(shares));
@@ -597,7 +595,7 @@ impl Cores {
 }
 
 impl Core {
-    fn new(share: Share, pool: Pool, crew_size: CrewSize) -> io::Result<Core> {
+    fn new(share: Share, pool: Pool) -> io::Result<Core> {
         let events = Events::new()?;
         let alarm = Alarm::new()?;
         events.poll.add_shared(&alarm, ALARM)?;
@@ -611,7 +609,7 @@ impl Core {
             client_count: AtomicUsize::new(0),
             slow_readers: SlowReaders::default(),
             relief_alarm,
-            crew: Crew::new(crew_size, share.threads),
+            crew: Crew::new(share.threads),
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
@@ -637,13 +635,15 @@ impl Core {
     }
 }
 
-/// How many clients there are file descriptors for. Connections to PostgreSQL, the admin server and
-/// the control plane need some, too: to know how the server is matters most when it is full.
+/// How many clients there are file descriptors for. Connections to PostgreSQL, what threads read
+/// of their delays, the admin server and the control plane need some, too: to know how the server
+/// is matters most when it is full.
 fn clients_possible(shares: &[Share]) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
-    let others = connections + 4 * shares.len() + OTHER_DESCRIPTORS;
+    let threads: usize = shares.iter().map(|share| share.threads).sum();
+    let others = connections + threads + 4 * shares.len() + OTHER_DESCRIPTORS;
     // Where there are few, the others will hardly need all of theirs.
     limit.saturating_sub(others).max(limit / 4).max(1)
 }

@@ -180,7 +180,7 @@ pub(super) fn start_simulated(cores: &Arc<Cores>) -> Vec<corerest_simulation::Ta
         for number in 0..core.share.threads {
             let worker = Worker::new(Arc::clone(cores), index, number);
             threads.push(corerest_simulation::spawn(move || {
-                worker.run(Footing::Anywhere);
+                worker.run(Footing::InTurn);
             }));
         }
     }
@@ -218,6 +218,7 @@ impl Worker {
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
+        self.core().crew.enlist(self.number);
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.step())) {
                 Ok(ControlFlow::Continue(())) => {}

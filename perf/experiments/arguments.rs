@@ -84,3 +84,17 @@ fn against(text: &str) -> Result<(String, String), String> {
     let (name, command) = named.ok_or_else(|| format!("{text} is not name=command"))?;
     Ok((name.to_owned(), command.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_server_has_a_name_before_its_command() {
+        let named = against("postgrest=env A=1 postgrest");
+        let expected = ("postgrest".to_owned(), "env A=1 postgrest".to_owned());
+        assert_eq!(named, Ok(expected));
+        assert!(against("postgrest").is_err());
+        assert!(against("=postgrest").is_err());
+    }
+}

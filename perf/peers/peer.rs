@@ -20,6 +20,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -147,10 +148,11 @@ async fn keep(connection: &Object, id: i32) -> Result<String, Box<dyn Error + Se
             &"{}",
         ],
     );
+    let wanted: [&(dyn ToSql + Sync); 1] = [&id];
     let (_, _, row, _) = tokio::join!(
         connection.batch_execute("BEGIN READ ONLY"),
         made,
-        connection.query_one(&read, &[&id]),
+        connection.query_one(&read, &wanted),
         connection.batch_execute("COMMIT"),
     );
     Ok(row?.try_get(0)?)

@@ -7,7 +7,7 @@
 //!     ├──▶ admin   (1 thread): /live, /ready
 //!     ├──▶ signals (1 thread), and those that end the server
 //!     ├──▶ watchdog (1 thread): tells the service manager that the cores get on
-//!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
+//!     └──▶ cores   (some threads each): clients ──▶ handle ──▶ answer ──▶ reply
 //! ```
 //! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.
 //!

@@ -420,9 +420,9 @@ pub const KEYS: &[Key] = &[
         "server-cores",
         0,
         4096,
-        "CPUs to work on, each with its own threads and its own share of db-pool, so there are \
-         never more than db-pool. 0 is all of them; fewer leave room for PostgreSQL on the same \
-         machine.",
+        "How many cores there are, each with its own threads and its own share of db-pool, so \
+         never more than db-pool. 0 is one for each CPU that the process may use at a time, by its \
+         affinity and by the quotas of its control group, and no more than half of db-pool.",
         |c, n| c.server_cores = NonZeroUsize::new(count(n)),
         |c| bare(c.server_cores.map_or(0, NonZeroUsize::get)),
     )
@@ -535,10 +535,11 @@ pub const KEYS: &[Key] = &[
     boolean!(
         "server-pin-cores",
         server_pin_cores,
-        "Pin the threads of a core to its CPU, so that their data stays in its caches. With \
-         PostgreSQL on the same machine they are never pinned: its processes would crowd one CPU \
-         while the other idles. There they run as SCHED_BATCH, so as not to interrupt it. Switch \
-         it off where a container may use a share of all CPUs but not whole ones."
+        "Pin the threads of a core to its CPU, so that their data stays in its caches, where the \
+         process has CPUs of its own: some of all, by taskset, cpusets or CPUAffinity, and no \
+         quota. With PostgreSQL on the same machine they are never pinned: its processes would \
+         crowd one CPU while the other idles. Threads that are not pinned run as SCHED_BATCH, so \
+         as not to interrupt others."
     )
     .own(),
     integer(

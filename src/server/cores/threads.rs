@@ -132,7 +132,7 @@ impl Host for Service<'_> {
         }
         let place = match size {
             AnswerSize::Usual => None,
-            AnswerSize::Large => Some(self.cores.cores[self.index].large.take()?),
+            AnswerSize::Large => Some(self.cores.cores[self.index].large_place()?),
         };
         let connection = self.cores.connection(self.index)?;
         Some(connection.map(|lease| Grant::new(lease, place)))
@@ -186,7 +186,7 @@ pub(super) fn start_simulated(cores: &Arc<Cores>) -> Vec<corerest_simulation::Ta
         for number in 0..core.share.threads {
             let worker = Worker::new(Arc::clone(cores), index, number);
             threads.push(corerest_simulation::spawn(move || {
-                worker.run(Footing::Anywhere);
+                worker.run(Footing::InTurn);
             }));
         }
     }
@@ -224,6 +224,7 @@ impl Worker {
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
+        self.core().crew.enlist(self.number);
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.step())) {
                 Ok(ControlFlow::Continue(())) => {}
@@ -477,11 +478,11 @@ impl Worker {
     /// would not get their turn.
     fn serve_waiting(&mut self) -> Served {
         let parking = &self.cores.parking;
-        while parking.has_next(|| self.core().large.are_free()) {
+        while parking.has_next(|| self.core().has_large_place()) {
             let Some(connection) = self.cores.connection(self.index) else {
                 return Served::No;
             };
-            let Some((parked, place)) = parking.take_oldest(|| self.core().large.take()) else {
+            let Some((parked, place)) = parking.take_oldest(|| self.core().large_place()) else {
                 // Another thread was faster. Whoever has parked a request meanwhile has not seen
                 // this connection free, so it is given back before looking once more.
                 drop(connection);

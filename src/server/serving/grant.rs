@@ -42,10 +42,9 @@ impl Grant {
     }
 }
 
-/// The places for large answers of a core.
-#[derive(Debug)]
+/// The places for large answers of a core. How many there are is for the core to say, each time.
+#[derive(Debug, Default)]
 pub(crate) struct LargePlaces {
-    most: usize,
     /// Sequentially consistent, like the leases of a pool: who frees a place looks for parked
     /// requests after it, and who parks one looks for a place after it; one of the two sees the
     /// other.
@@ -57,26 +56,18 @@ pub(crate) struct LargePlaces {
 pub(crate) struct LargePlace(Arc<LargePlaces>);
 
 impl LargePlaces {
-    /// So many.
-    pub(crate) fn new(most: usize) -> Arc<LargePlaces> {
-        Arc::new(LargePlaces {
-            most,
-            taken: AtomicUsize::new(0),
-        })
-    }
-
-    /// Takes one, if one is free.
-    pub(crate) fn take(self: &Arc<LargePlaces>) -> Option<LargePlace> {
-        let next = |taken| (taken < self.most).then_some(taken + 1);
+    /// Takes one of so many, if one is free.
+    pub(crate) fn take(self: &Arc<LargePlaces>, at_most: usize) -> Option<LargePlace> {
+        let next = |taken| (taken < at_most).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
             .ok()?;
         Some(LargePlace(Arc::clone(self)))
     }
 
-    /// Whether one is free.
-    pub(crate) fn are_free(&self) -> bool {
-        self.taken.load(Ordering::SeqCst) < self.most
+    /// Whether one of so many is free.
+    pub(crate) fn are_free(&self, at_most: usize) -> bool {
+        self.taken.load(Ordering::SeqCst) < at_most
     }
 }
 
@@ -92,14 +83,15 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_each_is_free_again() {
-        let places = LargePlaces::new(2);
-        let (first, second) = (places.take(), places.take());
+        let places = Arc::<LargePlaces>::default();
+        let (first, second) = (places.take(2), places.take(2));
         assert!(first.is_some() && second.is_some());
-        assert!(places.take().is_none());
-        assert!(!places.are_free());
+        assert!(places.take(2).is_none());
+        assert!(!places.are_free(2));
+        assert!(!places.are_free(1), "there may be fewer now");
         drop(first);
-        assert!(places.are_free());
-        assert!(places.take().is_some());
+        assert!(places.are_free(2));
+        assert!(places.take(2).is_some());
     }
 
     #[test]

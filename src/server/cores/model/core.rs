@@ -5,7 +5,6 @@
 //! What has to hold: each request has one response, its own, in order; nobody waits for longer
 //! than deadlines allow; and in the end no client, no connection and no place is missing.
 
-use super::super::crew::CrewSize;
 use super::super::placing::Share;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
@@ -124,11 +123,6 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
         memory: Memory::new(usize::MAX, Addresses::Plenty),
         spool: Arc::new(Spool::open(&config)),
         slow_readers_max: if faults.one_of > 0 { choose(3) } else { 2 },
-        crew_size: if is_lucky(2) {
-            CrewSize::All
-        } else {
-            CrewSize::Few
-        },
     };
     cores_of(settings, connections, &Fortune::Chance(faults))
 }

@@ -23,6 +23,8 @@ const CORES: usize = 2;
 /// How many threads of each core get a request; one more waits for the bell.
 const SERVING: usize = 2;
 const REQUESTS: usize = CORES * SERVING;
+/// How many large answers each core brings at a time.
+const PLACES: usize = 1;
 
 /// Two cores of one connection each, or of two with a place for one large answer.
 struct House {
@@ -56,7 +58,7 @@ impl House {
         };
         House {
             pools: (0..CORES).map(|_| pool()).collect(),
-            places: (0..CORES).map(|_| LargePlaces::new(1)).collect(),
+            places: (0..CORES).map(|_| Arc::default()).collect(),
             bells: (0..CORES).map(|_| Events::new().unwrap()).collect(),
             parking: Parking::new(),
             done: AtomicUsize::new(0),
@@ -77,7 +79,7 @@ impl House {
         }
         let place = match size {
             AnswerSize::Usual => None,
-            AnswerSize::Large => Some(self.places[core].take()?),
+            AnswerSize::Large => Some(self.places[core].take(PLACES)?),
         };
         let lease = self.pools[core].take()?.expect("nothing goes wrong");
         Some(Grant::new(lease, place))
@@ -104,7 +106,7 @@ impl House {
     }
 
     fn has_next(&self, core: usize) -> bool {
-        self.parking.has_next(|| self.places[core].are_free())
+        self.parking.has_next(|| self.places[core].are_free(PLACES))
     }
 
     fn serve_waiting(&self, core: usize) {
@@ -113,7 +115,7 @@ impl House {
                 return;
             };
             let lease = lease.expect("nothing goes wrong");
-            match self.parking.take_oldest(|| self.places[core].take()) {
+            match self.parking.take_oldest(|| self.places[core].take(PLACES)) {
                 None => drop(lease),
                 Some((size, place)) => {
                     assert_eq!(place.is_some(), size == AnswerSize::Large);

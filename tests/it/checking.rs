@@ -133,8 +133,7 @@ fn a_login_role_that_inherits_is_told_of() {
 
 #[test]
 fn functions_that_keys_name_must_be_one_that_can_be_called() {
-    let sql =
-        "create schema shop; create schema later;
+    let sql = "create schema shop; create schema later;
         grant usage on schema shop, later to anonymous, gardener;
         create function shop.twice() returns void language sql as '';
         create function shop.twice(a int default 1) returns void language sql as '';

@@ -43,9 +43,11 @@ fn views_that_row_level_security_does_not_hold_behind_are_named() {
         create role keeper nologin; create role reader nologin; grant reader to anonymous;
         create schema shop; grant usage on schema shop to anonymous, keeper;
         grant create on schema shop to keeper;
-        create table shop.safe (id int primary key); alter table shop.safe enable row level security;
+        create table shop.safe (id int primary key);
+        alter table shop.safe enable row level security;
         create table shop.forced (id int primary key); alter table shop.forced owner to keeper;
-        alter table shop.forced enable row level security; alter table shop.forced force row level security;
+        alter table shop.forced enable row level security;
+        alter table shop.forced force row level security;
         create table shop.kept (id int primary key); alter table shop.kept owner to keeper;
         alter table shop.kept enable row level security;
         create table shop.open (id int primary key);
@@ -131,8 +133,8 @@ fn a_login_role_that_inherits_is_told_of() {
 
 #[test]
 fn functions_that_keys_name_must_be_one_that_can_be_called() {
-    let sql =
-        "create schema shop; create schema later; grant usage on schema shop, later to anonymous, gardener;
+    let sql = "create schema shop; create schema later;
+        grant usage on schema shop, later to anonymous, gardener;
         create function shop.twice() returns void language sql as '';
         create function shop.twice(a int default 1) returns void language sql as '';
         create function shop.hidden() returns void language sql as '';

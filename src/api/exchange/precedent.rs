@@ -1,7 +1,7 @@
 //! How large the answers to requests of a shape are, as far as earlier ones have shown.
 //!
-//! It stands apart from what a request has become ([`Pending`](super::Pending)), for it is shared by
-//! all requests of a shape, and says nothing of what is asked: whoever has few places for large
+//! It stands apart from what a request has become ([`Pending`](super::Pending)), for it is shared
+//! by all requests of a shape, and says nothing of what is asked: whoever has few places for large
 //! answers wants to know beforehand which they will be. A request whose shape is not known has no
 //! precedent, and is taken for one with a usual answer.
 

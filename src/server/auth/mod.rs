@@ -129,8 +129,8 @@ impl Verifier {
         identity
     }
 
-    /// The same for a request that was looked at before, by its head: it counts once, and that it is
-    /// known now says nothing of the cache.
+    /// The same for a request that was looked at before, by its head: it counts once, and that it
+    /// is known now says nothing of the cache.
     ///
     /// # Errors
     /// As [`identify`](Self::identify).

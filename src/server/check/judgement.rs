@@ -202,8 +202,8 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
                 ),
             )
             .remedy(
-                "ALTER VIEW … SET (security_invoker = true); from PostgreSQL 15 on, or ALTER VIEW … \
-                 OWNER TO a role that the policies hold for, if that is not meant.",
+                "ALTER VIEW … SET (security_invoker = true); from PostgreSQL 15 on, or \
+                 ALTER VIEW … OWNER TO a role that the policies hold for, if that is not meant.",
             ),
         );
     }

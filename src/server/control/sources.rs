@@ -50,7 +50,7 @@ impl ConfigSources {
         database: &[(String, String)],
         db_uri: Option<&Secret<String>>,
     ) -> Result<Loaded, String> {
-        // Parity: PostgREST takes such bytes for U+FFFD, and goes on with a value that nobody wrote.
+        // Parity: PostgREST takes such bytes for U+FFFD, and goes on with what nobody wrote.
         if let Some(name) = self.unreadable.first() {
             return Err(format!("The environment variable {name} is not UTF-8"));
         }

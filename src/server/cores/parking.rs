@@ -83,8 +83,8 @@ impl<R> Parking<R> {
             || self.large.load(Ordering::SeqCst) > 0 && is_place_free()
     }
 
-    /// Takes the request that has waited longest, with a place if its answer will be large; of those
-    /// with usual answers if there is no place.
+    /// Takes the request that has waited longest, with a place if its answer will be large; of
+    /// those with usual answers if there is no place.
     pub(crate) fn take_oldest<P>(
         &self,
         take_place: impl FnOnce() -> Option<P>,

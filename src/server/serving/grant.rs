@@ -1,7 +1,7 @@
 //! A connection that is granted to a request, and the place of a large answer, if it has one.
 //!
 //! Large answers are begun by a few at a time on each core: without that, clients who all ask for
-//! one have all connections and all threads, and whoever wants a single row waits behind them. Which
+//! one have all connections and all threads, and whoever wants a row waits behind them. Which
 //! answers will be large is known from earlier ones ([`corerest_api::Pending::size_before`]).
 //!
 //! Invariant: a place is free again with the connection that it was taken for, whatever ends that,

@@ -1,8 +1,8 @@
 //! The queue of parked requests beside the pools of two cores, and the pulse: nobody is forgotten.
 //!
 //! The steps are those of `Worker`: who has a connection, and a place if the answer will be large,
-//! serves the oldest request, who has none parks and rings for the other core. There is no clock in this model that would find what was
-//! forgotten a second later, so it would wait for ever.
+//! serves the oldest request, who has none parks and rings for the other core. There is no clock in
+//! this model that would find what was forgotten a second later, so it would wait for ever.
 
 use super::super::events::{Event, Events};
 use super::super::parking::Parking;

@@ -10,7 +10,7 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, document → catalog, auth → openapi, request → plan → query → response`; what the
+//! `error, document → catalog, auth → openapi, request → plan → query → response → console`; what the
 //! database says about the server itself (`database_config`, `facts`, `role_settings`, [`channel`])
 //! stands beside the catalog.
 //!
@@ -25,6 +25,7 @@ mod auth;
 mod backends;
 mod catalog;
 pub mod channel;
+mod console;
 mod database_config;
 mod document;
 mod error;
@@ -40,6 +41,7 @@ mod response;
 mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
+pub use console::{ConsoleFile, console_file};
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
 pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};

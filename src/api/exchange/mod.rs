@@ -25,6 +25,7 @@ pub use shape::Shapes;
 
 use crate::auth::Identity;
 use crate::catalog::Catalog;
+use crate::console::console;
 use crate::error::Error;
 use crate::request::{Action, ApiRequest, HttpRequest};
 use crate::response::{Response, ResultSet, preflight, schema_info};
@@ -42,6 +43,9 @@ pub fn prepare_in_steps(
     on_parsed: &dyn Fn(),
 ) -> Prepared {
     if let Some(response) = preflight(context.config, http) {
+        return Prepared::Reply(response);
+    }
+    if let Some(response) = console(context.config, http) {
         return Prepared::Reply(response);
     }
     try_prepare(context, http, caller, on_parsed).unwrap_or_else(|error| {

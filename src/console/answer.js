@@ -34,7 +34,8 @@ export class Answer {
   }
 
   get isError() {
-    return this.status >= 400 || Boolean(this.failure);
+    // 300 is what an ambiguous request is answered with.
+    return this.status >= 300 || Boolean(this.failure);
   }
 }
 
@@ -175,7 +176,7 @@ function grid(rows, { label, relation, link, order, only }) {
   const head = (name) => {
     const sorted = order?.sorted(name);
     const text = order && known.has(name)
-      ? h("button", { type: "button", "data-key": `sort-${name}`, title: "Order by it", onclick: () => order.toggle(name) }, name, sorted === "ascending" ? " ↑" : sorted === "descending" ? " ↓" : "")
+      ? h("button", { type: "button", "data-key": `sort-${name}`, title: "Order by it", onclick: () => order.toggle(name) }, name)
       : name;
     return h("th", { scope: "col", class: numbers.has(name) && "number", "aria-sort": sorted || null }, text);
   };
@@ -262,7 +263,7 @@ function asCode(sent) {
 
 function problem(answer, context, onhint) {
   if (answer.failure) return h("div", { class: "problem", role: "alert" }, answer.failure);
-  if (answer.status < 400) return null;
+  if (!answer.isError) return null;
   const body = answer.value && typeof answer.value === "object" ? answer.value : null;
   const advice = explain(answer.status, body, context);
   return h(

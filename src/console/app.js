@@ -46,11 +46,11 @@ const form = {
   get settings() {
     return state.settings;
   },
-  commit(isDone, asks = true) {
+  commit(redraws, asks = true) {
     const { address } = this.request;
     if (parts.address && document.activeElement !== parts.address) parts.address.value = address;
     history.replaceState(null, "", hash());
-    if (isDone) drawBuilder();
+    if (redraws) drawBuilder();
     if (asks && this.method === "GET") askSoon();
   },
 };

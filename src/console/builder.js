@@ -1,5 +1,5 @@
 // The form beside a request's address: it reads the address and writes it. Each change is made to
-// the request, and `commit` is told, with whether the form itself has to be drawn again.
+// the request, and `commit` is told, with whether the form itself has to be drawn again: not while somebody types.
 
 import { choice, h } from "./dom.js";
 import { columnName, embedName, parseFilter, quoteName, writeFilter } from "./request.js";
@@ -57,38 +57,43 @@ function columnSwitches(form, path, relation) {
   );
 }
 
-/** One condition. A draft has no place among the parameters yet, for it has no value. */
-function conditionRow(form, path, relation, condition, draft) {
+/**
+ * One condition. Without a value it is a draft, which is not in the address. While somebody types,
+ * nothing is drawn again: the field, or the button that is clicked next, would be gone.
+ */
+function conditionRow(form, path, relation, condition, number) {
   const { request } = form;
-  const id = draft ? `draft-${path}-${form.drafts.indexOf(draft)}` : `filter-${condition.place}`;
-  const current = draft ?? { column: condition.column, ...(condition.filter ?? { operator: "", value: condition.value }) };
+  const id = `filter-${path}-${number}`;
+  let { parameter } = condition;
+  const current = condition.draft ?? { path, column: condition.column, ...(condition.filter ?? { operator: "", value: condition.value }) };
   const name = current.column.startsWith('"') ? current.column.slice(1, -1) : current.column;
   const column = relation?.columns.find((column) => column.name === name);
-  const write = (changes, isDone) => {
-    const next = { ...current, ...changes };
+  const forget = () => {
+    form.drafts = form.drafts.filter((draft) => draft !== current);
+    request.parameters = request.parameters.filter((other) => other !== parameter);
+  };
+  const write = (changes, redraws) => {
     Object.assign(current, changes);
-    if (draft) {
-      Object.assign(draft, changes);
-      if (!next.value) return form.commit(isDone, false);
-      if (!isDone) return;
-      form.drafts.splice(form.drafts.indexOf(draft), 1);
-      request.parameters.push([request.key(path, quoteName(next.column)), writeFilter(next)]);
-    } else {
-      const key = request.key(path, next.column);
-      request.parameters[condition.place] = [key, next.operator ? writeFilter(next) : next.value];
+    const isSet = current.value !== "";
+    const pair = [request.key(path, current.column), current.operator ? writeFilter(current) : current.value];
+    if (isSet && request.parameters.includes(parameter)) parameter.splice(0, 2, ...pair);
+    else {
+      forget();
+      parameter = isSet ? pair : null;
+      if (isSet) request.parameters.push(pair);
+      else form.drafts.push(current);
     }
-    form.commit(isDone);
+    form.commit(redraws, isSet || Boolean(changes.value === ""));
   };
   const remove = () => {
-    if (draft) form.drafts.splice(form.drafts.indexOf(draft), 1);
-    else request.parameters.splice(condition.place, 1);
+    forget();
     form.commit(true);
   };
   const names = relation?.columns.map((column) => column.name) ?? [];
   const label = path.length ? `${path.join(".")}.${name}` : name;
   const columnField = relation
     ? choice({ "aria-label": "Column", "data-key": `${id}-column`, value: name, onchange: (event) => write({ column: quoteName(event.target.value) }, true) }, names)
-    : h("input", { "aria-label": "Column", "data-key": `${id}-column`, value: name, size: "10", onchange: (event) => write({ column: event.target.value }, true) });
+    : h("input", { "aria-label": "Column", "data-key": `${id}-column`, value: name, size: "10", onchange: (event) => write({ column: event.target.value }, false) });
   const words = operators(column);
   const operator = current.operator + (current.modifier ?? "");
   const operatorField = choice(
@@ -114,20 +119,18 @@ const unwrap = ({ operator, value }) => (operator === "in" ? value.replace(/^\(|
 
 function valueField(current, column, id, label, write) {
   const common = { "aria-label": `Value for ${label}`, "data-key": `${id}-value` };
-  const set = (value, isDone) => write({ value: value === "" ? "" : wrap(current.operator, value) }, isDone);
+  const set = (event) => write({ value: event.target.value === "" ? "" : wrap(current.operator, event.target.value) }, false);
   const value = unwrap(current);
-  const onchange = (event) => set(event.target.value, true);
-  if (current.operator === "is") return choice({ ...common, value, onchange }, ["null", "not_null", "true", "false", "unknown"]);
-  if (current.operator === "eq" && column?.type === "boolean") return choice({ ...common, value, onchange }, [["", "…"], "true", "false"]);
-  if (/^n?eq$/.test(current.operator) && column?.values) return choice({ ...common, value, onchange }, [["", "…"], ...column.values]);
+  if (current.operator === "is") return choice({ ...common, value, onchange: set }, ["null", "not_null", "true", "false", "unknown"]);
+  if (current.operator === "eq" && column?.type === "boolean") return choice({ ...common, value, onchange: set }, [["", "…"], "true", "false"]);
+  if (/^n?eq$/.test(current.operator) && column?.values) return choice({ ...common, value, onchange: set }, [["", "…"], ...column.values]);
   return h("input", {
     ...common,
     value,
     spellcheck: "false",
     autocomplete: "off",
     placeholder: placeholder(column, current.operator),
-    oninput: (event) => set(event.target.value, false),
-    onchange,
+    oninput: set,
   });
 }
 
@@ -141,17 +144,16 @@ function filters(form, path, relation) {
   return h(
     "div",
     {},
-    form.request.conditions(path).map((condition) => conditionRow(form, path, relation, condition)),
-    drafts.map((draft) => conditionRow(form, path, relation, null, draft)),
+    [...form.request.conditions(path), ...drafts.map((draft) => ({ draft }))].map((condition, number) => conditionRow(form, path, relation, condition, number)),
     h("button", { type: "button", class: "small", "data-key": `add-filter-${path}`, "aria-label": path.length ? `Add a filter on ${path.join(".")}` : "Add a filter", onclick: add }, "+ Filter"),
   );
 }
 
 function orders(form, path, relation) {
   const list = form.request.orders(path);
-  const write = () => {
+  const write = (redraws = true) => {
     form.request.setOrders(path, list);
-    form.commit(true);
+    form.commit(redraws);
   };
   const names = relation?.columns.map((column) => column.name) ?? [];
   const row = (order, at) =>
@@ -160,7 +162,7 @@ function orders(form, path, relation) {
       { class: "line" },
       relation
         ? choice({ "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: order.column, onchange: (event) => { order.column = quoteName(event.target.value); write(); } }, names)
-        : h("input", { "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: order.column, onchange: (event) => { order.column = event.target.value; write(); } }),
+        : h("input", { "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: order.column, oninput: (event) => { order.column = event.target.value; write(false); } }),
       choice({ "aria-label": "Direction", "data-key": `direction-${path}-${at}`, value: order.isDescending ? "desc" : "asc", onchange: (event) => { order.isDescending = event.target.value === "desc"; write(); } }, [["asc", "ascending"], ["desc", "descending"]]),
       choice({ "aria-label": "Nulls", "data-key": `nulls-${path}-${at}`, value: order.nulls, onchange: (event) => { order.nulls = event.target.value; write(); } }, [["", "nulls as usual"], ["nullsfirst", "nulls first"], ["nullslast", "nulls last"]]),
       h("button", { type: "button", class: "small", "aria-label": "Remove this order", onclick: () => { list.splice(at, 1); write(); } }, "×"),
@@ -175,15 +177,15 @@ function orders(form, path, relation) {
 
 function number(form, path, name, label) {
   const key = form.request.key(path, name);
-  const set = (event, isDone) => {
+  const set = (event) => {
     form.request.set(key, event.target.value);
-    form.commit(isDone);
+    form.commit(false);
   };
   return h(
     "label",
     { class: "inline" },
     `${label} `,
-    h("input", { type: "number", min: "0", "data-key": `number-${key}`, value: form.request.value(key) ?? "", oninput: (event) => set(event, false), onchange: (event) => set(event, true) }),
+    h("input", { type: "number", min: "0", "data-key": `number-${key}`, value: form.request.value(key) ?? "", oninput: set }),
   );
 }
 
@@ -245,7 +247,7 @@ function embeds(form, path, relation) {
     );
   });
   if (buttons.length === 0 && blocks.length === 0) return null;
-  const isLong = buttons.length > 8 || path.length > 0;
+  const isLong = buttons.length > 16 || path.length > 0;
   const list = h("div", { class: "chips" }, buttons);
   return h("div", {}, blocks, buttons.length > 0 && (isLong ? h("details", {}, h("summary", {}, `Embed (${buttons.length})`), list) : list));
 }
@@ -254,33 +256,36 @@ function embeds(form, path, relation) {
 function call(form, routine) {
   const { request } = form;
   const isGet = form.method === "GET" || form.method === "HEAD";
-  let body = {};
-  try {
-    body = JSON.parse(form.body || "{}");
-  } catch {
-    // It is being written.
-  }
-  const set = (parameter, text, isDone) => {
+  const body = () => {
+    try {
+      return JSON.parse(form.body || "{}");
+    } catch {
+      return {};
+    }
+  };
+  const set = (parameter, text) => {
     if (isGet) {
-      const at = request.parameters.findIndex(([key, value]) => key === parameter.name && !parseFilter(value));
-      if (at >= 0) request.parameters.splice(at, 1);
-      if (text !== "") request.parameters.unshift([parameter.name, text]);
+      const others = request.parameters.filter(([key, value]) => key !== parameter.name || parseFilter(value));
+      request.parameters = text === "" ? others : [[parameter.name, text], ...others];
     } else {
-      const next = { ...body };
+      const next = body();
       if (text === "") delete next[parameter.name];
       else next[parameter.name] = typed(parameter, text);
       form.body = JSON.stringify(next, null, 2);
+      const field = document.querySelector('[data-key="body"]');
+      if (field) field.value = form.body;
     }
-    form.commit(isDone);
+    form.commit(false);
   };
+  const given = body();
   const row = (parameter) => {
-    const given = isGet ? request.argument(parameter.name) : body[parameter.name];
-    const text = given === undefined ? "" : typeof given === "string" ? given : JSON.stringify(given);
+    const value = isGet ? request.argument(parameter.name) : given[parameter.name];
+    const text = value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
     return h(
       "label",
       { class: "argument" },
       h("span", {}, parameter.name, " ", h("small", {}, parameter.type, parameter.isRequired ? "" : ", optional")),
-      h("input", { value: text, "data-key": `argument-${parameter.name}`, spellcheck: "false", oninput: (event) => set(parameter, event.target.value, false), onchange: (event) => set(parameter, event.target.value, true) }),
+      h("input", { value: text, "data-key": `argument-${parameter.name}`, spellcheck: "false", oninput: (event) => set(parameter, event.target.value) }),
     );
   };
   if (routine.parameters.length === 0) return h("p", { class: "hint" }, "It takes no arguments.");
@@ -302,14 +307,14 @@ function preferences(form) {
   const { isCall } = form.request;
   const shown = isCall || !isWrite ? ["count"] : form.method === "POST" ? ["return", "resolution", "missing", "count"] : ["return", "count"];
   if (isWrite && form.settings.transactionEnd) shown.push("tx");
-  const list = form.prefer.split(",").map((word) => word.trim()).filter(Boolean);
+  const list = () => form.prefer.split(",").map((word) => word.trim()).filter(Boolean);
   const set = (name, value) => {
-    const rest = list.filter((word) => !word.startsWith(`${name}=`));
+    const rest = list().filter((word) => !word.startsWith(`${name}=`));
     form.prefer = [...rest, ...(value ? [`${name}=${value}`] : [])].join(", ");
     form.commit(true);
   };
   const field = (name) => {
-    const value = list.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
+    const value = list().find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? "";
     return h("label", { class: "inline" }, `${name} `, choice({ "data-key": `prefer-${name}`, value, onchange: (event) => set(name, event.target.value) }, PREFERENCES[name]));
   };
   const types = isCall ? [...TYPES, ["text/event-stream", "live events"], ["*/*", "anything"]] : TYPES;
@@ -322,7 +327,7 @@ function preferences(form) {
       "label",
       { class: "inline wide" },
       "Prefer ",
-      h("input", { "data-key": "prefer", value: form.prefer, spellcheck: "false", placeholder: "handling=strict, …", onchange: (event) => { form.prefer = event.target.value; form.commit(true); } }),
+      h("input", { "data-key": "prefer", value: form.prefer, spellcheck: "false", placeholder: "handling=strict, …", oninput: (event) => { form.prefer = event.target.value; form.commit(false); } }),
     ),
   );
 }
@@ -332,16 +337,25 @@ function bodySection(form, subject) {
     form.body = JSON.stringify(exampleBody(subject), null, 2);
     form.commit(true);
   };
-  let problem = "";
-  try {
-    if (form.body.trim()) JSON.parse(form.body);
-  } catch (error) {
-    problem = error.message;
-  }
+  const problem = h("p", { class: "hint", role: "status" });
+  const judge = () => {
+    try {
+      if (form.body.trim()) JSON.parse(form.body);
+      problem.textContent = "";
+    } catch (error) {
+      problem.textContent = `This is no JSON: ${error.message}`;
+    }
+  };
+  judge();
+  const oninput = (event) => {
+    form.body = event.target.value;
+    judge();
+    form.commit(false);
+  };
   return section(
     "Body",
-    h("textarea", { "aria-label": "Body", "data-key": "body", rows: "8", spellcheck: "false", value: form.body, oninput: (event) => { form.body = event.target.value; form.commit(false); }, onchange: () => form.commit(true) }),
-    problem && h("p", { class: "hint" }, `This is no JSON: ${problem}`),
+    h("textarea", { "aria-label": "Body", "data-key": "body", rows: "8", spellcheck: "false", value: form.body, oninput }),
+    problem,
     subject && h("button", { type: "button", class: "small", "data-key": "example", onclick: fill }, "Fill in an example"),
   );
 }

@@ -138,7 +138,7 @@ export class Request {
     const at = this.parameters.findIndex(([name]) => name === key);
     if (value === null || value === undefined || value === "") {
       if (at >= 0) this.parameters.splice(at, 1);
-    } else if (at >= 0) this.parameters[at] = [key, value];
+    } else if (at >= 0) this.parameters[at][1] = value;
     else if (key === "select") this.parameters.unshift([key, value]);
     else this.parameters.push([key, value]);
   }
@@ -179,20 +179,21 @@ export class Request {
     return [...path, name].join(".");
   }
 
-  /** The conditions on the relation there: the place among the parameters, column, and value. */
+  /** The conditions on the relation there: the parameter itself, its column, and its value. */
   conditions(path) {
     const prefix = path.length ? `${path.join(".")}.` : "";
     const embeds = this.itemsAt(path).filter((item) => item.target).map((item) => `${embedName(item)}.`);
     const found = [];
-    this.parameters.forEach(([key, value], place) => {
-      if (!key.startsWith(prefix)) return;
+    for (const parameter of this.parameters) {
+      const [key, value] = parameter;
+      if (!key.startsWith(prefix)) continue;
       const column = key.slice(prefix.length);
-      if (RESERVED.has(column) || LOGIC.has(column)) return;
-      if (embeds.some((embed) => column.startsWith(embed))) return;
+      if (RESERVED.has(column) || LOGIC.has(column)) continue;
+      if (embeds.some((embed) => column.startsWith(embed))) continue;
       const filter = parseFilter(value);
       // An embedded relation that is there or not: `films=not.is.null`.
-      if (filter || (!this.isCall && path.length === 0)) found.push({ place, column, value, filter });
-    });
+      if (filter || (!this.isCall && path.length === 0)) found.push({ parameter, column, value, filter });
+    }
     return found;
   }
 

@@ -171,8 +171,11 @@ function summary(entries) {
 function grid(rows, { label, relation, link, order, only }) {
   const columns = names(rows);
   const known = new Map(relation?.columns.map((column) => [column.name, column]));
-  const isNumber = (name) => rows.every((row) => row[name] === null || row[name] === undefined || typeof row[name] === "number" || row[name] instanceof Exact);
-  const numbers = new Set(columns.filter(isNumber));
+  const isNumber = (value) => typeof value === "number" || value instanceof Exact;
+  const isAbsent = (value) => value === null || value === undefined;
+  const numbers = new Set(
+    columns.filter((name) => rows.some((row) => isNumber(row[name])) && rows.every((row) => isNumber(row[name]) || isAbsent(row[name]))),
+  );
   const head = (name) => {
     const sorted = order?.sorted(name);
     const text = order && known.has(name)

@@ -377,7 +377,7 @@ export function builder(form) {
     relation && returnsRows && section("Columns", columnSwitches(form, [], relation)),
     relation && returnsRows && section("Embedded", embeds(form, [], relation) ?? h("p", { class: "hint" }, "Nothing refers to it, and it refers to nothing.")),
     isFiltered && section("Filters", filters(form, [], relation)),
-    returnsRows && section("Order and page", orders(form, [], relation), number(form, [], "limit", "Limit"), number(form, [], "offset", "Offset")),
+    returnsRows && section("Order and page", h("div", { class: "clauses" }, orders(form, [], relation), number(form, [], "limit", "Limit"), number(form, [], "offset", "Offset"))),
     section("Preferences", preferences(form)),
   );
 }

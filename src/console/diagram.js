@@ -87,7 +87,7 @@ function box({ x, y, relation }, link) {
   const cut = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
   return s(
     "a",
-    { href: link(relation.name), "aria-label": relation.name },
+    { href: link(relation.name) },
     s("title", {}, relation.comment || relation.name),
     s("rect", { x, y, width: WIDTH, height: height(relation), rx: 6, class: "box" }),
     s("text", { x: x + 10, y: y + 18, class: "box-name" }, cut(relation.name, 24)),

@@ -102,7 +102,7 @@ impl ConsoleFile {
 
     /// Whether the client has it, by the value of its `If-None-Match`.
     ///
-    /// Source: RFC 9110, section 13.1.2. The tag has nothing in it that an escape would be needed for.
+    /// Source: RFC 9110, section 13.1.2.
     pub fn is_among(self, if_none_match: &[u8]) -> bool {
         let tag = self.tag();
         let tags = if_none_match.split(|&byte| byte == b',');

@@ -8,7 +8,7 @@ import { diagram } from "./diagram.js";
 import { choice, h, replace, tabs } from "./dom.js";
 import { explain } from "./errors.js";
 import { Request, encode, quoteName } from "./request.js";
-import { loadSchema, loadSettings } from "./schema.js";
+import { loadPrivileges, loadSchema, loadSettings, permissions } from "./schema.js";
 
 const LIMIT = 25;
 const PAUSE_MS = 300;
@@ -18,6 +18,7 @@ const state = {
   settings: { schemas: [], anonymousRole: null, plans: false },
   schemaName: "",
   schema: null,
+  privileges: null,
   refused: null,
   callers: [],
   caller: null,
@@ -149,7 +150,11 @@ function isComplete() {
 async function load() {
   state.refused = null;
   try {
-    state.schema = await loadSchema(state.schemaName, state.caller.headers);
+    const { schemaName, caller } = state;
+    [state.schema, state.privileges] = await Promise.all([
+      loadSchema(schemaName, caller.headers),
+      loadPrivileges(schemaName, caller.headers).catch(() => null),
+    ]);
     document.title = state.schema.title || "Console";
   } catch (error) {
     state.schema = null;
@@ -378,13 +383,19 @@ function drawMain() {
   };
   replace(
     parts.main,
-    h("header", {}, h("div", { class: "crumbs" }, h("h1", {}, request.name), (subject?.methods ?? []).map((method) => h("span", { class: "badge" }, method))), subject?.comment && h("p", {}, subject.comment)),
+    h("header", {}, h("div", { class: "crumbs" }, h("h1", {}, request.name), subject && marks(subject)), subject?.comment && h("p", {}, subject.comment)),
     subject && tabs("About", [["request", "Request"], ["structure", request.isCall ? "Arguments" : "Columns"]], state.part, show),
     !subject && h("p", { class: "problem" }, `The role ${state.caller.role} knows nothing of this name in ${state.schemaName}. Another role might: “Role” above takes a token.`),
     state.part === "structure" && subject ? structure(subject) : workshop(),
   );
   drawBuilder();
   drawAnswers();
+}
+
+/** What the role may do with it. */
+function marks(subject) {
+  if (!subject.columns) return subject.methods.map((method) => h("span", { class: "badge" }, method));
+  return permissions(subject, state.privileges).map(({ words, may }) => h("span", { class: may ? "badge" : "badge off" }, words));
 }
 
 function workshop() {

@@ -39,6 +39,27 @@ export async function loadSchema(name, headers) {
   return new Schema(name, body);
 }
 
+/** Asks what the role may do; null where that cannot be found out. */
+export async function loadPrivileges(name, headers) {
+  const response = await fetch("./.console/privileges.json", { headers: { ...headers, "Accept-Profile": name } });
+  return response.ok ? new Map(Object.entries(await response.json())) : null;
+}
+
+const PRIVILEGES = { GET: "select", POST: "insert", PATCH: "update", DELETE: "delete" };
+
+/** What a role may do with a relation, in words; whether it may; as far as that is known. */
+export function permissions(relation, privileges) {
+  const granted = privileges?.get(relation.name);
+  return relation.methods.filter((method) => PRIVILEGES[method]).map((method) => {
+    const privilege = PRIVILEGES[method];
+    const may = granted?.[privilege];
+    const word = privilege.toUpperCase();
+    if (!granted) return { words: method, may: true };
+    if (Array.isArray(may)) return { words: `${word} ${may.join(", ")}`, may: true };
+    return { words: may ? word : `no ${word}`, may: Boolean(may) };
+  });
+}
+
 /** The comment on a column, without the notes behind it. */
 function comment(description = "") {
   return description.replace(/\n*(^|\n)Note:\n[^]*$/, "").trim();

@@ -8,11 +8,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 
-const require = createRequire(`${process.env.CONSOLE_MODULES}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOLE_CHROMIUM, CONSOLE_IMAGES } = process.env;
+const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOLE_CHROMIUM, CONSOLE_PLAYWRIGHT, CONSOLE_AXE, CONSOLE_IMAGES } = process.env;
+const { chromium } = createRequire(import.meta.url)(CONSOLE_PLAYWRIGHT);
+const axe = readFileSync(CONSOLE_AXE, "utf8");
 const FIRST_PAINT_MS_MAX = 300;
 const SIZE_BYTES_MAX = 150 << 10;
 const WIDE = { width: 1280, height: 800 };
@@ -169,6 +167,16 @@ test("columns are told with types, keys, defaults and comments", async () => {
   for (const expected of ["Films in the library", "id int32 key", "studios.id", "everyone, family, teen, adult", "Length in minutes", "rating numeric null", "roles many, by their column film_id", "actors many, through roles"]) {
     assert.ok(text.includes(expected), `${expected}: ${text}`);
   }
+});
+
+test("what the role may do is told", async () => {
+  await open(CONSOLE_URL);
+  const marks = () => page.$$eval("main .badge:not(.good):not(.bad)", (badges) => badges.map((badge) => badge.textContent));
+  await follow("films");
+  assert.deepEqual(await marks(), ["SELECT", "no INSERT", "no DELETE", "no UPDATE"]);
+  await useToken();
+  await follow("rentals");
+  assert.deepEqual(await marks(), ["SELECT", "INSERT", "no DELETE", "UPDATE returned_on"]);
 });
 
 test("a request is built by clicks, and its address is always there", async () => {

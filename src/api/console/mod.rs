@@ -4,6 +4,7 @@
 //! GET /  from a client that would rather have HTML than JSON ──▶ the page
 //! GET /.console/<file>                                       ──▶ a file of it
 //! GET /.console/settings.json                                ──▶ what it cannot find out otherwise
+//! GET /.console/privileges.json                              ──▶ what the role may do (`exchange`)
 //! everything else, and everything where it is off             ──▶ as if there were no console
 //! ```
 //! A path of two segments is no relation, whatever that is called, and a function only behind
@@ -40,9 +41,16 @@ pub(crate) fn console(config: &Config, http: &HttpRequest<'_>) -> Option<Respons
         return (is_free && prefers_html(http)).then(|| respond(http, PAGE));
     }
     match http.path.strip_prefix(FOLDER)? {
-        "settings.json" => Some(respond_with_settings(config)),
+        "settings.json" => Some(as_document(settings(config))),
         _ => console_file(http.path).map(|file| respond(http, file)),
     }
+}
+
+/// Whether the request is for what the role may do, which PostgreSQL has to be asked.
+pub(crate) fn asks_for_privileges(config: &Config, http: &HttpRequest<'_>) -> bool {
+    config.server_console_enabled
+        && http.method == "GET"
+        && http.path.strip_prefix(FOLDER) == Some("privileges.json")
 }
 
 /// Whether HTML comes before all that the API's description is given to.
@@ -80,7 +88,8 @@ fn respond(http: &HttpRequest<'_>, file: ConsoleFile) -> Response {
     }
 }
 
-fn respond_with_settings(config: &Config) -> Response {
+/// The response with a document that is made for whoever asks, and for this time.
+pub(crate) fn as_document(bytes: Vec<u8>) -> Response {
     let mut headers = vec![
         Header::new("Content-Type", "application/json; charset=utf-8"),
         Header::new("Cache-Control", "no-store"),
@@ -90,7 +99,7 @@ fn respond_with_settings(config: &Config) -> Response {
         status: 200,
         reason: None,
         headers,
-        body: Body::Bytes(settings(config)),
+        body: Body::Bytes(bytes),
     }
 }
 
@@ -170,6 +179,7 @@ mod tests {
             "GET /.console",
             "GET /.console/",
             "GET /.console/none.js",
+            "GET /.console/privileges.json",
             "GET /.console/../app.js",
             "GET /.console/app.js/x",
             "PATCH /.console/app.js",

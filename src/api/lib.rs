@@ -41,13 +41,15 @@ mod response;
 mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
-pub use console::{ConsoleFile, console_file};
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
 pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use query::{AccessMode, Answer, Batch};
 pub use request::{BodyForm, HttpRequest};
 pub use response::{Body, CorsHeaders, Response, ResultSet, is_vary};
+
+// The page for browsers, of which the admin server has a part.
+pub use console::{ConsoleFile, console_file};
 
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.

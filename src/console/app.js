@@ -511,6 +511,7 @@ async function onCallers() {
 }
 
 async function begin() {
+  state.refused = null;
   try {
     state.settings = await loadSettings();
   } catch (error) {

@@ -13,10 +13,11 @@ export class Caller {
     this.anonymousRole = anonymousRole;
   }
 
-  /** Under which role it asks, as far as the token tells. */
+  /** Under which role it asks, as far as the token tells: jwt-role-claim-key may name another claim. */
   get role() {
     const role = this.claims?.role;
-    return typeof role === "string" ? role : (this.anonymousRole ?? "nobody");
+    if (typeof role === "string") return role;
+    return this.token ? "role of the token" : (this.anonymousRole ?? "nobody");
   }
 
   get label() {

@@ -57,7 +57,7 @@ pub(crate) fn asks_for_privileges(config: &Config, http: &HttpRequest<'_>) -> bo
 fn prefers_html(http: &HttpRequest<'_>) -> bool {
     let accepted = http.header("accept").map(parse_accept).unwrap_or_default();
     let first = accepted.iter().find(|accepted| match accepted {
-        MediaType::OpenApi | MediaType::ApplicationJson | MediaType::Any => true,
+        MediaType::OpenApi(_) | MediaType::ApplicationJson | MediaType::Any => true,
         other => is_html(other),
     });
     first.is_some_and(is_html)

@@ -3,6 +3,7 @@
 
 use super::asked::{Asked, Question};
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_privileges};
 
@@ -13,13 +14,14 @@ impl Asked<'_, '_> {
             estimate: None,
             access: AccessMode::ReadOnly,
             routine: None,
-            is_quiet: true,
+            overrides: self.overrides(true),
         });
         let pending = Pending {
             expected: Expected::Privileges,
             check: RowsCheck::default(),
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
+            precedent: Precedent::default(),
         };
         Prepared::Ask(batch, pending)
     }

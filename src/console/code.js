@@ -7,7 +7,7 @@ const js = JSON.stringify;
 /** Quoted for a shell of POSIX. */
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** A string of Python: those of JSON are, but for what is beyond 16 bits, which stays as it is. */
+/** A string of Python: those of JSON are. */
 const python = (text) => JSON.stringify(text);
 
 export function curl({ method, address, headers, body, base }) {

@@ -68,6 +68,7 @@ pub struct Config {
     pub openapi_version: OpenApiVersion,
     pub server_body_timeout: Duration,
     pub server_cancel_on_disconnect: bool,
+    pub server_console_enabled: bool,
     /// `None`: one core for each CPU.
     pub server_cores: Option<NonZeroUsize>,
     /// Empty: every origin.
@@ -153,6 +154,7 @@ impl Default for Config {
             openapi_version: OpenApiVersion::V2,
             server_body_timeout: Duration::from_secs(60),
             server_cancel_on_disconnect: true,
+            server_console_enabled: false,
             server_cores: None,
             server_cors_allowed_origins: Vec::new(),
             server_header_timeout: Duration::from_secs(30),

@@ -8,6 +8,7 @@ mod cases;
 mod catalog;
 mod checking;
 mod cli;
+mod console;
 mod cut_wire;
 mod differences;
 mod framing;

@@ -44,6 +44,8 @@ pub(super) enum Expected {
     Plan(ExplainPending),
     /// What a schema has to offer.
     Schema(OpenApiPending),
+    /// What the role may do with the relations of a schema.
+    Privileges,
 }
 
 /// What the shape of an error depends on.

@@ -416,6 +416,16 @@ pub const KEYS: &[Key] = &[
          are never cancelled."
     )
     .own(),
+    boolean!(
+        "server-console-enabled",
+        server_console_enabled,
+        "Show a console to browsers at /, and one about the server at / of the admin server. \
+         Everybody who reaches the server may open it, and sees what the API shows to the role of \
+         their token; besides, the page knows the exposed schemas, the anonymous role, and the \
+         port of the admin server. Clients that do not prefer HTML notice nothing."
+    )
+    .reloadable()
+    .own(),
     integer(
         "server-cores",
         0,

@@ -79,6 +79,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "openapi-version",
             "server-body-timeout",
             "server-cancel-on-disconnect",
+            "server-console-enabled",
             "server-cores",
             "server-header-timeout",
             "server-idle-timeout",

@@ -135,7 +135,11 @@ impl Shape {
 fn content_location(pending: &Pending) -> Option<&str> {
     match &pending.expected {
         Expected::Read(read) => Some(&read.content_location),
-        Expected::Write(_) | Expected::Call(_) | Expected::Plan(_) | Expected::Schema(_) => None,
+        Expected::Write(_)
+        | Expected::Call(_)
+        | Expected::Plan(_)
+        | Expected::Schema(_)
+        | Expected::Privileges => None,
     }
 }
 

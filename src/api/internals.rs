@@ -7,7 +7,7 @@ pub use crate::request::{Action, Invocation, Mutation};
 
 use crate::error::codes;
 use crate::request::accept::parse_accept;
-use crate::request::preferences::{Preferences, TransactionChoice};
+use crate::request::preferences::{Preferences, Servers, TransactionChoice};
 use crate::request::query_params::{FilterStyle, QueryParams};
 use crate::{Context, Error, HttpRequest, Identity, Prepared, prepare_in_steps};
 
@@ -46,7 +46,11 @@ pub struct ParsedPreferences(Preferences);
 impl ParsedPreferences {
     /// Reads all headers of a request.
     pub fn parse(http: &HttpRequest<'_>) -> ParsedPreferences {
-        ParsedPreferences(Preferences::parse(TransactionChoice::Client, http))
+        ParsedPreferences(Preferences::parse(
+            TransactionChoice::Client,
+            Servers::Several,
+            http,
+        ))
     }
 
     /// The value of `Preference-Applied`.

@@ -42,6 +42,9 @@ pub struct Config {
     pub db_pre_config: Option<FunctionName>,
     pub db_pre_request: Option<FunctionName>,
     pub db_prepared_statements: bool,
+    /// Whether reads may go to the primary when no replica will do.
+    pub db_replica_fallback: bool,
+    pub db_replica_max_lag: Duration,
     pub db_root_spec: Option<FunctionName>,
     /// Never empty; the first one is the default schema.
     pub db_schemas: Vec<String>,
@@ -49,6 +52,8 @@ pub struct Config {
     pub db_tx_end: TransactionEnd,
     /// The connection string, already read from its file if it was `@file`.
     pub db_uri: Secret<String>,
+    /// The connection strings, already read from their file if they were `@file`.
+    pub db_uri_read_replicas: Vec<Secret<String>>,
     pub internal_schema_cache_query_sleep: Option<i64>,
     pub internal_schema_cache_query_sleep_before_queries: Option<i64>,
     pub jwt_aud: Option<String>,
@@ -131,11 +136,14 @@ impl Default for Config {
             db_pre_config: None,
             db_pre_request: None,
             db_prepared_statements: true,
+            db_replica_fallback: true,
+            db_replica_max_lag: Duration::from_secs(10),
             db_root_spec: None,
             db_schemas: names(&["public"]),
             db_session_reset: SessionReset::None,
             db_tx_end: TransactionEnd::Commit,
             db_uri: Secret::new("postgresql://".to_owned()),
+            db_uri_read_replicas: Vec::new(),
             internal_schema_cache_query_sleep: None,
             internal_schema_cache_query_sleep_before_queries: None,
             jwt_aud: None,

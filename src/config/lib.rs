@@ -15,6 +15,7 @@ mod example;
 mod file;
 mod keys;
 mod load;
+mod replicas;
 mod role_claim;
 mod secret;
 mod sources;

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::ConfigError;
 use crate::file;
 use crate::keys::{Apply, KEYS, Key, environment_name};
+use crate::replicas::split_uris;
 use crate::secret::Secret;
 use crate::sources::Sources;
 use crate::value::Value;
@@ -53,6 +54,7 @@ impl Config {
         }
         loading.finish_admin_server().map_err(ConfigError::Value)?;
         loading.finish_db_uri()?;
+        loading.finish_replicas()?;
         loading.finish_jwt_secret()?;
         loading.warn();
         Ok(Loaded {
@@ -200,18 +202,29 @@ impl Loading<'_> {
         if let Some(db_uri) = self.sources.db_uri {
             self.config.db_uri = db_uri.clone();
         } else if let Some(path) = self.config.db_uri.expose().strip_prefix('@') {
-            let bytes = self.read_file("db-uri", path)?;
-            let text = String::from_utf8(bytes).map_err(|_| {
-                let reason = "it is not UTF-8".to_owned();
-                ConfigError::File {
-                    key: "db-uri",
-                    path: path.to_owned(),
-                    reason,
-                }
-            })?;
+            let text = self.read_text("db-uri", path)?;
             self.config.db_uri = Secret::new(text.trim().to_owned());
         }
         Ok(())
+    }
+
+    fn finish_replicas(&mut self) -> Result<(), ConfigError> {
+        if let [only] = &*self.config.db_uri_read_replicas
+            && let Some(path) = only.expose().strip_prefix('@')
+        {
+            let text = self.read_text("db-uri-read-replicas", path)?;
+            self.config.db_uri_read_replicas = split_uris(&text);
+        }
+        Ok(())
+    }
+
+    fn read_text(&self, key: &'static str, path: &str) -> Result<String, ConfigError> {
+        let bytes = self.read_file(key, path)?;
+        String::from_utf8(bytes).map_err(|_| ConfigError::File {
+            key,
+            path: path.to_owned(),
+            reason: "it is not UTF-8".to_owned(),
+        })
     }
 
     fn finish_jwt_secret(&mut self) -> Result<(), ConfigError> {

@@ -98,8 +98,21 @@ pub struct Connection {
     silence: Silence,
     /// What is not as it was when the session was opened.
     leftovers: Leftovers,
+    /// What is asked behind the batch, when it is over.
+    behind: Behind,
     /// Whether the session is put in order behind the batch.
     reset: Reset,
+}
+
+/// A statement behind a batch, which is no part of it.
+#[derive(Debug)]
+enum Behind {
+    /// There is none.
+    None,
+    /// It is to go with the next batch.
+    Wanted(Statement),
+    /// It was sent.
+    Due,
 }
 
 /// What is known of what has become of a batch.
@@ -150,6 +163,9 @@ pub enum Reply<'a> {
     Row(Row<'a>),
     /// PostgreSQL refused a statement; [`Reply::Done`] follows.
     Failed(ServerError),
+    /// The same as [`Reply::Done`], of a batch with a statement behind it: that one is answered
+    /// next, in a transaction of its own, and then comes the other.
+    Settled,
     /// The batch is over, and what it wrote is committed, unless it failed or said ROLLBACK.
     Done,
 }
@@ -184,6 +200,7 @@ impl Connection {
             notifications: None,
             silence: Silence::default(),
             leftovers: Leftovers::default(),
+            behind: Behind::None,
             reset: Reset::None,
         }
     }
@@ -203,6 +220,11 @@ impl Connection {
     pub fn server_process(&self) -> i32 {
         let key = self.session.key.as_ref();
         key.map_or(0, |key| key.process_id)
+    }
+
+    /// Whether its server is a standby, if it has said so.
+    pub fn is_with_standby(&self) -> bool {
+        self.session.parameters.in_hot_standby() == Some(true)
     }
 
     /// Who its server is, if that is known for certain.
@@ -267,6 +289,12 @@ impl Connection {
         request_body: RequestBody<'_>,
     ) -> Result<(), Error> {
         self.send_flight(statements, request_body, Reset::Due)
+    }
+
+    /// Has a statement sent behind the next batch, in the same write, to be executed when that is
+    /// over. Its rows have the number behind the batch's last statement.
+    pub fn ask_behind(&mut self, statement: Statement) {
+        self.behind = Behind::Wanted(statement);
     }
 
     fn send_flight(
@@ -433,6 +461,7 @@ impl Connection {
         self.encode_closing()?;
         let mut gap = None;
         self.encode_transaction(statements, 0, request_body, &mut gap)?;
+        self.encode_behind(statements.len())?;
         if self.reset == Reset::Due {
             let first = statements.len();
             self.encode_transaction(
@@ -443,6 +472,27 @@ impl Connection {
             )?;
         }
         Ok(gap)
+    }
+
+    /// The statement is not kept: nothing about it can be outdated, so nothing that goes wrong with
+    /// it has the batch sent again.
+    fn encode_behind(&mut self, index: usize) -> Result<(), pg::EncodeError> {
+        let Behind::Wanted(statement) = std::mem::replace(&mut self.behind, Behind::None) else {
+            return Ok(());
+        };
+        let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
+        frontend::parse(&mut self.output, "", statement.text.as_str())?;
+        self.expected.push(index, Expected::ParseComplete);
+        let mut parameters = Parameters {
+            of: &statement,
+            request_body: RequestBody::NONE,
+            gap: &mut None,
+        };
+        self.encode_execution("", &mut parameters, index)?;
+        frontend::sync(&mut self.output);
+        self.expected.push_sync();
+        self.behind = Behind::Due;
+        Ok(())
     }
 
     /// Writes statements that are one transaction; the first one has this index.
@@ -570,6 +620,7 @@ impl Connection {
             Advance::Ended(error, is_own_word) => self.ended(error, is_own_word),
             Advance::Failed(error) => Ok(Reply::Failed(error)),
             Advance::Outdated(error, index) => Err(self.on_outdated(error, index)),
+            Advance::Settled => Ok(Reply::Settled),
             Advance::Done => Ok(Reply::Done),
         }
     }
@@ -753,6 +804,10 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
+        if matches!(self.behind, Behind::Due) {
+            self.behind = Behind::None;
+            return Ok(Advance::Settled);
+        }
         if self.reset == Reset::Due {
             self.reset = Reset::Begun;
             return Ok(Advance::More);
@@ -1231,6 +1286,7 @@ enum Advance {
     Ended(ServerError, bool),
     /// A statement that was prepared earlier has failed before it was executed.
     Outdated(ServerError, StatementIndex),
+    Settled,
     Done,
 }
 

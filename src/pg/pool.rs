@@ -60,11 +60,17 @@ pub struct TargetConnector {
     pub target: Arc<SharedTarget>,
     /// How long connecting may take.
     pub options: OpenOptions,
+    /// The oldest timeline that a primary may be on now, if somebody knows.
+    pub timeline_min: Option<Arc<dyn Fn() -> u32 + Send + Sync>>,
 }
 
 impl Connector for TargetConnector {
     fn open(&self) -> Result<Session, ConnectError> {
-        connect::open(&self.target.current(), &self.options)
+        let mut options = self.options;
+        if let Some(timeline_min) = &self.timeline_min {
+            options.timeline_min = timeline_min();
+        }
+        connect::open(&self.target.current(), &options)
     }
 
     fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError> {
@@ -131,6 +137,8 @@ pub struct Pool {
     /// Sequentially consistent: whoever frees a place looks for parked requests after it, and who
     /// parks a request looks for free places after it; one of the two must see the other.
     leased: AtomicUsize,
+    /// How many of those are lent to guests.
+    guests: AtomicUsize,
     /// Counts the flushes; a connection belongs to the edition that it was opened in.
     edition: AtomicU64,
     /// Whether connections opened from now on prepare their statements under a name.
@@ -142,6 +150,8 @@ pub struct Lease {
     pool: Arc<Pool>,
     slot: r2d2::PooledConnection<Slots>,
     is_new: bool,
+    /// Whether it counts among the guests.
+    is_guest: bool,
 }
 
 /// What r2d2 keeps: a place for a connection.
@@ -217,6 +227,7 @@ impl Pool {
             held_back_until: AtomicU64::new(0),
             made: Instant::now(),
             leased: AtomicUsize::new(0),
+            guests: AtomicUsize::new(0),
             edition: AtomicU64::new(0),
         }
     }
@@ -288,8 +299,39 @@ impl Pool {
             pool: Arc::clone(self),
             slot,
             is_new: false,
+            is_guest: false,
         };
         Some(lease.make_ready().map(|()| lease))
+    }
+
+    /// The same for a guest, who usually has another pool, unless so many of them are here.
+    ///
+    /// # Errors
+    /// If PostgreSQL cannot be reached.
+    pub fn take_as_guest(
+        self: &Arc<Pool>,
+        guests_max: usize,
+    ) -> Option<Result<Lease, ConnectError>> {
+        let next = |guests| (guests < guests_max).then_some(guests + 1);
+        self.guests
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .ok()?;
+        let taken = self.take();
+        match taken {
+            Some(Ok(mut lease)) => {
+                lease.is_guest = true;
+                Some(Ok(lease))
+            }
+            None | Some(Err(_)) => {
+                self.guests.fetch_sub(1, Ordering::SeqCst);
+                taken
+            }
+        }
+    }
+
+    /// Whether [`take_as_guest`](Pool::take_as_guest) would give a connection at this moment.
+    pub fn has_room_for_guest(&self, guests_max: usize) -> bool {
+        self.guests.load(Ordering::SeqCst) < guests_max && self.has_room()
     }
 
     fn slot(&self) -> Option<r2d2::PooledConnection<Slots>> {
@@ -507,6 +549,9 @@ impl Drop for Lease {
         self.pool.close_if_due(&mut self.slot);
         // r2d2 takes the slot back when the fields are dropped, which is after this; a request
         // that takes the place in between waits in `get` for that moment.
+        if self.is_guest {
+            self.pool.guests.fetch_sub(1, Ordering::SeqCst);
+        }
         self.pool.leased.fetch_sub(1, Ordering::SeqCst);
     }
 }

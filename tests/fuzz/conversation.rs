@@ -295,6 +295,7 @@ fn listen(connection: &mut Connection, answer: &Answer<'_>, server: &Server) {
                 has_failed = true;
                 continue;
             }
+            Ok(Reply::Settled) => panic!("nothing was asked behind the batch"),
             Ok(Reply::Done) => break,
             Err(Error::Outdated { .. }) => {
                 assert!(server.has_lied && answer.fails.is_some());
@@ -330,7 +331,7 @@ fn listen_to_nonsense(connection: &mut Connection) {
                 let mut body = Vec::new();
                 let _ = connection.take_body(&mut body, 16);
             }
-            Ok(Reply::Failed(_)) => {}
+            Ok(Reply::Failed(_) | Reply::Settled) => {}
         }
     }
 }

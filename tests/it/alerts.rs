@@ -6,7 +6,8 @@ use crate::metrics::scrape;
 use corerest_tests::client::request;
 use corerest_tests::cluster::Cluster;
 use corerest_tests::server::Server;
-use std::collections::BTreeSet;
+use corerest_tests::waiting::until;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -50,7 +51,14 @@ fn check_with_promtool(arguments: &[&str], input: &str) {
 fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
     let mut dashboard = text("grafana-dashboard.json").into_bytes();
     simd_json::to_owned_value(&mut dashboard).expect("it is JSON");
-    let server = Server::start(&Cluster::shared().database(), &[]);
+    let database = Cluster::shared().database();
+    // A primary will do for one.
+    let server = Server::start(&database, &[("db-uri-read-replicas", &database.uri())]);
+    let lag = |samples: &BTreeMap<String, f64>| {
+        let mut names = samples.keys();
+        names.any(|name| name.starts_with("corerest_replica_lag_seconds"))
+    };
+    until("the replica to be known", || lag(&scrape(&server)));
     let samples = scrape(&server);
     let known: BTreeSet<&str> = samples
         .keys()

@@ -11,6 +11,7 @@ mod cli;
 mod console;
 mod cut_wire;
 mod differences;
+mod fleet;
 mod framing;
 mod fuzz_smoke;
 mod hostile_path;

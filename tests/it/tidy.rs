@@ -46,6 +46,7 @@ const API_ROOMS: Floors<'_> = &[
     &["openapi", "request"],
     &[
         "backends",
+        "position",
         "channel",
         "database_config",
         "facts",

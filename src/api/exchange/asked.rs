@@ -14,7 +14,9 @@ use crate::query::{
 };
 use crate::request::ApiRequest;
 use crate::request::payload::BodyForm;
-use crate::request::preferences::{HandlingPreference, TransactionPreference};
+use crate::request::preferences::{
+    ConsistencyPreference, HandlingPreference, TransactionPreference,
+};
 use crate::role_settings::RoleSettings;
 use corerest_config::{Config, SessionReset};
 use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement};
@@ -45,6 +47,8 @@ pub(super) struct Question<'a> {
     pub(super) routine: Option<&'a Routine>,
     /// Whether the database's own code may run in its transaction.
     pub(super) overrides: Overrides,
+    /// Whether it reads and does nothing else, for all that is known.
+    pub(super) is_read: bool,
 }
 
 impl<'a, 'r> Asked<'a, 'r> {
@@ -91,6 +95,8 @@ impl<'a, 'r> Asked<'a, 'r> {
             SessionReset::Touched => main.overrides == Overrides::Possible,
             SessionReset::Always => true,
         };
+        let preferences = &self.request.preferences;
+        let has_replicas = !self.config.db_uri_read_replicas.is_empty();
         Batch::assemble(Parts {
             settings: write_settings(SqlBuf::new(), &circumstances),
             pre_request: self.config.db_pre_request.as_ref().map(write_pre_request),
@@ -103,6 +109,9 @@ impl<'a, 'r> Asked<'a, 'r> {
             defaults: self.catalog.transaction_defaults,
             resets_session,
             overrides: main.overrides,
+            is_replicable: main.is_read && has_replicas && !preferences.is_strong(),
+            tells_position: main.access == AccessMode::ReadWrite
+                && preferences.consistency == Some(ConsistencyPreference::Session),
         })
     }
 
@@ -152,6 +161,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: Deprecation::new(deprecated_names),
             precedent: Precedent::default(),
+            varies_by_token: !self.config.db_uri_read_replicas.is_empty(),
         }
     }
 

@@ -68,6 +68,7 @@ impl Asked<'_, '_> {
             access: access_mode(invocation, routine.volatility),
             routine: Some(routine),
             overrides: Overrides::Possible,
+            is_read: routine.volatility != Volatility::Volatile,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

@@ -28,6 +28,8 @@ use crate::auth::Identity;
 use crate::catalog::Catalog;
 use crate::console::{as_document, asks_for_privileges, console};
 use crate::error::Error;
+use crate::position::{CONSISTENCY_TOKEN, Position};
+use crate::query::Reach;
 use crate::request::{Action, ApiRequest, HttpRequest};
 use crate::response::{Response, ResultSet, preflight, schema_info};
 use asked::Asked;
@@ -49,7 +51,12 @@ pub fn prepare_in_steps(
     if let Some(response) = console(context.config, http) {
         return Prepared::Reply(response);
     }
-    try_prepare(context, http, caller, on_parsed).unwrap_or_else(|error| {
+    let prepared = try_prepare(context, http, caller, on_parsed);
+    let prepared = match context.config.db_uri_read_replicas.is_empty() {
+        true => prepared,
+        false => prepared.and_then(|prepared| after_what_was_seen(http, prepared)),
+    };
+    prepared.unwrap_or_else(|error| {
         Prepared::Reply(error.response(context.config.client_error_verbosity).into())
     })
 }
@@ -105,6 +112,27 @@ impl Asked<'_, '_> {
         refuse_too_many_parameters(&prepared)?;
         Ok(prepared)
     }
+}
+
+/// A read that names what it must see. What it names is not a part of its shape.
+fn after_what_was_seen(http: &HttpRequest<'_>, prepared: Prepared) -> Result<Prepared, Error> {
+    let Prepared::Ask(mut batch, pending) = prepared else {
+        return Ok(prepared);
+    };
+    let Some(token) = http.header(CONSISTENCY_TOKEN) else {
+        return Ok(Prepared::Ask(batch, pending));
+    };
+    let position = str::from_utf8(token).ok().and_then(Position::parse);
+    let position = position.ok_or_else(|| Error::QueryParameter {
+        message: format!("The header {CONSISTENCY_TOKEN} is malformed"),
+        details: "It is to be sent as a response to a write has given it.".to_owned(),
+    })?;
+    match batch.reach {
+        Reach::Primary => {}
+        Reach::Replica => batch.after = Some(position),
+        Reach::ReplicaAsItIs => batch.reach = Reach::Primary,
+    }
+    Ok(Prepared::Ask(batch, pending))
 }
 
 fn try_prepare(

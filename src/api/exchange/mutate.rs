@@ -59,6 +59,7 @@ impl Asked<'_, '_> {
             access: AccessMode::ReadWrite,
             routine: None,
             overrides: Overrides::Possible,
+            is_read: false,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

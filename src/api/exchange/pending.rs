@@ -5,9 +5,11 @@ use super::precedent::{AnswerSize, Precedent};
 use crate::auth::Identity;
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
+use crate::position::CONSISTENCY_TOKEN;
 use crate::query::Batch;
 use crate::response::{
     CallPending, ExplainPending, Header, MutatePending, OpenApiPending, ReadPending, Response,
+    is_vary,
 };
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::Ident;
@@ -29,6 +31,8 @@ pub struct Pending {
     pub(super) error: ErrorStyle,
     pub(super) deprecation: Option<Deprecation>,
     pub(super) precedent: Precedent,
+    /// Whether the answer depends on the token that the request may have.
+    pub(super) varies_by_token: bool,
 }
 
 /// What the answer of PostgreSQL is.
@@ -102,7 +106,16 @@ impl Pending {
         ])
     }
 
-    pub(super) fn finished(&self, response: Result<Response, Error>) -> Response {
+    pub(super) fn finished(&self, mut response: Result<Response, Error>) -> Response {
+        if self.varies_by_token
+            && let Ok(response) = &mut response
+        {
+            let mut headers = response.headers.iter_mut();
+            if let Some(vary) = headers.find(|header| is_vary(&header.name)) {
+                let names = [vary.value.as_bytes(), CONSISTENCY_TOKEN.as_bytes()];
+                vary.value = HeaderValue::sanitized(names.join(&b", "[..]));
+            }
+        }
         match (response, &self.deprecation) {
             (Ok(mut response), Some(deprecation)) => {
                 response.headers.push(deprecation.header());

@@ -15,6 +15,8 @@ impl Asked<'_, '_> {
             access: AccessMode::ReadOnly,
             routine: None,
             overrides: self.overrides(true),
+            // They must agree with the catalog, which is the primary's.
+            is_read: false,
         });
         let pending = Pending {
             expected: Expected::Privileges,
@@ -22,6 +24,7 @@ impl Asked<'_, '_> {
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
             precedent: Precedent::default(),
+            varies_by_token: false,
         };
         Prepared::Ask(batch, pending)
     }

@@ -53,6 +53,7 @@ impl Asked<'_, '_> {
             access: AccessMode::ReadOnly,
             routine: None,
             overrides,
+            is_read: true,
         });
         let expected = match negotiated.plan {
             Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),

@@ -30,6 +30,8 @@ impl Asked<'_, '_> {
             access: AccessMode::ReadOnly,
             routine: None,
             overrides: self.overrides(true),
+            // The document must agree with the catalog, which is the primary's.
+            is_read: false,
         });
         let pending = Pending {
             expected: Expected::Schema(expected),
@@ -37,6 +39,7 @@ impl Asked<'_, '_> {
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
             precedent: Precedent::default(),
+            varies_by_token: false,
         };
         Ok(Prepared::Ask(batch, pending))
     }

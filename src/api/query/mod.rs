@@ -32,6 +32,6 @@ pub(crate) use privileges::write_privileges;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
 pub(crate) use settings::{Circumstances, Overrides, write_settings};
-pub use transaction::Batch;
 pub(crate) use transaction::TransactionEnd;
+pub use transaction::{Batch, Reach};
 pub(crate) use transaction::{Parts, write_pre_request};

@@ -10,6 +10,7 @@
 use super::answer::{Main, MainStatement};
 use super::settings::{AccessMode, Overrides};
 use crate::catalog::{IsolationLevel, TransactionDefaults};
+use crate::position::Position;
 use crate::request::payload::BodyForm;
 use corerest_config::FunctionName;
 use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
@@ -35,6 +36,24 @@ pub struct Batch {
     pub resets_session: bool,
     /// What its settings are made for.
     pub(crate) overrides: Overrides,
+    /// Which servers can carry it out.
+    pub reach: Reach,
+    /// What a server must have replayed that carries it out.
+    pub after: Option<Position>,
+    /// Whether its client wants to know where the log ends behind it.
+    pub tells_position: bool,
+}
+
+/// Which servers can carry out a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The primary.
+    Primary,
+    /// Any replica, too.
+    Replica,
+    /// The same, but for a replica that must have replayed something: the whole transaction sees
+    /// what its first statement has seen, and nothing can be asked before that.
+    ReplicaAsItIs,
 }
 
 /// How a transaction ends when nothing fails.
@@ -60,9 +79,22 @@ pub(crate) struct Parts {
     pub(crate) defaults: TransactionDefaults,
     pub(crate) resets_session: bool,
     pub(crate) overrides: Overrides,
+    /// Whether it may be carried out by a replica, for all that it does.
+    pub(crate) is_replicable: bool,
+    pub(crate) tells_position: bool,
 }
 
 impl Parts {
+    /// A standby knows no serializable transactions; and whoever rolls back wants to try something.
+    fn reach(&self) -> Reach {
+        match self.isolation {
+            _ if !self.is_replicable || self.end == TransactionEnd::Rollback => Reach::Primary,
+            IsolationLevel::Serializable => Reach::Primary,
+            IsolationLevel::RepeatableRead => Reach::ReplicaAsItIs,
+            IsolationLevel::ReadCommitted => Reach::Replica,
+        }
+    }
+
     /// Whether an implicit transaction is not what is wanted.
     fn is_explicit(&self) -> bool {
         let other_access = self.defaults.read_only && self.access == AccessMode::ReadWrite;
@@ -94,6 +126,7 @@ impl Batch {
     pub(crate) fn assemble(parts: Parts) -> Batch {
         let mut statements = Vec::with_capacity(7);
         let is_explicit = parts.is_explicit();
+        let reach = parts.reach();
         if is_explicit {
             statements.push(parts.begin());
         }
@@ -125,6 +158,9 @@ impl Batch {
             is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
             overrides: parts.overrides,
+            reach,
+            after: None,
+            tells_position: parts.tells_position,
         }
     }
 

@@ -35,7 +35,7 @@ use corerest_config::{Config, OpenApiMode};
 use corerest_sql::{Ident, QualifiedName};
 use media_type::MediaType;
 use payload::Payload;
-use preferences::{Preferences, TransactionChoice};
+use preferences::{Preferences, Servers, TransactionChoice};
 use query_params::QueryParams;
 use range::{InvalidRange, Range};
 use std::borrow::Cow;
@@ -108,13 +108,18 @@ impl<'a> ApiRequest<'a> {
         } else {
             TransactionChoice::Server
         };
+        let servers = if config.db_uri_read_replicas.is_empty() {
+            Servers::One
+        } else {
+            Servers::Several
+        };
         Ok(ApiRequest {
             action,
             schema,
             negotiated_by_profile,
             query,
             range,
-            preferences: Preferences::parse(choice, http),
+            preferences: Preferences::parse(choice, servers, http),
             accept: http
                 .header("accept")
                 .map_or(vec![MediaType::Any], accept::parse_accept),

@@ -26,6 +26,8 @@ pub(crate) struct Preferences {
     pub timezone: Option<String>,
     /// `max-affected=`
     pub max_affected: Option<i64>,
+    /// `consistency=`, where there are replicas.
+    pub consistency: Option<ConsistencyPreference>,
     /// What is not a preference.
     pub invalid: Vec<String>,
 }
@@ -106,6 +108,16 @@ preference! {
 }
 
 preference! {
+    /// What must be visible to a read.
+    ConsistencyPreference {
+        /// Of a write: the response tells what to ask for to see it.
+        Session = "consistency=session",
+        /// Everything: the primary answers.
+        Strong = "consistency=strong",
+    }
+}
+
+preference! {
     /// What columns get that the payload does not have.
     MissingPreference {
         /// Their default.
@@ -134,9 +146,22 @@ pub(crate) enum TransactionChoice {
     Server,
 }
 
+/// Whether `consistency=` counts: without replicas there is nothing to prefer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Servers {
+    /// It does not.
+    One,
+    /// It does.
+    Several,
+}
+
 impl Preferences {
     /// Reads all `Prefer` headers.
-    pub(crate) fn parse(choice: TransactionChoice, http: &HttpRequest<'_>) -> Preferences {
+    pub(crate) fn parse(
+        choice: TransactionChoice,
+        servers: Servers,
+        http: &HttpRequest<'_>,
+    ) -> Preferences {
         let mut preferences = Preferences::default();
         let values = http
             .headers
@@ -145,13 +170,13 @@ impl Preferences {
         for (_, value) in values.filter(|(_, value)| !value.is_empty()) {
             for preference in value.split(|&byte| byte == b',') {
                 let preference = String::from_utf8_lossy(preference);
-                preferences.add(choice, preference.trim_matches(is_space));
+                preferences.add(choice, servers, preference.trim_matches(is_space));
             }
         }
         preferences
     }
 
-    fn add(&mut self, choice: TransactionChoice, text: &str) {
+    fn add(&mut self, choice: TransactionChoice, servers: Servers, text: &str) {
         if let Some(value) = ResolutionPreference::parse(text) {
             self.resolution.get_or_insert(value);
         } else if let Some(value) = RepresentationPreference::parse(text) {
@@ -166,6 +191,10 @@ impl Preferences {
             self.missing.get_or_insert(value);
         } else if let Some(value) = HandlingPreference::parse(text) {
             self.handling.get_or_insert(value);
+        } else if servers == Servers::Several
+            && let Some(value) = ConsistencyPreference::parse(text)
+        {
+            self.consistency.get_or_insert(value);
         } else if let Some(value) = text.strip_prefix("timezone=") {
             self.timezone.get_or_insert_with(|| value.to_owned());
         } else if let Some(value) = text.strip_prefix("max-affected=") {
@@ -173,6 +202,11 @@ impl Preferences {
         } else {
             self.invalid.push(text.to_owned());
         }
+    }
+
+    /// Whether a read must see everything.
+    pub(crate) fn is_strong(&self) -> bool {
+        self.consistency == Some(ConsistencyPreference::Strong)
     }
 
     /// The value of `Preference-Applied`, if these are the preferences that were applied.
@@ -193,6 +227,7 @@ impl Preferences {
             self.handling.map(HandlingPreference::as_str),
             timezone.as_deref(),
             max_affected.as_deref(),
+            self.consistency.map(ConsistencyPreference::as_str),
         ]
         .into_iter()
         .flatten()
@@ -237,6 +272,7 @@ impl Preferences {
             transaction: self.transaction,
             handling: self.handling,
             timezone: self.timezone.clone(),
+            consistency: self.consistency.filter(|_| self.is_strong()),
             ..Preferences::default()
         }
         .applied()
@@ -275,7 +311,7 @@ mod tests {
             headers: &headers,
             ..HttpRequest::default()
         };
-        Preferences::parse(choice, &http)
+        Preferences::parse(choice, Servers::Several, &http)
     }
 
     /// The headers, what is said to be applied, and what is not known.

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{Config, OpenApiVersion};
 use crate::role_claim::RoleClaimKey;
+use crate::secret::Secret;
 use crate::uri;
 
 /// A key for one optional text.
@@ -261,6 +262,12 @@ pub(crate) fn quoted(value: impl Display) -> String {
 
 pub(super) fn quoted_or_empty(value: Option<impl Display>) -> String {
     value.map_or_else(|| quoted(""), quoted)
+}
+
+/// Connection strings in the form that is read again.
+pub(super) fn joined(uris: &[Secret<String>]) -> String {
+    let uris: Vec<&str> = uris.iter().map(|uri| uri.expose().as_str()).collect();
+    uris.join(" ")
 }
 
 pub(super) fn bare(value: impl Display) -> String {

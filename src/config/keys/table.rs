@@ -7,7 +7,7 @@
 use std::num::NonZeroUsize;
 
 use super::entry::{
-    bare, bare_or_empty, count, duration, integer, parse_audience, parse_openapi_version,
+    bare, bare_or_empty, count, duration, integer, joined, parse_audience, parse_openapi_version,
     parse_proxy_uri, parse_schemas, parsed, path_in_file, put, quoted, quoted_or_empty,
     show_secret, split_list,
 };
@@ -16,11 +16,15 @@ use crate::config::{
     ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
     SessionReset, SocketMode, TransactionEnd,
 };
+use crate::replicas::split_uris;
 use crate::role_claim::RoleClaimKey;
 use crate::secret::Secret;
 
 /// PostgreSQL allocates no value of 1 GiB or more (MaxAllocSize).
 const POSTGRES_VALUE_MAX: i64 = 0x3FFF_FFFF;
+
+/// So long is remembered where the primary was.
+const REPLICA_LAG_MAX: i64 = 3600;
 
 /// PostgreSQL itself takes no more (MAX_BACKENDS).
 const POSTGRES_CONNECTIONS_MAX: i64 = 0x3_FFFF;
@@ -215,6 +219,24 @@ pub const KEYS: &[Key] = &[
     )
     .reloadable()
     .in_database(),
+    boolean!(
+        "db-replica-fallback",
+        db_replica_fallback,
+        "Whether reads go to the primary while no replica will do. They take half of its \
+         connections at most, so that writes are not kept waiting. If false, they are answered \
+         with 503."
+    )
+    .own(),
+    integer(
+        "db-replica-max-lag",
+        1,
+        REPLICA_LAG_MAX,
+        "Seconds that a replica may be behind the primary; one that is further behind, or that \
+         nothing is known of, is asked for nothing until it has caught up.",
+        |c, n| c.db_replica_max_lag = duration(n),
+        |c| bare(c.db_replica_max_lag.as_secs()),
+    )
+    .own(),
     function!(
         "db-root-spec",
         db_root_spec,
@@ -262,6 +284,17 @@ pub const KEYS: &[Key] = &[
         |c, text| put(&mut c.db_uri, Ok(Secret::new(text))),
         |c| quoted(c.db_uri.expose()),
     ),
+    parsed(
+        "db-uri-read-replicas",
+        Kind::Text,
+        "The connections to replicas, which answer reads: URIs, with blanks, line ends or commas \
+         between them, or one connection of key=value pairs; each may name several hosts. \
+         \"@file\" reads them from a file. There are db-pool connections to each of them.",
+        |c, text| put(&mut c.db_uri_read_replicas, Ok(split_uris(&text))),
+        |c| quoted(joined(&c.db_uri_read_replicas)),
+    )
+    .sample("\"postgres://authenticator@replica.internal/app\"")
+    .own(),
     milliseconds!(
         "internal-schema-cache-query-sleep",
         internal_schema_cache_query_sleep,

@@ -72,7 +72,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
     assert_eq!(
         ours,
         [
+            "db-replica-fallback",
+            "db-replica-max-lag",
             "db-session-reset",
+            "db-uri-read-replicas",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",

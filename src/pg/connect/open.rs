@@ -42,6 +42,9 @@ pub struct OpenOptions {
     pub attempt_timeout: Duration,
     /// Whether the server is asked who it is ([`Session::server`]): one round trip more.
     pub asks_identity: bool,
+    /// The oldest timeline that a primary may be on: one whose time is over is passed over, like a
+    /// server of the wrong kind. 0 is any, and asks nothing.
+    pub timeline_min: u32,
 }
 
 impl OpenOptions {
@@ -56,6 +59,7 @@ impl Default for OpenOptions {
         OpenOptions {
             attempt_timeout: Duration::from_secs(30),
             asks_identity: false,
+            timeline_min: 0,
         }
     }
 }
@@ -208,6 +212,9 @@ impl Destination<'_> {
         progress.authenticated = true;
         let (key, parameters) = read_until_ready(&mut handshake)?;
         check_attributes(&mut handshake, self.demand, &parameters)?;
+        if self.options.timeline_min > 0 {
+            check_timeline(&mut handshake, self.options.timeline_min)?;
+        }
         progress.ready = true;
         let identity = match self.options.asks_identity {
             true => {
@@ -400,8 +407,13 @@ const FACTS: &str = "SELECT pg_catalog.current_setting('transaction_read_only'),
 const IDENTITY: &str = "SELECT pg_catalog.pg_backend_pid(), \
      pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
 
+/// The name of a file of the log begins with its timeline.
+const TIMELINE: &str = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), \
+     NULL";
+
 // They are parsed with the search path of the login role.
 const _: () = assert!(names_its_schemas(FACTS) && names_its_schemas(IDENTITY));
+const _: () = assert!(names_its_schemas(TIMELINE));
 
 /// For servers before 14, and poolers: asks what they do not report.
 fn ask_for_facts(handshake: &mut Handshake) -> Result<SessionFacts, Cause> {
@@ -410,6 +422,20 @@ fn ask_for_facts(handshake: &mut Handshake) -> Result<SessionFacts, Cause> {
         read_only: read_only.as_deref() == Some("on"),
         standby: standby.as_deref() == Some("t"),
     })
+}
+
+/// A server that cannot tell is a standby, and not concerned.
+fn check_timeline(handshake: &mut Handshake, at_least: u32) -> Result<(), Cause> {
+    let Ok([Some(file), _]) = ask(handshake, TIMELINE)? else {
+        return Ok(());
+    };
+    let timeline = file.get(..8).map(|digits| u32::from_str_radix(digits, 16));
+    match timeline {
+        Some(Ok(timeline)) if timeline < at_least => {
+            Err(Cause::SessionAttributes("server is on an older timeline"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Asks who the server is; one that does not know is none that can be told from another.

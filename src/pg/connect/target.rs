@@ -113,6 +113,34 @@ impl Target {
         self
     }
 
+    /// Whether a standby is wanted if there is one, and another server if there is none.
+    pub fn prefers_standby(&self) -> bool {
+        self.session_attributes == TargetSessionAttributes::PreferStandby
+    }
+
+    /// The same target for who wants to write: what the user has not decided is a primary.
+    pub fn for_primary(self) -> Target {
+        match self.session_attributes {
+            TargetSessionAttributes::Any => {
+                self.with_session_attributes(TargetSessionAttributes::Primary)
+            }
+            _ => self,
+        }
+    }
+
+    /// The hosts and ports, as the user has called them.
+    pub fn hosts(&self) -> String {
+        let hosts = self.endpoints.iter().map(|endpoint| {
+            let Endpoint { name, place, port } = endpoint;
+            match place {
+                Place::Directory(folder) if name.is_empty() => format!("{folder}:{port}"),
+                Place::Numeric(address) if name.is_empty() => format!("{address}:{port}"),
+                _ => format!("{name}:{port}"),
+            }
+        });
+        hosts.collect::<Vec<_>>().join(",")
+    }
+
     /// The same target, but for this one server of it, and whatever kind of session it gives.
     pub(crate) fn at(mut self, host: &str, address: &Address) -> Target {
         let (place, port) = match address {

@@ -213,6 +213,7 @@ fn reply_to_upload(connection: &mut Connection) -> Result<String, Error> {
     Ok(match connection.next_reply()? {
         Reply::Row(_) => "row".to_owned(),
         Reply::Failed(error) => error.message,
+        Reply::Settled => "settled".to_owned(),
         Reply::Done => "done".to_owned(),
     })
 }
@@ -278,6 +279,7 @@ fn last_reply(says: &[Vec<u8>]) -> String {
         .send(&[statement()], RequestBody::NONE)
         .expect("it is there");
     let reply = match connection.next_reply() {
+        Ok(Reply::Settled) => "settled".to_owned(),
         Ok(Reply::Done) => "done".to_owned(),
         Ok(Reply::Failed(error)) => format!("failed: {}", error.message),
         Ok(Reply::Row(_)) => "row".to_owned(),
@@ -286,6 +288,63 @@ fn last_reply(says: &[Vec<u8>]) -> String {
     assert!(connection.is_broken());
     server.join().expect("it has ended");
     reply
+}
+
+/// What the replies are, in words, to a batch with a statement behind it.
+fn replies_with_one_behind(says: &[Vec<u8>]) -> Vec<String> {
+    let says = says.concat();
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        // The statement behind it has a Sync of its own.
+        (0..2).for_each(|_| read_batch(client));
+        client.write_all(&says).expect("it listens");
+    });
+    let replies = in_time(move || {
+        connection.ask_behind(statement());
+        let sent = connection.send(&[statement()], RequestBody::NONE);
+        sent.expect("it is there");
+        let mut replies = Vec::new();
+        loop {
+            let reply = match connection.next_reply() {
+                Ok(Reply::Row(row)) => format!("row of {}", row.statement),
+                Ok(Reply::Failed(error)) => error.message,
+                Ok(Reply::Settled) => "settled".to_owned(),
+                Ok(Reply::Done) => "done".to_owned(),
+                Err(error) => format!("{:?}", error.retry()),
+            };
+            replies.push(reply);
+            if connection.is_idle() || connection.is_broken() {
+                return replies;
+            }
+        }
+    });
+    server.join().expect("it has ended");
+    replies
+}
+
+#[test]
+fn a_statement_behind_a_batch_is_answered_when_the_batch_is_over() {
+    let parsed = [message(b'1', b""), message(b'2', b"")].concat();
+    let row = message(b'D', b"\0\x01\0\0\0\x02hi");
+    let ends = [message(b'C', b"SELECT 1\0"), message(b'Z', b"I")].concat();
+    let one = [parsed.clone(), row.clone(), ends.clone()].concat();
+    let replies = replies_with_one_behind(&[one.clone(), one.clone()]);
+    assert_eq!(replies, ["row of 0", "settled", "row of 1", "done"]);
+    // What is wrong with one says nothing of the other, and has nothing sent again.
+    let fails = |code| {
+        [
+            message(b'1', b""),
+            refusal("ERROR", code, "no"),
+            message(b'Z', b"I"),
+        ]
+    };
+    for code in ["22012", "42P01", "0A000", "26000"] {
+        let replies = replies_with_one_behind(&[one.clone(), fails(code).concat()]);
+        assert_eq!(replies, ["row of 0", "settled", "no", "done"], "{code}");
+    }
+    let replies = replies_with_one_behind(&[fails("22012").concat(), one.clone()]);
+    assert_eq!(replies, ["no", "settled", "row of 1", "done"]);
+    let replies = replies_with_one_behind(&[one]);
+    assert_eq!(replies, ["row of 0", "settled", "IfReadOnly"]);
 }
 
 #[test]

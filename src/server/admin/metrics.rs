@@ -9,8 +9,9 @@
 
 use crate::cli::{COMMIT, VERSION};
 use crate::log;
-use crate::observing::gauges::{CoreGauges, Gauges};
+use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
 use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
+use crate::state::fleet::{Fleet, Replica};
 use crate::state::health::{ConfigReloads, Health, Listening, SchemaLoads};
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -30,6 +31,7 @@ struct Exposition {
 /// What they are made of.
 pub(super) struct Asked<'a> {
     pub(super) gauges: &'a Gauges,
+    pub(super) fleet: &'a Fleet,
     pub(super) health: &'a Health,
     /// What `/ready` says, but for cores that are stuck: to look for those takes seconds.
     pub(super) is_ready: bool,
@@ -47,6 +49,7 @@ pub(super) fn render(asked: &Asked<'_>) -> String {
     write_schema_cache(&mut out, &asked.health.schema_loads);
     write_config(&mut out, &asked.health.config_reloads);
     write_pool(&mut out, gauges);
+    write_replicas(&mut out, gauges, asked.fleet);
     write_jwt_cache(&mut out, gauges);
     write_requests(&mut out, gauges);
     write_clients(&mut out, gauges);
@@ -155,6 +158,70 @@ fn write_pool(out: &mut Exposition, gauges: &Gauges) {
         gauges.cores.iter().map(|core| core.connections_used),
     );
 }
+
+/// What there is to say where there are replicas, and nothing where there are none.
+fn write_replicas(out: &mut Exposition, gauges: &Gauges, fleet: &Fleet) {
+    let replicas = fleet.replicas();
+    if replicas.is_empty() {
+        return;
+    }
+    let label = |replica: &Replica| format!("{{server=\"{}\"}}", replica.name());
+    let name = "corerest_replica_up";
+    let help = "Whether the replica answers reads: it is there, and within db-replica-max-lag";
+    out.family(name, help, Type::Gauge);
+    for replica in replicas {
+        out.sample(name, &label(replica), u8::from(replica.is_usable()));
+    }
+    let name = "corerest_replica_lag_seconds";
+    let help = "How long the primary has had something that the replica has not; absent if unknown";
+    out.family(name, help, Type::Gauge);
+    for replica in replicas {
+        if let Some(lag) = replica.lag() {
+            out.sample(name, &label(replica), lag.as_secs_f64());
+        }
+    }
+    let name = "corerest_replica_left_out_total";
+    out.family(name, "How often the replica was left out", Type::Counter);
+    for replica in replicas {
+        out.sample(name, &label(replica), replica.left_out());
+    }
+    let of_servers: [(_, _, _, Pick, PickReplica); 3] = [
+        (
+            "corerest_server_connections",
+            "Open connections to each server",
+            Type::Gauge,
+            |core| core.connections as u64,
+            |replica| replica.connections as u64,
+        ),
+        (
+            "corerest_server_connections_in_use",
+            "Connections to each server that requests are using",
+            Type::Gauge,
+            |core| core.connections_used as u64,
+            |replica| replica.connections_used as u64,
+        ),
+        (
+            "corerest_server_requests_total",
+            "How often requests have asked each server",
+            Type::Counter,
+            |core| core.asked,
+            |replica| replica.asked,
+        ),
+    ];
+    for (name, help, kind, of_primary, of_replica) in of_servers {
+        out.family(name, help, kind);
+        let primary: u64 = gauges.cores.iter().map(of_primary).sum();
+        out.sample(name, "{server=\"primary\"}", primary);
+        for (number, replica) in replicas.iter().enumerate() {
+            let cores = gauges.cores.iter();
+            let count: u64 = cores.map(|core| of_replica(&core.replicas[number])).sum();
+            out.sample(name, &label(replica), count);
+        }
+    }
+}
+
+type Pick = fn(&CoreGauges) -> u64;
+type PickReplica = fn(&ReplicaGauges) -> u64;
 
 fn write_jwt_cache(out: &mut Exposition, gauges: &Gauges) {
     let name = "pgrst_jwt_cache_requests_total";

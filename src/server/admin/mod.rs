@@ -115,10 +115,10 @@ impl Admin {
     }
 
     /// Parity: PostgREST looks at the path only, so every method does.
-    fn answer(&self, path: &str) -> Answer {
+    fn answer(&self, path: &str, query: &str) -> Answer {
         match path {
             "/live" => Answer::of_status(if self.is_live() { 200 } else { 500 }),
-            "/ready" => Answer::of_status(self.readiness()),
+            "/ready" => Answer::of_status(self.readiness(query)),
             "/metrics" => Answer {
                 status: 200,
                 headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
@@ -147,6 +147,7 @@ impl Admin {
     fn metrics(&self) -> String {
         metrics::render(&metrics::Asked {
             gauges: &self.cores.gauges(),
+            fleet: self.cores.fleet(),
             health: &self.health,
             is_ready: !self.cores.announces_end() && self.health.is_ready(),
             started: self.started,
@@ -161,10 +162,15 @@ impl Admin {
     }
 
     /// Parity: a database that is away comes first (Admin.hs).
-    fn readiness(&self) -> u16 {
+    fn readiness(&self, query: &str) -> u16 {
+        let is_ready = match role_of(query) {
+            None | Some("write") => self.health.is_ready(),
+            Some("read") => self.health.is_ready() || self.can_read(),
+            Some(_) => return 400,
+        };
         if self.cores.announces_end() {
             503
-        } else if !self.health.is_ready() {
+        } else if !is_ready {
             self.health.look_again();
             503
         } else if self.is_live() {
@@ -172,6 +178,11 @@ impl Admin {
         } else {
             500
         }
+    }
+
+    /// Whether reads are answered while the primary is away.
+    fn can_read(&self) -> bool {
+        self.cores.fleet().has_usable() && self.cores.snapshot().catalog.is_some()
     }
 
     /// The catalog as JSON; empty until it has been loaded.
@@ -263,10 +274,10 @@ impl Office {
                 Ok(Progress::Request | Progress::Head) => {
                     let request = requests.request();
                     let began = Instant::now();
-                    let path = request.target().path;
+                    let target = request.target();
                     let answer = self
                         .reception
-                        .while_answering(visit, || self.admin.answer(path));
+                        .while_answering(visit, || self.admin.answer(target.path, target.query));
                     client.spare(began.elapsed());
                     return Ok(answer.map(|answer| {
                         write_answer(&mut out, &answer, request.head_only, clock.refreshed());
@@ -287,6 +298,12 @@ impl Office {
             }
         }
     }
+}
+
+/// What somebody wants to know of who asks for readiness: whether the server can read, or write.
+fn role_of(query: &str) -> Option<&str> {
+    let mut pairs = query.split('&');
+    pairs.find_map(|pair| pair.strip_prefix("role="))
 }
 
 fn write_answer(out: &mut Vec<u8>, answer: &Answer, head_only: bool, clock: &Clock) {

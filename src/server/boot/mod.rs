@@ -11,6 +11,7 @@ mod memory_limit;
 use crate::admin::Admin;
 use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
+use crate::control::following::Watcher;
 use crate::control::inquiry::Inquiry;
 use crate::control::listener::{self, Wanted};
 use crate::control::loading;
@@ -24,9 +25,11 @@ use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
 use crate::observing::on_connection_event;
 use crate::ready;
+use crate::serving::aim::Server;
 use crate::serving::memory::Memory;
 use crate::serving::spool::Spool;
 use crate::serving::watch::SLOW;
+use crate::state::fleet::Fleet;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
@@ -54,6 +57,9 @@ const APPLICATION_NAME: &str = concat!("CoreREST ", env!("CARGO_PKG_VERSION"));
 /// (`vm.max_map_count`), and ends it with a signal where one is started beyond that; PostgreSQL
 /// seldom has more than a few hundred connections.
 const THREADS_MAX: usize = 8_192;
+
+/// How long connecting to a replica may take: there is somebody else to ask.
+const REPLICA_CONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// Does what the command line asks for.
 ///
@@ -133,10 +139,25 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     let orders = Arc::new(Orders::default());
     let wanted = Arc::new(Wanted::new(&config).map_err(cannot("prepare the listener"))?);
     let health = Arc::new(Health::new(Arc::clone(&orders)));
-    let is_local = target.is_local();
+    let replicas = replica_targets(&config).map_err(text)?;
+    let target = match replicas.is_empty() {
+        true => target,
+        false => target.for_primary(),
+    };
+    let is_local = target.is_local() && replicas.iter().all(Target::is_local);
+    let names = replicas.iter().map(Target::hosts).collect();
     let target = Arc::new(SharedTarget::new(target));
     let inquiry = Arc::new(Inquiry::new(Arc::clone(&target)));
-    let cores = make_cores(&configuration, &inquiry, &health)?;
+    let inquiries: Vec<Arc<Inquiry>> = replicas
+        .into_iter()
+        .map(|target| Arc::new(Inquiry::new(Arc::new(SharedTarget::new(target)))))
+        .collect();
+    let fleet = Arc::new(Fleet::new(
+        names,
+        config.db_replica_max_lag,
+        config.db_replica_fallback,
+    ));
+    let cores = make_cores(&configuration, &inquiry, &inquiries, fleet, &health)?;
     start_admin(&config, inherited.admin.take(), &cores, &health)?;
     let (progress, loading) = mpsc::sync_channel(64);
     let concerned = Concerned {
@@ -152,9 +173,12 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         false => Footing::InTurn,
     };
     let threads = cores::start(&cores, footing).map_err(cannot("start the cores' threads"))?;
-    inquiry
-        .start()
-        .map_err(cannot("start the inquiry's thread"))?;
+    for inquiry in [&inquiry].into_iter().chain(&inquiries) {
+        inquiry
+            .start()
+            .map_err(cannot("start the inquiry's thread"))?;
+    }
+    follow(&cores, &inquiry, &inquiries).map_err(cannot("start a thread for each replica"))?;
     start_listener(&target, &wanted, &health, &orders)?;
     let control = Control {
         configuration,
@@ -276,9 +300,35 @@ pub(crate) fn target(config: &Config) -> Result<Target, ConnectError> {
     Ok(target.with_fallback_application_name(APPLICATION_NAME))
 }
 
+/// Where the configuration leads to for reads.
+pub(crate) fn replica_targets(config: &Config) -> Result<Vec<Target>, ConnectError> {
+    let uris = config.db_uri_read_replicas.iter();
+    let targets = uris.map(|uri| Target::parse(uri.expose(), &Environment::of_process()));
+    targets
+        .map(|target| Ok(target?.with_fallback_application_name(APPLICATION_NAME)))
+        .collect()
+}
+
+/// Has each server looked at, if there are replicas.
+fn follow(cores: &Arc<Cores>, primary: &Inquiry, replicas: &[Arc<Inquiry>]) -> io::Result<()> {
+    if replicas.is_empty() {
+        return Ok(());
+    }
+    let watcher = |server, inquiry: &Inquiry| Watcher {
+        server,
+        target: Arc::clone(&inquiry.target),
+        cores: Arc::clone(cores),
+    };
+    watcher(Server::Primary, primary).start()?;
+    let mut replicas = replicas.iter().enumerate();
+    replicas.try_for_each(|(replica, inquiry)| watcher(Server::Replica(replica), inquiry).start())
+}
+
 fn make_cores(
     configuration: &Configuration,
     inquiry: &Inquiry,
+    replicas: &[Arc<Inquiry>],
+    fleet: Arc<Fleet>,
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
     let config = &configuration.config;
@@ -291,6 +341,7 @@ fn make_cores(
             shapes: Vec::new(),
         },
         health: health.clone(),
+        fleet: Arc::clone(&fleet),
         patience: Patience {
             idle: config.server_idle_timeout,
             header: config.server_header_timeout,
@@ -315,16 +366,42 @@ fn make_cores(
         config.server_cores.map(NonZeroUsize::get),
         config.server_threads_per_core.map(NonZeroUsize::get),
         config.db_pool.get(),
+        1 + replicas.len(),
     );
     let threads: usize = division.cores.iter().map(|share| share.threads).sum();
     if threads > THREADS_MAX {
         return Err(format!(
-            "db-pool={} would need {threads} threads, and there may be {THREADS_MAX} at most.",
-            config.db_pool
+            "db-pool={} would need {threads} threads for {} server(s), and there may be \
+             {THREADS_MAX} at most.",
+            config.db_pool,
+            1 + replicas.len()
         ));
     }
     let janitor = Arc::new(ScheduledThreadPool::new(1));
-    let pool = |share: &Share| Pool::new(pool_settings(config, inquiry, share, &janitor));
+    let timeline_min: Arc<dyn Fn() -> u32 + Send + Sync> = Arc::new(move || fleet.timeline());
+    let pool = |share: &Share, server| {
+        let (inquiry, patience) = match server {
+            Server::Primary => (inquiry, config.db_pool_acquisition_timeout),
+            Server::Replica(replica) => (
+                &*replicas[replica],
+                config.db_pool_acquisition_timeout.min(REPLICA_CONNECT_MAX),
+            ),
+        };
+        let options = OpenOptions {
+            attempt_timeout: patience,
+            asks_identity: true,
+            timeline_min: 0,
+        };
+        let connector = TargetConnector {
+            target: Arc::clone(&inquiry.target),
+            options,
+            timeline_min: match server {
+                Server::Primary if !replicas.is_empty() => Some(timeline_min.clone()),
+                Server::Primary | Server::Replica(_) => None,
+            },
+        };
+        Pool::new(pool_settings(config, inquiry, connector, share, &janitor))
+    };
     let cores = Cores::new(settings, &division.cores, pool).map_err(cannot("make the cores"))?;
     Ok(Arc::new(cores))
 }
@@ -342,17 +419,12 @@ fn limits(config: &Config) -> Limits {
 fn pool_settings(
     config: &Config,
     inquiry: &Inquiry,
+    connector: TargetConnector,
     share: &Share,
     janitor: &Arc<ScheduledThreadPool>,
 ) -> PoolSettings {
     PoolSettings {
-        connector: Arc::new(TargetConnector {
-            target: Arc::clone(&inquiry.target),
-            options: OpenOptions {
-                attempt_timeout: config.db_pool_acquisition_timeout,
-                asks_identity: true,
-            },
-        }),
+        connector: Arc::new(connector),
         size: share.connections,
         idle_max: config.db_pool_max_idletime,
         lifetime_max: config.db_pool_max_lifetime,

@@ -8,6 +8,7 @@ mod finding;
 mod functions;
 mod judgement;
 mod name;
+mod replicas;
 
 use crate::boot;
 use crate::cli::OutputFormat;
@@ -94,6 +95,11 @@ fn look_at_database(
     findings.extend(judgement::of_facts(config, &facts, session));
     for (function, fact) in named.iter().zip(&facts.functions) {
         findings.extend(function.judge(fact, config.db_anon_role.as_deref()));
+    }
+    if !config.db_uri_read_replicas.is_empty() {
+        let primary =
+            replicas::standing(&mut conversation).map_err(|error| unreachable(plain(error)))?;
+        findings.extend(replicas::look_at(config, &primary, plain));
     }
     let is_known_to_fail = count(findings, Severity::Error) > 0;
     if !is_known_to_fail && let Err(error) = loading::load_catalog(&mut conversation, config) {

@@ -89,9 +89,22 @@ impl Conversation {
         target: &Target,
         witness: Option<Arc<dyn Witness>>,
     ) -> Result<(Conversation, PgVersion), LoadError> {
+        Conversation::begin_on(target, witness, 0)
+    }
+
+    /// The same with a primary that is on this timeline or a newer one, or with a standby.
+    ///
+    /// # Errors
+    /// As [`begin`](Conversation::begin).
+    pub(crate) fn begin_on(
+        target: &Target,
+        witness: Option<Arc<dyn Witness>>,
+        timeline_min: u32,
+    ) -> Result<(Conversation, PgVersion), LoadError> {
         let options = OpenOptions {
             attempt_timeout: CONNECT_MAX,
             asks_identity: true,
+            timeline_min,
         };
         let session = connect::open(target, &options).map_err(LoadError::Connect)?;
         session
@@ -114,6 +127,11 @@ impl Conversation {
         let mut document = conversation.ask(&ask_version())?;
         let version = decode_version(&mut document).map_err(not_decoded)?;
         Ok((conversation, version))
+    }
+
+    /// Whether it is with a standby, if that was said.
+    pub(crate) fn is_with_standby(&self) -> bool {
+        self.connection.is_with_standby()
     }
 
     /// The connection.
@@ -162,7 +180,7 @@ impl Conversation {
                 Reply::Row(row) if Some(row.statement) == wanted => {
                     documents.push(self.take_document()?);
                 }
-                Reply::Row(_) => {}
+                Reply::Row(_) | Reply::Settled => {}
                 Reply::Failed(error) => failed = Some(error),
                 Reply::Done => {
                     return failed.map_or(Ok(documents), |e| Err(LoadError::Server(e)));

@@ -8,22 +8,40 @@
 //! requests with usual answers come before it. It is next when a place is free, so neither kind
 //! keeps the other from its turn.
 //!
+//! There is a line for each thing that requests wait for: the primary, a replica, or what a replica
+//! has not replayed. A connection takes from the lines that it can serve, so none passes over
+//! requests that are not for it; and reads that wait for replicas delay no write.
+//!
 //! Nobody is forgotten: whoever parks a request looks for a free connection after that, and
 //! whoever frees a connection looks for parked requests after that. With both in one total order
-//! (`SeqCst`, here and in `corerest_pg::Pool`), at least one of the two sees the other.
+//! (`SeqCst`, here and in `corerest_pg::Pool`), at least one of the two sees the other. The same
+//! holds for what becomes of replicas (`state::fleet`): whoever changes it looks here after that.
 //!
-//! Invariant: the queue holds at most one request per client, so `server-max-connections` bounds
-//! it, and with one timeout for all, the oldest request is also the first to expire.
+//! Invariant: the lines hold at most one request per client, so `server-max-connections` bounds
+//! them, and with one timeout for all of a line, the oldest request is also the first to expire.
 
+use crate::serving::aim::WaitsFor;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex, lock};
 use corerest_api::AnswerSize;
 use std::collections::VecDeque;
 
-/// A queue of waiting requests, oldest first.
+/// How far behind the oldest request is looked for one that fits.
+const LOOKED_AT: usize = 64;
+
+/// What requests wait for.
+const LINES: [WaitsFor; 3] = [WaitsFor::Primary, WaitsFor::Replica, WaitsFor::Replay];
+
+/// Waiting requests, oldest first.
 pub(crate) struct Parking<R> {
+    lines: [Line<R>; LINES.len()],
+    /// How many there are, so that a core without parked requests to serve need not lock anything.
+    length: AtomicUsize,
+}
+
+/// Requests that wait for the same.
+struct Line<R> {
     queues: Mutex<Queues<R>>,
-    /// Their lengths, so that a core without parked requests to serve need not lock them.
     usual: AtomicUsize,
     large: AtomicUsize,
 }
@@ -42,6 +60,123 @@ struct Parked<R> {
 impl<R> Parking<R> {
     pub(crate) fn new() -> Parking<R> {
         Parking {
+            lines: LINES.map(|_| Line::new()),
+            length: AtomicUsize::new(0),
+        }
+    }
+
+    fn line(&self, what: WaitsFor) -> &Line<R> {
+        &self.lines[what as usize]
+    }
+
+    /// Parks a request until its deadline.
+    pub(crate) fn park(&self, what: WaitsFor, request: R, size: AnswerSize, deadline: Instant) {
+        let line = self.line(what);
+        let mut queues = lock(&line.queues);
+        queues.of(size).push_back(Parked { request, deadline });
+        line.note_lengths(&queues);
+        self.length.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether nothing is parked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether nothing waits for this.
+    pub(crate) fn is_line_empty(&self, what: WaitsFor) -> bool {
+        self.line(what).is_empty()
+    }
+
+    /// How many requests are parked.
+    pub(crate) fn len(&self) -> usize {
+        self.length.load(Ordering::SeqCst)
+    }
+
+    /// Whether a request with such an answer that has just come has to wait behind others.
+    pub(crate) fn is_before(&self, what: WaitsFor, newcomer: AnswerSize) -> bool {
+        let line = self.line(what);
+        match newcomer {
+            AnswerSize::Usual => line.usual.load(Ordering::SeqCst) > 0,
+            AnswerSize::Large => !line.is_empty(),
+        }
+    }
+
+    /// Whether there is a request for whoever has a connection, and perhaps a place for a large
+    /// answer.
+    pub(crate) fn has_next(&self, what: WaitsFor, is_place_free: impl FnOnce() -> bool) -> bool {
+        let line = self.line(what);
+        line.usual.load(Ordering::SeqCst) > 0
+            || line.large.load(Ordering::SeqCst) > 0 && is_place_free()
+    }
+
+    /// Takes the request that has waited longest for this, of those that fit, with a place if its
+    /// answer will be large; of those with usual answers if there is no place.
+    pub(crate) fn take_oldest<P>(
+        &self,
+        what: WaitsFor,
+        fits: impl Fn(&R) -> bool,
+        take_place: impl FnOnce() -> Option<P>,
+    ) -> Option<(R, Option<P>)> {
+        let line = self.line(what);
+        if line.is_empty() {
+            return None;
+        }
+        let mut queues = lock(&line.queues);
+        let usual = first_that_fits(&queues.usual, &fits);
+        let large = first_that_fits(&queues.large, &fits);
+        let place = match (usual, large) {
+            (Some((_, usual)), Some((_, large))) if usual <= large => None,
+            (_, Some(_)) => take_place(),
+            (_, None) => None,
+        };
+        let (size, first) = match place {
+            Some(_) => (AnswerSize::Large, large),
+            None => (AnswerSize::Usual, usual),
+        };
+        let (at, _) = first?;
+        let taken = queues.of(size).remove(at)?;
+        line.note_lengths(&queues);
+        self.length.fetch_sub(1, Ordering::SeqCst);
+        Some((taken.request, place))
+    }
+
+    /// Takes a request whose deadline has passed, and says what it has waited for.
+    pub(crate) fn take_expired(&self, now: Instant) -> Option<(WaitsFor, R)> {
+        let taken = |what| {
+            let line = self.line(what);
+            if line.is_empty() {
+                return None;
+            }
+            let mut queues = lock(&line.queues);
+            let (size, deadline) = queues.first_to_expire()?;
+            let taken = match deadline <= now {
+                true => queues.of(size).pop_front()?,
+                false => return None,
+            };
+            line.note_lengths(&queues);
+            self.length.fetch_sub(1, Ordering::SeqCst);
+            Some((what, taken.request))
+        };
+        LINES.into_iter().find_map(taken)
+    }
+
+    /// When the next request expires.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let lines = self.lines.iter();
+        lines.filter_map(Line::next_deadline).min()
+    }
+
+    /// When the next request expires that waits for a connection.
+    pub(crate) fn next_deadline_for_connection(&self) -> Option<Instant> {
+        let lines = [WaitsFor::Primary, WaitsFor::Replica].map(|what| self.line(what));
+        lines.into_iter().filter_map(Line::next_deadline).min()
+    }
+}
+
+impl<R> Line<R> {
+    fn new() -> Line<R> {
+        Line {
             queues: Mutex::new(Queues {
                 usual: VecDeque::new(),
                 large: VecDeque::new(),
@@ -51,79 +186,11 @@ impl<R> Parking<R> {
         }
     }
 
-    /// Parks a request until its deadline.
-    pub(crate) fn park(&self, request: R, size: AnswerSize, deadline: Instant) {
-        let mut queues = lock(&self.queues);
-        queues.of(size).push_back(Parked { request, deadline });
-        self.note_lengths(&queues);
+    fn is_empty(&self) -> bool {
+        self.usual.load(Ordering::SeqCst) + self.large.load(Ordering::SeqCst) == 0
     }
 
-    /// Whether nothing is parked.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many requests are parked.
-    pub(crate) fn len(&self) -> usize {
-        self.usual.load(Ordering::SeqCst) + self.large.load(Ordering::SeqCst)
-    }
-
-    /// Whether a request with such an answer that has just come has to wait behind others.
-    pub(crate) fn is_before(&self, newcomer: AnswerSize) -> bool {
-        match newcomer {
-            AnswerSize::Usual => self.usual.load(Ordering::SeqCst) > 0,
-            AnswerSize::Large => !self.is_empty(),
-        }
-    }
-
-    /// Whether there is a request for whoever has a connection, and perhaps a place for a large
-    /// answer.
-    pub(crate) fn has_next(&self, is_place_free: impl FnOnce() -> bool) -> bool {
-        self.usual.load(Ordering::SeqCst) > 0
-            || self.large.load(Ordering::SeqCst) > 0 && is_place_free()
-    }
-
-    /// Takes the request that has waited longest, with a place if its answer will be large; of
-    /// those with usual answers if there is no place.
-    pub(crate) fn take_oldest<P>(
-        &self,
-        take_place: impl FnOnce() -> Option<P>,
-    ) -> Option<(R, Option<P>)> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut queues = lock(&self.queues);
-        let place = match (queues.usual.front(), queues.large.front()) {
-            (Some(usual), Some(large)) if usual.deadline <= large.deadline => None,
-            (_, Some(_)) => take_place(),
-            (_, None) => None,
-        };
-        let size = match place {
-            Some(_) => AnswerSize::Large,
-            None => AnswerSize::Usual,
-        };
-        let taken = queues.of(size).pop_front();
-        self.note_lengths(&queues);
-        taken.map(|parked| (parked.request, place))
-    }
-
-    /// Takes the request that has waited longest, if its deadline has passed.
-    pub(crate) fn take_expired(&self, now: Instant) -> Option<R> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut queues = lock(&self.queues);
-        let (size, deadline) = queues.first_to_expire()?;
-        let taken = match deadline <= now {
-            true => queues.of(size).pop_front(),
-            false => None,
-        };
-        self.note_lengths(&queues);
-        taken.map(|parked| parked.request)
-    }
-
-    /// When the next request expires.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         if self.is_empty() {
             return None;
         }
@@ -156,11 +223,24 @@ impl<R> Queues<R> {
     }
 }
 
+/// Where the oldest request is that fits, and when it expires.
+fn first_that_fits<R>(
+    queue: &VecDeque<Parked<R>>,
+    fits: impl Fn(&R) -> bool,
+) -> Option<(usize, Instant)> {
+    let mut oldest = queue.iter().take(LOOKED_AT).enumerate();
+    let (at, parked) = oldest.find(|(_, parked)| fits(&parked.request))?;
+    Some((at, parked.deadline))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use AnswerSize::{Large, Usual};
+    use WaitsFor::{Primary, Replay, Replica};
     use std::time::Duration;
+
+    const ANY: fn(&&str) -> bool = |_| true;
 
     const NO_PLACE: fn() -> Option<()> = || None;
     const PLACE: fn() -> Option<()> = || Some(());
@@ -169,12 +249,12 @@ mod tests {
     fn the_oldest_request_comes_first() {
         let now = Instant::now();
         let parking = Parking::new();
-        assert_eq!(parking.take_oldest(PLACE), None);
-        parking.park("a", Usual, now);
-        parking.park("b", Usual, now);
+        assert_eq!(parking.take_oldest(Primary, ANY, PLACE), None);
+        parking.park(Primary, "a", Usual, now);
+        parking.park(Primary, "b", Usual, now);
         assert!(!parking.is_empty());
-        assert_eq!(parking.take_oldest(PLACE), Some(("a", None)));
-        assert_eq!(parking.take_oldest(PLACE), Some(("b", None)));
+        assert_eq!(parking.take_oldest(Primary, ANY, PLACE), Some(("a", None)));
+        assert_eq!(parking.take_oldest(Primary, ANY, PLACE), Some(("b", None)));
         assert!(parking.is_empty());
     }
 
@@ -183,22 +263,34 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let parking = Parking::new();
-        parking.park("large", Large, start);
-        assert!(parking.is_before(Large));
-        assert!(!parking.is_before(Usual));
-        assert!(!parking.has_next(|| false));
-        assert!(parking.has_next(|| true));
-        assert_eq!(parking.take_oldest(NO_PLACE), None);
-        parking.park("usual", Usual, start + second);
-        parking.park("younger", Usual, start + 2 * second);
-        assert!(parking.is_before(Usual));
-        assert!(parking.has_next(|| false));
-        assert_eq!(parking.take_oldest(NO_PLACE), Some(("usual", None)));
-        assert_eq!(parking.take_oldest(PLACE), Some(("large", Some(()))));
-        parking.park("large", Large, start + 3 * second);
+        parking.park(Primary, "large", Large, start);
+        assert!(parking.is_before(Primary, Large));
+        assert!(!parking.is_before(Primary, Usual));
+        assert!(!parking.has_next(Primary, || false));
+        assert!(parking.has_next(Primary, || true));
+        assert_eq!(parking.take_oldest(Primary, ANY, NO_PLACE), None);
+        parking.park(Primary, "usual", Usual, start + second);
+        parking.park(Primary, "younger", Usual, start + 2 * second);
+        assert!(parking.is_before(Primary, Usual));
+        assert!(parking.has_next(Primary, || false));
+        assert_eq!(
+            parking.take_oldest(Primary, ANY, NO_PLACE),
+            Some(("usual", None))
+        );
+        assert_eq!(
+            parking.take_oldest(Primary, ANY, PLACE),
+            Some(("large", Some(())))
+        );
+        parking.park(Primary, "large", Large, start + 3 * second);
         assert_eq!(parking.len(), 2);
-        assert_eq!(parking.take_oldest(PLACE), Some(("younger", None)));
-        assert_eq!(parking.take_oldest(PLACE), Some(("large", Some(()))));
+        assert_eq!(
+            parking.take_oldest(Primary, ANY, PLACE),
+            Some(("younger", None))
+        );
+        assert_eq!(
+            parking.take_oldest(Primary, ANY, PLACE),
+            Some(("large", Some(())))
+        );
         assert!(parking.is_empty());
     }
 
@@ -208,15 +300,59 @@ mod tests {
         let second = Duration::from_secs(1);
         let parking = Parking::new();
         assert_eq!(parking.next_deadline(), None);
-        parking.park("a", Usual, start + second);
-        parking.park("b", Large, start + 2 * second);
-        parking.park("c", Usual, start + 3 * second);
+        parking.park(Primary, "a", Usual, start + second);
+        parking.park(Primary, "b", Large, start + 2 * second);
+        parking.park(Primary, "c", Usual, start + 3 * second);
         assert_eq!(parking.take_expired(start), None);
         assert_eq!(parking.next_deadline(), Some(start + second));
-        assert_eq!(parking.take_expired(start + second), Some("a"));
+        assert_eq!(parking.take_expired(start + second), Some((Primary, "a")));
         assert_eq!(parking.next_deadline(), Some(start + 2 * second));
         assert_eq!(parking.take_expired(start + second), None);
-        assert_eq!(parking.take_expired(start + 3 * second), Some("b"));
-        assert_eq!(parking.take_expired(start + 3 * second), Some("c"));
+        assert_eq!(
+            parking.take_expired(start + 3 * second),
+            Some((Primary, "b"))
+        );
+        assert_eq!(
+            parking.take_expired(start + 3 * second),
+            Some((Primary, "c"))
+        );
+    }
+    #[test]
+    fn each_line_has_its_own_order() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let parking = Parking::new();
+        parking.park(Primary, "write", Usual, start + 9 * second);
+        parking.park(Replica, "read", Usual, start + 10 * second);
+        parking.park(Replay, "token", Usual, start + second);
+        assert_eq!(parking.len(), 3);
+        assert_eq!(parking.next_deadline(), Some(start + second));
+        let for_connection = parking.next_deadline_for_connection();
+        assert_eq!(for_connection, Some(start + 9 * second));
+        assert_eq!(
+            parking.take_oldest(Replica, ANY, NO_PLACE),
+            Some(("read", None))
+        );
+        assert_eq!(parking.take_oldest(Replica, ANY, NO_PLACE), None);
+        let expired = parking.take_expired(start + 2 * second);
+        assert_eq!(expired, Some((Replay, "token")));
+        assert!(parking.is_line_empty(Replay) && !parking.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_that_fits_is_taken_from_between() {
+        let now = Instant::now();
+        let parking = Parking::new();
+        (0..100).for_each(|number| parking.park(Replica, number, Usual, now));
+        let take = |fits: fn(&i32) -> bool| {
+            let taken = parking.take_oldest(Replica, fits, NO_PLACE);
+            taken.map(|(number, _)| number)
+        };
+        assert_eq!(take(|number| *number > 40), Some(41));
+        assert_eq!(take(|number| *number > 40), Some(42));
+        // It is not looked for for ever.
+        assert_eq!(take(|number| *number > 90), None);
+        assert_eq!(take(|_| true), Some(0));
+        assert_eq!(parking.len(), 97);
     }
 }

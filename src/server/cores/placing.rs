@@ -22,16 +22,17 @@ pub(crate) struct Division {
 pub(crate) struct Share {
     /// The CPU that its threads are pinned to.
     pub(crate) cpu: usize,
-    /// Its connections to PostgreSQL.
+    /// Its connections to the primary, and to each replica.
     pub(crate) connections: usize,
-    /// Its threads: more than connections, so that one is always free for the clients.
+    /// Its threads: more than connections to all servers together, so that one is always free for
+    /// the clients.
     pub(crate) threads: usize,
 }
 
 /// How many connections a core has at least, if there are so many.
 const CONNECTIONS_MIN: usize = 2;
 
-/// Divides connections over cores.
+/// Divides connections over cores; there are so many to each of the servers.
 ///
 /// `cores` and `threads` are what the configuration asks for, if it does. There are never more
 /// cores than connections, since a core without one could answer nothing, and half as many unless
@@ -43,16 +44,18 @@ pub(crate) fn divide(
     cores: Option<usize>,
     threads: Option<usize>,
     connections: usize,
+    servers: usize,
 ) -> Division {
     let connections = connections.max(1);
     let count = cores.unwrap_or(cpus.len().min(connections / CONNECTIONS_MIN));
     let count = count.clamp(1, connections);
     let share = |index: usize| {
         let evenly = connections / count + usize::from(index < connections % count);
-        let threads = threads.map_or(evenly + 1, |threads| threads.max(2));
+        let all = evenly * servers;
+        let threads = threads.map_or(all + 1, |threads| threads.max(servers + 1));
         Share {
             cpu: cpus[index % cpus.len()],
-            connections: evenly.min(threads - 1),
+            connections: evenly.min((threads - 1) / servers),
             threads,
         }
     };
@@ -104,10 +107,19 @@ mod tests {
 
     #[track_caller]
     fn check(
+        asked: (&[usize], Option<usize>, Option<usize>, usize),
+        expected: &[(usize, usize, usize)],
+    ) {
+        check_servers(1, asked, expected);
+    }
+
+    #[track_caller]
+    fn check_servers(
+        servers: usize,
         (cpus, cores, threads, connections): (&[usize], Option<usize>, Option<usize>, usize),
         expected: &[(usize, usize, usize)],
     ) {
-        let division = divide(cpus, cores, threads, connections);
+        let division = divide(cpus, cores, threads, connections, servers);
         let got: Vec<_> = division
             .cores
             .iter()
@@ -122,8 +134,8 @@ mod tests {
         check((&[0, 1], None, None, 11), &[(0, 6, 7), (1, 5, 6)]);
         check((&[2, 5, 7], None, None, 4), &[(2, 2, 3), (5, 2, 3)]);
         let many: Vec<usize> = (0..64).collect();
-        assert_eq!(divide(&many, None, None, 10).cores.len(), 5);
-        assert_eq!(divide(&many, Some(64), None, 10).cores.len(), 10);
+        assert_eq!(divide(&many, None, None, 10, 1).cores.len(), 5);
+        assert_eq!(divide(&many, Some(64), None, 10, 1).cores.len(), 10);
     }
 
     #[test]
@@ -141,6 +153,13 @@ mod tests {
         check((&[0, 1], None, Some(3), 10), &[(0, 2, 3), (1, 2, 3)]);
         check((&[0], None, Some(1), 10), &[(0, 1, 2)]);
         check((&[0], None, Some(20), 4), &[(0, 4, 20)]);
+    }
+
+    #[test]
+    fn all_servers_have_as_many_connections_and_one_thread_is_free() {
+        check_servers(3, (&[0, 1], None, None, 10), &[(0, 5, 16), (1, 5, 16)]);
+        check_servers(3, (&[0], None, Some(9), 10), &[(0, 2, 9)]);
+        check_servers(3, (&[0], None, Some(1), 10), &[(0, 1, 4)]);
     }
 
     #[test]

@@ -19,21 +19,25 @@ use super::pulse::Pulse;
 use super::relief::{Measure, ReliefAlarm, SlowReader, SlowReaders, measure};
 use crate::log;
 use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
-use crate::observing::gauges::{CoreGauges, Gauges};
+use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
 use crate::observing::tally::Tally;
+use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{Client, ClientToken};
 use crate::serving::grant::{LargePlace, LargePlaces};
 use crate::serving::handle::WaitingRequest;
 use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
+use crate::state::fleet::Fleet;
 use crate::state::health::Health;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
+use corerest_api::Position;
 use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
 use rustix::process::{Resource, getrlimit};
+use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -99,6 +103,7 @@ pub(crate) struct Cores {
     pub(super) door: Arc<Door>,
     pub(super) publication: Publication,
     pub(super) health: Arc<Health>,
+    pub(super) fleet: Arc<Fleet>,
     pub(super) patience: Patience,
     pub(super) limits: http::Limits,
     memory: Arc<Memory>,
@@ -129,11 +134,23 @@ pub(super) struct Core {
     pub(super) pulse: Pulse,
     /// How many requests were answered, or parked. Only whether it changes matters.
     pub(super) answered: AtomicU64,
+    /// Its connections to the primary.
     pub(super) pool: Arc<Pool>,
     /// How many of its connections may bring large answers.
     large: Arc<LargePlaces>,
+    /// How often the primary was asked, where there are replicas.
+    primary_asked: AtomicU64,
+    /// Its connections to each replica.
+    replicas: Vec<ReplicaPool>,
     /// What each of its threads counts.
     pub(super) tallies: Vec<Arc<Tally>>,
+}
+
+/// The connections of a core to a replica.
+struct ReplicaPool {
+    pool: Arc<Pool>,
+    /// How often it was asked. Only the threads of the core write it.
+    asked: AtomicU64,
 }
 
 /// A client whose request waits for a connection.
@@ -156,6 +173,8 @@ pub(crate) struct CoresSettings {
     pub(crate) snapshot: Snapshot,
     /// How PostgreSQL is, and whom to tell that it may be gone.
     pub(crate) health: Arc<Health>,
+    /// How the replicas are.
+    pub(crate) fleet: Arc<Fleet>,
     /// The deadlines of clients.
     pub(crate) patience: Patience,
     /// The limits of requests.
@@ -171,23 +190,33 @@ pub(crate) struct CoresSettings {
 }
 
 impl Cores {
-    /// Makes cores that have no threads yet.
+    /// Makes cores that have no threads yet. The pool of a replica is made by its number.
     pub(crate) fn new(
         settings: CoresSettings,
         shares: &[Share],
-        pool: impl Fn(&Share) -> Pool,
+        pool: impl Fn(&Share, Server) -> Pool,
     ) -> io::Result<Cores> {
         let cores = shares.iter();
-        let cores = cores.map(|share| Core::new(*share, pool(share)));
+        let replicas = settings.fleet.replicas().len();
+        let servers = 1 + replicas;
+        let replicas = |share: &Share| {
+            let pools = (0..replicas).map(|replica| pool(share, Server::Replica(replica)));
+            pools.collect()
+        };
+        let cores = cores.map(|share| {
+            let primary = pool(share, Server::Primary);
+            Core::new(*share, primary, replicas(share))
+        });
         let cores = cores.collect::<io::Result<Vec<Core>>>()?;
         let polls = cores.iter().map(|core| Arc::clone(&core.events.poll));
-        let clients_max = settings.clients_max.min(clients_possible(shares));
+        let clients_max = settings.clients_max.min(clients_possible(shares, servers));
         Ok(Cores {
             door: Door::new(clients_max, polls.collect()),
             cores,
             parking: Parking::new(),
             publication: Publication::new(settings.snapshot),
             health: settings.health,
+            fleet: settings.fleet,
             patience: settings.patience,
             limits: settings.limits,
             memory: settings.memory,
@@ -286,6 +315,8 @@ impl Cores {
             connections: core.pool.connections(),
             connections_used: core.pool.leased(),
             connections_max: core.share.connections,
+            asked: core.primary_asked.load(Ordering::Relaxed),
+            replicas: core.replicas.iter().map(ReplicaPool::gauges).collect(),
         });
         Gauges {
             cores: cores.collect(),
@@ -318,14 +349,31 @@ impl Cores {
 
     /// Replaces the connections to PostgreSQL; those in use are replaced after their request.
     pub(crate) fn flush_connections(&self) {
-        self.cores.iter().for_each(|core| core.pool.flush());
+        self.pools().for_each(|pool| pool.flush());
         log::debug(|| "Database connection pool flushed".to_owned());
+    }
+
+    /// Replaces the connections to one server.
+    pub(crate) fn flush_connections_to(&self, server: Server) {
+        for core in &self.cores {
+            match server {
+                Server::Primary => core.pool.flush(),
+                Server::Replica(replica) => core.replicas[replica].pool.flush(),
+            }
+        }
     }
 
     /// Whether connections opened from now on keep their statements.
     pub(crate) fn set_preparation(&self, preparation: Preparation) {
-        let pools = self.cores.iter().map(|core| &core.pool);
-        pools.for_each(|pool| pool.set_preparation(preparation));
+        self.pools()
+            .for_each(|pool| pool.set_preparation(preparation));
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.cores.iter().flat_map(|core| {
+            let replicas = core.replicas.iter().map(|replica| &replica.pool);
+            [&core.pool].into_iter().chain(replicas)
+        })
     }
 
     /// The clients of a core that may go for others, now that all places are taken; empty if they
@@ -482,17 +530,124 @@ impl Cores {
     /// A connection for a request on this core: `None` if it has to wait for one.
     ///
     /// # Errors
-    /// If PostgreSQL cannot be reached. One that has no room for another connection can, through
-    /// those of the other cores; so the request waits for them.
-    pub(super) fn connection(&self, index: usize) -> Option<Result<Lease, ConnectError>> {
-        let connection = self.cores[index].pool.take()?;
-        match &connection {
-            Err(error) if is_out_of_connections(error) && self.others_connected(index) => None,
-            Ok(lease) if lease.is_new() => {
-                self.health.look_again();
-                Some(connection)
+    /// If there will be none soon.
+    pub(super) fn connection(
+        &self,
+        index: usize,
+        aim: Aim,
+    ) -> Option<Result<Connected, Unreachable>> {
+        let lease = match aim {
+            Aim::Primary => self.to_primary(index, self.cores[index].pool.take())?,
+            Aim::Replica { after } => match self.to_replica(index, after) {
+                ToReplica::Connected(connected) => return Some(Ok(connected)),
+                ToReplica::Busy => return None,
+                ToReplica::None if self.fleet.falls_back() => {
+                    let core = &self.cores[index];
+                    self.to_primary(index, core.pool.take_as_guest(core.guests_max()))?
+                }
+                ToReplica::None => return Some(Err(Unreachable::NoReplica)),
+            },
+        };
+        let server = Server::Primary;
+        Some(lease.map(|lease| Connected { lease, server }))
+    }
+
+    /// What has come of taking a connection to the primary. One that has no room for another
+    /// connection can be reached through those of the other cores; so the request waits for them.
+    fn to_primary(
+        &self,
+        index: usize,
+        taken: Option<Result<Lease, ConnectError>>,
+    ) -> Option<Result<Lease, Unreachable>> {
+        match taken? {
+            Err(error) if is_out_of_connections(&error) && self.others_connected(index) => None,
+            Err(error) => Some(Err(Unreachable::Connect(error))),
+            Ok(lease) => {
+                if lease.is_new() {
+                    self.health.look_again();
+                }
+                if self.has_replicas() {
+                    let asked = &self.cores[index].primary_asked;
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(Ok(lease))
             }
-            _ => Some(connection),
+        }
+    }
+
+    /// A connection of this core to the usable replica of which it has the fewest in use, rather
+    /// to one that has replayed this. Those that cannot be reached are left out from now on.
+    fn to_replica(&self, index: usize, after: Option<Position>) -> ToReplica {
+        let core = &self.cores[index];
+        let mut found = ToReplica::None;
+        let mut tried = Vec::new();
+        loop {
+            let replicas = self.fleet.replicas().iter().zip(&core.replicas).enumerate();
+            let usable = replicas
+                .filter(|(replica, (known, _))| known.is_usable() && !tried.contains(replica));
+            let best = usable.min_by_key(|(_, (known, own))| {
+                let is_behind = after.is_some_and(|after| known.replayed() < after.lsn);
+                (!own.pool.has_room(), is_behind, own.pool.leased())
+            });
+            let Some((replica, (_, own))) = best else {
+                return found;
+            };
+            match own.pool.take() {
+                Some(Ok(lease)) => {
+                    own.asked.fetch_add(1, Ordering::Relaxed);
+                    let server = Server::Replica(replica);
+                    return ToReplica::Connected(Connected { lease, server });
+                }
+                Some(Err(error)) => self.lose(replica, &error),
+                None => found = ToReplica::Busy,
+            }
+            tried.push(replica);
+        }
+    }
+
+    /// A replica was lost, or could not be reached.
+    pub(crate) fn lose(&self, replica: usize, why: &dyn fmt::Display) {
+        if self.fleet.lose(replica) {
+            let name = self.fleet.replicas()[replica].name();
+            log::warn(&format!("The replica {name} is left out: {why}"));
+            self.on_fleet_changed();
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) fn has_replicas(&self) -> bool {
+        !self.fleet.replicas().is_empty()
+    }
+
+    /// How the replicas are.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Whether somebody waits for what a replica has not replayed.
+    pub(crate) fn awaits_replay(&self) -> bool {
+        !self.parking.is_line_empty(WaitsFor::Replay)
+    }
+
+    /// What is known of the replicas has changed: reads may have somewhere else to go now.
+    pub(crate) fn on_fleet_changed(&self) {
+        let has_replayed = |parked: &ParkedClient| {
+            let after = parked.waiting.quest.after();
+            after.is_some_and(|after| self.fleet.has_replayed(after))
+        };
+        let no_place = || None::<()>;
+        let next = || {
+            self.parking
+                .take_oldest(WaitsFor::Replay, has_replayed, no_place)
+        };
+        while let Some((mut parked, None)) = next() {
+            parked.waiting.quest.on_replayed();
+            let size = parked.waiting.size_before();
+            let deadline = Instant::now() + self.patience.acquisition;
+            self.parking.park(WaitsFor::Replica, parked, size, deadline);
+        }
+        if !self.parking.is_line_empty(WaitsFor::Replica) {
+            self.cores.iter().for_each(|core| core.events.ring());
         }
     }
 
@@ -505,16 +660,31 @@ impl Cores {
     /// Wakes the other cores that have a free connection for a parked request.
     pub(super) fn offer_parked(&self, from: usize) {
         for (index, core) in self.cores.iter().enumerate() {
-            if index != from && core.pool.has_room() && self.has_next(core) {
+            if index != from && self.can_serve_parked(core) {
                 core.events.ring();
                 return;
             }
         }
     }
 
-    /// Whether a request is parked that a core with a connection could answer.
-    fn has_next(&self, core: &Core) -> bool {
-        self.parking.has_next(|| core.has_large_place())
+    fn can_serve_parked(&self, core: &Core) -> bool {
+        core.pool.has_room() && self.has_next(core, WaitsFor::Primary)
+            || self.has_next(core, WaitsFor::Replica) && self.has_room_for_read(core)
+    }
+
+    /// Whether a request is parked that a core with such a connection could answer.
+    pub(super) fn has_next(&self, core: &Core, what: WaitsFor) -> bool {
+        self.parking.has_next(what, || core.has_large_place())
+    }
+
+    /// Whether a read would get a connection on this core, or hear that it gets none.
+    fn has_room_for_read(&self, core: &Core) -> bool {
+        let replicas = self.fleet.replicas().iter().zip(&core.replicas);
+        let mut usable = replicas.filter(|(known, _)| known.is_usable()).peekable();
+        match usable.peek() {
+            Some(_) => usable.any(|(_, own)| own.pool.has_room()),
+            None => !self.fleet.falls_back() || core.pool.has_room_for_guest(core.guests_max()),
+        }
     }
 
     /// A client is about to rest at the core of the connection that waits for it, if one does.
@@ -567,7 +737,7 @@ impl Cores {
         if core.slow_readers.is_empty() {
             return None;
         }
-        let left = self.parking.next_deadline()?;
+        let left = self.parking.next_deadline_for_connection()?;
         core.relief_alarm.set(); // for the next thread, should this one find a long answer
         let timeout = self.patience.acquisition;
         let waited = timeout.saturating_sub(left.saturating_duration_since(Instant::now()));
@@ -603,7 +773,7 @@ impl Cores {
 }
 
 impl Core {
-    fn new(share: Share, pool: Pool) -> io::Result<Core> {
+    fn new(share: Share, pool: Pool, replicas: Vec<Pool>) -> io::Result<Core> {
         let events = Events::new()?;
         let alarm = Alarm::new()?;
         events.poll.add_shared(&alarm, ALARM)?;
@@ -622,6 +792,8 @@ impl Core {
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
             large: Arc::default(),
+            primary_asked: AtomicU64::new(0),
+            replicas: replicas.into_iter().map(ReplicaPool::new).collect(),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
     }
@@ -643,6 +815,18 @@ impl Core {
         at_once.saturating_sub(1).max(1)
     }
 
+    /// How many connections to the primary reads may take that have no replica: half of them, so
+    /// that writes always find the other half.
+    fn guests_max(&self) -> usize {
+        self.share.connections.div_ceil(2)
+    }
+
+    /// Whether all connections are in use, so that no other thread could get one.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let mut replicas = self.replicas.iter();
+        !self.pool.has_room() && !replicas.any(|replica| replica.pool.has_room())
+    }
+
     /// A seat for a client that comes.
     fn reserve(&self, place: Admission) -> ClientToken {
         self.client_count.fetch_add(1, Ordering::Relaxed);
@@ -661,15 +845,42 @@ impl Core {
     }
 }
 
+/// What has come of looking for a replica.
+enum ToReplica {
+    /// There is a connection.
+    Connected(Connected),
+    /// Those that will do are busy.
+    Busy,
+    /// None will do.
+    None,
+}
+
+impl ReplicaPool {
+    fn new(pool: Pool) -> ReplicaPool {
+        ReplicaPool {
+            pool: Arc::new(pool),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    fn gauges(&self) -> ReplicaGauges {
+        ReplicaGauges {
+            connections: self.pool.connections(),
+            connections_used: self.pool.leased(),
+            asked: self.asked.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// How many clients there are file descriptors for. Connections to PostgreSQL, what threads read
 /// of their delays, the admin server and the control plane need some, too: to know how the server
 /// is matters most when it is full.
-fn clients_possible(shares: &[Share]) -> usize {
+fn clients_possible(shares: &[Share], servers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
     let threads: usize = shares.iter().map(|share| share.threads).sum();
-    let others = connections + threads + 4 * shares.len() + OTHER_DESCRIPTORS;
+    let others = servers * connections + threads + 4 * shares.len() + OTHER_DESCRIPTORS;
     // Where there are few, the others will hardly need all of theirs.
     limit.saturating_sub(others).max(limit / 4).max(1)
 }

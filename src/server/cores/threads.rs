@@ -18,10 +18,11 @@ use crate::log;
 use crate::net::{Interest, Listener, Received};
 use crate::observing::Observer;
 use crate::observing::tally::Count;
+use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
-use crate::serving::grant::Grant;
+use crate::serving::grant::{Grant, LargePlace};
 use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
@@ -31,8 +32,7 @@ use crate::state::health::Health;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
-use corerest_api::AnswerSize;
-use corerest_pg::connect::ConnectError;
+use corerest_api::{AnswerSize, Position};
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
 use std::io;
@@ -49,6 +49,9 @@ const STEPS_AT_ONCE: usize = 64;
 /// For how long the last free thread steps back: a few fast queries, and so little that nobody
 /// notices when they were slow ones.
 const STEP_BACK: Duration = Duration::from_millis(1);
+
+/// How long a read waits for a replica that has replayed what it must have seen.
+const REPLAY_MAX: Duration = Duration::from_secs(1);
 
 /// How many clients a thread accepts before it looks at those it has.
 const ACCEPTED_AT_ONCE: usize = 16;
@@ -82,6 +85,8 @@ struct Worker {
     /// How long it waits for the next event, at most.
     at_most: Option<Duration>,
     in_hand: Option<InHand>,
+    /// Whether parked reads come before what waits for the primary, this time.
+    reads_first: bool,
     /// Clients whose deadlines have passed, and of whom it has not thought yet.
     expired: VecDeque<Box<Client>>,
 }
@@ -126,16 +131,24 @@ struct Service<'a> {
 
 impl Host for Service<'_> {
     /// Parked requests come first: whoever has just come waits behind them.
-    fn connection(&self, size: AnswerSize) -> Option<Result<Grant, ConnectError>> {
-        if self.cores.parking.is_before(size) {
+    fn connection(&self, aim: Aim, size: AnswerSize) -> Option<Result<Grant, Unreachable>> {
+        if self.cores.parking.is_before(line_of(aim), size) {
             return None;
         }
         let place = match size {
             AnswerSize::Usual => None,
             AnswerSize::Large => Some(self.cores.cores[self.index].large_place()?),
         };
-        let connection = self.cores.connection(self.index)?;
-        Some(connection.map(|lease| Grant::new(lease, place)))
+        let connection = self.cores.connection(self.index, aim)?;
+        Some(connection.map(|connected| Grant::new(connected, place)))
+    }
+
+    fn can_tell(&self, position: Position) -> bool {
+        self.cores.fleet.can_tell(position)
+    }
+
+    fn loses(&self, replica: usize) {
+        self.cores.lose(replica, &"a request has lost it");
     }
 
     fn spool_room(&self, bytes: u64) -> Option<Room> {
@@ -212,6 +225,7 @@ impl Worker {
             observer,
             at_most: None,
             in_hand: None,
+            reads_first: false,
             expired: VecDeque::new(),
         }
     }
@@ -309,7 +323,7 @@ impl Worker {
     /// threads more. When the others do not get on, their queries are slow, and this thread is the
     /// one that must be there for the clients.
     fn let_others_go_first(&mut self) {
-        while !self.core().pool.has_room() {
+        while self.core().is_exhausted() {
             let answered = self.core().answered.load(Ordering::Relaxed);
             if answered == self.answered_seen {
                 return;
@@ -474,15 +488,33 @@ impl Worker {
     }
 
     /// Serves the request that is parked for the longest time, if this core has a connection for
-    /// it. One and no more: while another core parks one after the other, this core's own clients
-    /// would not get their turn.
+    /// it. One of each line and no more: while another core parks one after the other, this core's
+    /// own clients would not get their turn. Those that wait for the primary and those that wait
+    /// for replicas come first by turns, for a connection to the primary can serve both where no
+    /// replica will do.
     fn serve_waiting(&mut self) -> Served {
-        let parking = &self.cores.parking;
-        while parking.has_next(|| self.core().has_large_place()) {
-            let Some(connection) = self.cores.connection(self.index) else {
+        if self.cores.parking.is_empty() {
+            return Served::No;
+        }
+        let mut lines = [Aim::Primary, Aim::Replica { after: None }];
+        if self.reads_first {
+            lines.reverse();
+        }
+        self.reads_first = !self.reads_first;
+        let served = lines.into_iter().map(|aim| self.serve_line(aim));
+        served.fold(Served::No, |all, served| match served {
+            Served::Yes => Served::Yes,
+            Served::No => all,
+        })
+    }
+
+    fn serve_line(&mut self, aim: Aim) -> Served {
+        let line = line_of(aim);
+        while self.cores.has_next(self.core(), line) {
+            let Some(connection) = self.cores.connection(self.index, aim) else {
                 return Served::No;
             };
-            let Some((parked, place)) = parking.take_oldest(|| self.core().large_place()) else {
+            let Some((parked, place)) = self.take_parked(line, &connection) else {
                 // Another thread was faster. Whoever has parked a request meanwhile has not seen
                 // this connection free, so it is given back before looking once more.
                 drop(connection);
@@ -493,9 +525,9 @@ impl Worker {
                 drop(connection);
                 self.end_waiting(parked, handle::abandon);
             } else {
-                let connection = connection.map(|lease| Grant::new(lease, place));
+                let connection = connection.map(|connected| Grant::new(connected, place));
                 self.end_waiting(parked, |desk, client, waiting| {
-                    handle::resume(desk, client, waiting, connection)
+                    handle::resume(desk, client, waiting, Some(connection))
                 });
             }
             self.core().answered.fetch_add(1, Ordering::Relaxed);
@@ -504,11 +536,37 @@ impl Worker {
         Served::No
     }
 
+    /// The oldest request of the line, rather one that this replica has replayed enough for, with a
+    /// place if its answer will be large.
+    fn take_parked(
+        &self,
+        line: WaitsFor,
+        connection: &Result<Connected, Unreachable>,
+    ) -> Option<(ParkedClient, Option<LargePlace>)> {
+        let parking = &self.cores.parking;
+        let take_place = || self.core().large_place();
+        if let Ok(Connected {
+            server: Server::Replica(replica),
+            ..
+        }) = connection
+        {
+            let replayed = self.cores.fleet.replicas()[*replica].replayed();
+            let fits = |parked: &ParkedClient| {
+                let after = parked.waiting.quest.after();
+                after.is_none_or(|after| after.lsn <= replayed)
+            };
+            if let Some(taken) = parking.take_oldest(line, fits, take_place) {
+                return Some(taken);
+            }
+        }
+        parking.take_oldest(line, |_| true, take_place)
+    }
+
     /// Answers a request that was parked, and goes on with its client.
     fn end_waiting(
         &mut self,
         parked: ParkedClient,
-        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Finished,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, Box<WaitingRequest>) -> Handled,
     ) {
         let ParkedClient {
             mut client,
@@ -516,8 +574,9 @@ impl Worker {
         } = parked;
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
+        let snapshot = Arc::clone(&waiting.snapshot);
         let desk = Desk {
-            snapshot: &waiting.snapshot,
+            snapshot: &snapshot,
             host: &Service {
                 cores: &self.cores,
                 index: self.index,
@@ -527,18 +586,36 @@ impl Worker {
             clock: self.clock.refreshed(),
             observer: &self.observer,
         };
-        let Finished { .. } = answer(&desk, &mut client, &waiting);
-        self.serve(client, Readable::No);
+        match answer(&desk, &mut client, waiting) {
+            Handled::Finished(Finished { .. }) => self.serve(client, Readable::No),
+            Handled::Waits(waiting) => {
+                self.reclaim_buffers(&mut client);
+                self.in_hand = None;
+                self.park(client, waiting);
+            }
+        }
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
     fn park(&mut self, mut client: Box<Client>, waiting: Box<WaitingRequest>) {
         let bytes = client.bytes_held();
         client.memory.keep(bytes);
-        let deadline = Instant::now() + self.cores.patience.acquisition;
-        let size = waiting.size_before();
+        let what = waiting.quest.waits_for();
+        let (patience, size) = match what {
+            WaitsFor::Primary | WaitsFor::Replica => {
+                (self.cores.patience.acquisition, waiting.size_before())
+            }
+            WaitsFor::Replay => (REPLAY_MAX, AnswerSize::Usual),
+        };
         let parked = ParkedClient { client, waiting };
-        self.cores.parking.park(parked, size, deadline);
+        let deadline = Instant::now() + patience;
+        self.cores.parking.park(what, parked, size, deadline);
+        if what == WaitsFor::Replay {
+            // It may have been replayed meanwhile.
+            self.cores.on_fleet_changed();
+            self.cores.fleet.hurry();
+            return self.set_alarm();
+        }
         // This thread looks at its own core's connections next, in `serve_waiting`.
         self.cores.offer_parked(self.index);
         self.cores.expect_relief();
@@ -600,8 +677,13 @@ impl Worker {
         while let Some(client) = self.expired.pop_front() {
             self.on_deadline(client);
         }
-        while let Some(parked) = self.cores.parking.take_expired(now) {
-            self.end_waiting(parked, handle::give_up);
+        while let Some((what, parked)) = self.cores.parking.take_expired(now) {
+            match what {
+                WaitsFor::Primary | WaitsFor::Replica => {
+                    self.end_waiting(parked, handle::give_up);
+                }
+                WaitsFor::Replay => self.end_waiting(parked, handle::ask_primary),
+            }
         }
         self.make_way();
         self.set_alarm();
@@ -770,6 +852,14 @@ impl Worker {
             // A request that arrived just now is answered, like those before it.
             self.on_deadline(client);
         }
+    }
+}
+
+/// Where requests wait that aim there.
+fn line_of(aim: Aim) -> WaitsFor {
+    match aim {
+        Aim::Primary => WaitsFor::Primary,
+        Aim::Replica { .. } => WaitsFor::Replica,
     }
 }
 

@@ -41,4 +41,19 @@ pub(crate) struct CoreGauges {
     pub(crate) connections_used: usize,
     /// How many there may be.
     pub(crate) connections_max: usize,
+    /// How often the primary was asked, where there are replicas.
+    pub(crate) asked: u64,
+    /// Its replicas.
+    pub(crate) replicas: Vec<ReplicaGauges>,
+}
+
+/// The numbers of a core about a replica.
+#[derive(Debug)]
+pub(crate) struct ReplicaGauges {
+    /// Connections to it that are open.
+    pub(crate) connections: usize,
+    /// Those of them that are in use.
+    pub(crate) connections_used: usize,
+    /// How often it was asked.
+    pub(crate) asked: u64,
 }

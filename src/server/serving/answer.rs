@@ -8,6 +8,7 @@
 use crate::log;
 use crate::net::Socket;
 use crate::observing::timing::Phase;
+use crate::serving::aim::{Elsewhere, Server, is_of_replicas};
 use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::size_of;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to_the_end};
@@ -16,11 +17,14 @@ use crate::serving::spool::SpoolFile;
 use crate::serving::watch::Watch;
 use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
+use corerest_api::guard_position;
 use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
-use corerest_api::{Pending, ResultSet, finish, finish_lines};
+use corerest_api::{Pending, Position, ResultSet, ask_position, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
+use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
+use std::cell::Cell;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -28,6 +32,9 @@ const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
+
+/// What the guard says of a replica that has not replayed enough.
+const DIVISION_BY_ZERO: &str = "22012";
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
 const CONNECTIONS_MAX: usize = 3;
@@ -43,6 +50,8 @@ pub(crate) enum Asked {
     BodySpooled(SpoolFile),
     /// Nothing: the client is gone, and PostgreSQL has stopped.
     Cancelled,
+    /// Nothing: this server will not do, and another one may.
+    Elsewhere(Elsewhere),
 }
 
 /// What PostgreSQL is asked, and what for.
@@ -58,6 +67,10 @@ pub(crate) struct Question<'a> {
     pub(crate) request_body: &'a [u8],
     /// Who wants to know.
     pub(crate) client: &'a Socket,
+    /// Who is asked.
+    pub(crate) server: Server,
+    /// Where the log ends behind what was written, if that is to be told.
+    pub(crate) position: &'a Cell<Option<Position>>,
 }
 
 /// Why there is no answer.
@@ -66,6 +79,15 @@ enum Failure {
     Connection(Error),
     /// PostgreSQL has not said what the batch promises: one main row. A bug of ours.
     Rows(Misanswered),
+}
+
+/// What is asked before the batch, of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// Nothing, or it was answered.
+    None,
+    /// It has not said yet that it has replayed what the batch must see.
+    Unanswered,
 }
 
 impl From<Error> for Failure {
@@ -98,6 +120,14 @@ pub(crate) fn ask(
             return Asked::Cancelled;
         }
         let error = match failure {
+            Failure::Connection(error) if question.may_go_elsewhere() => {
+                writer.retract();
+                log::warn(&format!("A replica has failed: {error}"));
+                return Asked::Elsewhere(match error {
+                    Error::Connect(_) | Error::NotBegun { .. } => Elsewhere::NotBegun,
+                    _ => Elsewhere::Lost,
+                });
+            }
             Failure::Connection(error) => {
                 desk.host.health().suspect();
                 if let Some(words) = error.last_words() {
@@ -146,8 +176,13 @@ fn persist(
             Retry::SameConnection | Retry::Never => false,
             // A connection that died while it was idle is found out only by using it.
             Retry::OtherConnection => connections < CONNECTIONS_MAX,
-            // Once only, for it may be the query that brings PostgreSQL down.
-            Retry::IfReadOnly => batch.access == AccessMode::ReadOnly && connections == 1,
+            // Once only, for it may be the query that brings PostgreSQL down. Instead of a replica
+            // another server is asked.
+            Retry::IfReadOnly => {
+                batch.access == AccessMode::ReadOnly
+                    && connections == 1
+                    && !question.may_go_elsewhere()
+            }
         };
         if !may_reconnect || watch.is_over() {
             return Err(error.into());
@@ -230,10 +265,23 @@ fn converse(
         },
     };
     let connection = lease.connection();
-    match batch.resets_session {
-        true => connection.send_and_reset(&batch.statements, body)?,
-        false => connection.send(&batch.statements, body)?,
+    if batch.tells_position {
+        connection.ask_behind(ask_position());
     }
+    let guarded = question.guarded_statements();
+    let statements = guarded.as_deref().unwrap_or(&batch.statements);
+    match batch.resets_session {
+        true => connection.send_and_reset(statements, body)?,
+        false => connection.send(statements, body)?,
+    }
+    // Statements are counted without the guard from here on.
+    let ahead = statements.len() - batch.statements.len();
+    let mut guard = match ahead {
+        0 => Guard::None,
+        _ => Guard::Unanswered,
+    };
+    let mut is_settled = false;
+    let mut has_failed = false;
     let mut estimate = None;
     let mut elsewhere = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
@@ -242,21 +290,46 @@ fn converse(
         let reply = if watch.is_on() {
             connection.next_reply_if_soon()?
         } else {
-            Some(connection.next_reply()?)
+            match connection.next_reply() {
+                // What was asked for is done, and only where the log ends is not known.
+                Err(error) if is_settled => {
+                    log::warn(&format!("A position of the log was not told: {error}"));
+                    return Ok(settled(elsewhere, question, writer));
+                }
+                reply => Some(reply?),
+            }
         };
         let Some(reply) = reply else {
             watch.wait(lease);
             continue;
         };
         match reply {
+            Reply::Row(_) if guard == Guard::Unanswered => guard = Guard::None,
+            Reply::Row(row) if is_settled => {
+                let timeline = row.columns.into_iter().next().flatten();
+                let timeline = timeline.unwrap_or_default().to_vec();
+                let mut lsn = Vec::new();
+                connection.take_body(&mut lsn, usize::MAX)?;
+                if !has_failed {
+                    question.position.set(Position::of_answer(&timeline, &lsn));
+                }
+            }
+            Reply::Settled => is_settled = true,
+            Reply::Failed(error) if is_settled => {
+                log::warn(&format!(
+                    "A position of the log was not told: {}",
+                    error.message
+                ));
+            }
             Reply::Row(row)
-                if row.statement == batch.main.statement && batch.main.answer == Answer::Lines =>
+                if row.statement == batch.main.statement + ahead
+                    && batch.main.answer == Answer::Lines =>
             {
                 let lines = lines.get_or_insert_default();
                 connection.take_body(lines, usize::MAX)?;
                 lines.push(b'\n');
             }
-            Reply::Row(row) if row.statement == batch.main.statement => {
+            Reply::Row(row) if row.statement == batch.main.statement + ahead => {
                 let body = write_main_row(row, batch, pending, estimate.as_deref(), writer)?;
                 match body {
                     BodyUse::Skip => {}
@@ -269,7 +342,7 @@ fn converse(
                     BodyUse::Spool => elsewhere = Some(spool(host, connection)?),
                 }
             }
-            Reply::Row(row) if Some(row.statement) == batch.estimate => {
+            Reply::Row(row) if Some(row.statement) == batch.estimate.map(|at| at + ahead) => {
                 let mut answer = Vec::new();
                 connection.take_body(&mut answer, usize::MAX)?;
                 estimate = Some(answer);
@@ -280,7 +353,22 @@ fn converse(
                 read_to_the_end(connection)?;
                 return Ok(Asked::Cancelled);
             }
+            Reply::Failed(error) if question.goes_elsewhere(&error, guard) => {
+                writer.retract();
+                let is_over = connection.is_broken();
+                if !is_over {
+                    read_to_the_end(connection)?;
+                }
+                return Ok(Asked::Elsewhere(match guard {
+                    _ if is_over => Elsewhere::Lost,
+                    Guard::Unanswered if error.code == DIVISION_BY_ZERO => Elsewhere::Behind,
+                    Guard::Unanswered | Guard::None => {
+                        Elsewhere::Refused(Box::new(database_error(error)))
+                    }
+                }));
+            }
             Reply::Failed(error) => {
+                has_failed = true;
                 lines = None;
                 elsewhere = None;
                 let is_over = connection.is_broken();
@@ -293,21 +381,51 @@ fn converse(
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
                 }
-                return Ok(match elsewhere {
-                    // No row is no answer, and the caller finds that out.
-                    None => Asked::Completely,
-                    Some(Elsewhere::File(file)) => Asked::BodySpooled(file),
-                    Some(Elsewhere::Nowhere(bytes)) => {
-                        let error = ApiError::AnswerTooLarge {
-                            bytes,
-                            is_rolled_back: batch.is_rolled_back,
-                        };
-                        log::api_error(&error);
-                        writer.replace(&pending.error(&error));
-                        Asked::Completely
-                    }
-                });
+                return Ok(settled(elsewhere, question, writer));
             }
+        }
+    }
+}
+
+impl Question<'_> {
+    /// Whether another server may be asked instead.
+    fn may_go_elsewhere(&self) -> bool {
+        matches!(self.server, Server::Replica(_)) && self.batch.access == AccessMode::ReadOnly
+    }
+
+    /// Whether another server is asked because of this. Whatever goes wrong with the guard, only
+    /// that it succeeds says that a replica will do.
+    fn goes_elsewhere(&self, error: &ServerError, guard: Guard) -> bool {
+        self.may_go_elsewhere()
+            && (guard == Guard::Unanswered || error.ends_session() || is_of_replicas(&error.code))
+    }
+
+    /// The statements of the batch, behind the question whether they can be asked here.
+    fn guarded_statements(&self) -> Option<Vec<Statement>> {
+        let after = self.batch.after.filter(|_| self.may_go_elsewhere())?;
+        let own = self.batch.statements.iter().cloned();
+        Some([guard_position(after)].into_iter().chain(own).collect())
+    }
+}
+
+/// The batch is over, and its answer is written, but for a body that is elsewhere.
+fn settled(
+    body: Option<BodyPlace>,
+    question: &Question<'_>,
+    writer: &mut ResponseWriter<'_>,
+) -> Asked {
+    match body {
+        // No row is no answer, and the caller finds that out.
+        None => Asked::Completely,
+        Some(BodyPlace::File(file)) => Asked::BodySpooled(file),
+        Some(BodyPlace::Nowhere(bytes)) => {
+            let error = ApiError::AnswerTooLarge {
+                bytes,
+                is_rolled_back: question.batch.is_rolled_back,
+            };
+            log::api_error(&error);
+            writer.replace(&question.pending.error(&error));
+            Asked::Completely
         }
     }
 }
@@ -350,7 +468,7 @@ enum BodyUse {
 }
 
 /// Where the large answer of a write is, when it is not in memory.
-enum Elsewhere {
+enum BodyPlace {
     /// In a file.
     File(SpoolFile),
     /// It had so many bytes, for which there was no room either. What was asked for is done.
@@ -359,20 +477,20 @@ enum Elsewhere {
 
 /// Brings the body of a write into a file: it is to be sent when the transaction has ended, and
 /// until then it must be somewhere.
-fn spool(host: &dyn Host, connection: &mut Connection) -> Result<Elsewhere, Error> {
+fn spool(host: &dyn Host, connection: &mut Connection) -> Result<BodyPlace, Error> {
     let bytes = connection.body_bytes_left();
     let Some(mut file) = host.spool_room(bytes as u64).and_then(SpoolFile::new) else {
-        return Ok(Elsewhere::Nowhere(bytes));
+        return Ok(BodyPlace::Nowhere(bytes));
     };
     let mut piece = Vec::new();
     while connection.body_bytes_left() > 0 {
         piece.clear();
         connection.take_body(&mut piece, SPOOLED_AT_ONCE_BYTES)?;
         if file.append(&piece) < piece.len() {
-            return Ok(Elsewhere::Nowhere(bytes));
+            return Ok(BodyPlace::Nowhere(bytes));
         }
     }
-    Ok(Elsewhere::File(file))
+    Ok(BodyPlace::File(file))
 }
 
 /// Writes the response up to the last column of the row.

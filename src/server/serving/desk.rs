@@ -1,13 +1,13 @@
 //! What a thread has at hand for a request.
 
 use crate::observing::Observer;
+use crate::serving::aim::{Aim, Unreachable};
 use crate::serving::clock::Clock;
 use crate::serving::grant::Grant;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::snapshot::Snapshot;
-use corerest_api::AnswerSize;
-use corerest_pg::connect::ConnectError;
+use corerest_api::{AnswerSize, Position};
 use std::sync::Arc;
 
 /// What a request may ask of whoever serves it.
@@ -16,8 +16,14 @@ pub(crate) trait Host {
     /// one.
     ///
     /// # Errors
-    /// If PostgreSQL cannot be reached.
-    fn connection(&self, size: AnswerSize) -> Option<Result<Grant, ConnectError>>;
+    /// If there will be none soon.
+    fn connection(&self, aim: Aim, size: AnswerSize) -> Option<Result<Grant, Unreachable>>;
+
+    /// Whether replicas can have replayed this.
+    fn can_tell(&self, position: Position) -> bool;
+
+    /// A replica was lost, or could not be reached.
+    fn loses(&self, replica: usize);
 
     /// Room in the spool for an answer of so many bytes, if there is so much.
     fn spool_room(&self, bytes: u64) -> Option<Room>;

@@ -7,6 +7,7 @@
 //! Invariant: a place is free again with the connection that it was taken for, whatever ends that,
 //! so whoever looks after freed connections needs to look after nothing else.
 
+use crate::serving::aim::{Connected, Server};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::in_simulation;
 use corerest_api::AnswerSize;
@@ -28,15 +29,19 @@ pub(crate) fn size_of(body_bytes: usize) -> AnswerSize {
 /// A connection for one request.
 pub(crate) struct Grant {
     pub(crate) lease: Lease,
+    /// What it leads to.
+    pub(crate) server: Server,
     /// Given back after the connection: fields are dropped in their order.
     _place: Option<LargePlace>,
 }
 
 impl Grant {
     /// The answer is to be a usual one, or has this place.
-    pub(crate) fn new(lease: Lease, place: Option<LargePlace>) -> Grant {
+    pub(crate) fn new(connected: Connected, place: Option<LargePlace>) -> Grant {
+        let Connected { lease, server } = connected;
         Grant {
             lease,
+            server,
             _place: place,
         }
     }

@@ -5,6 +5,8 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //! ```
+//! A read that a replica cannot answer goes on elsewhere ([`super::aim`]), and may have to wait
+//! again.
 //! A read whose client goes away meanwhile ends there, without a response ([`super::watch`]).
 //!
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
@@ -15,6 +17,7 @@ use crate::log;
 use crate::net::OtherSide;
 use crate::observing::Exchange;
 use crate::observing::timing::Phase;
+use crate::serving::aim::{Elsewhere, Quest, Server, Unreachable, WaitsFor};
 use crate::serving::answer::{self, Asked, Question};
 use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::Desk;
@@ -23,11 +26,12 @@ use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::snapshot::Snapshot;
 use corerest_api::{
-    AccessMode, AnswerSize, Batch, Error, HttpRequest, Identity, Pending, Prepared,
+    AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pending,
+    Position, Prepared,
 };
 use corerest_api::{prepare_in_steps, refuse_by_head};
-use corerest_pg::connect::ConnectError;
 use corerest_wire::http::Refusal;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -37,6 +41,8 @@ pub(crate) struct WaitingRequest {
     pub(crate) snapshot: Arc<Snapshot>,
     batch: Batch,
     pending: Pending,
+    /// What it waits for.
+    pub(crate) quest: Quest,
     exchange: Exchange,
 }
 
@@ -76,15 +82,20 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
         }
         Some(Prepared::Ask(batch, pending)) => {
             desk.observer.wants_connection();
-            let Some(connection) = desk.host.connection(pending.size_before()) else {
-                return Handled::Waits(Box::new(WaitingRequest {
-                    snapshot: Arc::clone(desk.snapshot),
-                    batch,
-                    pending,
-                    exchange: desk.observer.parks(),
-                }));
-            };
-            ask_if_connected(desk, client, &batch, &pending, connection)
+            let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
+            let connection = desk.host.connection(quest.aim(), pending.size_before());
+            match pursue(desk, client, &batch, &pending, &mut quest, connection) {
+                Some(answered) => answered,
+                None => {
+                    return Handled::Waits(Box::new(WaitingRequest {
+                        snapshot: Arc::clone(desk.snapshot),
+                        batch,
+                        pending,
+                        quest,
+                        exchange: desk.observer.parks(),
+                    }));
+                }
+            }
         }
         None => writer(desk, client).respond_internal_error(),
     };
@@ -215,23 +226,49 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
 pub(crate) fn resume(
     desk: &Desk<'_>,
     client: &mut Client,
-    waiting: &WaitingRequest,
-    connection: Result<Grant, ConnectError>,
-) -> Finished {
+    mut waiting: Box<WaitingRequest>,
+    connection: Option<Result<Grant, Unreachable>>,
+) -> Handled {
     desk.observer.resumes(&waiting.exchange);
-    let WaitingRequest { batch, pending, .. } = waiting;
-    let answered = ask_if_connected(desk, client, batch, pending, connection);
-    finish_request(desk, client, answered)
+    let WaitingRequest {
+        batch,
+        pending,
+        quest,
+        ..
+    } = &mut *waiting;
+    match pursue(desk, client, batch, pending, quest, connection) {
+        Some(answered) => Handled::Finished(finish_request(desk, client, answered)),
+        None => {
+            waiting.exchange = desk.observer.parks();
+            Handled::Waits(waiting)
+        }
+    }
+}
+
+/// No replica has replayed in time what the request must see: the primary has it.
+pub(crate) fn ask_primary(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    mut waiting: Box<WaitingRequest>,
+) -> Handled {
+    waiting.quest.on_not_replayed();
+    let size = waiting.size_before();
+    let connection = desk.host.connection(waiting.quest.aim(), size);
+    resume(desk, client, waiting, connection)
 }
 
 /// Answers a request whose time to wait is over.
-pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingRequest) -> Finished {
+pub(crate) fn give_up(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    waiting: Box<WaitingRequest>,
+) -> Handled {
     desk.observer.resumes(&waiting.exchange);
     desk.observer.gives_up();
     let response = waiting.pending.error(&Error::PoolTimeout);
     let answered = writer(desk, client).respond(&response);
     log_query(desk, &waiting.batch);
-    finish_request(desk, client, answered)
+    Handled::Finished(finish_request(desk, client, answered))
 }
 
 /// Whether nobody waits any more for the answer to a request that waits. A write is carried out
@@ -252,11 +289,15 @@ fn has_left(client: &Client) -> bool {
 }
 
 /// Ends a waiting request that nobody waits for.
-pub(crate) fn abandon(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingRequest) -> Finished {
+pub(crate) fn abandon(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    waiting: Box<WaitingRequest>,
+) -> Handled {
     desk.observer.resumes(&waiting.exchange);
     let answered = lose(desk, writer(desk, client));
     client.after = After::Close;
-    finish_request(desk, client, answered)
+    Handled::Finished(finish_request(desk, client, answered))
 }
 
 /// The response that the client's request is owed.
@@ -273,19 +314,41 @@ fn lose(desk: &Desk<'_>, writer: ResponseWriter<'_>) -> Answered {
     answered
 }
 
-fn ask_if_connected(
+/// Asks, and goes on elsewhere as long as a server will not do. `None` if the request has to wait.
+fn pursue(
     desk: &Desk<'_>,
     client: &mut Client,
     batch: &Batch,
     pending: &Pending,
-    connection: Result<Grant, ConnectError>,
-) -> Answered {
-    let answered = match connection {
-        Ok(grant) => ask(desk, client, batch, pending, grant),
-        Err(error) => respond_unreachable(desk, writer(desk, client), pending, &error),
-    };
-    log_query(desk, batch);
-    answered
+    quest: &mut Quest,
+    mut connection: Option<Result<Grant, Unreachable>>,
+) -> Option<Answered> {
+    loop {
+        let asked = match connection? {
+            Ok(grant) => ask(desk, client, batch, pending, grant),
+            Err(unreachable) => {
+                let refusal = quest.take_refusal();
+                let writer = writer(desk, client);
+                Ok(match refusal {
+                    Some(refusal) => writer.respond(&pending.database_error(*refusal)),
+                    None => respond_unreachable(desk, writer, pending, unreachable),
+                })
+            }
+        };
+        match asked {
+            Ok(answered) => {
+                log_query(desk, batch);
+                return Some(answered);
+            }
+            Err(why) => quest.on(why),
+        }
+        connection = match quest.waits_for() {
+            WaitsFor::Replay => None,
+            WaitsFor::Primary | WaitsFor::Replica => {
+                desk.host.connection(quest.aim(), pending.size_before())
+            }
+        };
+    }
 }
 
 fn ask(
@@ -294,7 +357,8 @@ fn ask(
     batch: &Batch,
     pending: &Pending,
     mut grant: Grant,
-) -> Answered {
+) -> Result<Answered, Elsewhere> {
+    let server = grant.server;
     let lease = &mut grant.lease;
     desk.observer.has_connection(lease);
     if batch.access == AccessMode::ReadWrite {
@@ -303,12 +367,15 @@ fn ask(
     let request = client.requests.request();
     let facts = Facts::of(desk, &request);
     let mut writer = ResponseWriter::new(&mut client.output, &mut client.memory, facts);
+    let position = Cell::new(None);
     let question = Question {
         context: desk.snapshot.context(desk.core),
         batch,
         pending,
         request_body: request.body,
         client: &client.socket,
+        server,
+        position: &position,
     };
     let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));
     desk.observer.database_done(lease);
@@ -317,32 +384,54 @@ fn ask(
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
             Ok(answered) => {
                 client.body = Some(Remainder::new(grant, desk.core));
-                return answered;
+                return Ok(answered);
             }
             Err(error) => Err(error),
         },
         Some(Asked::BodySpooled(file)) => match writer.finish(file.unsent() as usize) {
             Ok(answered) => {
                 client.body = Some(Remainder::spooled(file));
-                return answered;
+                tell_position(position.get(), client, &answered);
+                return Ok(answered);
             }
             Err(error) => Err(error),
         },
         Some(Asked::Cancelled) => {
             client.after = After::Close;
-            return lose(desk, writer);
+            return Ok(lose(desk, writer));
+        }
+        Some(Asked::Elsewhere(why)) => {
+            let is_lost = matches!(why, Elsewhere::NotBegun | Elsewhere::Lost);
+            if let (Server::Replica(replica), true) = (server, is_lost) {
+                desk.host.loses(replica);
+            }
+            return Err(why);
         }
         // A panic, which is logged where it happens.
         None => {
             lease.reset();
-            return writer.respond_internal_error();
+            return Ok(writer.respond_internal_error());
         }
     };
-    answered.unwrap_or_else(|error| {
+    let answered = answered.unwrap_or_else(|error| {
         log::error(&format!("A bug: {error}."));
         lease.reset();
         writer.respond_internal_error()
-    })
+    });
+    tell_position(position.get(), client, &answered);
+    Ok(answered)
+}
+
+/// Tells the client of a write what to ask for to see it. That is known when the head is written.
+fn tell_position(position: Option<Position>, client: &mut Client, answered: &Answered) {
+    if let Some(position) = position {
+        // Pages of other origins may read what they are told that they may.
+        let lines = format!(
+            "{CONSISTENCY_TOKEN}: {position}\r\n\
+             Access-Control-Expose-Headers: {CONSISTENCY_TOKEN}\r\n"
+        );
+        answered.insert_header_line(&mut client.output, &lines);
+    }
 }
 
 fn log_query(desk: &Desk<'_>, batch: &Batch) {
@@ -375,10 +464,15 @@ fn respond_unreachable(
     desk: &Desk<'_>,
     writer: ResponseWriter<'_>,
     pending: &Pending,
-    error: &ConnectError,
+    unreachable: Unreachable,
 ) -> Answered {
-    desk.host.health().suspect();
-    let details = Some(error.message());
+    let details = Some(match unreachable {
+        Unreachable::Connect(error) => {
+            desk.host.health().suspect();
+            error.message()
+        }
+        Unreachable::NoReplica => "no replica will do, and db-replica-fallback is off".to_owned(),
+    });
     let error = Error::DatabaseConnection { details };
     log::api_error(&error);
     writer.respond(&pending.error(&error))

@@ -5,6 +5,7 @@
 //! ```
 //! Nothing in here knows which thread serves a request, or how it came by it.
 
+pub(crate) mod aim;
 pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod clock;

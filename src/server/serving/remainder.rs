@@ -182,7 +182,7 @@ pub(super) fn read_to_the_end(connection: &mut Connection) -> Result<(), Error> 
         match connection.next_reply()? {
             Reply::Done => return Ok(()),
             Reply::Row(_) => return Err(Error::SurplusRow),
-            Reply::Failed(_) => {}
+            Reply::Failed(_) | Reply::Settled => {}
         }
         if connection.is_broken() {
             return Ok(());

@@ -169,6 +169,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
         && a.texts().all(is_short)
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
         && (a.access, a.resets_session, a.overrides) == (b.access, b.resets_session, b.overrides)
+        && (a.reach, a.tells_position) == (b.reach, b.tells_position)
 }
 
 /// The places of all values. Each value must have one.

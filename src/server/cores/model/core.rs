@@ -14,6 +14,7 @@ use crate::auth::Authenticator;
 use crate::net::Listener;
 use crate::serving::memory::{Addresses, Memory};
 use crate::serving::spool::Spool;
+use crate::state::fleet::Fleet;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
@@ -110,6 +111,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
     let settings = CoresSettings {
         snapshot: snapshot(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
+        fleet: Arc::new(Fleet::new(Vec::new(), seconds(10), true)),
         patience: Patience {
             idle: seconds(75),
             header: seconds(10),
@@ -140,7 +142,7 @@ pub(super) fn cores_of(
         threads: connections + 1,
     };
     let shares = [share(0), share(1)];
-    let pool = |share: &Share| {
+    let pool = |share: &Share, _| {
         Pool::new(PoolSettings {
             connector: Arc::new(Backend {
                 fortune: fortune.clone(),

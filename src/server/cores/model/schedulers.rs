@@ -5,6 +5,7 @@ use super::super::parking::Parking;
 use super::super::relief::{ReliefAlarm, SlowReader, SlowReaders};
 use super::check;
 use crate::net::{Bell, Poll};
+use crate::serving::aim::WaitsFor;
 use crate::serving::client::ClientToken;
 use crate::sync::Instant;
 use corerest_api::AnswerSize;
@@ -110,7 +111,7 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
                         })
                         .unwrap();
                         // As `Cores::relief` does.
-                        if !readers.is_empty() && parking.next_deadline().is_some() {
+                        if !readers.is_empty() && parking.next_deadline_for_connection().is_some() {
                             found.fetch_add(1, Ordering::SeqCst);
                             stop.ring();
                         }
@@ -125,6 +126,7 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
             let (parking, readers, alarm) = (parking.clone(), readers.clone(), alarm.clone());
             spawn(move || {
                 parking.park(
+                    WaitsFor::Primary,
                     (),
                     AnswerSize::Usual,
                     Instant::now() + Duration::from_secs(10),

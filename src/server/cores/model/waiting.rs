@@ -10,11 +10,13 @@ use super::super::pulse::Pulse;
 use super::check;
 use super::core::janitor;
 use super::postgresql::{Backend, Faults, Fortune};
-use crate::serving::grant::{Grant, LargePlaces};
+use crate::serving::aim::{Connected, Server, WaitsFor};
+use crate::serving::grant::{Grant, LargePlace, LargePlaces};
 use crate::sync::Instant;
 use corerest_api::AnswerSize;
-use corerest_pg::{Pool, PoolSettings, Preparation};
-use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
+use corerest_pg::connect::ConnectError;
+use corerest_pg::{Lease, Pool, PoolSettings, Preparation};
+use corerest_simulation::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use corerest_simulation::{choose, sleep, spawn, step};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -74,7 +76,7 @@ impl House {
 
     /// As `Service::connection` does.
     fn grant(&self, core: usize, size: AnswerSize) -> Option<Grant> {
-        if self.parking.is_before(size) {
+        if self.parking.is_before(WaitsFor::Primary, size) {
             return None;
         }
         let place = match size {
@@ -82,7 +84,7 @@ impl House {
             AnswerSize::Large => Some(self.places[core].take(PLACES)?),
         };
         let lease = self.pools[core].take()?.expect("nothing goes wrong");
-        Some(Grant::new(lease, place))
+        Some(granted(lease, place))
     }
 
     /// As `Worker::park` and `Worker::serve_waiting` do.
@@ -95,7 +97,7 @@ impl House {
             }
             None => {
                 let deadline = Instant::now() + Duration::from_secs(10);
-                self.parking.park(size, size, deadline);
+                self.parking.park(WaitsFor::Primary, size, size, deadline);
                 let other = 1 - core;
                 if self.pools[other].has_room() && self.has_next(other) {
                     self.bells[other].ring();
@@ -106,7 +108,8 @@ impl House {
     }
 
     fn has_next(&self, core: usize) -> bool {
-        self.parking.has_next(|| self.places[core].are_free(PLACES))
+        self.parking
+            .has_next(WaitsFor::Primary, || self.places[core].are_free(PLACES))
     }
 
     fn serve_waiting(&self, core: usize) {
@@ -115,11 +118,15 @@ impl House {
                 return;
             };
             let lease = lease.expect("nothing goes wrong");
-            match self.parking.take_oldest(|| self.places[core].take(PLACES)) {
+            let take_place = || self.places[core].take(PLACES);
+            match self
+                .parking
+                .take_oldest(WaitsFor::Primary, |_| true, take_place)
+            {
                 None => drop(lease),
                 Some((size, place)) => {
                     assert_eq!(place.is_some(), size == AnswerSize::Large);
-                    let grant = Grant::new(lease, place);
+                    let grant = granted(lease, place);
                     self.ask();
                     drop(grant);
                 }
@@ -153,6 +160,165 @@ fn a_parked_request_is_served_as_soon_as_a_connection_is_free() {
             assert_eq!(house.done.load(Ordering::SeqCst), REQUESTS);
             assert!(house.parking.is_empty());
             assert!(house.pools.iter().all(|pool| pool.leased() == 0));
+            let (end, ended) = mpsc::channel();
+            janitor().execute(move || {
+                let _ = end.send(());
+            });
+            ended.recv().expect("it does one thing after the other");
+        },
+    );
+}
+
+/// Two cores of some connections each to a primary and to a replica, which will do or will not.
+struct FleetHouse {
+    primaries: Vec<Arc<Pool>>,
+    replicas: Vec<Arc<Pool>>,
+    is_usable: AtomicBool,
+    bells: Vec<Events>,
+    parking: Parking<AnswerSize>,
+    done: AtomicUsize,
+}
+
+impl FleetHouse {
+    fn new() -> FleetHouse {
+        let House {
+            pools,
+            bells,
+            parking,
+            done,
+            ..
+        } = House::new();
+        FleetHouse {
+            primaries: pools,
+            replicas: House::new().pools,
+            is_usable: AtomicBool::new(true),
+            bells,
+            parking,
+            done,
+        }
+    }
+
+    /// As `Cores::connection` does.
+    fn connection(&self, core: usize, what: WaitsFor) -> Option<Result<Lease, ConnectError>> {
+        match what {
+            WaitsFor::Replica if self.is_usable.load(Ordering::SeqCst) => {
+                self.replicas[core].take()
+            }
+            WaitsFor::Replica => self.primaries[core].take_as_guest(1),
+            WaitsFor::Primary | WaitsFor::Replay => self.primaries[core].take(),
+        }
+    }
+
+    /// As `Cores::can_serve_parked` does.
+    fn has_room(&self, core: usize, what: WaitsFor) -> bool {
+        match what {
+            WaitsFor::Replica if self.is_usable.load(Ordering::SeqCst) => {
+                self.replicas[core].has_room()
+            }
+            WaitsFor::Replica => self.primaries[core].has_room_for_guest(1),
+            WaitsFor::Primary | WaitsFor::Replay => self.primaries[core].has_room(),
+        }
+    }
+
+    fn ask(&self) {
+        (0..choose(3)).for_each(|_| step());
+        if self.done.fetch_add(1, Ordering::SeqCst) + 1 == REQUESTS {
+            self.bells.iter().for_each(Events::ring);
+        }
+    }
+
+    fn request(&self, core: usize, what: WaitsFor) {
+        let connection = match self.parking.is_line_empty(what) {
+            true => self.connection(core, what),
+            false => None,
+        };
+        match connection {
+            Some(connection) => {
+                self.ask();
+                drop(connection);
+            }
+            None => {
+                let deadline = Instant::now() + Duration::from_secs(10);
+                self.parking
+                    .park(what, AnswerSize::Usual, AnswerSize::Usual, deadline);
+                let other = 1 - core;
+                if LINES
+                    .iter()
+                    .any(|line| !self.parking.is_line_empty(*line) && self.has_room(other, *line))
+                {
+                    self.bells[other].ring();
+                }
+            }
+        }
+        self.serve_waiting(core);
+    }
+
+    fn serve_waiting(&self, core: usize) {
+        for line in LINES {
+            while !self.parking.is_line_empty(line) {
+                let Some(connection) = self.connection(core, line) else {
+                    break;
+                };
+                let no_place = || None::<()>;
+                if self.parking.take_oldest(line, |_| true, no_place).is_some() {
+                    self.ask();
+                }
+                drop(connection);
+                if !self.parking.is_empty() {
+                    // As the worker does, which looks at all lines again after it has served one.
+                    return self.serve_waiting(core);
+                }
+            }
+        }
+    }
+
+    /// As the watcher of the replica and `Cores::on_fleet_changed` do.
+    fn change(&self, is_usable: bool) {
+        self.is_usable.store(is_usable, Ordering::SeqCst);
+        if !self.parking.is_line_empty(WaitsFor::Replica) {
+            self.bells.iter().for_each(Events::ring);
+        }
+    }
+}
+
+/// A connection to the primary.
+fn granted(lease: Lease, place: Option<LargePlace>) -> Grant {
+    let server = Server::Primary;
+    Grant::new(Connected { lease, server }, place)
+}
+
+const LINES: [WaitsFor; 2] = [WaitsFor::Primary, WaitsFor::Replica];
+
+#[test]
+fn parked_reads_are_served_whatever_becomes_of_the_replica() {
+    check(
+        "parked_reads_are_served_whatever_becomes_of_the_replica",
+        || {
+            let house = Arc::new(FleetHouse::new());
+            let mut threads = Vec::new();
+            for core in 0..CORES {
+                let waiting = Arc::clone(&house);
+                threads.push(spawn(move || {
+                    while waiting.done.load(Ordering::SeqCst) < REQUESTS {
+                        if waiting.bells[core].next(None) == Event::Bell {
+                            waiting.serve_waiting(core);
+                        }
+                    }
+                }));
+                let serving = Arc::clone(&house);
+                threads.push(spawn(move || {
+                    (0..SERVING).for_each(|_| serving.request(core, LINES[choose(2)]));
+                }));
+            }
+            let watching = Arc::clone(&house);
+            threads.push(spawn(move || {
+                (0..3).for_each(|_| watching.change(choose(2) == 0));
+            }));
+            threads.into_iter().for_each(|thread| thread.join());
+            assert_eq!(house.done.load(Ordering::SeqCst), REQUESTS);
+            assert!(house.parking.is_empty());
+            let mut pools = house.primaries.iter().chain(&house.replicas);
+            assert!(pools.all(|pool| pool.leased() == 0));
             let (end, ended) = mpsc::channel();
             janitor().execute(move || {
                 let _ = end.send(());

@@ -1,0 +1,388 @@
+//! The replicas, as far as is known: which of them will do for reads, and how far each has come.
+//!
+//! ```text
+//!              ┌──looked at: within the lag──▶ usable ──a request has lost it──┐
+//!  left out ───┤                                 │                             │
+//!     ▲        └──looked at: not─────────────────┘ looked at: not, or silent   │
+//!     └────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! A thread of the control plane looks at each server once a second (`control/following`); the
+//! cores read what it has found, and say when they have lost one. How far a replica is behind is
+//! measured by our clock alone: since when the primary has had something that the replica has not.
+//! While the primary is away nothing is added to that, for there is nothing to be behind of.
+//!
+//! Invariant: what parked reads wait for is stored in one total order with the queue of those
+//! reads (`SeqCst`): whoever changes it looks for them after that.
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Instant, Mutex, lock};
+use corerest_api::{Position, Standing};
+use std::collections::VecDeque;
+use std::thread::Thread;
+use std::time::Duration;
+
+/// How often each server is looked at.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
+
+/// What is not known of a lag.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The replicas.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    replicas: Vec<Replica>,
+    lag_max: Duration,
+    falls_back: bool,
+    /// The newest timeline that any server was seen on.
+    timeline: AtomicU64,
+    primary: Mutex<Primary>,
+    /// Whoever looks at the replicas.
+    watchers: Mutex<Vec<Thread>>,
+}
+
+/// What is known of a replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// What it is called in metrics and in the log.
+    name: String,
+    is_usable: AtomicBool,
+    lag_milliseconds: AtomicU64,
+    replayed: AtomicU64,
+    /// How often it was left out.
+    left_out: AtomicU64,
+}
+
+/// Where the primary was.
+#[derive(Debug, Default)]
+struct Primary {
+    /// Which cluster it is a part of, and on which timeline.
+    whose: Option<(String, u32)>,
+    /// When it had written how much, the oldest first.
+    samples: VecDeque<(Instant, u64)>,
+    /// When it was seen the last time.
+    seen: Option<Instant>,
+}
+
+/// Why a replica will not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It is too far behind.
+    Lags(Duration),
+    /// Nobody knows how far it is behind: the primary was not seen yet.
+    Unmeasured,
+    /// It is a part of another cluster.
+    Foreign,
+    /// It is a primary whose time is over, or follows one.
+    Astray,
+}
+
+impl Fleet {
+    /// None of them is known yet.
+    pub(crate) fn new(names: Vec<String>, lag_max: Duration, falls_back: bool) -> Fleet {
+        let names = distinct(names);
+        let replica = |name| Replica {
+            name,
+            is_usable: AtomicBool::new(false),
+            lag_milliseconds: AtomicU64::new(UNKNOWN),
+            replayed: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
+        };
+        Fleet {
+            replicas: names.into_iter().map(replica).collect(),
+            lag_max,
+            falls_back,
+            timeline: AtomicU64::new(0),
+            primary: Mutex::new(Primary::default()),
+            watchers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The replicas, in the order of the configuration.
+    pub(crate) fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
+    /// Whether reads may go to the primary when no replica will do.
+    pub(crate) fn falls_back(&self) -> bool {
+        self.falls_back
+    }
+
+    /// Whether any replica will do.
+    pub(crate) fn has_usable(&self) -> bool {
+        self.replicas.iter().any(Replica::is_usable)
+    }
+
+    /// The newest timeline that any server was seen on; 0 if none was.
+    pub(crate) fn timeline(&self) -> u32 {
+        u32::try_from(self.timeline.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a replica may have replayed what a token names: not if that is of a timeline that
+    /// has ended, for what was written at its end may be lost.
+    pub(crate) fn can_tell(&self, position: Position) -> bool {
+        position.timeline >= self.timeline()
+    }
+
+    /// Whoever looks at a replica is to be waked when somebody cannot wait.
+    pub(crate) fn add_watcher(&self, thread: Thread) {
+        lock(&self.watchers).push(thread);
+    }
+
+    /// Has all replicas looked at now.
+    pub(crate) fn hurry(&self) {
+        lock(&self.watchers).iter().for_each(Thread::unpark);
+    }
+
+    /// A request has lost a replica, or could not reach it: nobody else is to try before it was
+    /// seen again. Returns whether that is news.
+    pub(crate) fn lose(&self, replica: usize) -> bool {
+        let is_news = self.replicas[replica].leave_out();
+        if is_news {
+            self.hurry();
+        }
+        is_news
+    }
+
+    /// The primary was seen.
+    pub(crate) fn on_primary(&self, standing: &Standing, now: Instant) {
+        self.note_timeline(standing.timeline);
+        let mut primary = lock(&self.primary);
+        let whose = (standing.system.clone(), standing.timeline);
+        if primary.whose.as_ref() != Some(&whose) {
+            primary.whose = Some(whose);
+            // Positions of different timelines cannot be compared.
+            primary.samples.clear();
+        }
+        primary.seen = Some(now);
+        primary.samples.push_back((now, standing.lsn));
+        let oldest = now.checked_sub(self.lag_max + 2 * LOOK);
+        while let [(at, _), ..] = primary.samples.make_contiguous()
+            && oldest.is_some_and(|oldest| *at < oldest)
+        {
+            primary.samples.pop_front();
+        }
+    }
+
+    /// A server is on this timeline.
+    fn note_timeline(&self, timeline: u32) {
+        self.timeline
+            .fetch_max(u64::from(timeline), Ordering::SeqCst);
+    }
+
+    /// A replica was seen. Returns what is wrong with it.
+    pub(crate) fn on_replica(
+        &self,
+        replica: usize,
+        standing: &Standing,
+        now: Instant,
+    ) -> Option<Unfit> {
+        self.note_timeline(standing.timeline);
+        let lag = self.lag(standing, now);
+        let replica = &self.replicas[replica];
+        replica.replayed.store(standing.lsn, Ordering::SeqCst);
+        let milliseconds = match lag {
+            Ok(lag) | Err(Unfit::Lags(lag)) => u64::try_from(lag.as_millis()).unwrap_or(UNKNOWN),
+            Err(_) => UNKNOWN,
+        };
+        replica
+            .lag_milliseconds
+            .store(milliseconds, Ordering::Relaxed);
+        match lag {
+            Ok(_) => replica.is_usable.store(true, Ordering::SeqCst),
+            Err(_) => _ = replica.leave_out(),
+        }
+        lag.err()
+    }
+
+    /// How far a server is behind, if it will do.
+    fn lag(&self, standing: &Standing, now: Instant) -> Result<Duration, Unfit> {
+        let primary = lock(&self.primary);
+        let (Some((system, _)), Some(seen)) = (&primary.whose, primary.seen) else {
+            return Err(Unfit::Unmeasured);
+        };
+        if *system != standing.system {
+            return Err(Unfit::Foreign);
+        }
+        if !standing.recovers {
+            // It was promoted, or a pool that prefers standbys has found none.
+            return match standing.timeline >= self.timeline() {
+                true => Ok(Duration::ZERO),
+                false => Err(Unfit::Astray),
+            };
+        }
+        let until = now.min(seen);
+        let mut samples = primary.samples.iter();
+        let missing = samples.find(|(_, lsn)| *lsn > standing.lsn);
+        match missing {
+            None => Ok(Duration::ZERO),
+            Some((since, _)) => {
+                let lag = until.saturating_duration_since(*since);
+                match lag <= self.lag_max {
+                    true => Ok(lag),
+                    false => Err(Unfit::Lags(lag)),
+                }
+            }
+        }
+    }
+
+    /// Whether a usable replica has come so far, when it was last looked at.
+    pub(crate) fn has_replayed(&self, position: Position) -> bool {
+        let mut usable = self.replicas.iter().filter(|replica| replica.is_usable());
+        usable.any(|replica| replica.replayed() >= position.lsn)
+    }
+}
+
+/// Names that stand in labels of metrics: without quotes, and no two alike.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut taken: Vec<String> = Vec::new();
+    for name in names {
+        let name = name.replace(['"', '\\', '\n'], "?");
+        let number = 1 + taken.iter().filter(|taken| **taken == name).count();
+        taken.push(match number {
+            1 => name,
+            number => format!("{name} ({number})"),
+        });
+    }
+    taken
+}
+
+impl Replica {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it will do.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.is_usable.load(Ordering::SeqCst)
+    }
+
+    /// How far it is behind, if that is known.
+    pub(crate) fn lag(&self) -> Option<Duration> {
+        match self.lag_milliseconds.load(Ordering::Relaxed) {
+            UNKNOWN => None,
+            milliseconds => Some(Duration::from_millis(milliseconds)),
+        }
+    }
+
+    /// How far it had come when it was last looked at.
+    pub(crate) fn replayed(&self) -> u64 {
+        self.replayed.load(Ordering::SeqCst)
+    }
+
+    /// How often it was left out.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    fn leave_out(&self) -> bool {
+        let was_usable = self.is_usable.swap(false, Ordering::SeqCst);
+        if was_usable {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        was_usable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(recovers: bool, lsn: u64, timeline: u32) -> Standing {
+        Standing {
+            system: "7".to_owned(),
+            recovers,
+            lsn,
+            timeline,
+        }
+    }
+
+    fn fleet() -> Fleet {
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        Fleet::new(names, Duration::from_secs(10), true)
+    }
+
+    #[test]
+    fn a_replica_is_behind_since_the_primary_had_what_it_has_not() {
+        let (fleet, start) = (fleet(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let look = |lsn, seconds| fleet.on_replica(0, &standing(true, lsn, 1), at(seconds));
+        assert_eq!(look(5, 0), Some(Unfit::Unmeasured));
+        for second in 0..=20 {
+            fleet.on_primary(&standing(false, 100 + second, 1), at(second));
+        }
+        assert_eq!(look(120, 20), None);
+        assert_eq!(fleet.replicas()[0].lag(), Some(Duration::ZERO));
+        assert_eq!(look(110, 20), None);
+        assert_eq!(fleet.replicas()[0].lag(), Some(Duration::from_secs(9)));
+        let lags = Unfit::Lags(Duration::from_secs(11));
+        assert_eq!(look(108, 20), Some(lags));
+        assert!(!fleet.replicas()[0].is_usable());
+        assert_eq!(fleet.replicas()[0].left_out(), 1);
+    }
+
+    #[test]
+    fn no_two_replicas_have_the_same_name() {
+        let names = ["a:1", "b\"", "a:1"].map(str::to_owned).to_vec();
+        assert_eq!(distinct(names), ["a:1", "b?", "a:1 (2)"]);
+    }
+
+    #[test]
+    fn nobody_is_further_behind_because_the_primary_is_away() {
+        let (fleet, start) = (fleet(), Instant::now());
+        fleet.on_primary(&standing(false, 100, 1), start);
+        let much_later = start + Duration::from_secs(1000);
+        assert_eq!(
+            fleet.on_replica(0, &standing(true, 90, 1), much_later),
+            None
+        );
+        assert!(fleet.has_usable());
+    }
+
+    #[test]
+    fn who_is_of_another_cluster_or_an_old_primary_will_not_do() {
+        let (fleet, now) = (fleet(), Instant::now());
+        fleet.on_primary(&standing(false, 100, 2), now);
+        let foreign = Standing {
+            system: "8".to_owned(),
+            ..standing(true, 100, 2)
+        };
+        assert_eq!(fleet.on_replica(0, &foreign, now), Some(Unfit::Foreign));
+        let old = standing(false, 300, 1);
+        assert_eq!(fleet.on_replica(0, &old, now), Some(Unfit::Astray));
+        let promoted = standing(false, 300, 3);
+        assert_eq!(fleet.on_replica(0, &promoted, now), None);
+        assert_eq!(fleet.timeline(), 3);
+    }
+
+    #[test]
+    fn a_new_timeline_begins_a_new_measurement() {
+        let (fleet, now) = (fleet(), Instant::now());
+        fleet.on_primary(&standing(false, 500, 1), now);
+        fleet.on_primary(&standing(false, 400, 2), now);
+        let later = now + Duration::from_secs(60);
+        fleet.on_primary(&standing(false, 410, 2), later);
+        assert_eq!(fleet.on_replica(0, &standing(true, 410, 1), later), None);
+        let token = |timeline| Position { timeline, lsn: 1 };
+        assert_eq!(
+            (fleet.can_tell(token(1)), fleet.can_tell(token(2))),
+            (false, true)
+        );
+    }
+
+    #[test]
+    fn one_that_was_lost_is_left_out_until_it_was_seen() {
+        let (fleet, now) = (fleet(), Instant::now());
+        fleet.on_primary(&standing(false, 100, 1), now);
+        fleet.on_replica(1, &standing(true, 100, 1), now);
+        let position = Position {
+            timeline: 1,
+            lsn: 99,
+        };
+        assert!(fleet.has_replayed(position));
+        assert!(fleet.lose(1));
+        assert!(!fleet.lose(1) && !fleet.has_usable() && !fleet.has_replayed(position));
+        fleet.on_replica(1, &standing(true, 100, 1), now);
+        assert!(fleet.has_usable());
+    }
+}

@@ -1,0 +1,487 @@
+//! Replicas that read, and a primary that writes: who is asked, and what becomes of requests when
+//! servers lag, stop, come back or are promoted.
+
+use crate::metrics::scrape;
+use corerest_tests::client::{Answer, Client, request};
+use corerest_tests::cluster::{Cluster, Database, Stop};
+use corerest_tests::server::Server;
+use corerest_tests::waiting::until;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const ON_STANDBY: &str = "/rpc/is_standby";
+
+const FIXTURE: &str = "\
+    CREATE FUNCTION api.is_standby() RETURNS boolean LANGUAGE sql STABLE \
+        AS 'SELECT pg_is_in_recovery()'; \
+    CREATE FUNCTION api.is_standby_perhaps() RETURNS boolean LANGUAGE sql VOLATILE \
+        AS 'SELECT pg_is_in_recovery()'; \
+    CREATE FUNCTION api.rests(seconds float) RETURNS boolean LANGUAGE sql STABLE \
+        AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
+    CREATE FUNCTION api.is_told() RETURNS boolean LANGUAGE plpgsql STABLE \
+        AS 'BEGIN PERFORM pg_notify(''x'', ''''); RETURN pg_is_in_recovery(); END'; \
+    CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
+
+/// A primary and its standbys, with a database on all of them.
+struct Fleet {
+    primary: Cluster,
+    standbys: Vec<Cluster>,
+    database: Database,
+}
+
+impl Fleet {
+    fn start(standbys: usize) -> Fleet {
+        let primary = Cluster::start(&["wal_writer_delay = 10ms"]);
+        let database = primary.database();
+        database.run(FIXTURE);
+        let standbys = (0..standbys).map(|_| primary.start_standby()).collect();
+        Fleet {
+            primary,
+            standbys,
+            database,
+        }
+    }
+
+    /// The one for tests that stop nobody, and hold nobody up.
+    fn shared() -> &'static Fleet {
+        static SHARED: OnceLock<Fleet> = OnceLock::new();
+        SHARED.get_or_init(|| Fleet::start(2))
+    }
+
+    fn uri(&self, clusters: &[&Cluster]) -> String {
+        let folders: Vec<&str> = clusters.iter().map(|c| c.socket_folder()).collect();
+        let name = &self.database.name;
+        format!(
+            "postgresql://authenticator@/{name}?host={}&port=5432",
+            folders.join(",")
+        )
+    }
+
+    /// A server whose replicas are all standbys, when they are known to be there.
+    fn serve(&self, settings: &[(&str, &str)]) -> Server {
+        let replicas: Vec<String> = self.standbys.iter().map(|s| self.uri(&[s])).collect();
+        let replicas = replicas.join(" ");
+        let mut all = vec![("db-uri-read-replicas", replicas.as_str())];
+        all.extend_from_slice(settings);
+        let server = Server::start(&self.database, &all);
+        await_replicas(&server, self.standbys.len());
+        server
+    }
+
+    /// On a standby.
+    fn run_on(&self, standby: usize, sql: &str) {
+        self.standbys[standby].copy_of(&self.database).run(sql);
+    }
+}
+
+fn await_replicas(server: &Server, count: usize) {
+    until("the replicas to be known", || usable(server) == count);
+}
+
+fn usable(server: &Server) -> usize {
+    let samples = scrape(server);
+    let up = samples
+        .iter()
+        .filter(|(name, up)| name.starts_with("corerest_replica_up") && **up > 0.0);
+    up.count()
+}
+
+fn send(
+    client: &mut Client,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let length = body.len().to_string();
+    let mut all = headers.to_vec();
+    if method != "GET" {
+        all.push(("Content-Length", &length));
+    }
+    let mut bytes = request(method, target, &all);
+    bytes.extend(body.as_bytes());
+    client.send(&bytes);
+    client.read(method)
+}
+
+fn write(client: &mut Client, n: usize) -> Answer {
+    let prefer = [("Prefer", "consistency=session")];
+    let answer = send(
+        client,
+        "POST",
+        "/memos",
+        &prefer,
+        &format!(r#"{{"n":{n}}}"#),
+    );
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer
+}
+
+fn read_after(client: &mut Client, target: &str, token: &str) -> Answer {
+    let answer = send(client, "GET", target, &[("Consistency-Token", token)], "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+#[track_caller]
+fn on_standby(client: &mut Client, expected: &str) {
+    assert_eq!(client.get(ON_STANDBY).text(), expected);
+}
+
+#[test]
+fn reads_go_to_replicas_and_everything_else_to_the_primary() {
+    let server = Fleet::shared().serve(&[("db-tx-end", "commit-allow-override")]);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    let answer = send(&mut client, "POST", ON_STANDBY, &[], "{}");
+    assert_eq!(answer.text(), "true");
+    assert_eq!(client.get("/rpc/is_standby_perhaps").text(), "false");
+    for (name, value) in [("Prefer", "tx=rollback"), ("Prefer", "consistency=strong")] {
+        let answer = send(&mut client, "GET", ON_STANDBY, &[(name, value)], "");
+        assert_eq!(answer.text(), "false", "{value}");
+        assert_eq!(answer.header("Preference-Applied"), Some(value));
+    }
+    let vary = client.get("/plants?limit=1");
+    let vary = vary.header("Vary").expect("it varies");
+    assert!(vary.ends_with(", Consistency-Token"), "{vary}");
+    assert_eq!(
+        send(&mut client, "POST", "/memos", &[], r#"{"n":0}"#).status,
+        201
+    );
+    let samples = scrape(&server);
+    let of_replicas = samples.iter().filter(|(name, _)| {
+        name.starts_with("corerest_server_requests_total") && !name.contains("primary")
+    });
+    assert_eq!(of_replicas.map(|(_, count)| count).sum::<f64>(), 3.0);
+    assert_eq!(
+        samples["corerest_server_requests_total{server=\"primary\"}"],
+        4.0
+    );
+    server.stop();
+}
+
+/// NOTIFY is allowed in a transaction that only reads, and not on a standby.
+#[test]
+fn what_a_standby_cannot_do_is_asked_of_the_primary() {
+    let server = Fleet::shared().serve(&[]);
+    let mut client = server.client();
+    let answer = client.get("/rpc/is_told");
+    assert_eq!((answer.status, answer.text()), (200, "false"));
+    assert_eq!(client.get("/plants?nothing=eq.1").status, 400);
+    server.stop();
+}
+
+#[test]
+fn who_has_a_token_sees_what_was_written() {
+    let server = Fleet::shared().serve(&[]);
+    let mut client = server.client();
+    let mut from_replica = 0;
+    for n in 1000..1050 {
+        let written = write(&mut client, n);
+        let applied = written.header("Preference-Applied");
+        assert_eq!(applied, Some("consistency=session"));
+        let exposed = written.header("Access-Control-Expose-Headers");
+        assert_eq!(exposed, Some("Consistency-Token"));
+        let token = written
+            .header("Consistency-Token")
+            .expect("it was asked for");
+        let read = read_after(&mut client, &format!("/memos?n=eq.{n}"), token);
+        assert_eq!(read.text(), format!(r#"[{{"n":{n}}}]"#));
+        from_replica += usize::from(read_after(&mut client, ON_STANDBY, token).text() == "true");
+    }
+    assert!(
+        from_replica > 25,
+        "{from_replica} of 50 were answered by a replica"
+    );
+    // Nobody has asked for it, and nothing was written.
+    let answer = send(&mut client, "POST", "/memos", &[], r#"{"n":0}"#);
+    assert_eq!(answer.header("Consistency-Token"), None);
+    let prefer = [("Prefer", "consistency=session")];
+    let answer = send(&mut client, "POST", "/memos", &prefer, r#"{"n":"x"}"#);
+    assert_eq!(
+        (answer.status, answer.header("Consistency-Token")),
+        (400, None)
+    );
+    server.stop();
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_and_one_of_another_time_is_the_primarys() {
+    let server = Fleet::shared().serve(&[]);
+    let mut client = server.client();
+    for token in ["", "x", "1-0", "1-0/0 1-0/0", "0x1-0/0", "99999999999-0/0"] {
+        let answer = send(
+            &mut client,
+            "GET",
+            "/memos",
+            &[("Consistency-Token", token)],
+            "",
+        );
+        assert_eq!(answer.status, 400, "{token:?}: {}", answer.text());
+    }
+    // The beginning of time, before the first timeline, and long ago.
+    assert_eq!(read_after(&mut client, ON_STANDBY, "0-0/0").text(), "false");
+    assert_eq!(read_after(&mut client, ON_STANDBY, "1-0/0").text(), "true");
+    // No replica will ever have replayed these.
+    for token in ["1-FFFFFFFF/FFFFFFFF", "4294967295-0/0"] {
+        assert_eq!(read_after(&mut client, ON_STANDBY, token).text(), "false");
+    }
+    server.stop();
+}
+
+#[test]
+fn without_replicas_nobody_knows_of_consistency() {
+    let database = Cluster::shared().database();
+    database.run("CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC");
+    let server = Server::start(&database, &[]);
+    let mut client = server.client();
+    let strict = [("Prefer", "handling=strict, consistency=strong")];
+    let answer = send(&mut client, "GET", "/plants", &strict, "");
+    assert_eq!(answer.status, 400);
+    let prefer = [
+        ("Prefer", "consistency=session, return=minimal"),
+        ("Consistency-Token", "x"),
+    ];
+    let answer = send(&mut client, "POST", "/memos", &prefer, r#"{"n":1}"#);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.header("Preference-Applied"), Some("return=minimal"));
+    assert_eq!(answer.header("Consistency-Token"), None);
+    assert!(
+        !server
+            .admin()
+            .get("/metrics")
+            .text()
+            .contains("corerest_replica")
+    );
+    server.stop();
+}
+
+#[test]
+fn a_replica_that_replays_nothing_delays_who_has_a_token_and_then_nobody() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-replica-max-lag", "2")]);
+    let mut client = server.client();
+    fleet.run_on(0, "SELECT pg_wal_replay_pause()");
+    let written = write(&mut client, 1);
+    let token = written
+        .header("Consistency-Token")
+        .expect("it was asked for")
+        .to_owned();
+    // The replica knows nothing of it, and who says nothing of what he has seen may be told so.
+    assert_eq!(client.get("/memos").text(), "[]");
+    let began = Instant::now();
+    assert_eq!(
+        read_after(&mut client, "/memos", &token).text(),
+        r#"[{"n":1}]"#
+    );
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(900), "{waited:?}");
+    assert!(waited <= Duration::from_secs(5), "{waited:?}");
+    until("the replica to lag", || usable(&server) == 0);
+    assert_eq!(client.get("/memos").text(), r#"[{"n":1}]"#);
+    fleet.run_on(0, "SELECT pg_wal_replay_resume()");
+    await_replicas(&server, 1);
+    assert_eq!(read_after(&mut client, ON_STANDBY, &token).text(), "true");
+    server.stop();
+}
+
+#[test]
+fn who_waits_for_a_replica_is_answered_when_it_has_replayed() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-replica-max-lag", "60")]);
+    fleet.run_on(0, "ALTER SYSTEM SET recovery_min_apply_delay = '300ms'");
+    fleet.run_on(0, "SELECT pg_reload_conf()");
+    let mut client = server.client();
+    let mut from_replica = 0;
+    for n in 0..10 {
+        let written = write(&mut client, n);
+        let token = written
+            .header("Consistency-Token")
+            .expect("it was asked for");
+        let target = format!("/memos?n=eq.{n}&select=n,tableoid");
+        assert!(
+            read_after(&mut client, &target, token)
+                .text()
+                .contains(&format!("\"n\":{n}"))
+        );
+        from_replica += usize::from(read_after(&mut client, ON_STANDBY, token).text() == "true");
+    }
+    assert!(from_replica >= 8, "{from_replica} of 10");
+    server.stop();
+}
+
+#[test]
+fn what_a_replica_does_not_have_yet_is_asked_of_the_primary() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-replica-max-lag", "60")]);
+    let mut client = server.client();
+    fleet.run_on(0, "SELECT pg_wal_replay_pause()");
+    fleet.database.run(
+        "ALTER TABLE api.memos ADD COLUMN fresh integer; \
+         CREATE TABLE api.fresh AS SELECT 1 AS id; GRANT SELECT ON api.fresh TO PUBLIC; \
+         NOTIFY pgrst, 'reload schema'",
+    );
+    until("the new table", || client.get("/fresh").status == 200);
+    assert_eq!(client.get("/memos?select=fresh").text(), "[]");
+    assert_eq!(client.get("/fresh").text(), r#"[{"id":1}]"#);
+    on_standby(&mut client, "true");
+    server.stop();
+}
+
+#[test]
+fn a_replica_that_dies_under_load_costs_no_read() {
+    let fleet = Fleet::start(2);
+    let server = fleet.serve(&[("db-pool", "4")]);
+    let until_when = Instant::now() + Duration::from_secs(6);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = server.client();
+                    let mut count = 0;
+                    while Instant::now() < until_when {
+                        let answer = client.get("/plants?select=id&order=id&limit=3");
+                        assert_eq!(answer.status, 200, "{}", answer.text());
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        for how in [Stop::Kill, Stop::Immediate, Stop::Fast] {
+            fleet.standbys[0].stop(how);
+            until("it to be left out", || usable(&server) < 2);
+            fleet.standbys[0].start_again();
+        }
+        let counts = readers
+            .into_iter()
+            .map(|reader| reader.join().expect("no read failed"));
+        assert!(counts.sum::<usize>() > 100);
+    });
+    await_replicas(&server, 2);
+    fleet
+        .standbys
+        .iter()
+        .for_each(|standby| standby.stop(Stop::Fast));
+    let mut client = server.client();
+    on_standby(&mut client, "false");
+    server.stop();
+}
+
+#[test]
+fn without_a_replica_reads_take_half_of_the_primarys_connections() {
+    let fleet = Fleet::start(1);
+    let settings = [("db-pool", "4"), ("server-cores", "1")];
+    let server = fleet.serve(&settings);
+    fleet.standbys[0].stop(Stop::Fast);
+    until("it to be left out", || usable(&server) == 0);
+    thread::scope(|scope| {
+        let slow: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| server.client().get("/rpc/rests?seconds=2").status))
+            .collect();
+        let name = "corerest_server_connections_in_use{server=\"primary\"}";
+        until("the reads to be at work", || scrape(&server)[name] == 2.0);
+        let began = Instant::now();
+        let mut client = server.client();
+        assert_eq!(
+            send(&mut client, "POST", "/memos", &[], r#"{"n":1}"#).status,
+            201
+        );
+        assert!(began.elapsed() < Duration::from_millis(1500));
+        assert!(slow.into_iter().all(|read| read.join().ok() == Some(200)));
+    });
+    server.stop();
+}
+
+#[test]
+fn without_a_replica_reads_are_refused_if_they_may_not_go_to_the_primary() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-replica-fallback", "false")]);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    fleet.standbys[0].stop(Stop::Fast);
+    until("it to be left out", || usable(&server) == 0);
+    let answer = client.get(ON_STANDBY);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("Retry-After").is_some());
+    write(&mut client, 1);
+    fleet.standbys[0].start_again();
+    await_replicas(&server, 1);
+    on_standby(&mut client, "true");
+    server.stop();
+}
+
+#[test]
+fn while_the_primary_is_away_reads_go_on() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[]);
+    let mut client = server.client();
+    let ready = |query: &str| server.admin().get(&format!("/ready{query}")).status;
+    assert_eq!(
+        (ready(""), ready("?role=read"), ready("?role=write")),
+        (200, 200, 200)
+    );
+    assert_eq!(ready("?role=else"), 400);
+    fleet.primary.stop(Stop::Immediate);
+    until("it to be missed", || ready("?role=write") == 503);
+    assert_eq!((ready(""), ready("?role=read")), (503, 200));
+    on_standby(&mut client, "true");
+    assert_eq!(
+        client.get("/plants?select=id&id=eq.1").text(),
+        r#"[{"id":1}]"#
+    );
+    // What only the primary could know better is as the replica says.
+    assert_eq!(client.get("/rpc/is_told").status, 405);
+    let answer = send(&mut client, "POST", "/memos", &[], r#"{"n":1}"#);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("Retry-After").is_some());
+    fleet.primary.start_again();
+    until("it to be there", || ready("?role=write") == 200);
+    write(&mut client, 2);
+    server.stop();
+}
+
+#[test]
+fn a_standby_that_is_promoted_takes_the_writes() {
+    let fleet = Fleet::start(2);
+    let primaries = fleet.uri(&[&fleet.primary, &fleet.standbys[0]]);
+    let replicas = [
+        fleet.uri(&[&fleet.standbys[0]]),
+        fleet.uri(&[&fleet.standbys[1]]),
+    ]
+    .join("\n");
+    let mut server = Server::spawn(&[("db-uri", &primaries), ("db-uri-read-replicas", &replicas)]);
+    server.await_listening();
+    server.await_ready();
+    await_replicas(&server, 2);
+    let mut client = server.client();
+    let written = write(&mut client, 1);
+    let old_token = written
+        .header("Consistency-Token")
+        .expect("it was asked for")
+        .to_owned();
+    until("the standby to have it", || {
+        let copy = fleet.standbys[0].copy_of(&fleet.database);
+        copy.one("SELECT count(*)::text FROM api.memos") == "1"
+    });
+    fleet.primary.stop(Stop::Immediate);
+    on_standby(&mut client, "true");
+    fleet.run_on(0, "SELECT pg_promote()");
+    until("writes to be taken", || {
+        let answer = send(&mut client, "POST", "/memos", &[], r#"{"n":2}"#);
+        assert!([201, 503].contains(&answer.status), "{}", answer.text());
+        answer.status == 201
+    });
+    let written = write(&mut client, 3);
+    let token = written
+        .header("Consistency-Token")
+        .expect("it was asked for")
+        .to_owned();
+    assert!(token.starts_with("2-"), "{token}");
+    for token in [old_token, token] {
+        let read = read_after(&mut client, "/memos?n=in.(1,3)&order=n&select=n", &token);
+        assert_eq!(read.text(), "[{\"n\":1}, \n {\"n\":3}]");
+    }
+    server.stop();
+}

@@ -10,6 +10,7 @@ mod checking;
 mod cli;
 mod cut_wire;
 mod differences;
+mod events;
 mod framing;
 mod fuzz_smoke;
 mod hostile_path;

@@ -15,6 +15,7 @@
 
 mod backoff;
 pub(crate) mod conversation;
+pub(crate) mod ear;
 pub(crate) mod inquiry;
 pub(crate) mod listener;
 pub(crate) mod loading;

@@ -43,13 +43,13 @@ const FUNCTIONS: &str = r#"
     end $$;
 "#;
 
-fn database(cluster: &Cluster) -> Database {
+pub(crate) fn database(cluster: &Cluster) -> Database {
     let database = cluster.database();
     database.run(FUNCTIONS);
     database
 }
 
-fn start_with(database: &Database, settings: &[(&str, &str)]) -> Server {
+pub(crate) fn start_with(database: &Database, settings: &[(&str, &str)]) -> Server {
     let usual = [("server-events-enabled", "true"), ("jwt-secret", SECRET)];
     Server::start(database, &[&usual, settings].concat())
 }
@@ -82,7 +82,7 @@ fn hear(server: &Server, names: &str) -> Stream {
     stream
 }
 
-fn notify(database: &Database, channel: &str, payload: &str) {
+pub(crate) fn notify(database: &Database, channel: &str, payload: &str) {
     let mut connection = database.connect();
     let notified = connection.execute("SELECT pg_notify($1, $2)", &[&channel, &payload]);
     notified.expect("it can be sent");

@@ -3,6 +3,7 @@
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
 mod alerts;
+mod browser;
 mod cancel;
 mod cases;
 mod catalog;

@@ -170,6 +170,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         catalog: None,
         watched: None,
         loaded_since: None,
+        has_published: false,
     };
     spawn_vital("control", move || control.run())
         .map_err(cannot("start the control plane's thread"))?;

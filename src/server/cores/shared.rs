@@ -268,7 +268,7 @@ impl Cores {
         }
         self.close_door();
         // They come to somebody else now.
-        self.tell(&Word::End);
+        self.end_streams();
         let over = (began + grace).max(Instant::now() + ON_ITS_WAY);
         let waits = !is_mutant(Mutant::ClosesUnannounced);
         while waits && self.door.taken() > 0 && Instant::now() < over {
@@ -330,14 +330,18 @@ impl Cores {
         self.cores.len()
     }
 
-    /// Replaces what requests are answered from. Those who hear have to ask anew: whether they may
-    /// hear what they hear was decided by what has changed. Whoever has just begun to hear looks
-    /// afterwards by what.
+    /// Replaces what requests are answered from.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         self.publication.publish(snapshot);
-        self.tell(&Word::End);
         // Whether there is anything to hear may have changed.
         self.channels.bell().ring();
+    }
+
+    /// Something else was published, and those who hear have to ask anew: whether they may hear
+    /// what they hear was decided by what has changed. Whoever has just begun to hear looks
+    /// afterwards by what.
+    pub(crate) fn end_streams(&self) {
+        self.tell(&Word::End);
     }
 
     /// Whether this is what requests are answered from at this moment.

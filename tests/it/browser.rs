@@ -68,7 +68,7 @@ fn browse(program: &PathBuf, address: &str) -> Browser {
 #[test]
 fn a_browser_hears_events_through_nginx_and_from_another_origin() {
     let Some(program) = chromium() else {
-        return println!("There is no Chromium (Debian: chromium), so no browser was tried.");
+        return eprintln!("There is no Chromium (Debian: chromium), so no browser was tried.");
     };
     let database = database(Cluster::shared());
     let server = start_with(&database, &[]);

@@ -31,7 +31,8 @@ const FUNCTIONS: &str = r#"
   grant execute on function api.secret_news() to gardener;
   create function api.with_headers() returns api."text/event-stream" language plpgsql as $$
     begin
-      perform set_config('response.headers', '[{"X-Mine": "yes"}, {"Cache-Control": "no-cache"}]', true);
+      perform set_config('response.headers',
+        '[{"X-Mine": "yes"}, {"Cache-Control": "no-cache"}]', true);
       return 'news';
     end $$;
   create function api.too_much() returns api."text/event-stream" stable language sql as
@@ -120,10 +121,10 @@ fn what_is_notified_is_heard_at_once_by_all_who_asked_for_it() {
     notify(&database, "nobody", "lost");
     notify(&database, "news", "second");
     for stream in &mut streams {
-        assert_eq!(stream.next(), event("news", "first"));
-        assert_eq!(stream.next(), event("news", "second"));
+        assert_eq!(stream.next_event(), event("news", "first"));
+        assert_eq!(stream.next_event(), event("news", "second"));
     }
-    assert_eq!(other.next(), event("more", "for the other"));
+    assert_eq!(other.next_event(), event("more", "for the other"));
     assert_eq!(channels(&server), 4.0);
     assert_eq!(metric(&server, "corerest_event_streams{"), 8.0);
     until("the events to be counted", || {
@@ -165,7 +166,7 @@ fn browsers_of_other_origins_may_hear_as_they_may_read() {
     let allowed = stream.header("access-control-allow-origin");
     assert_eq!(allowed, Some("http://a.example"));
     notify(&database, "news", "x");
-    assert_eq!(stream.next(), event("news", "x"));
+    assert_eq!(stream.next_event(), event("news", "x"));
     let origin = ("Origin", "http://b.example");
     let stream = Stream::open(server.address(), "/rpc/hear", &[origin]);
     assert_eq!(stream.header("access-control-allow-origin"), None);
@@ -178,7 +179,7 @@ fn old_clients_hear_until_the_connection_ends() {
     let mut stream = Stream::open_by(server.address(), &request);
     assert_eq!(stream.header("transfer-encoding"), None);
     notify(&database, "news", "a\nb");
-    assert_eq!(stream.next(), event("news", "a\nb"));
+    assert_eq!(stream.next_event(), event("news", "a\nb"));
     server.signal(Signal::TERM);
     assert_eq!(stream.rest(), (vec![], End::Whole));
     assert_eq!(stream.retries.len(), 2);
@@ -189,21 +190,21 @@ fn payloads_of_many_lines_arrive_as_they_were_and_may_have_an_id() {
     let (database, server) = start(&[]);
     let mut stream = hear(&server, "news");
     notify(&database, "news", "");
-    assert_eq!(stream.next(), event("news", ""));
+    assert_eq!(stream.next_event(), event("news", ""));
     notify(&database, "news", "a\r\nb\rc\n\nevent: forged\n");
     let data = "a\nb\nc\n\nevent: forged\n";
-    assert_eq!(stream.next(), event("news", data));
+    assert_eq!(stream.next_event(), event("news", data));
     let longest = "€\n".repeat(7999 / 4);
     notify(&database, "news", &longest);
-    assert_eq!(stream.next(), event("news", &longest));
+    assert_eq!(stream.next_event(), event("news", &longest));
     notify(&database, "news", &"\n".repeat(7999));
-    assert_eq!(stream.next().data.len(), 7999);
+    assert_eq!(stream.next_event().data.len(), 7999);
     notify(&database, "news", "id: 42\n{\"a\":1}");
     let with_id = Event {
         id: "42".to_owned(),
         ..event("news", "{\"a\":1}")
     };
-    assert_eq!(stream.next(), with_id);
+    assert_eq!(stream.next_event(), with_id);
 }
 
 #[test]
@@ -219,8 +220,14 @@ fn nobody_hears_what_his_function_did_not_name() {
         notify(&database, "desk-two", &format!("two {number}"));
     }
     for number in 0..20 {
-        assert_eq!(one.next(), event("desk-one", &format!("one {number}")));
-        assert_eq!(two.next(), event("desk-two", &format!("two {number}")));
+        assert_eq!(
+            one.next_event(),
+            event("desk-one", &format!("one {number}"))
+        );
+        assert_eq!(
+            two.next_event(),
+            event("desk-two", &format!("two {number}"))
+        );
     }
     // Who has nothing to hear is told not to come again.
     let mut nobody = Client::connect(server.address());
@@ -264,7 +271,7 @@ fn names_are_names_whatever_is_in_them() {
         notify(&database, name, name);
     }
     for (stream, name) in streams.iter_mut().zip(odd) {
-        assert_eq!(stream.next(), event(name, name));
+        assert_eq!(stream.next_event(), event(name, name));
     }
     let mut client = server.client();
     let mut refused = |names: &str| {
@@ -318,13 +325,13 @@ fn there_are_so_many_channels_and_those_that_nobody_hears_are_forgotten() {
     assert!(refused.header("retry-after").is_some());
     first.leave();
     notify(&database, "a", "still");
-    assert_eq!(second.next(), event("a", "still"));
+    assert_eq!(second.next_event(), event("a", "still"));
     second.leave();
     until("the channels to be free", || channels(&server) == 0.0);
     let mut third = hear(&server, "c|d");
     notify(&database, "a", "nobody");
     notify(&database, "d", "somebody");
-    assert_eq!(third.next(), event("d", "somebody"));
+    assert_eq!(third.next_event(), event("d", "somebody"));
     // PostgreSQL was told so, too: its own view knows only the session, so it is asked to tell.
     let listening = database.one(
         "select count(*)::text from pg_stat_activity where query ilike 'listen%' \
@@ -352,9 +359,9 @@ fn a_stream_ends_when_its_token_expires() {
     assert_eq!(stream.rest(), (in_time, End::Whole));
     assert_eq!(stream.retries.len(), 2);
     notify(&database, "secret", "later");
-    assert_eq!(longer.next(), event("secret", "in time"));
-    assert_eq!(longer.next(), event("secret", "later"));
-    assert_eq!(within_skew.next(), event("secret", "in time"));
+    assert_eq!(longer.next_event(), event("secret", "in time"));
+    assert_eq!(longer.next_event(), event("secret", "later"));
+    assert_eq!(within_skew.next_event(), event("secret", "in time"));
 }
 
 #[test]
@@ -388,7 +395,7 @@ fn a_reload_ends_all_streams_so_that_everybody_is_asked_anew() {
     let mut stream = open();
     database.run("revoke execute on function api.secret_news() from gardener");
     notify(&database, "secret", "before the reload");
-    assert_eq!(stream.next(), event("secret", "before the reload"));
+    assert_eq!(stream.next_event(), event("secret", "before the reload"));
     server.signal(Signal::USR1);
     assert_eq!(stream.rest(), (vec![], End::Whole));
     assert_eq!(open().status(), "403");
@@ -398,7 +405,7 @@ fn a_reload_ends_all_streams_so_that_everybody_is_asked_anew() {
     assert_eq!(stream.rest(), (vec![], End::Whole));
     let mut stream = hear(&server, "news");
     notify(&database, "news", "again");
-    assert_eq!(stream.next(), event("news", "again"));
+    assert_eq!(stream.next_event(), event("news", "again"));
 }
 
 #[test]
@@ -406,7 +413,7 @@ fn whoever_says_something_after_his_request_has_heard_enough() {
     let (database, server) = start(&[]);
     let mut stream = hear(&server, "news");
     notify(&database, "news", "x");
-    assert_eq!(stream.next(), event("news", "x"));
+    assert_eq!(stream.next_event(), event("news", "x"));
     stream.client().send(request("GET", "/plants", &[]));
     assert_eq!(stream.rest(), (vec![], End::Whole));
     let both = events::request("HTTP/1.1", "/rpc/hear", &[]).repeat(2);
@@ -427,7 +434,7 @@ fn whoever_leaves_is_forgotten() {
     });
     assert_eq!(channels(&server), 1.0);
     notify(&database, "news", "x");
-    assert_eq!(stays.next(), event("news", "x"));
+    assert_eq!(stays.next_event(), event("news", "x"));
     until("nothing to be held", || {
         metric(&server, "corerest_client_memory_bytes") == 0.0
     });
@@ -449,7 +456,7 @@ fn whoever_takes_nothing_is_cut_off_and_costs_the_others_nothing() {
             connection
                 .execute("SELECT pg_notify('news', $1)", &[&text])
                 .expect("it can be sent");
-            let heard = listens.next();
+            let heard = listens.next_event();
             assert!(heard.data.starts_with(&format!("{sent} ")));
             sent += 1;
         }
@@ -470,7 +477,7 @@ fn when_the_listener_was_away_everybody_is_told() {
     let mut streams: Vec<Stream> = (0..3).map(|_| hear(&server, "news")).collect();
     notify(&database, "news", "before");
     for stream in &mut streams {
-        assert_eq!(stream.next(), event("news", "before"));
+        assert_eq!(stream.next_event(), event("news", "before"));
     }
     // With `db-channel-enabled=false` there is a second idle session, that of the control plane.
     database.run(
@@ -479,11 +486,11 @@ fn when_the_listener_was_away_everybody_is_told() {
          and query ilike 'listen %'",
     );
     for stream in &mut streams {
-        assert_eq!(stream.next(), event("reconnected", ""));
+        assert_eq!(stream.next_event(), event("reconnected", ""));
     }
     notify(&database, "news", "after");
     for stream in &mut streams {
-        assert_eq!(stream.next(), event("news", "after"));
+        assert_eq!(stream.next_event(), event("news", "after"));
     }
 }
 
@@ -494,7 +501,7 @@ fn a_postgresql_that_is_started_again_is_heard_again() {
     let server = start_with(&database, &[]);
     let mut stream = hear(&server, "news");
     notify(&database, "news", "before");
-    assert_eq!(stream.next(), event("news", "before"));
+    assert_eq!(stream.next_event(), event("news", "before"));
     cluster.stop(Stop::Immediate);
     cluster.start_again();
     // The catalog is loaded again, so the stream may end, as with any reload.
@@ -527,6 +534,44 @@ fn hear_when_possible(server: &Server) -> Stream {
 }
 
 #[test]
+fn whoever_cannot_be_told_in_time_hears_that_and_no_more() {
+    let database = database(Cluster::shared());
+    // Requests are answered, and there is no session that can write.
+    database.run(&format!(
+        "alter database {} set default_transaction_read_only = on",
+        database.name
+    ));
+    let settings = [
+        ("db-channel-enabled", "false"),
+        ("db-pool-acquisition-timeout", "1"),
+    ];
+    let server = start_with(&database, &settings);
+    let mut client = server.client();
+    let accept = [("Accept", "text/event-stream")];
+    let refused = client.exchange("GET", "/rpc/hear", &accept);
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("PGRSTX12"), "{}", refused.text());
+    assert_eq!(metric(&server, "corerest_event_listener_connected"), 0.0);
+    assert_eq!(client.get("/plants?limit=1").status, 200);
+    let waits = hear_in_vain(&server);
+    waits.leave("it goes before it has an answer");
+    until("nobody to wait", || {
+        metric(&server, "corerest_event_streams{") == 0.0
+    });
+    assert_eq!(channels(&server), 0.0);
+}
+
+/// A client that waits for its channels.
+fn hear_in_vain(server: &Server) -> Client {
+    let mut client = server.client();
+    client.send(events::request("HTTP/1.1", "/rpc/hear", &[]));
+    until("a client to wait", || {
+        metric(server, "corerest_event_streams{") > 0.0
+    });
+    client
+}
+
+#[test]
 fn the_key_can_be_switched_while_the_server_runs() {
     let cluster = Cluster::shared();
     let database = database(cluster);
@@ -551,7 +596,7 @@ fn the_key_can_be_switched_while_the_server_runs() {
     });
     let mut stream = hear(&server, "news");
     notify(&database, "news", "x");
-    assert_eq!(stream.next(), event("news", "x"));
+    assert_eq!(stream.next_event(), event("news", "x"));
     let _ = std::fs::remove_file(&file);
 }
 

@@ -125,7 +125,7 @@ impl Stream {
     /// # Panics
     /// If the stream ends before, or nothing comes.
     #[track_caller]
-    pub fn next(&mut self) -> Event {
+    pub fn next_event(&mut self) -> Event {
         match self.next_or_end() {
             Ok(event) => event,
             Err(end) => panic!("the stream has ended: {end:?}"),

@@ -4,8 +4,8 @@
 //! subscribe ──in force──▶ begin_stream ──▶ hear ⇄ rest ──▶ end: retry, the last chunk, closed
 //!     └─ rest ── Ready ─────▶┘               └─ deaf, gone ──▶ closed
 //! ```
-//! Its own file beside [`super::threads`], of which it is a part: nothing in here is about requests.
-//! No thread waits for such a client, and none holds a connection for it.
+//! A file of its own beside [`super::threads`], of which it is a part: nothing in here is about
+//! requests. No thread waits for such a client, and none holds a connection for it.
 
 use super::threads::{Readable, Worker, flush};
 use crate::log;

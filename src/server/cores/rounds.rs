@@ -9,12 +9,12 @@
 //! part of the CPU, for what is told meanwhile is written in one piece.
 //!
 //! Invariant: while something waits to be told, the alarm is set, or a thread is in a slice and
-//! sets it afterwards, also if it panics ([`Slice`]).
+//! sets it afterwards, also if it panics ([`Slice`]). `model::rounds` tries it.
 
 use crate::net::Alarm;
 use crate::serving::hearing::{Audience, Word};
 use crate::state::channels::Place;
-use crate::sync::{Instant, Mutex, lock};
+use crate::sync::{Instant, Mutant, Mutex, is_mutant, lock};
 use corerest_wire::http::event_stream::Part;
 use std::collections::VecDeque;
 use std::io;
@@ -165,8 +165,7 @@ impl Drop for Slice<'_> {
         }
         let rest = (std::mem::take(&mut state.took) * REST_FACTOR).min(REST_MAX);
         state.next = Some(now + rest);
-        if state.words.is_empty() {
-            state.words = VecDeque::new();
+        if state.words.is_empty() || is_mutant(Mutant::RoundForgets) {
             state.is_awake = false;
         } else {
             self.rounds.set_alarm(rest);

@@ -147,15 +147,7 @@ impl Hearing {
         names: Arc<[ChannelName]>,
         opening: Box<Opening>,
     ) -> Result<(Hearing, Joined), (TooMany, Box<Opening>)> {
-        let mailbox = Arc::new(Mailbox {
-            place,
-            state: Mutex::new(State {
-                stage: Stage::Joined,
-                waiting: VecDeque::new(),
-                bytes: 0,
-                taken: 0,
-            }),
-        });
+        let mailbox = Arc::new(Mailbox::new(place));
         // First, for it may be ready before it is known that it waits.
         audience.add(&names, &mailbox);
         let at_most = opening.snapshot.config.server_max_channels;
@@ -189,7 +181,8 @@ impl Drop for Hearing {
 }
 
 impl Audience {
-    fn add(&self, names: &[ChannelName], mailbox: &Arc<Mailbox>) {
+    /// This client hears these channels.
+    pub(crate) fn add(&self, names: &[ChannelName], mailbox: &Arc<Mailbox>) {
         let mut members = lock(&self.members);
         let place = mailbox.place;
         members.all.insert(place, Arc::clone(mailbox));
@@ -265,6 +258,19 @@ impl Members {
 }
 
 impl Mailbox {
+    /// Nothing waits for a client at this place, whose response has not begun.
+    pub(crate) fn new(place: Place) -> Mailbox {
+        Mailbox {
+            place,
+            state: Mutex::new(State {
+                stage: Stage::Joined,
+                waiting: VecDeque::new(),
+                bytes: 0,
+                taken: 0,
+            }),
+        }
+    }
+
     fn put(&self, part: &Part, due: &mut VecDeque<Place>) {
         let mut state = lock(&self.state);
         match state.stage {

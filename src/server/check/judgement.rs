@@ -462,15 +462,19 @@ mod tests {
         };
         let mut facts = facts();
         facts.server.max_connections = 12;
+        let session = Session {
+            process_id: 7,
+            is_local: true,
+        };
         assert!(
-            of_facts(&config, &facts, 7)[0]
+            of_facts(&config, &facts, session)[0]
                 .message
                 .contains("13 connections")
         );
         facts.server.max_connections = 13;
-        assert_eq!(of_facts(&config, &facts, 7), []);
+        assert_eq!(of_facts(&config, &facts, session), []);
         facts.server.process_id = 8;
-        let found = of_facts(&config, &facts, 7);
+        let found = of_facts(&config, &facts, session);
         assert_eq!(found[1].about, "server-events-enabled");
     }
 

@@ -323,6 +323,12 @@ fn there_are_so_many_channels_and_those_that_nobody_hears_are_forgotten() {
     assert_eq!(refused.status, 503);
     assert!(refused.text().contains("server-max-channels"));
     assert!(refused.header("retry-after").is_some());
+    // Many of them at once are answered one after the other.
+    let many = events::request("HTTP/1.1", "/rpc/hear?names=c", &[]);
+    client.send(many.repeat(500));
+    for _ in 0..500 {
+        assert_eq!(client.read("GET").status, 503);
+    }
     first.leave();
     notify(&database, "a", "still");
     assert_eq!(second.next_event(), event("a", "still"));

@@ -274,7 +274,12 @@ impl Worker {
         self.at_desk_of(&opening.snapshot, |desk| {
             handle::refuse_stream(desk, &mut client, opening, error)
         });
-        self.serve(client, Readable::Maybe);
+        self.reclaim_buffers(&mut client);
+        client.output.shrink();
+        self.in_hand = None;
+        // It can be written to at once. Served here, one who has sent a thousand such requests
+        // would have them answered each within the other.
+        self.rest(client, Interest::Write);
     }
 
     /// The time of a client is over: to wait for its channels, to hear them, or to take something;

@@ -698,7 +698,7 @@ impl Worker {
     }
 
     /// Lets a client wait, with the deadline of what it is doing, if there is memory for that.
-    fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
+    pub(super) fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
         let bytes = client.bytes_held();
         if !client.memory.hold(bytes) {
             return self.rest_without_memory(client);

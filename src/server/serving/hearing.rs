@@ -273,12 +273,12 @@ impl Mailbox {
 
     fn put(&self, part: &Part, due: &mut VecDeque<Place>) {
         let mut state = lock(&self.state);
-        match state.stage {
-            Stage::Joined | Stage::Ready | Stage::Begun => {}
-            Stage::Refused(_) | Stage::Ending | Stage::Overrun => return,
+        // What is told before the head is there was committed before the client has seen it.
+        if state.stage != Stage::Begun {
+            return;
         }
         // Whoever was noted before, and has not been looked for, is not noted twice.
-        let is_new = state.waiting.is_empty() && state.stage == Stage::Begun;
+        let is_new = state.waiting.is_empty();
         if state.bytes + part.len() > WAITING_BYTES_MAX {
             state.stage = Stage::Overrun;
             state.waiting = VecDeque::new();
@@ -370,5 +370,89 @@ impl Mailbox {
     fn retry_milliseconds(&self) -> u64 {
         let spread = self.place.number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         RETRY_MIN + spread % RETRY_SPREAD
+    }
+}
+
+#[cfg(all(test, not(feature = "model")))]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place { core: 0, number: 7 };
+
+    fn audience() -> (Audience, Arc<Mailbox>, ChannelName) {
+        let names = ChannelName::parse_list(b"a").unwrap();
+        let audience = Audience::default();
+        let mailbox = Arc::new(Mailbox::new(PLACE));
+        audience.add(&names, &mailbox);
+        (audience, mailbox, names[0].clone())
+    }
+
+    /// Tells something, and returns who is to be looked for.
+    fn tell(audience: &Audience, word: &Word) -> Vec<Place> {
+        let mut due = VecDeque::new();
+        audience.tell(word, &mut due);
+        due.into()
+    }
+
+    fn open(mailbox: &Mailbox) -> (Letter, String) {
+        let mut output = Output::default();
+        let letter = mailbox.open(StreamFraming::UntilClose, &mut output);
+        let text = String::from_utf8(output.unwritten().to_vec()).unwrap();
+        (letter, text)
+    }
+
+    #[test]
+    fn a_client_hears_what_comes_behind_its_head_and_is_noted_once() {
+        let (audience, mailbox, name) = audience();
+        let event = |data| Word::Event(name.clone(), Part::event("a", None, data));
+        assert_eq!(tell(&audience, &event("before")), []);
+        assert_eq!(tell(&audience, &Word::Ready(PLACE)), [PLACE]);
+        assert_eq!(tell(&audience, &Word::Ready(PLACE)), [], "it was told");
+        assert_eq!(open(&mailbox).0, Letter::Begin);
+        mailbox.begin();
+        assert!(!mailbox.is_due(false));
+        assert_eq!(tell(&audience, &event("1")), [PLACE]);
+        assert_eq!(tell(&audience, &event("2")), []);
+        assert!(mailbox.is_due(false) && !mailbox.is_due(true));
+        let both = "event: a\ndata: 1\n\nevent: a\ndata: 2\n\n";
+        assert_eq!(open(&mailbox), (Letter::Sent(2), both.to_owned()));
+        assert_eq!(open(&mailbox).0, Letter::Nothing);
+        let comment = Word::ToAll(Part::comment());
+        assert_eq!(tell(&audience, &comment), [PLACE]);
+        assert_eq!(tell(&audience, &Word::End), [PLACE]);
+        assert_eq!(tell(&audience, &event("late")), []);
+        let (letter, text) = open(&mailbox);
+        assert_eq!(letter, Letter::Last(0));
+        assert!(text.starts_with(":\n\nretry: "), "{text}");
+    }
+
+    #[test]
+    fn so_much_waits_for_a_client_and_no_more() {
+        let (audience, mailbox, name) = audience();
+        mailbox.begin();
+        let part = Part::event("a", None, &"x".repeat(8_000));
+        let word = Word::Event(name, part.clone());
+        let fit = WAITING_BYTES_MAX / part.len();
+        assert_eq!(tell(&audience, &word), [PLACE]);
+        for _ in 1..fit {
+            assert_eq!(tell(&audience, &word), []);
+        }
+        assert_eq!(mailbox.bytes(), fit * part.len());
+        // What was taken waits as long as it is not known to be written.
+        assert_eq!(open(&mailbox).0, Letter::Sent(fit));
+        assert_eq!(mailbox.bytes(), 0, "it is the output's");
+        assert_eq!(tell(&audience, &word), [PLACE]);
+        assert_eq!(open(&mailbox).0, Letter::Overrun);
+        assert!(mailbox.is_over() && mailbox.is_due(true));
+        assert_eq!(tell(&audience, &word), []);
+    }
+
+    #[test]
+    fn what_is_refused_is_told_with_the_reason() {
+        let (audience, mailbox, _) = audience();
+        let word = Word::Refused(PLACE, "no".to_owned());
+        assert_eq!(tell(&audience, &word), [PLACE]);
+        assert_eq!(open(&mailbox).0, Letter::Refuse("no".to_owned()));
+        assert_eq!(tell(&audience, &Word::End), []);
     }
 }

@@ -1,4 +1,5 @@
-//! Rounds: everybody hears everything that is told, in its order, while others have clients in hand.
+//! Rounds: everybody hears everything that is told, in its order, while others have clients in
+//! hand.
 
 use super::super::events::{Event, Events, ROUND};
 use super::super::rounds::Rounds;

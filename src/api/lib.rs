@@ -54,7 +54,7 @@ pub use console::{ConsoleFile, console_file};
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.
 pub use auth::json::{Json, Members};
-pub use auth::{ClaimRules, Claims, Identity, bearer_token};
+pub use auth::{ClaimRules, Claims, Expiry, Identity, bearer_token};
 
 // What the database is asked for before there are requests. Each question is a document of its
 // own, and has a function that decodes the answer.

@@ -3,6 +3,7 @@
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
 mod alerts;
+mod browser;
 mod cancel;
 mod cases;
 mod catalog;
@@ -11,6 +12,7 @@ mod cli;
 mod console;
 mod cut_wire;
 mod differences;
+mod events;
 mod framing;
 mod fuzz_smoke;
 mod hostile_path;

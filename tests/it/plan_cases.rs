@@ -166,7 +166,7 @@ fn answer(catalog: &Catalog, question: &Section, with_settings: bool) -> Section
         Prepared::Reply(response) => {
             let body = match response.body {
                 Body::Bytes(bytes) => String::from_utf8(bytes).expect("replies are UTF-8"),
-                Body::Absent | Body::LastColumn => String::new(),
+                Body::Absent | Body::LastColumn | Body::Events => String::new(),
             };
             Section {
                 first: response.status.to_string(),
@@ -246,7 +246,7 @@ fn check_head(context: &Context<'_>, http: &HttpRequest<'_>, caller: Identity, p
     };
     let text = |response: &Response| match &response.body {
         Body::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Body::Absent | Body::LastColumn => String::new(),
+        Body::Absent | Body::LastColumn | Body::Events => String::new(),
     };
     match planned {
         Prepared::Reply(response) => {

@@ -8,6 +8,7 @@
 pub mod case_file;
 pub mod client;
 pub mod cluster;
+pub mod events;
 pub mod front;
 pub mod json;
 pub mod log;

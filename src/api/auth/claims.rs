@@ -118,6 +118,26 @@ impl Claims {
     }
 }
 
+/// When a token expires, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The first second that is not before exp.
+    expires: i64,
+    /// The first second at which no request would begin with it: clocks may be off.
+    refused: i64,
+}
+
+impl Expiry {
+    /// When what was begun with the token at `now` has to end: when it expires, or, if it began
+    /// after that, when it would not begin any more.
+    pub fn end_of_what_began(self, now_unix_seconds: i64) -> i64 {
+        match self.expires > now_unix_seconds {
+            true => self.expires,
+            false => self.refused,
+        }
+    }
+}
+
 /// What a configuration says about claims, made ready once.
 #[derive(Debug)]
 pub struct ClaimRules {
@@ -160,6 +180,18 @@ impl ClaimRules {
             .check(config, now_unix_seconds)
             .map_err(Error::JwtClaims)?;
         identity_of(config, &self.patterns, claims)
+    }
+}
+
+impl Identity {
+    /// When its token expires; `None` if it does not.
+    pub(crate) fn expiry(&self) -> Option<Expiry> {
+        let claims = Claims::parse(self.claims.as_bytes()).ok()?;
+        let exp = claims.seconds("exp", JwtClaimsFault::ExpNotNumber).ok()??;
+        Some(Expiry {
+            expires: exp.ceiling,
+            refused: exp.floor.saturating_add(CLOCK_SKEW_SECONDS + 1),
+        })
     }
 }
 

@@ -229,6 +229,25 @@ pub enum Error {
         /// Whether it was rolled back, as it was to be.
         is_rolled_back: bool,
     },
+    /// A function that says what is to be heard names no channel that can be listened to.
+    Channel {
+        /// Why it cannot.
+        message: String,
+        /// The channel, or how many there are.
+        details: String,
+    },
+    /// The server listens to as many channels as it may.
+    TooManyChannels {
+        /// How many that is.
+        at_most: usize,
+    },
+    /// As many clients hear events as may.
+    TooManyStreams {
+        /// How many that is.
+        at_most: usize,
+    },
+    /// Notifications are not heard at this time.
+    NotListening,
     /// An error of this server.
     Internal {
         /// What is wrong.

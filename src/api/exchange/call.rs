@@ -3,7 +3,7 @@
 
 use super::asked::{Asked, BodyWanted, Question};
 use super::pending::{Expected, Prepared};
-use crate::catalog::Volatility;
+use crate::catalog::{HandlerKind, Routine, Volatility};
 use crate::error::Error;
 use crate::plan::{
     PlannedRead, Root, RootRows, RoutineCall, RowsCheck, argument_names, find_routine, plan_call,
@@ -11,9 +11,13 @@ use crate::plan::{
 };
 use crate::query::{AccessMode, Count, Overrides, write_call};
 use crate::request::Invocation;
+use crate::request::media_type::MediaType;
 use crate::request::preferences::{CountPreference, HandlingPreference};
-use crate::response::{CallPending, ExplainPending};
+use crate::response::{CallPending, ExplainPending, Hears};
 use corerest_sql::QualifiedName;
+
+/// The media type of events, as domains have it.
+const EVENT_STREAM: &str = "text/event-stream";
 
 impl Asked<'_, '_> {
     pub(super) fn prepare_call(
@@ -73,11 +77,34 @@ impl Asked<'_, '_> {
         let expected = if is_explained {
             Expected::Plan(ExplainPending::new(request, media_type))
         } else {
-            let call = CallPending::new(config, request, routine, headers_only, media_type);
+            let hears = self.hears(invocation, routine, root.name, &media_type);
+            let mut call = CallPending::new(config, request, routine, headers_only, media_type);
+            call.hears = hears;
             Expected::Call(Box::new(call))
         };
         let pending = self.pending(expected, check, &deprecated_names);
         Ok(Prepared::Ask(batch, pending))
+    }
+
+    /// Whether the call asks for events: by GET or HEAD, of a function that returns the domain
+    /// itself. What others make of rows is a document like any other.
+    fn hears(
+        &self,
+        invocation: Invocation,
+        routine: &Routine,
+        relation: &QualifiedName,
+        media_type: &MediaType,
+    ) -> Option<Hears> {
+        let is_read = matches!(invocation, Invocation::Read { .. });
+        if !(self.config.server_events_enabled && is_read && routine.returns_scalar()) {
+            return None;
+        }
+        let handler = self.catalog.media_handler(Some(relation), EVENT_STREAM)?;
+        let is_its_value = handler.kind == HandlerKind::Cast;
+        let is_wanted = *media_type == MediaType::parse(handler.media_type.as_bytes());
+        (is_its_value && is_wanted).then(|| Hears {
+            until: self.identity.expiry(),
+        })
     }
 
     /// What a function returns is counted in full, or not at all: the planner knows nothing of it.

@@ -2,12 +2,13 @@
 //! It knows nothing of how that came about: planning and shapes give the same.
 
 use super::precedent::{AnswerSize, Precedent};
-use crate::auth::Identity;
+use crate::auth::{Expiry, Identity};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
 use crate::query::Batch;
 use crate::response::{
-    CallPending, ExplainPending, Header, MutatePending, OpenApiPending, ReadPending, Response,
+    CallPending, ExplainPending, Header, Hears, MutatePending, OpenApiPending, ReadPending,
+    Response,
 };
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::Ident;
@@ -72,6 +73,21 @@ impl Pending {
         match self.check.explain(&error) {
             Some(explained) => self.error(&explained),
             None => self.error(&Error::Database(error)),
+        }
+    }
+
+    /// When the token expires of the caller who is going to hear what is notified.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.hears()?.until
+    }
+
+    /// Whether the answer is what is notified from now on, and for how long.
+    pub(super) fn hears(&self) -> Option<Hears> {
+        match &self.expected {
+            Expected::Call(call) => call.hears,
+            Expected::Read(_) | Expected::Write(_) | Expected::Plan(_) | Expected::Schema(_) => {
+                None
+            }
         }
     }
 

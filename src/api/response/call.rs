@@ -3,6 +3,7 @@
 
 use super::read::{add_vary, content_type, out_of_bounds};
 use super::{Body, Header, Response, ResultSet, overrides};
+use crate::auth::Expiry;
 use crate::catalog::Routine;
 use crate::error::Error;
 use crate::request::ApiRequest;
@@ -15,11 +16,20 @@ use corerest_config::{Config, ErrorVerbosity};
 pub(crate) struct CallPending {
     returns_void: bool,
     headers_only: bool,
+    /// Whether the answer is what is notified from now on, and for how long its caller may hear it.
+    pub(crate) hears: Option<Hears>,
     range: Range,
     media_type: MediaType,
     preference_applied: Option<String>,
     content_profile: Option<String>,
     verbosity: ErrorVerbosity,
+}
+
+/// How long a caller may hear what is notified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hears {
+    /// When its token expires, if it does.
+    pub(crate) until: Option<Expiry>,
 }
 
 impl CallPending {
@@ -34,6 +44,7 @@ impl CallPending {
         CallPending {
             returns_void: routine.returns_void(),
             headers_only,
+            hears: None,
             range: request.range,
             media_type,
             preference_applied: request.preferences.applied_to_call(),
@@ -50,7 +61,15 @@ impl CallPending {
         let (status, content_range) = self
             .range
             .status_and_content_range(result.page, result.total);
-        let mut headers = vec![Header::new("Content-Range", content_range)];
+        // What is to come has neither an end nor a number of rows, is nobody's to keep, and of use
+        // at once or never.
+        let mut headers = match self.hears {
+            None => vec![Header::new("Content-Range", content_range)],
+            Some(_) => vec![
+                Header::new("Cache-Control", "no-store, no-transform"),
+                Header::new("X-Accel-Buffering", "no"),
+            ],
+        };
         let applied = self.preference_applied.iter();
         headers.extend(applied.map(|p| Header::new("Preference-Applied", p.as_bytes())));
         if !self.returns_void {
@@ -70,6 +89,10 @@ impl CallPending {
             body,
         };
         overrides::apply(&mut response, result.status, result.headers)?;
+        // Another status ends the matter: EventSource does not come again.
+        if self.hears.is_some() && response.status == 200 && response.body == Body::LastColumn {
+            response.body = Body::Events;
+        }
         add_vary(&mut response.headers);
         Ok(response)
     }

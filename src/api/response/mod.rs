@@ -14,7 +14,7 @@ mod overrides;
 mod read;
 mod result_set;
 
-pub(crate) use call::CallPending;
+pub(crate) use call::{CallPending, Hears};
 pub(crate) use cors::preflight;
 pub use cors::{CorsHeaders, is_vary};
 pub(crate) use explain::ExplainPending;

@@ -443,6 +443,18 @@ pub const KEYS: &[Key] = &[
         "The origins whose pages may read answers (CORS). Empty, all may."
     )
     .in_database(),
+    boolean!(
+        "server-events-enabled",
+        server_events_enabled,
+        "Whether a GET with Accept: text/event-stream of a function that returns the domain \
+         \"text/event-stream\" hears events: the function returns the names of channels, one a \
+         line, and whatever is notified on them is passed on (Server-Sent Events) until the client \
+         leaves. For that the server has one more connection, which must lead to PostgreSQL \
+         itself, or to a pooler that keeps sessions. false, what the function returns is the \
+         answer, as PostgREST has it."
+    )
+    .reloadable()
+    .own(),
     seconds!(
         "server-header-timeout",
         server_header_timeout,
@@ -476,6 +488,19 @@ pub const KEYS: &[Key] = &[
         |c, n| c.server_max_body_bytes = count(n),
         |c| bare(c.server_max_body_bytes),
     )
+    .own(),
+    integer(
+        "server-max-channels",
+        1,
+        i32::MAX as i64,
+        "How many channels the server listens to for those who hear events \
+         (server-events-enabled), all of them together; whoever wants another one is answered with \
+         503. PostgreSQL looks through all of them for each notification, so the default is what \
+         costs it nothing.",
+        |c, n| c.server_max_channels = count(n),
+        |c| bare(c.server_max_channels),
+    )
+    .reloadable()
     .own(),
     integer(
         "server-max-connections",

@@ -50,6 +50,7 @@ pub(super) fn render(asked: &Asked<'_>) -> String {
     write_jwt_cache(&mut out, gauges);
     write_requests(&mut out, gauges);
     write_clients(&mut out, gauges);
+    write_events(&mut out, gauges);
     write_cpu_time(&mut out, gauges);
     write_process(&mut out, asked.started);
     out.text
@@ -273,6 +274,38 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_http_sent_bytes_total";
     let help = "Bytes sent to clients";
     out.sum(name, help, gauges, |tally| &tally.sent);
+}
+
+fn write_events(out: &mut Exposition, gauges: &Gauges) {
+    if let Some(is_listening) = gauges.listening {
+        out.single(
+            "corerest_event_listener_connected",
+            "Whether what clients hear is listened to; absent with server-events-enabled=false",
+            Type::Gauge,
+            u8::from(is_listening),
+        );
+    }
+    let name = "corerest_event_streams";
+    let streams = gauges.cores.iter().map(|core| core.streams);
+    out.per_core(name, "Clients that hear events", Type::Gauge, streams);
+    out.single(
+        "corerest_event_streams_max",
+        "How many there may be: three quarters of the clients that may be connected",
+        Type::Gauge,
+        gauges.streams_max,
+    );
+    out.single(
+        "corerest_event_channels",
+        "Channels that are listened to for clients",
+        Type::Gauge,
+        gauges.channels,
+    );
+    let name = "corerest_events_sent_total";
+    let help = "Events sent to clients, counted for each of them";
+    out.sum(name, help, gauges, |tally| &tally.events);
+    let name = "corerest_event_streams_dropped_total";
+    let help = "Streams of events that were cut off because their clients did not take them";
+    out.sum(name, help, gauges, |tally| &tally.deaf);
 }
 
 fn write_cpu_time(out: &mut Exposition, gauges: &Gauges) {

@@ -11,6 +11,7 @@ mod memory_limit;
 use crate::admin::Admin;
 use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
+use crate::control::ear::Ear;
 use crate::control::inquiry::Inquiry;
 use crate::control::listener::{self, Wanted};
 use crate::control::loading;
@@ -156,6 +157,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         .start()
         .map_err(cannot("start the inquiry's thread"))?;
     start_listener(&target, &wanted, &health, &orders)?;
+    start_ear(&target, &cores)?;
     let control = Control {
         configuration,
         target,
@@ -168,6 +170,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         catalog: None,
         watched: None,
         loaded_since: None,
+        has_published: false,
     };
     spawn_vital("control", move || control.run())
         .map_err(cannot("start the control plane's thread"))?;
@@ -235,6 +238,17 @@ fn start_listener(
     started
         .map(drop)
         .map_err(cannot("start the listener's thread"))
+}
+
+fn start_ear(target: &Arc<SharedTarget>, cores: &Arc<Cores>) -> Result<(), String> {
+    let ear = Ear {
+        target: Arc::clone(target),
+        cores: Arc::clone(cores),
+    };
+    let started = spawn_vital("ear", move || ear.run());
+    started
+        .map(drop)
+        .map_err(cannot("start the thread that hears what clients hear"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -242,10 +242,11 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
 fn connections(config: &Config, facts: &Facts, session: Session, found: &mut Vec<Finding>) {
     let server = &facts.server;
     let free = server.max_connections - server.reserved_connections;
-    // The listener, and the control plane's own.
+    // The listener, the control plane's own, and the ear.
+    let others = 2 + i64::from(config.server_events_enabled);
     let wanted = i64::try_from(config.db_pool.get())
         .unwrap_or(i64::MAX)
-        .saturating_add(2);
+        .saturating_add(others);
     let limit = i64::from(facts.login.connection_limit);
     if wanted > free {
         found.push(
@@ -288,6 +289,16 @@ fn connections(config: &Config, facts: &Facts, session: Session, found: &mut Vec
                 ),
                 (false, false) => finding,
             },
+        );
+    }
+    if is_pooled && config.server_events_enabled {
+        found.push(
+            Finding::warning(
+                "server-events-enabled",
+                "There is a pooler before PostgreSQL. In transaction mode nothing is heard through \
+                 it, and nothing tells so.",
+            )
+            .remedy("Have db-uri lead to PostgreSQL itself, or to a pooler in session mode."),
         );
     }
     if !session.is_local && server.is_encrypted == Some(false) && !is_pooled {
@@ -441,6 +452,30 @@ mod tests {
         check(in_clear, &[]);
         check_from(false, in_clear, &["not encrypted"]);
         check(|facts| facts.server.tracks_activities = false, &["is off"]);
+    }
+
+    #[test]
+    fn events_need_a_connection_more_and_no_pooler() {
+        let config = Config {
+            server_events_enabled: true,
+            ..config()
+        };
+        let mut facts = facts();
+        facts.server.max_connections = 12;
+        let session = Session {
+            process_id: 7,
+            is_local: true,
+        };
+        assert!(
+            of_facts(&config, &facts, session)[0]
+                .message
+                .contains("13 connections")
+        );
+        facts.server.max_connections = 13;
+        assert_eq!(of_facts(&config, &facts, session), []);
+        facts.server.process_id = 8;
+        let found = of_facts(&config, &facts, session);
+        assert_eq!(found[1].about, "server-events-enabled");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod backoff;
 pub(crate) mod conversation;
+pub(crate) mod ear;
 pub(crate) mod inquiry;
 pub(crate) mod listener;
 pub(crate) mod loading;
@@ -89,6 +90,8 @@ pub(crate) struct Control {
     pub(crate) watched: Option<Conversation>,
     /// When the last load began that succeeded.
     pub(crate) loaded_since: Option<Instant>,
+    /// Whether something was published while streams went on that have begun before.
+    pub(crate) has_published: bool,
 }
 
 /// Whether the control plane goes on.
@@ -209,6 +212,7 @@ impl Control {
                 systemd::reloading();
             }
             let loaded = self.try_load();
+            self.end_outdated_streams();
             if is_reload {
                 // Also when it has failed: requests are answered from the old catalog.
                 systemd::ready();
@@ -388,6 +392,7 @@ impl Control {
                 }
             }
         }
+        self.end_outdated_streams();
         if is_serving {
             systemd::ready();
         }
@@ -420,7 +425,15 @@ impl Control {
         log::notice("Config reloaded");
     }
 
-    fn publish(&self) {
+    /// Ends the streams that began before something was published: once for a reload, whatever was.
+    fn end_outdated_streams(&mut self) {
+        if std::mem::take(&mut self.has_published) {
+            self.cores.end_streams();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.has_published = true;
         self.cores.publish(Snapshot {
             config: Arc::clone(&self.configuration.config),
             authenticator: Arc::clone(&self.configuration.authenticator),

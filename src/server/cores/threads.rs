@@ -23,15 +23,17 @@ use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::Grant;
 use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
+use crate::serving::hearing::Opening;
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
-use crate::state::snapshot::Subscription;
+use crate::state::snapshot::{Snapshot, Subscription};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
 use corerest_api::AnswerSize;
+use corerest_api::channel::ChannelName;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
@@ -68,27 +70,27 @@ const DRAINING: Duration = Duration::from_secs(5);
 const DRAINED_AT_ONCE: usize = 64;
 
 /// A thread, with the buffers it lends to the clients it serves.
-struct Worker {
-    cores: Arc<Cores>,
-    index: usize,
+pub(super) struct Worker {
+    pub(super) cores: Arc<Cores>,
+    pub(super) index: usize,
     number: usize,
     subscription: Subscription,
     clock: Clock,
     input: http::Buffer,
-    output: Vec<u8>,
+    pub(super) output: Vec<u8>,
     answered_seen: u64,
     verifier: Verifier,
-    observer: Observer,
+    pub(super) observer: Observer,
     /// How long it waits for the next event, at most.
     at_most: Option<Duration>,
-    in_hand: Option<InHand>,
+    pub(super) in_hand: Option<InHand>,
     /// Clients whose deadlines have passed, and of whom it has not thought yet.
     expired: VecDeque<Box<Client>>,
 }
 
 /// The place of the client that a thread is about to serve, in case it comes to nothing.
 #[derive(Clone, Copy, Debug)]
-struct InHand {
+pub(super) struct InHand {
     home: usize,
     token: ClientToken,
 }
@@ -99,6 +101,8 @@ enum Next {
     Rest(Interest),
     /// Its request waits for a connection.
     Park(Box<WaitingRequest>),
+    /// It is going to hear these channels.
+    Hear(Box<Opening>, Vec<ChannelName>),
     /// Its connection ends.
     Close,
 }
@@ -112,7 +116,7 @@ enum Served {
 
 /// Whether the socket may have bytes for us, as far as we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Readable {
+pub(super) enum Readable {
     Maybe,
     No,
 }
@@ -246,7 +250,10 @@ impl Worker {
             Event::Client(token, other_side) => {
                 if let Some(mut client) = self.cores.take(self.index, token) {
                     client.other_side = other_side;
-                    self.serve(client, Readable::Maybe);
+                    match client.hearing.is_some() {
+                        false => self.serve(client, Readable::Maybe),
+                        true => self.attend(client),
+                    }
                 }
             }
             Event::Listener => self.accept(),
@@ -256,6 +263,7 @@ impl Worker {
             }
             Event::Alarm => self.on_alarm(),
             Event::Relief => self.core().relief_alarm.clear(),
+            Event::Round => self.on_round(),
             Event::Nothing => {}
         }
         let mut waiting = self.serve_waiting();
@@ -320,7 +328,7 @@ impl Worker {
     }
 
     /// Serves a client until there is nothing more to do for it now.
-    fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
+    pub(super) fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let next = self.advance(&mut client, readable);
@@ -329,11 +337,12 @@ impl Worker {
         match next {
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
+            Next::Hear(opening, names) => self.subscribe(client, opening, names),
             Next::Close => self.cores.close(client),
         }
     }
 
-    fn take_in_hand(&mut self, client: &Client) {
+    pub(super) fn take_in_hand(&mut self, client: &Client) {
         self.in_hand = Some(InHand {
             home: client.home,
             token: client.token,
@@ -357,6 +366,7 @@ impl Worker {
                 Ok(Progress::Request) => match self.handle(client) {
                     Handled::Finished(Finished { .. }) => {}
                     Handled::Waits(waiting) => return Next::Park(waiting),
+                    Handled::Hears(opening, names) => return Next::Hear(opening, names),
                 },
                 Ok(Progress::Head) => self.look_at_head(client),
                 Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
@@ -412,6 +422,25 @@ impl Worker {
         drop(snapshot);
         self.subscription.renew(&cores.publication);
         done
+    }
+
+    /// The same, for a request that was prepared with a snapshot and has waited since.
+    pub(super) fn at_desk_of<T>(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        work: impl FnOnce(&Desk<'_>) -> T,
+    ) -> T {
+        work(&Desk {
+            snapshot,
+            host: &Service {
+                cores: &self.cores,
+                index: self.index,
+                number: self.number,
+            },
+            core: self.index,
+            clock: self.clock.refreshed(),
+            observer: &self.observer,
+        })
     }
 
     /// Reads once. A read that did not fill the buffer has taken everything there was.
@@ -491,7 +520,7 @@ impl Worker {
             self.take_in_hand(&parked.client);
             if handle::is_abandoned(&parked.client, &parked.waiting) {
                 drop(connection);
-                self.end_waiting(parked, handle::abandon);
+                self.end_waiting(parked, finished(handle::abandon));
             } else {
                 let connection = connection.map(|lease| Grant::new(lease, place));
                 self.end_waiting(parked, |desk, client, waiting| {
@@ -508,7 +537,7 @@ impl Worker {
     fn end_waiting(
         &mut self,
         parked: ParkedClient,
-        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Finished,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Handled,
     ) {
         let ParkedClient {
             mut client,
@@ -516,19 +545,17 @@ impl Worker {
         } = parked;
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
-        let desk = Desk {
-            snapshot: &waiting.snapshot,
-            host: &Service {
-                cores: &self.cores,
-                index: self.index,
-                number: self.number,
-            },
-            core: self.index,
-            clock: self.clock.refreshed(),
-            observer: &self.observer,
-        };
-        let Finished { .. } = answer(&desk, &mut client, &waiting);
-        self.serve(client, Readable::No);
+        let handled = self.at_desk_of(&waiting.snapshot, |desk| {
+            answer(desk, &mut client, &waiting)
+        });
+        match handled {
+            Handled::Finished(Finished { .. }) => self.serve(client, Readable::No),
+            Handled::Waits(waiting) => self.park(client, waiting),
+            Handled::Hears(opening, names) => {
+                self.reclaim_buffers(&mut client);
+                self.subscribe(client, opening, names);
+            }
+        }
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
@@ -601,8 +628,9 @@ impl Worker {
             self.on_deadline(client);
         }
         while let Some(parked) = self.cores.parking.take_expired(now) {
-            self.end_waiting(parked, handle::give_up);
+            self.end_waiting(parked, finished(handle::give_up));
         }
+        self.core().rounds.beat(now);
         self.make_way();
         self.set_alarm();
     }
@@ -643,6 +671,9 @@ impl Worker {
     /// A client has let its deadline pass. One that has just sent something is served after all:
     /// a connection is never closed with a request in it.
     fn on_deadline(&mut self, mut client: Box<Client>) {
+        if client.hearing.is_some() {
+            return self.on_end_of_hearing(client);
+        }
         self.take_in_hand(&client);
         match client.requests.phase() {
             Phase::Idle if client.is_done() => {
@@ -668,7 +699,7 @@ impl Worker {
     }
 
     /// Lets a client wait, with the deadline of what it is doing, if there is memory for that.
-    fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
+    pub(super) fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
         let bytes = client.bytes_held();
         if !client.memory.hold(bytes) {
             return self.rest_without_memory(client);
@@ -713,7 +744,7 @@ impl Worker {
         self.cores.close(client);
     }
 
-    fn lend_buffers(&mut self, client: &mut Client) {
+    pub(super) fn lend_buffers(&mut self, client: &mut Client) {
         if let Some(own) = client.requests.lend_buffer(std::mem::take(&mut self.input)) {
             self.input = own;
         }
@@ -721,7 +752,7 @@ impl Worker {
     }
 
     /// A client that waits for its next request holds no memory but its own few fields.
-    fn reclaim_buffers(&mut self, client: &mut Client) {
+    pub(super) fn reclaim_buffers(&mut self, client: &mut Client) {
         if let Some(mut buffer) = client.requests.reclaim_buffer() {
             buffer.shrink_to(KEPT_BYTES_MAX);
             self.input = buffer;
@@ -760,6 +791,9 @@ impl Worker {
         let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
         let until = Instant::now() + rested;
         let is_done = |client: &Client| {
+            if client.hearing.is_some() {
+                return true;
+            }
             let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
             let is_idle = client.requests.phase() == Phase::Idle && client.is_done();
             is_idle && client.after != After::Drain && has_rested
@@ -773,8 +807,15 @@ impl Worker {
     }
 }
 
+/// Answers a request that was parked, with what is an answer in any case.
+fn finished(
+    answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Finished,
+) -> impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Handled {
+    |desk, client, waiting| Handled::Finished(answer(desk, client, waiting))
+}
+
 /// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.
-fn flush(client: &mut Client, sent: &Count) -> Flushed {
+pub(super) fn flush(client: &mut Client, sent: &Count) -> Flushed {
     loop {
         match client.output.flush(&client.socket, sent) {
             Flushed::Completely => {}

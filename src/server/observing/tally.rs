@@ -95,6 +95,10 @@ pub(crate) struct Tally {
     pub(crate) received: Count,
     /// Bytes that were taken by clients.
     pub(crate) sent: Count,
+    /// Events that were told to clients, each time.
+    pub(crate) events: Count,
+    /// Streams that were cut off because their clients took nothing.
+    pub(crate) deaf: Count,
     /// Requests that waited for a connection in vain.
     pub(crate) pool_timeouts: Count,
     /// Reads that were given up because their clients were gone.

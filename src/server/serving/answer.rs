@@ -16,8 +16,9 @@ use crate::serving::spool::SpoolFile;
 use crate::serving::watch::Watch;
 use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
+use corerest_api::channel::ChannelName;
 use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
-use corerest_api::{Pending, ResultSet, finish, finish_lines};
+use corerest_api::{Pending, Response, ResultSet, finish, finish_lines};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_wire::pg::ServerError;
@@ -28,6 +29,9 @@ const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
+
+/// More bytes than as many names as a client may hear have.
+const CHANNELS_BYTES_MAX: usize = 64 << 10;
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
 const CONNECTIONS_MAX: usize = 3;
@@ -41,6 +45,8 @@ pub(crate) enum Asked {
     BodyFollows,
     /// The head; the body is in a file, for there was no memory for it.
     BodySpooled(SpoolFile),
+    /// Nothing yet: its client is going to hear these channels, and this is its head.
+    Hears(Response, Vec<ChannelName>),
     /// Nothing: the client is gone, and PostgreSQL has stopped.
     Cancelled,
 }
@@ -236,6 +242,7 @@ fn converse(
     }
     let mut estimate = None;
     let mut elsewhere = None;
+    let mut hears = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
@@ -267,6 +274,9 @@ fn converse(
                         }
                     }
                     BodyUse::Spool => elsewhere = Some(spool(host, connection)?),
+                    BodyUse::Hear(response) => {
+                        hears = read_channels(connection, response, pending, writer)?;
+                    }
                 }
             }
             Reply::Row(row) if Some(row.statement) == batch.estimate => {
@@ -283,6 +293,7 @@ fn converse(
             Reply::Failed(error) => {
                 lines = None;
                 elsewhere = None;
+                hears = None;
                 let is_over = connection.is_broken();
                 write_failure(database_error(error), is_over, pending, writer);
                 if is_over {
@@ -292,6 +303,9 @@ fn converse(
             Reply::Done => {
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
+                }
+                if let Some((response, names)) = hears {
+                    return Ok(Asked::Hears(response, names));
                 }
                 return Ok(match elsewhere {
                     // No row is no answer, and the caller finds that out.
@@ -337,7 +351,6 @@ fn write_failure(
 }
 
 /// What is to be done with the last column of the main row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
     /// It is not sent.
     Skip,
@@ -347,6 +360,8 @@ enum BodyUse {
     PassOn,
     /// It is brought into a file, for there is no memory for it.
     Spool,
+    /// It names what the client is going to hear, behind this head.
+    Hear(Response),
 }
 
 /// Where the large answer of a write is, when it is not in memory.
@@ -375,6 +390,42 @@ fn spool(host: &dyn Host, connection: &mut Connection) -> Result<Elsewhere, Erro
     Ok(Elsewhere::File(file))
 }
 
+/// Reads what the client is going to hear: nothing, if that is so, or if there is something else to
+/// be said, which is written.
+fn read_channels(
+    connection: &mut Connection,
+    response: Response,
+    pending: &Pending,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Option<(Response, Vec<ChannelName>)>, Failure> {
+    let bytes = connection.body_bytes_left();
+    let mut text = Vec::new();
+    if bytes <= CHANNELS_BYTES_MAX {
+        connection.take_body(&mut text, usize::MAX)?;
+    }
+    let names = match bytes <= CHANNELS_BYTES_MAX {
+        true => ChannelName::parse_list(&text),
+        false => Err(ApiError::Channel {
+            message: "The function names too many channels".to_owned(),
+            details: format!("The names have {bytes} bytes."),
+        }),
+    };
+    match names {
+        Err(error) => {
+            log::api_error(&error);
+            writer.write(&pending.error(&error))?;
+        }
+        // Who has nothing to hear need not come again, as this status says to EventSource.
+        Ok(names) if names.is_empty() => writer.write(&Response {
+            status: 204,
+            body: Body::Absent,
+            ..response
+        })?,
+        Ok(names) => return Ok(Some((response, names))),
+    }
+    Ok(None)
+}
+
 /// Writes the response up to the last column of the row.
 fn write_main_row(
     row: Row<'_>,
@@ -393,6 +444,9 @@ fn write_main_row(
     facts.lap(Phase::Transaction);
     let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
     facts.lap(Phase::Response);
+    if response.body == Body::Events {
+        return Ok(BodyUse::Hear(response));
+    }
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
         writer.write(&response)?;
         return Ok(BodyUse::Skip);

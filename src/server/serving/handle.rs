@@ -3,7 +3,8 @@
 //! ```text
 //! request ──prepare──▶ reply ─────────────────────────────────────▶ written
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
-//!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
+//!                        │         └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
+//!                        └─ finish: channels ──▶ hears: begin_stream when they are in force
 //! ```
 //! A read whose client goes away meanwhile ends there, without a response ([`super::watch`]).
 //!
@@ -19,17 +20,24 @@ use crate::serving::answer::{self, Asked, Question};
 use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::Desk;
 use crate::serving::grant::Grant;
+use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::snapshot::Snapshot;
+use corerest_api::channel::ChannelName;
 use corerest_api::{
     AccessMode, AnswerSize, Batch, Error, HttpRequest, Identity, Pending, Prepared,
 };
 use corerest_api::{prepare_in_steps, refuse_by_head};
 use corerest_pg::connect::ConnectError;
-use corerest_wire::http::Refusal;
+use corerest_wire::http::event_stream::{Part, StreamFraming};
+use corerest_wire::http::{Refusal, Version};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+/// After how long a client that hears is to come again when its connection breaks, in milliseconds.
+/// Where the server ends the stream itself, it says so anew.
+const RETRY_MILLISECONDS: u64 = 2_000;
 
 /// A request that waits for a connection to PostgreSQL.
 pub(crate) struct WaitingRequest {
@@ -53,6 +61,16 @@ pub(crate) enum Handled {
     Finished(Finished),
     /// No connection was free.
     Waits(Box<WaitingRequest>),
+    /// Its response begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
+}
+
+/// What PostgreSQL's answer amounts to.
+enum Outcome {
+    /// A response.
+    Answered(Answered),
+    /// A response that begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
 }
 
 /// A request is over: its response is in the client's output, as far as it does not follow, and
@@ -84,11 +102,44 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
                     exchange: desk.observer.parks(),
                 }));
             };
-            ask_if_connected(desk, client, &batch, &pending, connection)
+            let outcome = ask_if_connected(desk, client, &batch, &pending, connection);
+            return conclude(desk, client, outcome);
         }
         None => writer(desk, client).respond_internal_error(),
     };
     Handled::Finished(finish_request(desk, client, answered))
+}
+
+fn conclude(desk: &Desk<'_>, client: &mut Client, outcome: Outcome) -> Handled {
+    match outcome {
+        Outcome::Answered(answered) => Handled::Finished(finish_request(desk, client, answered)),
+        Outcome::Hears(opening, names) => Handled::Hears(opening, names),
+    }
+}
+
+/// Begins the response of a client that hears, now that its channels are in force.
+pub(crate) fn begin_stream(desk: &Desk<'_>, client: &mut Client, opening: &Opening) -> Finished {
+    desk.observer.resumes(&opening.exchange);
+    let framing = opening.framing;
+    let answered = writer(desk, client).open_stream(&opening.response, framing);
+    let finished = finish_request(desk, client, answered);
+    client
+        .output
+        .push_part(Part::retry(RETRY_MILLISECONDS).bytes(framing));
+    finished
+}
+
+/// Answers a client that was going to hear with why it cannot.
+pub(crate) fn refuse_stream(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    opening: &Opening,
+    error: &Error,
+) -> Finished {
+    desk.observer.resumes(&opening.exchange);
+    log::api_error(error);
+    let answered = writer(desk, client).respond(&opening.pending.error(error));
+    finish_request(desk, client, answered)
 }
 
 /// Answers a request of ourselves, who wanted to see that it is answered.
@@ -217,11 +268,11 @@ pub(crate) fn resume(
     client: &mut Client,
     waiting: &WaitingRequest,
     connection: Result<Grant, ConnectError>,
-) -> Finished {
+) -> Handled {
     desk.observer.resumes(&waiting.exchange);
     let WaitingRequest { batch, pending, .. } = waiting;
-    let answered = ask_if_connected(desk, client, batch, pending, connection);
-    finish_request(desk, client, answered)
+    let outcome = ask_if_connected(desk, client, batch, pending, connection);
+    conclude(desk, client, outcome)
 }
 
 /// Answers a request whose time to wait is over.
@@ -279,13 +330,16 @@ fn ask_if_connected(
     batch: &Batch,
     pending: &Pending,
     connection: Result<Grant, ConnectError>,
-) -> Answered {
-    let answered = match connection {
+) -> Outcome {
+    let outcome = match connection {
         Ok(grant) => ask(desk, client, batch, pending, grant),
-        Err(error) => respond_unreachable(desk, writer(desk, client), pending, &error),
+        Err(error) => {
+            let writer = writer(desk, client);
+            Outcome::Answered(respond_unreachable(desk, writer, pending, &error))
+        }
     };
     log_query(desk, batch);
-    answered
+    outcome
 }
 
 fn ask(
@@ -294,13 +348,17 @@ fn ask(
     batch: &Batch,
     pending: &Pending,
     mut grant: Grant,
-) -> Answered {
+) -> Outcome {
     let lease = &mut grant.lease;
     desk.observer.has_connection(lease);
     if batch.access == AccessMode::ReadWrite {
         desk.host.expect_to_wait();
     }
     let request = client.requests.request();
+    let framing = match request.version {
+        Version::Http10 => StreamFraming::UntilClose,
+        Version::Http11 => StreamFraming::Chunked,
+    };
     let facts = Facts::of(desk, &request);
     let mut writer = ResponseWriter::new(&mut client.output, &mut client.memory, facts);
     let question = Question {
@@ -317,32 +375,42 @@ fn ask(
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
             Ok(answered) => {
                 client.body = Some(Remainder::new(grant, desk.core));
-                return answered;
+                return Outcome::Answered(answered);
             }
             Err(error) => Err(error),
         },
         Some(Asked::BodySpooled(file)) => match writer.finish(file.unsent() as usize) {
             Ok(answered) => {
                 client.body = Some(Remainder::spooled(file));
-                return answered;
+                return Outcome::Answered(answered);
             }
             Err(error) => Err(error),
         },
+        Some(Asked::Hears(response, names)) => {
+            let opening = Box::new(Opening {
+                snapshot: Arc::clone(desk.snapshot),
+                pending: pending.clone(),
+                response,
+                framing,
+                exchange: desk.observer.parks(),
+            });
+            return Outcome::Hears(opening, names);
+        }
         Some(Asked::Cancelled) => {
             client.after = After::Close;
-            return lose(desk, writer);
+            return Outcome::Answered(lose(desk, writer));
         }
         // A panic, which is logged where it happens.
         None => {
             lease.reset();
-            return writer.respond_internal_error();
+            return Outcome::Answered(writer.respond_internal_error());
         }
     };
-    answered.unwrap_or_else(|error| {
+    Outcome::Answered(answered.unwrap_or_else(|error| {
         log::error(&format!("A bug: {error}."));
         lease.reset();
         writer.respond_internal_error()
-    })
+    }))
 }
 
 fn log_query(desk: &Desk<'_>, batch: &Batch) {

@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod desk;
 pub(crate) mod grant;
 pub(crate) mod handle;
+pub(crate) mod hearing;
 pub(crate) mod memory;
 pub(crate) mod output;
 pub(crate) mod remainder;

@@ -18,6 +18,7 @@ use crate::serving::memory::Held;
 use crate::serving::output::{KEPT_BYTES_MAX, Output};
 use corerest_api::{Body, CorsHeaders, Error, Response, is_vary};
 use corerest_config::ErrorVerbosity;
+use corerest_wire::http::event_stream::StreamFraming;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
@@ -200,7 +201,7 @@ impl<'a> ResponseWriter<'a> {
                 let framing = BodyFraming::Length(bytes.len() as u64);
                 return self.begin_framed(response, framing, 0);
             }
-            Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
+            Body::Bytes(_) | Body::Absent | Body::LastColumn | Body::Events => &[],
         };
         self.begin(response, body.len())?;
         self.out.extend_from_slice(body);
@@ -249,6 +250,19 @@ impl<'a> ResponseWriter<'a> {
             start: self.start,
             connection: head.connection,
         }
+    }
+
+    /// The response begins here, and goes on until something ends it, and with it the connection:
+    /// whoever sends another request meanwhile is told that there will be no answer.
+    pub(crate) fn open_stream(mut self, response: &Response, framing: StreamFraming) -> Answered {
+        self.retract();
+        self.connection = ConnectionHeader::Close;
+        let framing = match framing {
+            StreamFraming::Chunked => BodyFraming::Chunked,
+            StreamFraming::UntilClose => BodyFraming::None,
+        };
+        write_head(self.out, response, &self.facts, self.connection, framing);
+        self.answered()
     }
 
     /// The client is gone, and gets nothing.
@@ -310,7 +324,7 @@ fn write_head(
     };
     let size = match head.body {
         BodyFraming::Length(bytes) => Some(bytes),
-        BodyFraming::None => None,
+        BodyFraming::None | BodyFraming::Chunked => None,
     };
     facts.observer.responds(response, size);
     let seconds =

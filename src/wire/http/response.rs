@@ -33,10 +33,12 @@ pub struct ResponseHead<'a> {
 /// How the client finds the end of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
-    /// No body and no `Content-Length`.
+    /// No body and no `Content-Length`; or a body that ends with the connection.
     None,
     /// So many bytes follow, or would if it were not HEAD.
     Length(u64),
+    /// `Transfer-Encoding: chunked`: as many bytes as come, up to the last chunk.
+    Chunked,
 }
 
 /// What a response says about the connection.
@@ -102,6 +104,7 @@ pub fn write_head<'h>(
         BodyFraming::Length(length) => {
             debug_assert!(length == 0, "a body after status {}", head.status);
         }
+        BodyFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         BodyFraming::None => {}
     }
     out.extend_from_slice(b"\r\n");

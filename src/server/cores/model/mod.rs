@@ -11,6 +11,7 @@ mod door;
 mod events;
 mod postgresql;
 mod reloading;
+mod rounds;
 mod schedulers;
 pub(super) mod script;
 mod transcript;

@@ -85,9 +85,11 @@ impl Pending {
     pub(super) fn hears(&self) -> Option<Hears> {
         match &self.expected {
             Expected::Call(call) => call.hears,
-            Expected::Read(_) | Expected::Write(_) | Expected::Plan(_) | Expected::Schema(_) => {
-                None
-            }
+            Expected::Read(_)
+            | Expected::Write(_)
+            | Expected::Plan(_)
+            | Expected::Schema(_)
+            | Expected::Privileges => None,
         }
     }
 

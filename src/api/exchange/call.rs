@@ -53,7 +53,7 @@ impl Asked<'_, '_> {
         } else {
             BodyWanted::Yes
         };
-        let negotiated = self.negotiate(root.name, &read, body)?;
+        let mut negotiated = self.negotiate(root.name, &read, body)?;
         self.refuse_unknown_preferences()?;
         self.refuse_max_affected(routine.returns_single())?;
         let is_explained = negotiated.plan.is_some();
@@ -62,10 +62,15 @@ impl Asked<'_, '_> {
             false => RowsCheck::of_affected(&negotiated.media_type, &request.preferences),
         };
         let end = self.transaction_end();
+        let access = access_mode(invocation, routine.volatility);
+        // What a write answers is told when it has ended, and a check needs a number.
+        if access == AccessMode::ReadOnly && check.is_nothing() {
+            negotiated.send_row_by_row(Some(routine), self.wishes_rows(&negotiated));
+        }
         let batch = self.batch(Question {
             statement: write_call(&plan, &read, &negotiated, &check, self.call_count(), end),
             estimate: None,
-            access: access_mode(invocation, routine.volatility),
+            access,
             routine: Some(routine),
             overrides: Overrides::Possible,
         });
@@ -73,7 +78,8 @@ impl Asked<'_, '_> {
         let expected = if is_explained {
             Expected::Plan(ExplainPending::new(request, media_type))
         } else {
-            let call = CallPending::new(config, request, routine, headers_only, media_type);
+            let sent = self.rows_sent(negotiated.frame, &read);
+            let call = CallPending::new(config, request, routine, headers_only, media_type, sent);
             Expected::Call(Box::new(call))
         };
         let pending = self.pending(expected, check, &deprecated_names);

@@ -1,8 +1,8 @@
 //! The response of a call. What a function returns has ranges and counts like a table; `void` is
 //! 204, whatever else is wanted.
 
-use super::read::{add_vary, content_type, out_of_bounds};
-use super::{Body, Header, Response, ResultSet, overrides};
+use super::read::{RowsSent, add_vary, content_type, out_of_bounds};
+use super::{Body, FirstRow, Header, Response, ResultSet, overrides};
 use crate::catalog::Routine;
 use crate::error::Error;
 use crate::request::ApiRequest;
@@ -20,6 +20,7 @@ pub(crate) struct CallPending {
     preference_applied: Option<String>,
     content_profile: Option<String>,
     verbosity: ErrorVerbosity,
+    sent: RowsSent,
 }
 
 impl CallPending {
@@ -30,15 +31,17 @@ impl CallPending {
         routine: &Routine,
         headers_only: bool,
         media_type: MediaType,
+        sent: RowsSent,
     ) -> CallPending {
         CallPending {
             returns_void: routine.returns_void(),
             headers_only,
             range: request.range,
             media_type,
-            preference_applied: request.preferences.applied_to_call(),
+            preference_applied: request.preferences.applied_to_call(sent.is_one_by_one()),
             content_profile: request.content_profile(),
             verbosity: config.client_error_verbosity,
+            sent,
         }
     }
 
@@ -50,7 +53,30 @@ impl CallPending {
         let (status, content_range) = self
             .range
             .status_and_content_range(result.page, result.total);
-        let mut headers = vec![Header::new("Content-Range", content_range)];
+        self.response(status, Some(content_range), result)
+    }
+
+    /// The same for rows that are sent one by one, from the first of them.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn respond_to_first(
+        &self,
+        result: &ResultSet<'_>,
+        first: FirstRow,
+    ) -> Result<Response, Error> {
+        let (status, content_range) = self.sent.head(&self.range, first, result.total, true);
+        self.response(status, content_range, result)
+    }
+
+    fn response(
+        &self,
+        status: u16,
+        content_range: Option<String>,
+        result: &ResultSet<'_>,
+    ) -> Result<Response, Error> {
+        let content_range = content_range.map(|range| Header::new("Content-Range", range));
+        let mut headers: Vec<Header> = content_range.into_iter().collect();
         let applied = self.preference_applied.iter();
         headers.extend(applied.map(|p| Header::new("Preference-Applied", p.as_bytes())));
         if !self.returns_void {

@@ -1063,6 +1063,14 @@ impl Connection {
         }
     }
 
+    /// Waits until something has come, be it the end, for as long as patience lasts.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks, or patience ends.
+    pub fn await_arrival(&mut self) -> Result<(), Error> {
+        self.await_or_lose(Direction::Read).map(drop)
+    }
+
     /// Reads once, for as long as that may take.
     fn fill(&mut self) -> Result<(), Error> {
         while !self.try_fill()? {

@@ -256,7 +256,10 @@ fn converse(
             continue;
         };
         match reply {
-            Reply::Row(row) if row.statement == batch.main.statement && skips_rows => {}
+            Reply::Row(row)
+                if row.statement == batch.main.statement
+                    && matches!(batch.main.answer, Answer::Rows(_))
+                    && (skips_rows || watch.is_over()) => {}
             Reply::Row(row)
                 if row.statement == batch.main.statement
                     && let Answer::Rows(frame) = batch.main.answer =>
@@ -281,6 +284,7 @@ fn converse(
                     }
                     // Nothing was sent yet, so there is a response of its own for that.
                     Taken::Failed(error) => {
+                        skips_rows = true;
                         let is_over = connection.is_broken();
                         write_failure(database_error(error), is_over, pending, writer);
                         if is_over {
@@ -328,6 +332,9 @@ fn converse(
                 if is_over {
                     return Ok(Asked::Completely);
                 }
+            }
+            Reply::Done if watch.is_over() && matches!(batch.main.answer, Answer::Rows(_)) => {
+                return Ok(Asked::Cancelled);
             }
             Reply::Done => {
                 if let Some(lines) = lines {

@@ -88,7 +88,9 @@ impl Rows {
             if taken != Taken::Some || out.len() > length {
                 return Ok(taken);
             }
-            if !lease.connection().has_arrived_soon()? {
+            if !watch.is_on() {
+                lease.connection().await_arrival()?;
+            } else if !lease.connection().has_arrived_soon()? {
                 watch.wait(lease);
             }
         }

@@ -42,11 +42,13 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
+pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes};
+pub use exchange::{finish, finish_first_row, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
+pub use plan::Frame;
 pub use query::{AccessMode, Answer, Batch};
 pub use request::{BodyForm, HttpRequest};
-pub use response::{Body, CorsHeaders, Response, ResultSet, is_vary};
+pub use response::{Body, CorsHeaders, FirstRow, Response, ResultSet, is_vary};
 
 // The page for browsers, of which the admin server has a part.
 pub use console::{ConsoleFile, console_file};

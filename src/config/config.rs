@@ -46,6 +46,7 @@ pub struct Config {
     /// Never empty; the first one is the default schema.
     pub db_schemas: Vec<String>,
     pub db_session_reset: SessionReset,
+    pub db_stream_rows: bool,
     pub db_tx_end: TransactionEnd,
     /// The connection string, already read from its file if it was `@file`.
     pub db_uri: Secret<String>,
@@ -136,6 +137,7 @@ impl Default for Config {
             db_root_spec: None,
             db_schemas: names(&["public"]),
             db_session_reset: SessionReset::None,
+            db_stream_rows: false,
             db_tx_end: TransactionEnd::Commit,
             db_uri: Secret::new("postgresql://".to_owned()),
             internal_schema_cache_query_sleep: None,

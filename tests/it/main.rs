@@ -44,6 +44,7 @@ mod session_reset;
 mod silence;
 mod slow_readers;
 mod soak;
+mod streams;
 mod tidy;
 mod two_way_talk;
 mod whole_numbers;

@@ -57,7 +57,7 @@ impl Asked<'_, '_> {
         } else {
             BodyWanted::Yes
         };
-        let negotiated = self.negotiate(root.name, &read, body)?;
+        let mut negotiated = self.negotiate(root.name, &read, body)?;
         self.refuse_unknown_preferences()?;
         self.refuse_max_affected(routine.returns_single())?;
         let is_explained = negotiated.plan.is_some();
@@ -66,10 +66,15 @@ impl Asked<'_, '_> {
             false => RowsCheck::of_affected(&negotiated.media_type, &request.preferences),
         };
         let end = self.transaction_end();
+        let access = access_mode(invocation, routine.volatility);
+        // What a write answers is told when it has ended, and a check needs a number.
+        if access == AccessMode::ReadOnly && check.is_nothing() {
+            negotiated.send_row_by_row(Some(routine), self.wishes_rows(&negotiated));
+        }
         let batch = self.batch(Question {
             statement: write_call(&plan, &read, &negotiated, &check, self.call_count(), end),
             estimate: None,
-            access: access_mode(invocation, routine.volatility),
+            access,
             routine: Some(routine),
             overrides: Overrides::Possible,
         });
@@ -78,7 +83,9 @@ impl Asked<'_, '_> {
             Expected::Plan(ExplainPending::new(request, media_type))
         } else {
             let hears = self.hears(invocation, routine, root.name, &media_type);
-            let mut call = CallPending::new(config, request, routine, headers_only, media_type);
+            let sent = self.rows_sent(negotiated.frame, &read);
+            let mut call =
+                CallPending::new(config, request, routine, headers_only, media_type, sent);
             call.hears = hears;
             Expected::Call(Box::new(call))
         };

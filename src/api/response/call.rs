@@ -1,8 +1,8 @@
 //! The response of a call. What a function returns has ranges and counts like a table; `void` is
 //! 204, whatever else is wanted.
 
-use super::read::{add_vary, content_type, out_of_bounds};
-use super::{Body, Header, Response, ResultSet, overrides};
+use super::read::{RowsSent, add_vary, content_type, out_of_bounds};
+use super::{Body, FirstRow, Header, Response, ResultSet, overrides};
 use crate::auth::Expiry;
 use crate::catalog::Routine;
 use crate::error::Error;
@@ -23,6 +23,7 @@ pub(crate) struct CallPending {
     preference_applied: Option<String>,
     content_profile: Option<String>,
     verbosity: ErrorVerbosity,
+    sent: RowsSent,
 }
 
 /// How long a caller may hear what is notified.
@@ -40,6 +41,7 @@ impl CallPending {
         routine: &Routine,
         headers_only: bool,
         media_type: MediaType,
+        sent: RowsSent,
     ) -> CallPending {
         CallPending {
             returns_void: routine.returns_void(),
@@ -47,9 +49,10 @@ impl CallPending {
             hears: None,
             range: request.range,
             media_type,
-            preference_applied: request.preferences.applied_to_call(),
+            preference_applied: request.preferences.applied_to_call(sent.is_one_by_one()),
             content_profile: request.content_profile(),
             verbosity: config.client_error_verbosity,
+            sent,
         }
     }
 
@@ -61,10 +64,35 @@ impl CallPending {
         let (status, content_range) = self
             .range
             .status_and_content_range(result.page, result.total);
+        self.response(status, Some(content_range), result)
+    }
+
+    /// The same for rows that are sent one by one, from the first of them.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn respond_to_first(
+        &self,
+        result: &ResultSet<'_>,
+        first: FirstRow,
+    ) -> Result<Response, Error> {
+        let (status, content_range) = self.sent.head(&self.range, first, result.total, true);
+        self.response(status, content_range, result)
+    }
+
+    fn response(
+        &self,
+        status: u16,
+        content_range: Option<String>,
+        result: &ResultSet<'_>,
+    ) -> Result<Response, Error> {
         // What is to come has neither an end nor a number of rows, is nobody's to keep, and of use
         // at once or never.
-        let mut headers = match self.hears {
-            None => vec![Header::new("Content-Range", content_range)],
+        let mut headers: Vec<Header> = match self.hears {
+            None => {
+                let range = content_range.map(|range| Header::new("Content-Range", range));
+                range.into_iter().collect()
+            }
             Some(_) => vec![
                 Header::new("Cache-Control", "no-store, no-transform"),
                 Header::new("X-Accel-Buffering", "no"),

@@ -246,6 +246,15 @@ pub const KEYS: &[Key] = &[
     )
     .reloadable()
     .own(),
+    boolean!(
+        "db-stream-rows",
+        db_stream_rows,
+        "Send the rows of JSON as PostgreSQL finds them, always, as the header Prefer: stream asks \
+         for. Their number is not known before the first one, so Content-Range is told only with \
+         Prefer: count."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "db-tx-end",
         db_tx_end,

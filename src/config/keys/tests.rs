@@ -73,6 +73,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         ours,
         [
             "db-session-reset",
+            "db-stream-rows",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
@@ -100,6 +101,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         let facts = (key.in_database, key.reloadable);
         let reloadable = [
             "db-session-reset",
+            "db-stream-rows",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",

@@ -201,6 +201,9 @@ fn write_requests(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_requests_cancelled_total";
     let help = "Reads given up because their clients had gone away";
     out.sum(name, help, gauges, |tally| &tally.cancelled);
+    let name = "corerest_responses_cut_off_total";
+    let help = "Responses that were begun and could not be brought to their end";
+    out.sum(name, help, gauges, |tally| &tally.cut_off);
     write_durations(out, gauges);
 }
 

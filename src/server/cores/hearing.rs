@@ -162,7 +162,7 @@ impl Worker {
         let mailbox = hearing(client).mailbox.clone();
         let framing = hearing(client).framing;
         loop {
-            match flush(client, &tally.sent) {
+            match flush(client, tally) {
                 Flushed::Completely => {}
                 // Who takes nothing is not waited for when the stream is over.
                 Flushed::Partly if mailbox.is_over() => return Heard::Deaf,
@@ -176,7 +176,7 @@ impl Worker {
                 Letter::Sent(events) => tally.events.add(events as u64),
                 Letter::Last(events) => {
                     tally.events.add(events as u64);
-                    return match flush(client, &tally.sent) {
+                    return match flush(client, tally) {
                         Flushed::Completely => Heard::Ended,
                         Flushed::Partly => Heard::Deaf,
                         Flushed::Failed => Heard::Gone,

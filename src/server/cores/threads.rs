@@ -17,7 +17,7 @@ use crate::exit;
 use crate::log;
 use crate::net::{Interest, Listener, Received};
 use crate::observing::Observer;
-use crate::observing::tally::Count;
+use crate::observing::tally::Tally;
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
@@ -353,7 +353,7 @@ impl Worker {
     /// waited for.
     fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
         for _ in 0..STEPS_AT_ONCE {
-            match flush(client, &self.observer.tally().sent) {
+            match flush(client, self.observer.tally()) {
                 Flushed::Completely if client.after == After::Close => return end(client),
                 Flushed::Completely => {}
                 Flushed::Partly => return Next::Rest(Interest::Write),
@@ -582,6 +582,7 @@ impl Worker {
                     "A response was cut off: its client reads too slowly while others wait, and \
                      there is no room for it (server-max-slow-readers, server-max-spool-bytes).",
                 );
+                self.observer.tally().cut_off.add(1);
                 self.cores.close(client);
                 // The connection may be another core's.
                 self.cores.offer_parked(self.index);
@@ -609,6 +610,7 @@ impl Worker {
             Ok(Spooling::ClientGone) => self.cores.close(client),
             Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
+                self.observer.tally().cut_off.add(1);
                 self.cores.close(client);
             }
         }
@@ -741,6 +743,7 @@ impl Worker {
             "A response was cut off: its client reads too slowly, and there is no memory for it \
              (server-max-memory).",
         );
+        self.observer.tally().cut_off.add(1);
         self.cores.close(client);
     }
 
@@ -815,7 +818,8 @@ fn finished(
 }
 
 /// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.
-pub(super) fn flush(client: &mut Client, sent: &Count) -> Flushed {
+pub(super) fn flush(client: &mut Client, tally: &Tally) -> Flushed {
+    let sent = &tally.sent;
     loop {
         match client.output.flush(&client.socket, sent) {
             Flushed::Completely => {}
@@ -828,11 +832,16 @@ pub(super) fn flush(client: &mut Client, sent: &Count) -> Flushed {
             Flushed::Completely => {}
             flushed => return flushed,
         }
-        match body.take_more(&mut client.output) {
+        match body.take_more(&mut client.output, &client.socket) {
             Ok(Follows::More) => {}
             Ok(Follows::Nothing) => client.body = None,
+            Ok(Follows::ClientGone) => {
+                tally.cancelled.add(1);
+                return Flushed::Failed;
+            }
             Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
+                tally.cut_off.add(1);
                 return Flushed::Failed;
             }
         }

@@ -103,6 +103,8 @@ pub(crate) struct Tally {
     pub(crate) pool_timeouts: Count,
     /// Reads that were given up because their clients were gone.
     pub(crate) cancelled: Count,
+    /// Responses that were begun and could not be brought to their end.
+    pub(crate) cut_off: Count,
     /// Tokens that were looked for in the cache.
     pub(crate) jwt_requests: Count,
     /// Those that were there.

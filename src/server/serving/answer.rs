@@ -12,13 +12,15 @@ use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::size_of;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
+use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
 use crate::serving::watch::Watch;
 use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
-use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
-use corerest_api::{Pending, Response, ResultSet, finish, finish_lines};
+use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
+use corerest_api::{FirstRow, Frame, Pending, Response, ResultSet};
+use corerest_api::{finish, finish_first_row, finish_lines};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_wire::pg::ServerError;
@@ -26,6 +28,9 @@ use corerest_wire::pg::ServerError;
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
 const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
+
+/// How many columns of rows that are sent one by one are about the head.
+const HEAD_COLUMNS: usize = 4;
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
@@ -43,6 +48,8 @@ pub(crate) enum Asked {
     Completely,
     /// The head, and the beginning of the body; the rest is still with PostgreSQL.
     BodyFollows,
+    /// The head, and the rows that had come; the others are still with PostgreSQL.
+    RowsFollow(Rows),
     /// The head; the body is in a file, for there was no memory for it.
     BodySpooled(SpoolFile),
     /// Nothing yet: its client is going to hear these channels, and this is its head.
@@ -243,6 +250,7 @@ fn converse(
     let mut estimate = None;
     let mut elsewhere = None;
     let mut hears = None;
+    let mut skips_rows = false;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
@@ -256,6 +264,43 @@ fn converse(
             continue;
         };
         match reply {
+            Reply::Row(row)
+                if row.statement == batch.main.statement
+                    && matches!(batch.main.answer, Answer::Rows(_))
+                    && (skips_rows || watch.is_over()) => {}
+            Reply::Row(row)
+                if row.statement == batch.main.statement
+                    && let Answer::Rows(frame) = batch.main.answer =>
+            {
+                let rows = write_first_row(row, batch, frame, pending, estimate.as_deref(), writer);
+                let Some(mut rows) = rows? else {
+                    skips_rows = true;
+                    continue;
+                };
+                let out = writer.body();
+                let before = out.len();
+                match rows.take_arrived(connection, out, BODY_CHUNK_BYTES)? {
+                    // What has not come at once is much, or takes its time.
+                    Taken::Some => {
+                        pending.note_size(AnswerSize::Large);
+                        return Ok(Asked::RowsFollow(rows));
+                    }
+                    Taken::All => {
+                        pending.note_size(size_of(out.len() - before));
+                        writer.close();
+                        return Ok(Asked::Completely);
+                    }
+                    // Nothing was sent yet, so there is a response of its own for that.
+                    Taken::Failed(error) => {
+                        skips_rows = true;
+                        let is_over = connection.is_broken();
+                        write_failure(database_error(error), is_over, pending, writer);
+                        if is_over {
+                            return Ok(Asked::Completely);
+                        }
+                    }
+                }
+            }
             Reply::Row(row)
                 if row.statement == batch.main.statement && batch.main.answer == Answer::Lines =>
             {
@@ -299,6 +344,9 @@ fn converse(
                 if is_over {
                     return Ok(Asked::Completely);
                 }
+            }
+            Reply::Done if watch.is_over() && matches!(batch.main.answer, Answer::Rows(_)) => {
+                return Ok(Asked::Cancelled);
             }
             Reply::Done => {
                 if let Some(lines) = lines {
@@ -462,6 +510,40 @@ fn write_main_row(
     } else {
         BodyUse::Spool
     })
+}
+
+/// Writes the head of a response whose rows are sent one by one, from the first of them. Without a
+/// body there is no more to be done with them.
+fn write_first_row(
+    row: Row<'_>,
+    batch: &Batch,
+    frame: Frame,
+    pending: &Pending,
+    estimate: Option<&[u8]>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Option<Rows>, Misanswered> {
+    let columns: Vec<Option<&[u8]>> = row.columns.collect();
+    let first = match row.body_bytes {
+        Some(_) => FirstRow::Row,
+        None => FirstRow::Nothing,
+    };
+    let facts = writer.facts();
+    facts.lap(Phase::Transaction);
+    let response = finish_first_row(pending, &columns, first, estimate);
+    facts.lap(Phase::Response);
+    if response.body != Body::LastColumn || !facts.sends_body(response.status) {
+        writer.write(&response)?;
+        return Ok(None);
+    }
+    let transfer = writer.begin_open(&response)?;
+    let opening = columns.get(HEAD_COLUMNS).copied().flatten();
+    Ok(Some(Rows::new(
+        batch.main.statement,
+        frame,
+        transfer,
+        opening.unwrap_or_default(),
+        first == FirstRow::Row,
+    )))
 }
 
 fn database_error(error: ServerError) -> DatabaseError {

@@ -379,6 +379,13 @@ fn ask(
             }
             Err(error) => Err(error),
         },
+        Some(Asked::RowsFollow(rows)) => match writer.finish_open() {
+            Ok(answered) => {
+                client.body = Some(Remainder::of_rows(grant, desk.core, rows));
+                return Outcome::Answered(answered);
+            }
+            Err(error) => Err(error),
+        },
         Some(Asked::BodySpooled(file)) => match writer.finish(file.unsent() as usize) {
             Ok(answered) => {
                 client.body = Some(Remainder::spooled(file));

@@ -16,5 +16,6 @@ pub(crate) mod memory;
 pub(crate) mod output;
 pub(crate) mod remainder;
 pub(crate) mod reply;
+pub(crate) mod rows;
 pub(crate) mod spool;
 pub(crate) mod watch;

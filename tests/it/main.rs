@@ -15,6 +15,7 @@ mod hostile_path;
 mod http_robustness;
 mod install;
 mod isolation;
+mod jwks;
 mod lent_connections;
 mod limits;
 mod logs;

@@ -9,6 +9,7 @@ pub mod case_file;
 pub mod client;
 pub mod cluster;
 pub mod front;
+pub mod issuer;
 pub mod json;
 pub mod log;
 pub mod pooler;

@@ -114,6 +114,8 @@ codes! {
     Internal "PGRSTX00" 500
     /// The answer to what was carried out is too large to be kept; PostgREST has no such code.
     AnswerTooLarge "PGRSTX01" 507
+    /// The keys that could verify the token have not come yet; PostgREST fetches none.
+    JwtKeysMissing "PGRSTX02" 503
 }
 
 impl Code {

@@ -73,6 +73,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         ours,
         [
             "db-session-reset",
+            "jwt-issuers",
+            "jwt-jwks-allow-http",
+            "jwt-jwks-ca-file",
+            "jwt-jwks-uri",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
@@ -98,6 +102,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         let facts = (key.in_database, key.reloadable);
         let reloadable = [
             "db-session-reset",
+            "jwt-issuers",
+            "jwt-jwks-allow-http",
+            "jwt-jwks-ca-file",
+            "jwt-jwks-uri",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",

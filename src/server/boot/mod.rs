@@ -12,6 +12,7 @@ use crate::admin::Admin;
 use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
 use crate::control::inquiry::Inquiry;
+use crate::control::keys::KeyKeeper;
 use crate::control::listener::{self, Wanted};
 use crate::control::loading;
 use crate::control::reload::{Configuration, log_database_unreadable};
@@ -156,6 +157,8 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         .start()
         .map_err(cannot("start the inquiry's thread"))?;
     start_listener(&target, &wanted, &health, &orders)?;
+    let mut keys = KeyKeeper::new(Arc::clone(&cores));
+    keys.configure(&configuration);
     let control = Control {
         configuration,
         target,
@@ -165,6 +168,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         orders,
         wanted,
         progress,
+        keys,
         catalog: None,
         watched: None,
         loaded_since: None,
@@ -294,8 +298,9 @@ fn make_cores(
             authenticator: Arc::clone(&configuration.authenticator),
             role_settings: Arc::clone(&configuration.role_settings),
             catalog: None,
-            shapes: Vec::new(),
+            shapes: Arc::default(),
         },
+        key_board: Arc::default(),
         health: health.clone(),
         patience: Patience {
             idle: config.server_idle_timeout,

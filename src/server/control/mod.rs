@@ -16,6 +16,7 @@
 mod backoff;
 pub(crate) mod conversation;
 pub(crate) mod inquiry;
+pub(crate) mod keys;
 pub(crate) mod listener;
 pub(crate) mod loading;
 pub(crate) mod reload;
@@ -36,6 +37,7 @@ use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
 use corerest_pg::{Preparation, is_out_of_connections};
 use inquiry::Inquiry;
+use keys::KeyKeeper;
 use listener::Wanted;
 use loading::LoadedCatalog;
 use reload::{Configuration, log_database_unreadable};
@@ -84,6 +86,7 @@ pub(crate) struct Control {
     pub(crate) orders: Arc<Orders>,
     pub(crate) wanted: Arc<Wanted>,
     pub(crate) progress: SyncSender<Progress>,
+    pub(crate) keys: KeyKeeper,
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The idle connection that tells that PostgreSQL is there.
     pub(crate) watched: Option<Conversation>,
@@ -388,6 +391,7 @@ impl Control {
                 }
             }
         }
+        self.keys.fetch_all();
         if is_serving {
             systemd::ready();
         }
@@ -416,14 +420,16 @@ impl Control {
             self.cores.flush_connections();
         }
         self.publish();
+        self.keys.configure(&self.configuration);
         self.health.config_reloads.on_success();
         log::notice("Config reloaded");
     }
 
     fn publish(&self) {
-        self.cores.publish(Snapshot {
+        let authenticator = &self.configuration.authenticator;
+        self.cores.publish(|current| Snapshot {
             config: Arc::clone(&self.configuration.config),
-            authenticator: Arc::clone(&self.configuration.authenticator),
+            authenticator: Arc::new(authenticator.with_keys_of(&current.authenticator)),
             role_settings: Arc::clone(&self.configuration.role_settings),
             catalog: self.catalog.clone(),
             shapes: (0..self.cores.count()).map(|_| Shapes::new()).collect(),

@@ -7,6 +7,7 @@
 //! Invariant: a panic costs one client and never a thread, nor the client's place: [`Worker::run`]
 //! goes on after it, and gives back what [`InHand`] has noted.
 
+use super::awaiting::{AwaitingClient, Due};
 use super::events::Event;
 use super::placing::Footing;
 use super::shared::{
@@ -21,12 +22,15 @@ use crate::observing::tally::Count;
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
-use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
+use crate::serving::handle::{
+    self, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
+};
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
+use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
@@ -63,6 +67,10 @@ const BODY_PROGRESS_BYTES: usize = 16 << 10;
 /// socket that is closed with unread bytes in it takes the response back.
 const DRAINING: Duration = Duration::from_secs(5);
 
+/// How long a request waits for the keys of its token: longer than most fetches take, and not so
+/// long that whoever sends tokens of nobody holds much.
+const KEYS_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How much of it is thrown away before the others have their turn.
 const DRAINED_AT_ONCE: usize = 64;
 
@@ -98,8 +106,18 @@ enum Next {
     Rest(Interest),
     /// Its request waits for a connection.
     Park(Box<WaitingRequest>),
+    /// Its request waits for keys.
+    AwaitKeys(AwaitsKeys),
     /// Its connection ends.
     Close,
+}
+
+/// A request that waits for keys.
+struct AwaitsKeys {
+    lacks: LacksKeys,
+    /// How many fetches had ended when it looked for them.
+    ended_seen: u64,
+    deadline: Instant,
 }
 
 /// Whether a request that waited was served; then there may be more, and no thread must sleep.
@@ -144,6 +162,10 @@ impl Host for Service<'_> {
 
     fn announces_end(&self) -> bool {
         self.cores.announces_end()
+    }
+
+    fn key_board(&self) -> &KeyBoard {
+        &self.cores.key_board
     }
 
     fn health(&self) -> &Health {
@@ -252,6 +274,9 @@ impl Worker {
         }
         let mut waiting = self.serve_waiting();
         if waiting == Served::No {
+            waiting = self.serve_awaiting();
+        }
+        if waiting == Served::No {
             waiting = self.relieve();
         }
         // Nobody sits down while there is something to do: whoever queued it has rung for one.
@@ -316,11 +341,17 @@ impl Worker {
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let next = self.advance(&mut client, readable);
+        self.leave(client, next);
+    }
+
+    /// Brings a client to where it waits for what comes next.
+    fn leave(&mut self, mut client: Box<Client>, next: Next) {
         self.reclaim_buffers(&mut client);
         self.in_hand = None;
         match next {
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
+            Next::AwaitKeys(awaits) => self.await_keys(client, awaits),
             Next::Close => self.cores.close(client),
         }
     }
@@ -346,11 +377,16 @@ impl Worker {
                 return drain(client);
             }
             match client.requests.next(&self.cores.limits) {
-                Ok(Progress::Request) => match self.handle(client) {
-                    Handled::Finished(Finished { .. }) => {}
-                    Handled::Waits(waiting) => return Next::Park(waiting),
-                },
-                Ok(Progress::Head) => self.look_at_head(client),
+                Ok(Progress::Request) => {
+                    if let ControlFlow::Break(next) = self.handle(client) {
+                        return next;
+                    }
+                }
+                Ok(Progress::Head) => {
+                    if let ControlFlow::Break(next) = self.decide_by_head(client) {
+                        return next;
+                    }
+                }
                 Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
@@ -366,23 +402,74 @@ impl Worker {
         Next::Rest(Interest::Write)
     }
 
-    /// Answers one request.
-    fn handle(&mut self, client: &mut Client) -> Handled {
+    /// Answers one request, unless it has to wait.
+    fn handle(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
         let handled = self.at_desk(|desk, verifier| handle::handle(desk, verifier, client));
         self.core().answered.fetch_add(1, Ordering::Relaxed);
-        handled
+        match handled {
+            Handled::Finished(Finished { .. }) => ControlFlow::Continue(()),
+            Handled::Waits(waiting) => ControlFlow::Break(Next::Park(waiting)),
+            Handled::LacksKeys(lacks) => {
+                self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX)
+            }
+        }
     }
 
-    /// Answers a request whose body is not worth its memory, or lets the body come.
-    fn look_at_head(&mut self, client: &mut Client) {
+    /// Answers a request whose body is not worth its memory, or lets the body come, unless it has
+    /// to wait.
+    fn decide_by_head(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
-        let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
+        match self.look_at_head(client, KeyPatience::Unasked) {
+            None => ControlFlow::Continue(()),
+            Some(lacks) => self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX),
+        }
+    }
+
+    fn look_at_head(&mut self, client: &mut Client, patience: KeyPatience) -> Option<LacksKeys> {
+        let looked =
+            self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client, patience));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
             Looked::Finished(Finished { .. }) => client.deadline = Instant::now() + DRAINING,
             Looked::Refused(refusal) => self.refuse(client, refusal),
+            Looked::LacksKeys => return Some(LacksKeys::Head),
         }
+        None
+    }
+
+    /// Looks once more at a request whose token names a key that was not there. It waits if one
+    /// more fetch may bring it, until its deadline.
+    fn look_for_keys(
+        &mut self,
+        client: &mut Client,
+        lacks: LacksKeys,
+        deadline: Instant,
+    ) -> ControlFlow<Next> {
+        // Before the snapshot is: what comes later is seen by the next look.
+        let ended_seen = self.cores.key_board.ended();
+        let patience = match deadline <= Instant::now() {
+            true => KeyPatience::Over,
+            false => KeyPatience::Until(ended_seen),
+        };
+        let lacks = match lacks {
+            LacksKeys::Head => match self.look_at_head(client, patience) {
+                None => return ControlFlow::Continue(()),
+                Some(lacks) => lacks,
+            },
+            LacksKeys::Request(exchange) => match self.at_desk(|desk, verifier| {
+                handle::handle_again(desk, verifier, client, &exchange, patience)
+            }) {
+                Handled::Finished(Finished { .. }) => return ControlFlow::Continue(()),
+                Handled::Waits(waiting) => return ControlFlow::Break(Next::Park(waiting)),
+                Handled::LacksKeys(lacks) => lacks,
+            },
+        };
+        ControlFlow::Break(Next::AwaitKeys(AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        }))
     }
 
     /// Does something with what the thread has at hand for a request.
@@ -521,6 +608,46 @@ impl Worker {
         self.serve(client, Readable::No);
     }
 
+    /// Lets a request wait for keys. Should they have come meanwhile, this thread finds it next, in
+    /// `serve_awaiting`.
+    fn await_keys(&mut self, mut client: Box<Client>, awaits: AwaitsKeys) {
+        let bytes = client.bytes_held();
+        client.memory.keep(bytes);
+        let AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        } = awaits;
+        let client = AwaitingClient { client, lacks };
+        self.cores.awaiting.add(client, ended_seen, deadline);
+    }
+
+    /// Looks again at a request for whose token keys may have come.
+    fn serve_awaiting(&mut self) -> Served {
+        let due = self
+            .cores
+            .awaiting
+            .take_due(|| self.cores.key_board.ended());
+        match due {
+            Some(due) => {
+                self.look_again(due);
+                Served::Yes
+            }
+            None => Served::No,
+        }
+    }
+
+    fn look_again(&mut self, due: Due<AwaitingClient>) {
+        let AwaitingClient { mut client, lacks } = due.request;
+        self.take_in_hand(&client);
+        self.lend_buffers(&mut client);
+        let next = match self.look_for_keys(&mut client, lacks, due.deadline) {
+            ControlFlow::Continue(()) => self.advance(&mut client, Readable::No),
+            ControlFlow::Break(next) => next,
+        };
+        self.leave(client, next);
+    }
+
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
     fn park(&mut self, mut client: Box<Client>, waiting: Box<WaitingRequest>) {
         let bytes = client.bytes_held();
@@ -593,13 +720,20 @@ impl Worker {
         while let Some(parked) = self.cores.parking.take_expired(now) {
             self.end_waiting(parked, handle::give_up);
         }
+        while let Some(due) = self.cores.awaiting.take_expired(now) {
+            self.look_again(due);
+        }
         self.make_way();
         self.set_alarm();
     }
 
     /// The next time to look at deadlines, and at those who may go when all places are taken.
     fn set_alarm(&self) {
-        let next = self.cores.parking.next_deadline();
+        let deadlines = [
+            self.cores.parking.next_deadline(),
+            self.cores.awaiting.next_deadline(),
+        ];
+        let next = deadlines.into_iter().flatten().min();
         let most = if self.cores.is_full() {
             SILENT_SPARED
         } else {

@@ -1,5 +1,6 @@
 //! What the control plane knows, and tells the rest of the server.
 
 pub(crate) mod health;
+pub(crate) mod key_board;
 pub(crate) mod orders;
 pub(crate) mod snapshot;

@@ -87,7 +87,7 @@ pub(super) fn snapshot() -> Snapshot {
         authenticator: Arc::clone(&fixture.authenticator),
         role_settings: Arc::default(),
         catalog: Some(Arc::clone(&fixture.catalog)),
-        shapes: Vec::new(),
+        shapes: Arc::default(),
     }
 }
 
@@ -110,6 +110,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
     };
     let settings = CoresSettings {
         snapshot: snapshot(),
+        key_board: Arc::default(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         patience: Patience {
             idle: seconds(75),

@@ -6,12 +6,12 @@
 //! ```
 //! | what a key is | what becomes of it |
 //! |---|---|
-//! | `kty` `oct`, or with parts of a private key | ignored, and told: everybody could sign with it |
-//! | `use` not `sig`, `key_ops` without `verify` | ignored, it is for something else (RFC 7517, 4) |
+//! | `kty` `oct`, or with parts of a private key | ignored, and told: all could sign with it |
+//! | `use` not `sig`, `key_ops` without `verify` | ignored: it is for other things (RFC 7517, 4) |
 //! | an `alg` that is not known, or not of its type | ignored (RFC 8725, 3.1) |
 //! | a type or a curve that is not known | ignored (RFC 7517, 5) |
 //! | RSA under 2048 or over 8192 bits, broken | ignored, and told (RFC 7518, 3.3) |
-//! | of the type and the `kid` of one before it | ignored, and told: which is meant? (RFC 7517, 4.5) |
+//! | of the type and the `kid` of one before it | ignored, and told (RFC 7517, 4.5) |
 //!
 //! Invariant: no key in here is a secret. A token for HS256 is verified by none of them.
 

@@ -713,7 +713,7 @@ impl Provider {
 
     /// A token for its one client.
     fn token(port: u16) -> String {
-        let mut client = Client::connect(&Address::parse(&format!("localhost:{port}")));
+        let mut client = Client::connect(&Address::parse(&format!("127.0.0.1:{port}")));
         let secret = STANDARD.encode("shop:the%20secret%20of%20the%20shop");
         let body = "grant_type=client_credentials";
         client.send(format!(

@@ -4,7 +4,7 @@
 use crate::metrics::scrape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use corerest_tests::client::{Address, Client, request};
+use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::Cluster;
 use corerest_tests::issuer::{Authority, DISCOVERY, Manner, Page, Signer, Web, discovery, key_set};
 use corerest_tests::log::Log;
@@ -12,7 +12,8 @@ use corerest_tests::server::{Server, command, unused_path, variable};
 use corerest_tests::waiting::until;
 use corerest_tests::watchdog;
 use rustix::process::Signal;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -713,17 +714,18 @@ impl Provider {
 
     /// A token for its one client.
     fn token(port: u16) -> String {
-        let mut client = Client::connect(&Address::parse(&format!("127.0.0.1:{port}")));
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         let secret = STANDARD.encode("shop:the%20secret%20of%20the%20shop");
         let body = "grant_type=client_credentials";
-        client.send(format!(
+        let request = format!(
             "POST /token HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Basic {secret}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+             Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{body}",
             body.len()
-        ));
-        let answer = client.read("POST");
-        let text = answer.text().to_owned();
-        client.leave("it has the token");
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
         let (_, rest) = text
             .split_once("\"access_token\":\"")
             .unwrap_or_else(|| panic!("{text}"));

@@ -20,11 +20,13 @@ use corerest_perf::report::{self as numbers, Numbers};
 use corerest_perf::tables;
 
 /// The columns that others are compared with, and what the ratio is called.
-const REFERENCES: [(&str, &str); 10] = [
+const REFERENCES: [(&str, &str); 12] = [
     ("ceiling", "of_ceiling"),
     ("before", "of_before"),
     ("baseline", "of_baseline"),
     ("tuned", "of_tuned"),
+    ("axum", "of_axum"),
+    ("axum-bare", "of_axum_bare"),
     ("alone", "of_alone"),
     ("32", "of_32"),
     ("1 core", "of_1_core"),

@@ -44,6 +44,11 @@ impl Database {
         } = self;
         format!("postgresql:///{name}?host={host}&port={port}&user=authenticator")
     }
+
+    /// The same, for sessions that begin with the role of the requests.
+    fn connection_string_of_role(&self) -> String {
+        format!("{}&options=-c%20role%3Dweb_anon", self.connection_string())
+    }
 }
 
 /// A process that ends with this value.
@@ -122,9 +127,25 @@ fn in_own_session(program: &Path) -> Command {
 
 /// Starts a server that is configured like PostgREST: ours, or PostgREST itself.
 pub fn start_server(binary: &Path, database: &Database, variant: &Variant) -> io::Result<Running> {
+    start_configured(in_own_session(binary), database, variant)
+}
+
+/// Starts whatever a shell's command starts, which is configured like PostgREST, too. It takes the
+/// shell's place, so that its process is the one that is measured.
+pub fn start_command(command: &str, database: &Database) -> io::Result<Running> {
+    let mut shell = in_own_session(Path::new("sh"));
+    shell.args(["-c", &format!("exec {command}")]);
+    start_configured(shell, database, &Variant::default())
+}
+
+fn start_configured(
+    mut command: Command,
+    database: &Database,
+    variant: &Variant,
+) -> io::Result<Running> {
+    let program = format!("{:?}", command.get_args().next().unwrap_or_default());
     let port = target::free_port()?;
     let admin_port = target::free_port()?;
-    let mut command = in_own_session(binary);
     let target = match &variant.socket {
         None => Target::local(port),
         Some(path) => {
@@ -144,7 +165,7 @@ pub fn start_server(binary: &Path, database: &Database, variant: &Variant) -> io
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
+        .map_err(|error| io::Error::other(format!("{program}: {error}")))?;
     let running = Running {
         process: Ended(child),
         target,
@@ -162,13 +183,7 @@ pub fn start_baseline(
 ) -> io::Result<Running> {
     let port = target::free_port()?;
     let child = in_own_session(binary)
-        .args([
-            "--database",
-            &format!(
-                "{}&options=-c%20role%3Dweb_anon",
-                database.connection_string()
-            ),
-        ])
+        .args(["--database", &database.connection_string_of_role()])
         .args(["--port", &port.to_string()])
         .args(["--pool", &database.pool.to_string()])
         .args(
@@ -176,6 +191,41 @@ pub fn start_baseline(
                 .into_iter()
                 .flat_map(|n| ["--workers".into(), n.to_string()]),
         )
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
+    let running = Running {
+        process: Ended(child),
+        target: Target::local(port),
+    };
+    let target = running.target.clone();
+    running.wait_until_ready(&target, "/items?id=eq.1")
+}
+
+/// What a service keeps that was written by hand (`peers/peer.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promises {
+    /// What the server does: a transaction, the role, and the settings of the request.
+    Kept,
+    /// Nothing: the query alone.
+    None,
+}
+
+/// Starts a service that was written by hand. Its sessions begin with the role of the requests, as
+/// the baseline's do.
+pub fn start_peer(binary: &Path, database: &Database, promises: Promises) -> io::Result<Running> {
+    let port = target::free_port()?;
+    let child = in_own_session(binary)
+        .args(["--database", &database.connection_string_of_role()])
+        .args(["--port", &port.to_string()])
+        .args(["--pool", &database.pool.to_string()])
+        .args([
+            "--promises",
+            match promises {
+                Promises::Kept => "kept",
+                Promises::None => "none",
+            },
+        ])
         .stdin(Stdio::null())
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;

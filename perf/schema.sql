@@ -147,3 +147,18 @@ grant insert on bench.entries to web_anon;
 grant update on bench.accounts to web_anon;
 grant select on bench.notes to bench_reader;
 vacuum analyze;
+
+-- Queries that take about so many milliseconds: of waiting, and of a CPU (a row of a series takes
+-- some 0.1 µs).
+create function bench.wait(ms double precision) returns integer language plpgsql as $$
+begin
+  perform pg_sleep(ms / 1000);
+  return 1;
+end
+$$;
+create function bench.work(ms double precision) returns integer language plpgsql as $$
+begin
+  perform count(*) from generate_series(1, (ms * 10000)::integer);
+  return 1;
+end
+$$;

@@ -19,12 +19,19 @@ pub struct Arguments {
     /// names with commas between, or list (all)
     #[argh(option, default = "\"all\".into()")]
     pub scenario: String,
-    /// which of ceiling,server,before,baseline,tuned take part (all)
-    #[argh(option, default = "\"ceiling,server,before,baseline,tuned\".into()")]
+    /// which of ceiling,server,before,baseline,tuned,axum,axum-bare take part (all)
+    #[argh(
+        option,
+        default = "\"ceiling,server,before,baseline,tuned,axum,axum-bare\".into()"
+    )]
     pub contestants: String,
     /// another version of the server, to be measured in turn with it
     #[argh(option)]
     pub before: Option<PathBuf>,
+    /// another server with PostgREST's configuration, to be measured in turn with it: its name, and
+    /// the command that starts it (name=command, may be given several times)
+    #[argh(option, from_str_fn(against))]
+    pub against: Vec<(String, String)>,
     /// rounds (2)
     #[argh(option, default = "2")]
     pub rounds: usize,
@@ -69,5 +76,25 @@ impl Arguments {
     pub fn results_folder(&self) -> PathBuf {
         let default = || self.perf.join("results");
         self.results.clone().unwrap_or_else(default)
+    }
+}
+
+fn against(text: &str) -> Result<(String, String), String> {
+    let named = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, command) = named.ok_or_else(|| format!("{text} is not name=command"))?;
+    Ok((name.to_owned(), command.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_server_has_a_name_before_its_command() {
+        let named = against("postgrest=env A=1 postgrest");
+        let expected = ("postgrest".to_owned(), "env A=1 postgrest".to_owned());
+        assert_eq!(named, Ok(expected));
+        assert!(against("postgrest").is_err());
+        assert!(against("=postgrest").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Column, Setup};
 use crate::ceiling;
-use crate::contestant::{self, Running};
+use crate::contestant::{self, Promises, Running};
 use crate::pgbench;
 use crate::scenario::{Opponents, SCENARIOS, Scenario};
 
@@ -15,14 +15,20 @@ pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>>
     let takes_part = |name: &&str| match *name {
         "ceiling" => script.is_some(),
         "before" => setup.arguments.before.is_some(),
-        "baseline" | "tuned" => scenario.opponents == Opponents::Baseline,
+        "baseline" | "tuned" | "axum" | "axum-bare" => scenario.opponents == Opponents::Baseline,
         _ => true,
     };
     let twin = match scenario.opponents {
         Opponents::Scenario(name) => Scenario::find(name),
         Opponents::None | Opponents::Baseline => None,
     };
+    let others = setup
+        .arguments
+        .against
+        .iter()
+        .map(|(name, _)| name.as_str());
     let names = setup.arguments.contestants.split(',').filter(takes_part);
+    let names = names.chain(others);
     let names: Vec<&str> = names.chain(twin.map(|twin| twin.name)).collect();
     setup.rounds(&names, |name| {
         setup.reset(scenario)?;
@@ -38,8 +44,17 @@ pub(super) fn run(setup: &Setup, scenario: &Scenario) -> io::Result<Vec<Column>>
             ("before", _) => setup.server_before()?,
             ("baseline", _) => baseline(setup, None)?,
             ("tuned", _) => baseline(setup, Some(setup.arguments.pool))?,
+            ("axum", _) => peer(setup, Promises::Kept)?,
+            ("axum-bare", _) => peer(setup, Promises::None)?,
             (other, _) => {
-                return Err(io::Error::other(format!("no contestant is called {other}")));
+                let found = setup
+                    .arguments
+                    .against
+                    .iter()
+                    .find(|(name, _)| name == other);
+                let (_, command) = found
+                    .ok_or_else(|| io::Error::other(format!("no contestant is called {other}")))?;
+                contestant::start_command(command, &setup.database)?
             }
         };
         setup.load(&running, scenario, |options| options)
@@ -63,4 +78,8 @@ pub(super) fn record_scripts(setup: &Setup) -> io::Result<()> {
 
 fn baseline(setup: &Setup, workers: Option<usize>) -> io::Result<Running> {
     contestant::start_baseline(&setup.program("baseline"), &setup.database, workers)
+}
+
+fn peer(setup: &Setup, promises: Promises) -> io::Result<Running> {
+    contestant::start_peer(&setup.program("peer"), &setup.database, promises)
 }

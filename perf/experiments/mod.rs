@@ -11,6 +11,7 @@ mod large;
 mod open;
 mod soak;
 mod sweeps;
+mod topology;
 
 use std::fs;
 use std::io;
@@ -49,7 +50,7 @@ struct Experiment {
     run: fn(&Setup) -> io::Result<Vec<Column>>,
 }
 
-const EXPERIMENTS: [Experiment; 11] = [
+const EXPERIMENTS: [Experiment; 12] = [
     Experiment {
         name: "stall",
         about: "a row by its key, 64 clients, beside clients whose queries take a second",
@@ -85,6 +86,12 @@ const EXPERIMENTS: [Experiment; 11] = [
         about: "a row by its key, 128 clients, db-pool 40: PostgreSQL is near, behind a proxy, and \
                 behind one that adds a millisecond, by server-threads-per-core",
         run: sweeps::remote,
+    },
+    Experiment {
+        name: "topology",
+        about: "queries that wait or work, from 0.1 to 20 ms, 40 clients, by where PostgreSQL is, \
+                db-pool and server-threads-per-core (goal: 0.95 of the best number of threads)",
+        run: topology::run,
     },
     Experiment {
         name: "stream_json",

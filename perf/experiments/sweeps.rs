@@ -101,7 +101,11 @@ pub(super) fn remote(setup: &Setup) -> io::Result<Vec<Column>> {
 }
 
 /// The same database behind a proxy.
-fn put_away(setup: &Setup, near: &Database, delay_us: u64) -> io::Result<(Database, Ended)> {
+pub(super) fn put_away(
+    setup: &Setup,
+    near: &Database,
+    delay_us: u64,
+) -> io::Result<(Database, Ended)> {
     let listen = SocketAddr::new(own_address()?, target::free_port()?);
     let socket = format!("{}/.s.PGSQL.{}", near.host, near.port);
     let proxy = Command::new(setup.program("proxy"))

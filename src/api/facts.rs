@@ -74,6 +74,8 @@ pub struct Login {
     pub connection_limit: i32,
     /// How many roles requests may run as.
     pub roles: i64,
+    /// Those whose rights it has without becoming them.
+    pub inherits_of: Vec<String>,
 }
 
 /// The role of requests without a token.
@@ -104,6 +106,9 @@ pub struct Schema {
     pub without_key: Vec<String>,
     /// The tables without row-level security that requests without a token may write to.
     pub written_by_anybody: Vec<String>,
+    /// The views that those who ask may use, and behind which row-level security does not hold for
+    /// them: they read with the rights of an owner who is exempt from it.
+    pub views_past_policies: Vec<String>,
     /// The functions that everybody may call, because nobody has taken that right away, and that
     /// run with the rights of their owner. Those of triggers and extensions do not count.
     pub definers_for_everybody: Vec<String>,
@@ -118,6 +123,10 @@ pub struct Function {
     pub is_there: bool,
     /// Whether one of them can be called without arguments.
     pub is_callable: bool,
+    /// Whether several can, of those that are found first.
+    pub is_ambiguous: bool,
+    /// Whether all that could are for triggers, which cannot be called.
+    pub is_for_triggers: bool,
     /// The callers who may not call it.
     pub refuses: Vec<String>,
 }
@@ -131,8 +140,6 @@ pub struct Server {
     pub reserved_connections: i64,
     /// Whether the session is encrypted, if that is told.
     pub is_encrypted: Option<bool>,
-    /// Whether it came over a Unix socket.
-    pub is_unix: bool,
     /// The process of the session, as PostgreSQL has it.
     pub process_id: i32,
     /// Whether the server is a standby.
@@ -185,7 +192,13 @@ SELECT json_build_object(
   'creates_roles', role.rolcreaterole,
   'connection_limit', role.rolconnlimit,
   'roles', (SELECT count(*) FROM pg_catalog.pg_auth_members AS membership
-            WHERE membership.member = role.oid))
+            WHERE membership.member = role.oid),
+  'inherits_of', (
+    SELECT coalesce(json_agg(DISTINCT other.rolname ORDER BY other.rolname), '[]')
+    FROM pg_catalog.pg_auth_members AS membership
+    JOIN pg_catalog.pg_roles AS other ON other.oid = membership.roleid
+    WHERE membership.member = role.oid AND left(other.rolname::text, 3) <> 'pg_'
+    AND pg_has_role(role.oid, other.oid, 'USAGE')))
 FROM pg_catalog.pg_roles AS role WHERE role.rolname = current_user"
     );
 }
@@ -237,7 +250,14 @@ SELECT coalesce(json_agg(json_build_object(
     FROM pg_catalog.pg_class AS relation
     WHERE relation.relnamespace = schema.oid AND relation.relkind IN ('r', 'p')
     AND NOT relation.relrowsecurity
-    AND has_table_privilege(anonymous.oid, relation.oid, 'INSERT, UPDATE, DELETE')),
+    AND (has_table_privilege(anonymous.oid, relation.oid, 'DELETE')
+         OR has_any_column_privilege(anonymous.oid, relation.oid, 'INSERT, UPDATE'))),
+  'views_past_policies', ("
+    );
+    write_views_past_policies(out, about.anonymous);
+    system_sql!(
+        out,
+        "),
   'definers_for_everybody', coalesce(everybody.definers, '[]'),
   'for_everybody', everybody.routines
 )), '[]')
@@ -262,6 +282,57 @@ LEFT JOIN pg_catalog.pg_roles AS anonymous ON anonymous.rolname = "
     system_sql!(out, "::text[])");
 }
 
+/// Views whose owners are exempt from the policies of what they read, directly or through views. A
+/// relation is read with the rights of the owner of the view that names it, or, where that view has
+/// `security_invoker`, of whoever asks, through however many others.
+///
+/// Source: PostgreSQL's documentation, `CREATE VIEW` and "Row Security Policies".
+fn write_views_past_policies(out: &mut SystemBuf, anonymous: Option<&str>) {
+    system_sql!(
+        out,
+        "
+    SELECT coalesce(json_agg(exposed.relname ORDER BY exposed.relname), '[]')
+    FROM pg_catalog.pg_class AS exposed
+    WHERE exposed.relnamespace = schema.oid AND exposed.relkind = 'v'
+    AND EXISTS (
+      SELECT FROM pg_catalog.pg_roles AS role
+      WHERE NOT role.rolsuper AND NOT role.rolbypassrls
+      AND (has_table_privilege(role.oid, exposed.oid, 'DELETE')
+           OR has_any_column_privilege(role.oid, exposed.oid, 'SELECT, INSERT, UPDATE'))
+      AND "
+    );
+    write_callers(out, Callers::Requests, anonymous);
+    system_sql!(
+        out,
+        ")
+    AND EXISTS (
+      WITH RECURSIVE reached AS (
+        SELECT exposed.oid AS oid
+        UNION
+        SELECT dependency.refobjid
+        FROM reached
+        JOIN pg_catalog.pg_class AS view ON view.oid = reached.oid AND view.relkind = 'v'
+        JOIN pg_catalog.pg_rewrite AS rule ON rule.ev_class = view.oid
+        JOIN pg_catalog.pg_depend AS dependency ON dependency.objid = rule.oid
+          AND dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+          AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass)
+      SELECT FROM reached
+      JOIN pg_catalog.pg_class AS view ON view.oid = reached.oid AND view.relkind = 'v'
+      JOIN pg_catalog.pg_roles AS owner ON owner.oid = view.relowner
+      JOIN pg_catalog.pg_rewrite AS rule ON rule.ev_class = view.oid
+      JOIN pg_catalog.pg_depend AS dependency ON dependency.objid = rule.oid
+        AND dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+      JOIN pg_catalog.pg_class AS base ON base.oid = dependency.refobjid
+        AND base.relkind IN ('r', 'p') AND base.relrowsecurity
+      WHERE (owner.rolsuper OR owner.rolbypassrls
+        OR NOT base.relforcerowsecurity AND pg_has_role(owner.oid, base.relowner, 'USAGE'))
+      AND NOT EXISTS (
+        SELECT FROM pg_options_to_table(view.reloptions) AS option
+        WHERE option.option_name = 'security_invoker' AND option.option_value::bool))"
+    );
+}
+
 fn write_search_path(out: &mut SystemBuf, names: &[String]) {
     system_sql!(
         out,
@@ -280,6 +351,18 @@ fn write_function(out: &mut SystemBuf, function: &Named<'_>, anonymous: Option<&
 SELECT json_build_object(
   'is_there', cardinality(found.named) > 0,
   'is_callable', cardinality(found.callable) > 0,
+  'is_ambiguous', (
+    SELECT count(*) > 1
+    FROM pg_catalog.pg_proc AS routine
+    JOIN pg_catalog.pg_namespace AS schema ON schema.oid = routine.pronamespace
+    WHERE routine.oid = ANY (found.callable)
+    AND array_position("
+    );
+    write_names(out, function.schemas);
+    system_sql!(
+        out,
+        "::text[], schema.nspname::text) = found.first),
+  'is_for_triggers', found.of_triggers > 0 AND found.callable = '{}',
   'refuses', (
     SELECT coalesce(json_agg(role.rolname ORDER BY role.rolname), '[]')
     FROM pg_catalog.pg_roles AS role
@@ -295,10 +378,24 @@ SELECT json_build_object(
                     AND has_function_privilege(role.oid, routine.oid, 'EXECUTE'))))
 FROM (
   SELECT coalesce(array_agg(routine.oid), '{}') AS named,
-    coalesce(array_agg(routine.oid) FILTER (WHERE routine.pronargs <= routine.pronargdefaults),
-             '{}') AS callable
+    coalesce(array_agg(routine.oid) FILTER (WHERE suits.is_callable), '{}') AS callable,
+    count(*) FILTER (WHERE suits.is_for_triggers) AS of_triggers,
+    min(array_position("
+    );
+    write_names(out, function.schemas);
+    system_sql!(
+        out,
+        "::text[], schema.nspname::text)) FILTER (WHERE suits.is_callable) AS first
   FROM pg_catalog.pg_proc AS routine
   JOIN pg_catalog.pg_namespace AS schema ON schema.oid = routine.pronamespace
+  CROSS JOIN LATERAL (
+    SELECT routine.prorettype = ANY (
+      '{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[]) AS is_for_triggers)
+    AS returns
+  CROSS JOIN LATERAL (
+    SELECT returns.is_for_triggers,
+      NOT returns.is_for_triggers AND routine.pronargs <= routine.pronargdefaults AS is_callable)
+    AS suits
   WHERE routine.proname = "
     );
     out.param(Some(Ident::before_nul(function.name).as_str().as_bytes()));
@@ -353,7 +450,6 @@ SELECT json_build_object(
     WHERE setting.name IN ('superuser_reserved_connections', 'reserved_connections')),
   'is_encrypted', (SELECT tls.ssl FROM pg_catalog.pg_stat_ssl AS tls
                    WHERE tls.pid = pg_backend_pid()),
-  'is_unix', inet_server_addr() IS NULL,
   'process_id', pg_backend_pid(),
   'is_standby', pg_is_in_recovery(),
   'tracks_activities', current_setting('track_activities')::bool)"

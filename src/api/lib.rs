@@ -10,7 +10,7 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, document → catalog, auth → openapi, request → plan → query → response`; what the
+//! `error, document → catalog, auth → openapi, request → plan → query → response → console`; what the
 //! database says about the server itself (`database_config`, `facts`, `role_settings`, [`channel`])
 //! stands beside the catalog.
 //!
@@ -25,6 +25,7 @@ mod auth;
 mod backends;
 mod catalog;
 pub mod channel;
+mod console;
 mod database_config;
 mod document;
 mod error;
@@ -41,11 +42,14 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{Context, Pending, Prepared, Shapes, finish, finish_lines};
+pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use query::{AccessMode, Answer, Batch};
 pub use request::{BodyForm, HttpRequest};
 pub use response::{Body, CorsHeaders, Response, ResultSet, is_vary};
+
+// The page for browsers, of which the admin server has a part.
+pub use console::{ConsoleFile, console_file};
 
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.

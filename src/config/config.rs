@@ -70,8 +70,10 @@ pub struct Config {
     pub openapi_mode: OpenApiMode,
     pub openapi_security_active: bool,
     pub openapi_server_proxy_uri: Option<String>,
+    pub openapi_version: OpenApiVersion,
     pub server_body_timeout: Duration,
     pub server_cancel_on_disconnect: bool,
+    pub server_console_enabled: bool,
     /// `None`: one core for each CPU.
     pub server_cores: Option<NonZeroUsize>,
     /// Empty: every origin.
@@ -158,8 +160,10 @@ impl Default for Config {
             openapi_mode: OpenApiMode::FollowPrivileges,
             openapi_security_active: false,
             openapi_server_proxy_uri: None,
+            openapi_version: OpenApiVersion::V2,
             server_body_timeout: Duration::from_secs(60),
             server_cancel_on_disconnect: true,
+            server_console_enabled: false,
             server_cores: None,
             server_cors_allowed_origins: Vec::new(),
             server_header_timeout: Duration::from_secs(30),
@@ -283,7 +287,7 @@ macro_rules! words {
         { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $($(#[$doc])* $variant,)*
         }
@@ -372,6 +376,17 @@ words! {
         IgnorePrivileges = "ignore-privileges",
         /// There is no description.
         Disabled = "disabled",
+    }
+}
+
+words! {
+    /// Which version of OpenAPI the description is written in, unless the client says.
+    OpenApiVersion, "Invalid openapi-version: it is 2.0 or 3.1.",
+    {
+        /// 2.0, as PostgREST writes it.
+        V2 = "2.0",
+        /// 3.1, with JSON Schema 2020-12.
+        V31 = "3.1",
     }
 }
 

@@ -23,8 +23,8 @@ mod uri;
 mod value;
 
 pub use config::{
-    Config, ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SessionReset,
-    SocketMode, TransactionEnd,
+    Config, ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
+    SessionReset, SocketMode, TransactionEnd,
 };
 pub use dump::dump;
 pub use error::ConfigError;

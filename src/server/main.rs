@@ -7,7 +7,7 @@
 //!     ├──▶ admin   (1 thread): /live, /ready
 //!     ├──▶ signals (1 thread), and those that end the server
 //!     ├──▶ watchdog (1 thread): tells the service manager that the cores get on
-//!     └──▶ cores   (some pinned threads each): clients ──▶ handle ──▶ answer ──▶ reply
+//!     └──▶ cores   (some threads each): clients ──▶ handle ──▶ answer ──▶ reply
 //! ```
 //! Nothing in here knows what a request means or how SQL looks; that is `corerest-api`'s.
 //!
@@ -78,9 +78,12 @@ fn main() -> ExitCode {
 #[cfg(not(feature = "model"))]
 fn check_only(cli: &cli::Cli) -> ExitCode {
     let report = check::check(cli.file.as_deref(), cli.format);
-    let is_told = boot::print(&report.text).is_ok();
-    match report.is_good && is_told {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    match boot::print(&report.text) {
+        Ok(()) if report.is_good => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(reason) => {
+            log::fatal(&reason);
+            ExitCode::FAILURE
+        }
     }
 }

@@ -3,8 +3,10 @@
 
 use corerest_tests::client::{Client, ClientError, request};
 use corerest_tests::cluster::{Cluster, Database};
-use corerest_tests::server::Server;
+use corerest_tests::server::{Server, unused_path};
 use corerest_tests::waiting::until;
+use rustix::process::Signal;
+use std::fs;
 use std::time::{Duration, Instant};
 
 const PLANT: &str = "/plants?select=id&id=eq.1";
@@ -175,6 +177,35 @@ fn of_those_that_wait_for_a_connection_only_reads_are_given_up() {
     await_diary(&database, "parked");
     await_cancellations(&server, 20);
     server.stop();
+}
+
+/// While the server is stopped by a signal they come, ask, and reset their connections.
+#[test]
+fn of_those_who_left_before_their_request_was_looked_at_only_reads_are_given_up() {
+    let path = unused_path("left");
+    let path = path.to_str().expect("we chose it");
+    for listening in [&[][..], &[("server-unix-socket", path)]] {
+        let (database, server) = start(listening);
+        server.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", server.id());
+        until("the server to be stopped", || {
+            let stat = fs::read_to_string(&stat).expect("it is our child");
+            stat.contains(") T ")
+        });
+        for _ in 0..3 {
+            let mut reading = server.client();
+            reading.send(request("GET", PLANT, &[]).repeat(5));
+            reading.reset("nobody is to be asked for it");
+        }
+        let mut writing = server.client();
+        writing.send(write("/diary", r#"{"line": "before it left"}"#));
+        writing.reset("its write is to be carried out nevertheless");
+        server.signal(Signal::CONT);
+        await_diary(&database, "before it left");
+        await_cancellations(&server, 3);
+        assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
+        server.stop();
+    }
 }
 
 #[test]

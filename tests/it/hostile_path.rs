@@ -184,7 +184,6 @@ fn ask_for_all_documents(database: &Database, search_path: &str) {
     let scope = Scope {
         schemas: &schemas[..1],
         extra_search_path: &schemas[1..],
-        finds_quiet: true,
     };
     let documents: [OneDocument; 6] = [
         ask_version(),

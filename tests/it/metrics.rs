@@ -197,6 +197,29 @@ fn the_cache_of_tokens_is_counted() {
     server.stop();
 }
 
+/// Its head is looked at before its body comes, and once more when it is complete.
+#[test]
+fn a_request_with_a_large_body_looks_for_its_token_once() {
+    let settings = [("jwt-secret", SECRET), ("jwt-cache-max-entries", "10")];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let mut client = server.client();
+    let body = format!(r#"{{"line": "{}"}}"#, "x".repeat(100_000));
+    let (header, length) = (format!("Bearer {TOKEN}"), body.len().to_string());
+    let headers = [
+        ("Authorization", &*header),
+        ("Content-Type", "application/json"),
+        ("Content-Length", &length),
+    ];
+    client.send(request("POST", "/diary", &headers));
+    client.send(body);
+    let answer = client.read("POST");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let samples = scrape(&server);
+    check(&samples, "pgrst_jwt_cache_requests_total", 1.0);
+    check(&samples, "pgrst_jwt_cache_hits_total", 0.0);
+    server.stop();
+}
+
 #[test]
 fn a_catalog_that_cannot_be_loaded_is_counted() {
     let cluster = Cluster::start(&[]);

@@ -168,6 +168,9 @@ fn check_debian_package(package: &Path, version: &str) {
     }
     let about = |what: &[&str]| run(Command::new("dpkg-deb").args(what).arg(package));
     assert!(about(&["--field"]).contains("\nArchitecture: arm64\n"));
+    // An address that looks like somebody's is not made up.
+    let maintainer = about(&["--show", "--showformat=${Maintainer}"]);
+    assert!(maintainer.ends_with("@corerest.invalid>"), "{maintainer}");
     let shown = about(&["--show", "--showformat=${Version}"]);
     assert_eq!(shown, format!("{version}-1"));
     assert_eq!(about(&["--info"]).matches("/bin/sh\n").count(), 3);

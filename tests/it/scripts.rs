@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Those with arguments that somebody may want to ask for before anything happens.
-const EXPLAIN: [&str; 6] = [
+const EXPLAIN: [&str; 11] = [
+    "check",
+    "demo",
+    "faults",
+    "fuzz",
     "install",
     "package",
     "parity",
     "publish",
     "release",
+    "soak",
     "test-package",
 ];
 

@@ -443,7 +443,15 @@ fn headers_are_for_one_client_whoever_has_left_them() {
            $$ begin execute 'declare late cursor with hold for select api.leave()';
               return 'left'; end $$;
          create view api.leaving_view as select api.leave() as id;
-         grant select on api.leaving_view to anonymous"
+         create view api.hearing as select current_setting('response.headers', true) as heard;
+         create table api.hearing_policy (id integer);
+         insert into api.hearing_policy values (1);
+         alter table api.hearing_policy enable row level security;
+         create policy p on api.hearing_policy
+           using (current_setting('response.headers', true) like '%mine%');
+         create view api.saying as
+           select set_config('response.headers', '[{{\"X-Said\": \"yes\"}}]', true) is null as id;
+         grant select on api.leaving_view, api.hearing, api.hearing_policy, api.saying to anonymous"
     ));
     let json = [("Content-Type", "application/json")];
     let plan = [("Accept", "application/vnd.pgrst.plan+text; options=analyze")];
@@ -474,6 +482,14 @@ fn headers_are_for_one_client_whoever_has_left_them() {
                 "after {method} {target}"
             );
         }
+        // What reads nothing of it has left it there; whoever might read it does not find it.
+        let heard = client.get("/hearing").text().to_owned();
+        assert!(
+            [r#"[{"heard":""}]"#, r#"[{"heard":null}]"#].contains(&&*heard),
+            "after {method} {target}: {heard}"
+        );
+        assert_eq!(client.get("/hearing_policy").text(), "[]");
+        assert_eq!(client.get("/saying").header("X-Said"), Some("yes"));
         server.stop();
     }
 }
@@ -579,6 +595,11 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
                                          api.parts, primary key (ring, part));
          alter table api.guarded_links enable row level security;
          create policy p on api.guarded_links using (true);
+         create view api.hearing as select current_setting('a.b', true) as id;
+         create domain private.checked as int check (private.f(value) > 0);
+         create view api.made as select 1::private.checked as id;
+         create view api.rowed as select (null::private.pair).a as id;
+         create view api.named_table as select table_to_xml('api.rings', true, true, '')::text as x;
          grant select, insert, delete on all tables in schema api to anonymous;",
     );
     let quiet = [
@@ -596,6 +617,10 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
     let loud = [
         "/viewed",
         "/setting",
+        "/hearing",
+        "/made",
+        "/rowed",
+        "/named_table",
         "/twice",
         "/hidden_guard",
         "/operated",

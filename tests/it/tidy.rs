@@ -39,6 +39,7 @@ const API_ROOMS: Floors<'_> = &[
     &["lib"],
     &["internals"],
     &["exchange"],
+    &["console"],
     &["response"],
     &["query"],
     &["plan"],

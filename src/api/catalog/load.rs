@@ -23,8 +23,6 @@ pub struct Scope<'a> {
     pub schemas: &'a [Ident],
     /// `db-extra-search-path`: views in these schemas may stand between exposed views and tables.
     pub extra_search_path: &'a [Ident],
-    /// Whether it is wanted which relations are quiet: reading one runs no code of the database's.
-    pub finds_quiet: bool,
 }
 
 impl<'a> From<&'a [Ident]> for Scope<'a> {
@@ -33,7 +31,6 @@ impl<'a> From<&'a [Ident]> for Scope<'a> {
         Scope {
             schemas,
             extra_search_path: &[],
-            finds_quiet: false,
         }
     }
 }
@@ -70,7 +67,7 @@ fn write_document(out: &mut SystemBuf, scope: Scope<'_>) {
     system_sql!(out, "), 'columns', (");
     section::columns::write_rows(out, &exposed);
     system_sql!(out, "), 'quiet', (");
-    section::quiet::write_rows(out, &exposed, scope.finds_quiet);
+    section::quiet::write_rows(out, &exposed);
     system_sql!(out, "), 'tables_read', ");
     write_reading(out);
     system_sql!(out, ", 'views', (");
@@ -122,7 +119,6 @@ mod tests {
         let statement = statement(Scope {
             schemas: &schemas,
             extra_search_path: &extra_search_path,
-            finds_quiet: false,
         });
         assert_eq!(statement.text, other.text);
         let exposed: &[u8] = br#"{"\"test\"","\"SPECIAL \"\"@/\\#~_-\""}"#;

@@ -11,6 +11,7 @@ mod fuzzy;
 mod hint;
 mod lineage;
 mod load;
+mod meaning;
 mod media_handler;
 mod near_names;
 mod node_tree;

@@ -15,20 +15,27 @@ pub(crate) struct Row {
     pub text: &'static str,
     /// The HTTP status.
     pub status: u16,
+    /// What it says, a sentence.
+    pub meaning: &'static str,
 }
 
 /// The codes and their table, from one list.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $code:ident $text:literal $status:literal)*) => {
+    ($(#[doc = $meaning:literal] $code:ident $text:literal $status:literal)*) => {
         /// An error code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Code {
-            $($(#[$doc])* $code,)*
+            $(#[doc = $meaning] $code,)*
         }
 
         /// All codes.
         pub(crate) const TABLE: &[Row] = &[
-            $(Row { code: Code::$code, text: $text, status: $status },)*
+            $(Row {
+                code: Code::$code,
+                text: $text,
+                status: $status,
+                meaning: $meaning.trim_ascii(),
+            },)*
         ];
     };
 }

@@ -3,13 +3,14 @@
 
 use super::context::Context;
 use super::pending::{Deprecation, ErrorStyle, Expected, Pending};
+use super::precedent::Precedent;
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::Error;
 use crate::plan::{Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
 use crate::query::{
-    AccessMode, Batch, Circumstances, MainStatement, Parts, TransactionEnd, write_pre_request,
-    write_settings,
+    AccessMode, Batch, Circumstances, MainStatement, Overrides, Parts, TransactionEnd,
+    write_pre_request, write_settings,
 };
 use crate::request::ApiRequest;
 use crate::request::payload::BodyForm;
@@ -42,8 +43,8 @@ pub(super) struct Question<'a> {
     pub(super) access: AccessMode,
     /// The function that is called.
     pub(super) routine: Option<&'a Routine>,
-    /// Whether it runs no code but PostgreSQL's own.
-    pub(super) is_quiet: bool,
+    /// Whether the database's own code may run in its transaction.
+    pub(super) overrides: Overrides,
 }
 
 impl<'a, 'r> Asked<'a, 'r> {
@@ -80,13 +81,14 @@ impl<'a, 'r> Asked<'a, 'r> {
             access: main.access,
             of_role: self.role_settings.settings(role),
             of_routine: &of_routine,
+            overrides: main.overrides,
         };
         // What a function asks for counts more than what its caller does.
         let isolation = main.routine.and_then(|routine| routine.isolation_level);
         let isolation = isolation.or_else(|| self.role_settings.isolation_level(role));
         let resets_session = match self.config.db_session_reset {
             SessionReset::None => false,
-            SessionReset::Touched => !main.is_quiet || self.config.db_pre_request.is_some(),
+            SessionReset::Touched => main.overrides == Overrides::Possible,
             SessionReset::Always => true,
         };
         Batch::assemble(Parts {
@@ -100,7 +102,16 @@ impl<'a, 'r> Asked<'a, 'r> {
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
             defaults: self.catalog.transaction_defaults,
             resets_session,
+            overrides: main.overrides,
         })
+    }
+
+    /// What may be said of the response where a main statement is quiet, or is not.
+    pub(super) fn overrides(&self, is_quiet: bool) -> Overrides {
+        match is_quiet && self.config.db_pre_request.is_none() {
+            true => Overrides::Impossible,
+            false => Overrides::Possible,
+        }
     }
 
     fn body_form(&self) -> BodyForm {
@@ -140,6 +151,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             check,
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: Deprecation::new(deprecated_names),
+            precedent: Precedent::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::plan::{
     PlannedRead, Root, RootRows, RoutineCall, RowsCheck, argument_names, find_routine, plan_call,
     plan_read,
 };
-use crate::query::{AccessMode, Count, write_call};
+use crate::query::{AccessMode, Count, Overrides, write_call};
 use crate::request::Invocation;
 use crate::request::preferences::{CountPreference, HandlingPreference};
 use crate::response::{CallPending, ExplainPending};
@@ -67,7 +67,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: access_mode(invocation, routine.volatility),
             routine: Some(routine),
-            is_quiet: false,
+            overrides: Overrides::Possible,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

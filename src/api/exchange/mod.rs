@@ -12,6 +12,8 @@ mod head;
 mod info;
 mod mutate;
 mod pending;
+mod precedent;
+mod privileges;
 mod read;
 mod schema;
 mod shape;
@@ -19,10 +21,12 @@ mod shape;
 pub use context::Context;
 pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
+pub use precedent::AnswerSize;
 pub use shape::Shapes;
 
 use crate::auth::Identity;
 use crate::catalog::Catalog;
+use crate::console::{as_document, asks_for_privileges, console};
 use crate::error::Error;
 use crate::request::{Action, ApiRequest, HttpRequest};
 use crate::response::{Response, ResultSet, preflight, schema_info};
@@ -42,6 +46,9 @@ pub fn prepare_in_steps(
     if let Some(response) = preflight(context.config, http) {
         return Prepared::Reply(response);
     }
+    if let Some(response) = console(context.config, http) {
+        return Prepared::Reply(response);
+    }
     try_prepare(context, http, caller, on_parsed).unwrap_or_else(|error| {
         Prepared::Reply(error.response(context.config.client_error_verbosity).into())
     })
@@ -57,7 +64,7 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
         Expected::Read(read) => read.respond(&result, estimate.and_then(plan_rows)),
         Expected::Write(write) => write.respond(&result),
         Expected::Call(call) => call.respond(&result),
-        Expected::Plan(_) | Expected::Schema(_) => Err(Error::Internal {
+        Expected::Plan(_) | Expected::Schema(_) | Expected::Privileges => Err(Error::Internal {
             details: "Lines came as a row.".to_owned(),
         }),
     });
@@ -73,6 +80,7 @@ pub fn finish_lines(context: &Context<'_>, pending: &Pending, mut lines: Vec<u8>
             .catalog
             .ok_or(Error::NoSchemaCache)
             .and_then(|catalog| schema.respond(context.config, catalog, &mut lines)),
+        Expected::Privileges => Ok(as_document(lines)),
         Expected::Read(_) | Expected::Write(_) | Expected::Call(_) => Err(Error::Internal {
             details: "A row came as lines.".to_owned(),
         }),
@@ -107,6 +115,12 @@ fn try_prepare(
 ) -> Result<Prepared, Error> {
     let identity = caller?;
     let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
+    if asks_for_privileges(context.config, http) {
+        // The profile chooses the schema as it does for the description.
+        let root = HttpRequest { path: "/", ..*http };
+        let request = ApiRequest::parse(context.config, &root)?;
+        return Ok(Asked::new(context, catalog, &request, &identity).prepare_privileges());
+    }
     let outlined = context.shapes.and_then(|shapes| {
         let outline = Outline::of(http, context.role_settings, &identity.role)?;
         Some((shapes, outline))

@@ -5,7 +5,7 @@ use super::asked::{Asked, BodyWanted, Question};
 use super::pending::{Expected, Prepared};
 use crate::error::Error;
 use crate::plan::{PlannedRead, Root, RootRows, RowsCheck, find_table, plan_mutate, plan_read};
-use crate::query::{AccessMode, Location, write_mutation};
+use crate::query::{AccessMode, Location, Overrides, write_mutation};
 use crate::request::Mutation;
 use crate::request::preferences::RepresentationPreference;
 use crate::response::{ExplainPending, MutatePending};
@@ -58,7 +58,7 @@ impl Asked<'_, '_> {
             estimate: None,
             access: AccessMode::ReadWrite,
             routine: None,
-            is_quiet: false,
+            overrides: Overrides::Possible,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

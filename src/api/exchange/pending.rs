@@ -1,6 +1,7 @@
 //! What a request has become before PostgreSQL answers, and what is remembered of it until then.
 //! It knows nothing of how that came about: planning and shapes give the same.
 
+use super::precedent::{AnswerSize, Precedent};
 use crate::auth::Identity;
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
@@ -27,6 +28,7 @@ pub struct Pending {
     pub(super) check: RowsCheck,
     pub(super) error: ErrorStyle,
     pub(super) deprecation: Option<Deprecation>,
+    pub(super) precedent: Precedent,
 }
 
 /// What the answer of PostgreSQL is.
@@ -42,6 +44,8 @@ pub(super) enum Expected {
     Plan(ExplainPending),
     /// What a schema has to offer.
     Schema(OpenApiPending),
+    /// What the role may do with the relations of a schema.
+    Privileges,
 }
 
 /// What the shape of an error depends on.
@@ -74,6 +78,16 @@ impl Pending {
     /// The response to any other error on the way to PostgreSQL.
     pub fn error(&self, error: &Error) -> Response {
         error.response(self.error.verbosity).into()
+    }
+
+    /// How large the answer will be, by that to the last request of the same shape.
+    pub fn size_before(&self) -> AnswerSize {
+        self.precedent.size()
+    }
+
+    /// How large the answer is, for later requests of the same shape.
+    pub fn note_size(&self, size: AnswerSize) {
+        self.precedent.note(size);
     }
 
     /// The lines that the log gets if a request for this target has a deprecated name in it.

@@ -45,13 +45,14 @@ impl Asked<'_, '_> {
             count.preference,
             Some(CountPreference::Planned | CountPreference::Estimated)
         );
+        let overrides = self.overrides(is_quiet(catalog, &plan, &negotiated));
         let batch = self.batch(Question {
-            statement: write_read(&plan, &negotiated, count),
+            statement: write_read(&plan, &negotiated, count, overrides),
             estimate: (is_estimated && negotiated.plan.is_none())
                 .then(|| write_count_estimate(&plan)),
             access: AccessMode::ReadOnly,
             routine: None,
-            is_quiet: is_quiet(catalog, &plan, &negotiated),
+            overrides,
         });
         let expected = match negotiated.plan {
             Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),

@@ -3,6 +3,7 @@
 
 use super::asked::{Asked, Question};
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
 use crate::error::Error;
 use crate::plan::RowsCheck;
 use crate::query::{AccessMode, write_openapi};
@@ -16,7 +17,7 @@ impl Asked<'_, '_> {
         schema: &Ident,
         headers_only: bool,
     ) -> Result<Prepared, Error> {
-        let expected = OpenApiPending::new(self.request, schema, headers_only)?;
+        let expected = OpenApiPending::new(self.config, self.request, schema, headers_only)?;
         // A HEAD says nothing of what is in the schema, and need not look for it.
         let mode = if headers_only {
             OpenApiMode::IgnorePrivileges
@@ -24,17 +25,18 @@ impl Asked<'_, '_> {
             self.config.openapi_mode
         };
         let batch = self.batch(Question {
-            statement: write_openapi(mode, schema),
+            statement: write_openapi(expected.version(), mode, schema),
             estimate: None,
             access: AccessMode::ReadOnly,
             routine: None,
-            is_quiet: true,
+            overrides: self.overrides(true),
         });
         let pending = Pending {
             expected: Expected::Schema(expected),
             check: RowsCheck::default(),
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
+            precedent: Precedent::default(),
         };
         Ok(Prepared::Ask(batch, pending))
     }

@@ -29,6 +29,21 @@ impl<'a> Address<'a> {
         }
     }
 
+    /// As one text, to which paths are added that begin with a slash.
+    pub(super) fn url(&self) -> String {
+        let usual_port = if self.scheme == "https" {
+            ":443"
+        } else {
+            ":80"
+        };
+        let host = self.host.strip_suffix(usual_port).unwrap_or(&self.host);
+        format!(
+            "{}://{host}{}",
+            self.scheme,
+            self.base_path.trim_end_matches('/')
+        )
+    }
+
     /// The configuration has checked that it is a URI of http or https with a host, without a
     /// user or a query.
     fn of_proxy(uri: &'a str) -> Address<'a> {

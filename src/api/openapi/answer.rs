@@ -1,14 +1,14 @@
-//! What PostgreSQL answers to the statement of the description (`query/openapi.rs`): one JSON
-//! object.
+//! What PostgreSQL answers to the statement of the description (`query/openapi.rs`; for OpenAPI 3.1
+//! `query/openapi_details.rs`): one JSON object.
 //!
 //! ```json
 //! {"comment": "…", "tables": ["…"], "routines": [{"name": "…", "parameters": [], …}]}
 //! ```
 //!
 //! `tables` and `routines` are what the role may use. They are missing when that does not matter,
-//! and then everything in the catalog is described.
+//! and then everything in the catalog is described. What only 3.1 asks for is missing for 2.0.
 
-use super::routine::{DescribedParameter, DescribedRoutine};
+use super::routine::{DescribedParameter, DescribedReturn, DescribedRoutine};
 use crate::catalog::Volatility;
 use serde::Deserialize;
 use std::fmt;
@@ -24,6 +24,55 @@ pub(super) struct Answer<'a> {
     /// The functions.
     #[serde(borrow, default)]
     routines: Option<Vec<RoutineRow<'a>>>,
+    /// What the role may do with each table, where that matters.
+    #[serde(borrow, default)]
+    pub(super) rights: Option<Vec<RightsRow<'a>>>,
+    /// Table and column, where PostgreSQL generates the values and takes no others.
+    #[serde(borrow, default)]
+    pub(super) read_only: Vec<(&'a str, &'a str)>,
+    /// The types that are not PostgreSQL's own.
+    #[serde(borrow, default)]
+    pub(super) types: Vec<TypeRow<'a>>,
+}
+
+/// What the role may do with a table, or with a column of it at least.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct RightsRow<'a> {
+    pub(super) name: &'a str,
+    pub(super) select: bool,
+    pub(super) insert: bool,
+    pub(super) update: bool,
+    pub(super) delete: bool,
+}
+
+/// A type.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct TypeRow<'a> {
+    /// As `format_type` prints it, with its schema.
+    pub(super) printed: &'a str,
+    pub(super) schema: &'a str,
+    pub(super) name: &'a str,
+    /// `typtype`, or `r` for the row type of a relation.
+    pub(super) kind: &'a str,
+    pub(super) comment: Option<&'a str>,
+    /// What a domain is made of.
+    pub(super) base: Option<&'a str>,
+    /// The labels of an enum.
+    #[serde(borrow)]
+    pub(super) labels: Option<Vec<&'a str>>,
+    /// The conditions of a domain.
+    #[serde(borrow)]
+    pub(super) checks: Option<Vec<&'a str>>,
+    /// The attributes of a composite type.
+    #[serde(borrow)]
+    pub(super) attributes: Option<Vec<AttributeRow<'a>>>,
+}
+
+/// A member of a composite type, or of the rows that a function declares.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct AttributeRow<'a> {
+    pub(super) name: &'a str,
+    pub(super) data_type: &'a str,
 }
 
 /// The answer is not of the shape that the statement asks for.
@@ -38,6 +87,14 @@ struct RoutineRow<'a> {
     volatility: &'a str,
     #[serde(borrow)]
     parameters: Vec<ParameterRow<'a>>,
+    /// The default of each parameter, if one has any.
+    #[serde(borrow, default)]
+    defaults: Option<Vec<Option<&'a str>>>,
+    returned: Option<&'a str>,
+    #[serde(default)]
+    returns_set: bool,
+    #[serde(borrow, default)]
+    columns: Option<Vec<AttributeRow<'a>>>,
 }
 
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -63,11 +120,23 @@ impl<'a> Answer<'a> {
 
 impl<'a> RoutineRow<'a> {
     fn described(&self) -> DescribedRoutine<'a> {
-        let parameters = self.parameters.iter().map(|parameter| DescribedParameter {
+        let defaults = self.defaults.iter().flatten().copied();
+        let defaults = defaults.chain(std::iter::repeat(None));
+        let parameters = self.parameters.iter().zip(defaults);
+        let parameters = parameters.map(|(parameter, default)| DescribedParameter {
             name: parameter.name,
             data_type: own_name(parameter.data_type),
             required: parameter.required,
             variadic: parameter.variadic,
+            default,
+        });
+        let columns = self.columns.iter().flatten();
+        let returned = self.returned.map(|data_type| DescribedReturn {
+            data_type,
+            is_set: self.returns_set,
+            columns: columns
+                .map(|column| (column.name, column.data_type))
+                .collect(),
         });
         DescribedRoutine {
             name: self.name,
@@ -78,6 +147,7 @@ impl<'a> RoutineRow<'a> {
                 "s" => Volatility::Stable,
                 _ => Volatility::Volatile,
             },
+            returned,
         }
     }
 }
@@ -129,14 +199,17 @@ mod tests {
                 data_type: "integer",
                 required: true,
                 variadic: false,
+                default: None,
             }],
             volatility: Volatility::Immutable,
+            returned: None,
         };
         let f = DescribedRoutine {
             name: "f",
             comment: None,
             parameters: Vec::new(),
             volatility: Volatility::Volatile,
+            returned: None,
         };
         assert_eq!(answer.routines(), Some(vec![add, f]));
     }

@@ -87,6 +87,11 @@ impl Object<'_> {
         });
     }
 
+    /// A member that is a number.
+    pub(super) fn number(&mut self, name: &str, number: impl std::fmt::Display) {
+        self.written(name, number.to_string().as_bytes());
+    }
+
     /// Members that are objects. Of several with the same name the last one counts, for names are
     /// made of names in the database, and may meet: `a.b` is a table, or the column of one.
     pub(super) fn distinct_objects<T>(

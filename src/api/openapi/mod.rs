@@ -1,53 +1,31 @@
-//! The description of the API: an OpenAPI 2.0 document of what a schema has to offer.
+//! The description of the API: an OpenAPI document of what a schema has to offer.
 //!
 //! ```text
-//! catalog + configuration + answer of PostgreSQL (what the role may use) → document
+//! catalog + configuration + answer of PostgreSQL (what the role may use) → subject → document
 //! ```
-//!
-//! Parity: it is PostgREST's document, down to the order of the members; tables and functions,
-//! which PostgREST has in the order of a hash map, are in that of their names. So documents of
-//! equal schemas are equal bytes.
-//!
-//! Source: <https://spec.openapis.org/oas/v2.0>; PostgREST's documentation,
-//! `references/api/openapi`.
 
 mod address;
 mod answer;
 mod comment;
-mod data_type;
-mod definition;
+mod foreign_key;
 mod json;
-mod parameter;
-mod path;
+mod number;
 mod routine;
+mod subject;
+mod v2;
+mod v31;
 
 pub(crate) use answer::InvalidAnswer;
 
-use crate::catalog::{Catalog, Table};
-use address::Address;
+use crate::catalog::Catalog;
 use answer::Answer;
-use comment::Comment;
-use corerest_config::Config;
+use corerest_config::{Config, OpenApiVersion};
 use corerest_sql::Ident;
-use definition::write_definition;
-use json::{Object, write_object};
-use parameter::write_parameters;
-use path::{SINGULAR, write_paths};
-use routine::DescribedRoutine;
+use json::write_object;
+use subject::Subject;
 
 /// The version that the document says the API has.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What tables produce and consume.
-const MEDIA_TYPES: [&str; 4] = ["application/json", SINGULAR[0], SINGULAR[1], "text/csv"];
-
-/// What is described.
-struct Subject<'a> {
-    schema: &'a Ident,
-    comment: Option<&'a str>,
-    tables: Vec<&'a Table>,
-    routines: Vec<DescribedRoutine<'a>>,
-}
 
 /// Writes the document about a schema, from what PostgreSQL answered to the statement about it.
 ///
@@ -55,129 +33,17 @@ struct Subject<'a> {
 /// If the answer is not of the shape that the statement asks for.
 pub(crate) fn describe(
     config: &Config,
+    version: OpenApiVersion,
     catalog: &Catalog,
     schema: &Ident,
     answer: &mut [u8],
 ) -> Result<Vec<u8>, InvalidAnswer> {
-    let subject = Subject::of(catalog, schema, &Answer::decode(answer)?);
+    let answer = Answer::decode(answer)?;
+    let subject = Subject::of(catalog, schema, &answer);
     let mut out = Vec::with_capacity(64 << 10);
-    write_object(&mut out, |document| {
-        subject.write(document, config, catalog)
+    write_object(&mut out, |document| match version {
+        OpenApiVersion::V2 => v2::write(&subject, document, config, catalog),
+        OpenApiVersion::V31 => v31::write(subject, &answer, document, config, catalog),
     });
     Ok(out)
 }
-
-impl<'a> Subject<'a> {
-    fn of(catalog: &'a Catalog, schema: &'a Ident, answer: &Answer<'a>) -> Subject<'a> {
-        Subject {
-            schema,
-            comment: answer.comment,
-            tables: tables(catalog, schema, answer),
-            routines: routines(catalog, schema, answer),
-        }
-    }
-
-    fn write(&self, document: &mut Object<'_>, config: &Config, catalog: &Catalog) {
-        let address = Address::of(config);
-        document.string("swagger", "2.0");
-        document.object("info", |info| self.write_info(info));
-        document.string("host", &address.host);
-        document.string("basePath", &address.base_path);
-        document.strings("schemes", [address.scheme]);
-        document.strings("consumes", MEDIA_TYPES);
-        document.strings("produces", MEDIA_TYPES);
-        document.object("paths", |paths| {
-            write_paths(paths, &self.tables, &self.routines)
-        });
-        document.filled_object("definitions", |definitions| {
-            for table in &self.tables {
-                let relationships = catalog.relationships_of(&table.name, self.schema);
-                definitions.object(table.name.name.as_str(), |definition| {
-                    write_definition(definition, table, relationships);
-                });
-            }
-        });
-        document.object("parameters", |parameters| {
-            write_parameters(parameters, &self.tables);
-        });
-        if config.openapi_security_active {
-            write_security(document);
-        }
-        document.object("externalDocs", |docs| {
-            docs.string("description", "PostgREST Documentation");
-            // Parity: that of the release; what is built between two of them refers to `latest`.
-            docs.string("url", "https://postgrest.org/en/v16/references/api.html");
-        });
-    }
-
-    /// Parity: a schema with a comment of one line has an empty description, not the usual one.
-    fn write_info(&self, info: &mut Object<'_>) {
-        let comment = self.comment.map_or(
-            Comment {
-                summary: "PostgREST API",
-                description: "This is a dynamic API generated by PostgREST",
-            },
-            Comment::split,
-        );
-        info.string("description", comment.description);
-        info.string("title", comment.summary);
-        info.string("version", VERSION);
-    }
-}
-
-/// The tables of the schema that the role may use, by name.
-fn tables<'a>(catalog: &'a Catalog, schema: &Ident, answer: &Answer<'_>) -> Vec<&'a Table> {
-    let accessible = answer.tables.as_ref().map(|names| {
-        let mut names = names.clone();
-        names.sort_unstable();
-        names
-    });
-    let is_accessible = |table: &Table| match &accessible {
-        Some(names) => names.binary_search(&table.name.name.as_str()).is_ok(),
-        None => true,
-    };
-    let tables = catalog.tables.values();
-    let mut tables: Vec<&Table> = tables
-        .filter(|table| table.name.schema.as_ref() == Some(schema) && is_accessible(table))
-        .collect();
-    tables.sort_unstable_by(|a, b| a.name.name.cmp(&b.name.name));
-    tables
-}
-
-/// The routines of the schema that the role may use, in order.
-///
-/// Parity: what the role may use is not looked up in the catalog but comes from PostgreSQL with
-/// all that is to be told, so that a new function is described before the catalog is reloaded.
-fn routines<'a>(
-    catalog: &'a Catalog,
-    schema: &Ident,
-    answer: &Answer<'a>,
-) -> Vec<DescribedRoutine<'a>> {
-    let mut routines = answer.routines().unwrap_or_else(|| {
-        let all = catalog.all_routines().iter();
-        let of_schema = all.filter(|routine| routine.name.schema.as_ref() == Some(schema));
-        of_schema.map(DescribedRoutine::from).collect()
-    });
-    routine::sort(&mut routines);
-    routines
-}
-
-fn write_security(document: &mut Object<'_>) {
-    document.object("securityDefinitions", |definitions| {
-        definitions.object("JWT", |definition| {
-            definition.string(
-                "description",
-                "Add the token prepending \"Bearer \" (without quotes) to it",
-            );
-            definition.string("in", "header");
-            definition.string("name", "Authorization");
-            definition.string("type", "apiKey");
-        });
-    });
-    document.array("security", |requirements| {
-        requirements.object(|requirement| requirement.array("JWT", |_| {}));
-    });
-}
-
-#[cfg(test)]
-mod tests;

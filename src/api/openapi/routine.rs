@@ -15,6 +15,19 @@ pub(super) struct DescribedRoutine<'a> {
     pub(super) parameters: Vec<DescribedParameter<'a>>,
     /// Whether it can be called by GET.
     pub(super) volatility: Volatility,
+    /// What it returns, where that was asked for.
+    pub(super) returned: Option<DescribedReturn<'a>>,
+}
+
+/// What a routine returns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DescribedReturn<'a> {
+    /// The type, as `format_type` prints it.
+    pub(super) data_type: &'a str,
+    /// Whether it returns any number of them.
+    pub(super) is_set: bool,
+    /// The columns that it declares, by name and type.
+    pub(super) columns: Vec<(&'a str, &'a str)>,
 }
 
 /// A parameter of a routine.
@@ -28,6 +41,8 @@ pub(super) struct DescribedParameter<'a> {
     pub(super) required: bool,
     /// Whether it is the variadic one.
     pub(super) variadic: bool,
+    /// The expression of its default, where that was asked for.
+    pub(super) default: Option<&'a str>,
 }
 
 /// Puts them in order: by name, overloads with fewer parameters first.
@@ -60,12 +75,14 @@ impl<'a> From<&'a Routine> for DescribedRoutine<'a> {
             data_type: parameter.data_type.as_str(),
             required: parameter.required,
             variadic: parameter.variadic,
+            default: None,
         });
         DescribedRoutine {
             name: routine.name.name.as_str(),
             comment: routine.description.as_deref(),
             parameters: parameters.collect(),
             volatility: routine.volatility,
+            returned: None,
         }
     }
 }
@@ -80,12 +97,14 @@ mod tests {
             data_type: "integer",
             required: true,
             variadic: false,
+            default: None,
         });
         DescribedRoutine {
             name,
             comment: None,
             parameters: parameters.collect(),
             volatility: Volatility::Stable,
+            returned: None,
         }
     }
 

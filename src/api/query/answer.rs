@@ -10,7 +10,7 @@
 //! [`Aggregated`], and that only [`write_page`] gives, which has written the aggregate.
 
 use super::rows::write_number;
-use crate::plan::{RowsCheck, WRONG_ROWS};
+use crate::plan::{Negotiated, Representation, RowsCheck, WRONG_ROWS};
 use crate::request::media_type::{PlanFormat, PlanMediaType, PlanOption};
 use corerest_sql::{SqlBuf, Statement, sql, sql_text};
 
@@ -155,10 +155,11 @@ pub(super) fn write_page(
     out: &mut SqlBuf,
     kind: RowKind,
     answer: Answer,
+    negotiated: &Negotiated<'_>,
     check: &RowsCheck,
     time: CheckTime,
 ) -> Aggregated {
-    let write_count = |out: &mut SqlBuf| write_rows_count(out, kind, answer);
+    let write_count = |out: &mut SqlBuf| write_rows_count(out, kind, answer, negotiated);
     let late_check = match time {
         _ if check.is_nothing() => {
             write_count(out);
@@ -214,15 +215,25 @@ fn write_checked(out: &mut SqlBuf, check: &RowsCheck, write_count: impl Fn(&mut 
     sql!(out, ")::bigint END");
 }
 
-/// A count of the row variable, for a bare `count(*)` lets PostgreSQL drop the columns of the
-/// subquery, and with them the errors of casts and functions that HEAD must show like GET.
+/// Without a body a count of the row variable, for a bare `count(*)` lets PostgreSQL drop the
+/// columns of the subquery, and with them the errors of casts and functions that HEAD must show.
+/// With one, whose aggregate reads all columns, the rows need not be put together twice.
 ///
 /// What a function returns one of counts as one, be it filtered out or joined to several.
 ///
 /// Parity: PostgREST has a plain `1` there, which lets PostgreSQL drop the columns, too: HEAD does
 /// not call a stable function for its value. In an execution plan the `1` is as it is there.
-pub(super) fn write_rows_count(out: &mut SqlBuf, kind: RowKind, answer: Answer) {
+pub(super) fn write_rows_count(
+    out: &mut SqlBuf,
+    kind: RowKind,
+    answer: Answer,
+    negotiated: &Negotiated<'_>,
+) {
+    let is_read = negotiated.representation != Representation::Nothing;
     out.constant(match (kind, answer) {
+        (RowKind::Row | RowKind::Value, Answer::OneRow) if is_read => {
+            sql_text!("pg_catalog.count(*)")
+        }
         (RowKind::Row | RowKind::Value, _) => sql_text!("pg_catalog.count(_row)"),
         (RowKind::OnlyRow | RowKind::OnlyValue, Answer::OneRow) => {
             sql_text!("(CASE WHEN pg_catalog.count(*) IS NULL THEN 0 ELSE 1 END)::bigint")

@@ -6,6 +6,7 @@
 
 use super::answer::RowKind;
 use super::by_path::FEATURE;
+use super::settings::Overrides;
 use crate::catalog::{HandlerKind, MediaHandler};
 use crate::plan::{Negotiated, Representation};
 use crate::request::media_type::Nulls;
@@ -15,11 +16,12 @@ use corerest_sql::{ConstSql, SqlBuf, sql, sql_text};
 /// For a statement without columns of its own.
 pub(super) const NOTHING_MORE: Option<fn(&mut SqlBuf)> = None;
 
-/// Appends the settings, what `write_more` appends, and the body.
+/// Appends the settings, unless there is nothing in them, what `write_more` appends, and the body.
 pub(super) fn write_settings_and_body(
     out: &mut SqlBuf,
     kind: RowKind,
     negotiated: &Negotiated<'_>,
+    overrides: Overrides,
     write_more: Option<impl FnOnce(&mut SqlBuf)>,
 ) {
     let settings = sql_text!(
@@ -43,8 +45,10 @@ pub(super) fn write_settings_and_body(
         sql!(out, ", ");
         out.constant(settings);
     } else {
-        out.constant(settings);
-        sql!(out, ", ");
+        if overrides == Overrides::Possible {
+            out.constant(settings);
+            sql!(out, ", ");
+        }
         write_more(out);
         write_body(out);
     }

@@ -15,6 +15,7 @@ use super::condition::write_array_literal;
 use super::field::write_column;
 use super::read::{Count, write_total};
 use super::rows::{WRITTEN, write_dependency, write_rows};
+use super::settings::Overrides;
 use super::transaction::TransactionEnd;
 use crate::catalog::{Routine, RoutineParameter};
 use crate::plan::{Argument, Arguments, CallPlan, Negotiated, ReadPlan, RowsCheck};
@@ -45,14 +46,20 @@ pub(crate) fn write_call(
     sql!(out, ")");
     write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
-    write_total(&mut out, read, kind, answer, count);
+    write_total(&mut out, read, kind, answer, negotiated, count);
     sql!(out, " AS total, ");
     let time = match end {
         TransactionEnd::Commit => CheckTime::WithRow,
         TransactionEnd::Rollback => CheckTime::BehindDeferred,
     };
-    let aggregated = write_page(&mut out, kind, answer, check, time);
-    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    let aggregated = write_page(&mut out, kind, answer, negotiated, check, time);
+    write_settings_and_body(
+        &mut out,
+        kind,
+        negotiated,
+        Overrides::Possible,
+        NOTHING_MORE,
+    );
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)
 }

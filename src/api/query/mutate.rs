@@ -12,6 +12,7 @@ use super::by_path::ASSIGNED;
 use super::condition::Conditions;
 use super::field::{write_column, write_transformed};
 use super::rows::{WRITTEN, write_rows};
+use super::settings::Overrides;
 use crate::plan::{
     Change, Condition, Conflict, MutatePlan, Negotiated, ReadPlan, Representation, RowsCheck,
     Values, WrittenColumn,
@@ -58,12 +59,25 @@ pub(crate) fn write_mutation(
     sql!(out, " SELECT ");
     write_new_rows_count(&mut out, &plan.change);
     sql!(out, " AS total, ");
-    let aggregated = write_page(&mut out, kind, answer, check, CheckTime::BehindStatement);
+    let aggregated = write_page(
+        &mut out,
+        kind,
+        answer,
+        negotiated,
+        check,
+        CheckTime::BehindStatement,
+    );
     let write_location = |out: &mut SqlBuf| {
         write_location(out, location);
         sql!(out, " AS location");
     };
-    write_settings_and_body(&mut out, kind, negotiated, Some(write_location));
+    write_settings_and_body(
+        &mut out,
+        kind,
+        negotiated,
+        Overrides::Possible,
+        Some(write_location),
+    );
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)
 }

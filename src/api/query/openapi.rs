@@ -4,17 +4,27 @@
 //! reads PostgreSQL's catalogs at the time of the request, for privileges change without a reload.
 //!
 //! Parity: types are printed as the search path of the request lets them be, without the schema if
-//! that is in it; in the catalog they have it.
+//! that is in it; in the catalog they have it. For OpenAPI 3.1 they are printed as in the catalog,
+//! and what it needs beyond that (types, what functions return, who may write) is asked for here,
+//! so that a catalog that nobody wants described so takes no longer to load and no more room.
 
 use super::answer::MainStatement;
+use super::openapi_details::{self as detailed, write_accessible_tables, write_is_exposed};
 use crate::catalog::write_routine_parameters;
-use corerest_config::OpenApiMode;
+use corerest_config::{OpenApiMode, OpenApiVersion};
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
 
 /// The main statement of a request for the description of a schema. Where privileges do not
 /// matter, the catalog knows all but the comment on the schema.
-pub(crate) fn write_openapi(mode: OpenApiMode, schema: &Ident) -> MainStatement {
-    MainStatement::of_lines(write_document(mode, schema))
+pub(crate) fn write_openapi(
+    version: OpenApiVersion,
+    mode: OpenApiMode,
+    schema: &Ident,
+) -> MainStatement {
+    MainStatement::of_lines(match version {
+        OpenApiVersion::V2 => write_document(mode, schema),
+        OpenApiVersion::V31 => detailed::write_document(mode, schema),
+    })
 }
 
 fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
@@ -27,7 +37,11 @@ fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
     match mode {
         OpenApiMode::FollowPrivileges => {
             sql!(out, ", 'tables', (");
-            write_tables(&mut out);
+            sql!(
+                out,
+                "SELECT coalesce(pg_catalog.json_agg(class.relname), '[]')"
+            );
+            write_accessible_tables(&mut out);
             sql!(out, "), 'routines', (");
             write_routines(&mut out);
             sql!(out, ")");
@@ -45,23 +59,6 @@ fn write_document(mode: OpenApiMode, schema: &Ident) -> Statement {
     );
     out.param(Some(schema.as_str().as_bytes()));
     out.finish()
-}
-
-/// Appends the query for the names of the relations in the `namespace` on which the role has any
-/// privilege at all, be it on a column only.
-fn write_tables(out: &mut SqlBuf) {
-    sql!(
-        out,
-        "SELECT coalesce(pg_catalog.json_agg(class.relname), '[]') \
-         FROM pg_catalog.pg_class AS class \
-         WHERE class.relnamespace OPERATOR(pg_catalog.=) namespace.oid \
-         AND class.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) \
-         AND (pg_catalog.pg_has_role(class.relowner, 'USAGE') \
-         OR pg_catalog.has_table_privilege(class.oid, \
-         'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') \
-         OR pg_catalog.has_any_column_privilege(class.oid, \
-         'SELECT, INSERT, UPDATE, REFERENCES'))"
-    );
 }
 
 /// Appends the query for the functions in the `namespace` that the role may execute.
@@ -84,11 +81,9 @@ fn write_routines(out: &mut SqlBuf) {
     sql!(
         out,
         ") AS input WHERE CASE WHEN function.pronamespace OPERATOR(pg_catalog.=) namespace.oid \
-         THEN pg_catalog.has_function_privilege(function.oid, 'EXECUTE') END \
-         AND function.prokind OPERATOR(pg_catalog.=) 'f' \
-         AND function.prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype \
-         AND input.is_callable"
+         THEN pg_catalog.has_function_privilege(function.oid, 'EXECUTE') END"
     );
+    write_is_exposed(out);
 }
 
 #[cfg(test)]

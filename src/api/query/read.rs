@@ -4,6 +4,7 @@
 use super::answer::{Answer, CheckTime, MainStatement, RowKind, write_page, write_rows_count};
 use super::body::{NOTHING_MORE, write_from_rows, write_named_rows, write_settings_and_body};
 use super::rows::{write_counted_rows, write_number, write_root_rows, write_rows};
+use super::settings::Overrides;
 use crate::plan::{Negotiated, ReadPlan, RowsCheck};
 use crate::request::preferences::CountPreference;
 use corerest_sql::{SqlBuf, Statement, sql, sql_text};
@@ -22,6 +23,7 @@ pub(crate) fn write_read(
     plan: &ReadPlan<'_>,
     negotiated: &Negotiated<'_>,
     count: Count,
+    overrides: Overrides,
 ) -> MainStatement {
     let (mut out, answer) = MainStatement::begin(negotiated.plan.as_ref());
     let kind = RowKind::Row;
@@ -32,11 +34,18 @@ pub(crate) fn write_read(
     };
     write_named_rows(&mut out, sql_text!("WITH "), kind, negotiated, write_answer);
     sql!(out, "SELECT ");
-    write_total(&mut out, plan, kind, answer, count);
+    write_total(&mut out, plan, kind, answer, negotiated, count);
     sql!(out, " AS total, ");
     let check = RowsCheck::default();
-    let aggregated = write_page(&mut out, kind, answer, &check, CheckTime::WithRow);
-    write_settings_and_body(&mut out, kind, negotiated, NOTHING_MORE);
+    let aggregated = write_page(
+        &mut out,
+        kind,
+        answer,
+        negotiated,
+        &check,
+        CheckTime::WithRow,
+    );
+    write_settings_and_body(&mut out, kind, negotiated, overrides, NOTHING_MORE);
     write_from_rows(&mut out, kind, negotiated, write_answer);
     MainStatement::finish(out, aggregated)
 }
@@ -55,13 +64,14 @@ pub(super) fn write_total(
     plan: &ReadPlan<'_>,
     kind: RowKind,
     answer: Answer,
+    negotiated: &Negotiated<'_>,
     count: Count,
 ) {
     match count.preference {
         None | Some(CountPreference::Planned) => sql!(out, "null::bigint"),
         // Without a limit the page is everything, and counting twice would be wasted.
         Some(_) if count.rows_max.is_none() && plan.range.is_all() => {
-            write_rows_count(out, kind, answer)
+            write_rows_count(out, kind, answer, negotiated)
         }
         Some(preference) => {
             sql!(out, "(SELECT pg_catalog.count(*) FROM (");

@@ -8,7 +8,7 @@
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
 use super::answer::{Main, MainStatement};
-use super::settings::AccessMode;
+use super::settings::{AccessMode, Overrides};
 use crate::catalog::{IsolationLevel, TransactionDefaults};
 use crate::request::payload::BodyForm;
 use corerest_config::FunctionName;
@@ -33,6 +33,8 @@ pub struct Batch {
     pub is_rolled_back: bool,
     /// Whether its session is to be put in order behind it.
     pub resets_session: bool,
+    /// What its settings are made for.
+    pub(crate) overrides: Overrides,
 }
 
 /// How a transaction ends when nothing fails.
@@ -57,6 +59,7 @@ pub(crate) struct Parts {
     /// How a transaction begins that does not say otherwise.
     pub(crate) defaults: TransactionDefaults,
     pub(crate) resets_session: bool,
+    pub(crate) overrides: Overrides,
 }
 
 impl Parts {
@@ -121,6 +124,7 @@ impl Batch {
             body: parts.body,
             is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
+            overrides: parts.overrides,
         }
     }
 

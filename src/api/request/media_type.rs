@@ -6,9 +6,12 @@
 //! key        = (letter | digit | "-")+                word: also "|"
 //! ```
 //!
+//! The word of `version` may have dots.
+//!
 //! Parity: parameters end where the grammar does, the rest is not looked at; a text that is no
 //! media type at all is one nobody produces.
 
+use corerest_config::OpenApiVersion;
 use std::fmt;
 
 /// A media type of `Accept` or `Content-Type`.
@@ -24,8 +27,9 @@ pub enum MediaType {
     TextPlain,
     /// `text/xml`
     TextXml,
-    /// `application/openapi+json`
-    OpenApi,
+    /// `application/openapi+json`, and its version if that is one that is written here. All
+    /// other versions count as none, and an error does not tell it, for PostgREST knows none.
+    OpenApi(Option<OpenApiVersion>),
     /// `application/x-www-form-urlencoded`
     UrlEncoded,
     /// `application/octet-stream`
@@ -125,7 +129,7 @@ impl MediaType {
             "text/csv" => MediaType::TextCsv,
             "text/plain" => MediaType::TextPlain,
             "text/xml" => MediaType::TextXml,
-            "application/openapi+json" => MediaType::OpenApi,
+            "application/openapi+json" => MediaType::OpenApi(openapi_version(&tokens)),
             "application/x-www-form-urlencoded" => MediaType::UrlEncoded,
             "application/octet-stream" => MediaType::OctetStream,
             "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text" => {
@@ -146,6 +150,19 @@ impl MediaType {
         }
     }
 
+    /// The version, if it is the registered type of OpenAPI 3 in a version that is written here.
+    /// PostgREST does not know that type: a database may have a handler for it, so it is any
+    /// other type where a relation or a function is asked for.
+    pub fn oai_version(&self) -> Option<OpenApiVersion> {
+        let MediaType::Other(text) = self else {
+            return None;
+        };
+        let tokens = Tokens::parse(text)?;
+        let is_oai = tokens.kind.eq_ignore_ascii_case("application")
+            && tokens.subtype.eq_ignore_ascii_case("vnd.oai.openapi+json");
+        is_oai.then(|| openapi_version(&tokens)).flatten()
+    }
+
     /// The value of `Content-Type`, which tells the charset of what is known to be text.
     pub fn content_type(&self) -> String {
         match self {
@@ -159,6 +176,15 @@ fn nulls(tokens: &Tokens<'_>) -> Nulls {
     match tokens.parameter("nulls") {
         Some("stripped") => Nulls::Stripped,
         _ => Nulls::Kept,
+    }
+}
+
+fn openapi_version(tokens: &Tokens<'_>) -> Option<OpenApiVersion> {
+    match tokens.parameter("version")? {
+        "2.0" => Some(OpenApiVersion::V2),
+        "3.1" => Some(OpenApiVersion::V31),
+        // The third number is that of the specification's text.
+        other => other.starts_with("3.1.").then_some(OpenApiVersion::V31),
     }
 }
 
@@ -188,7 +214,7 @@ impl fmt::Display for MediaType {
             MediaType::TextCsv => "text/csv",
             MediaType::TextPlain => "text/plain",
             MediaType::TextXml => "text/xml",
-            MediaType::OpenApi => "application/openapi+json",
+            MediaType::OpenApi(_) => "application/openapi+json",
             MediaType::UrlEncoded => "application/x-www-form-urlencoded",
             MediaType::OctetStream => "application/octet-stream",
             MediaType::Any => "*/*",
@@ -263,6 +289,8 @@ fn parameter(text: &str) -> Option<((&str, &str), &str)> {
         .and_then(|inside| inside.split_once('"'));
     let (value, rest) = match quoted {
         Some(quoted) => quoted,
+        // The dot would end the others, and all that follows.
+        None if key.eq_ignore_ascii_case("version") => word(text, ".")?,
         None => word(text, "|-")?,
     };
     Some(((key, value), rest))
@@ -302,6 +330,37 @@ mod tests {
         check("application/octet-stream", "application/octet-stream");
         check("*/*", "*/*");
         check("application/json/x", "application/json");
+    }
+
+    #[track_caller]
+    fn check_version(text: &str, plain: Option<OpenApiVersion>, oai: Option<OpenApiVersion>) {
+        let media_type = |name| MediaType::parse(format!("application/{name}{text}").as_bytes());
+        assert_eq!(
+            media_type("openapi+json"),
+            MediaType::OpenApi(plain),
+            "{text}"
+        );
+        assert_eq!(
+            media_type("vnd.oai.openapi+json").oai_version(),
+            oai,
+            "{text}"
+        );
+        assert_eq!(media_type("json").oai_version(), None, "{text}");
+    }
+
+    #[test]
+    fn openapi_has_versions() {
+        let (v2, v31) = (Some(OpenApiVersion::V2), Some(OpenApiVersion::V31));
+        check_version("", None, None);
+        check_version(";version=3.1", v31, v31);
+        check_version("; Version = \"3.1.1\"; charset=utf-8", v31, v31);
+        check_version(";version=2.0", v2, v2);
+        for unknown in ["3", "3.0", "3.10", "3.2", "31", "", "2"] {
+            check_version(&format!(";version={unknown}"), None, None);
+        }
+        let text = "APPLICATION/vnd.oai.OpenAPI+json;version=3.1";
+        assert_eq!(MediaType::parse(text.as_bytes()).oai_version(), v31);
+        check(text, text);
     }
 
     #[test]

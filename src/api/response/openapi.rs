@@ -11,41 +11,77 @@ use crate::error::Error;
 use crate::openapi::describe;
 use crate::request::ApiRequest;
 use crate::request::media_type::MediaType;
-use corerest_config::Config;
+use corerest_config::{Config, OpenApiVersion};
 use corerest_sql::Ident;
 
 /// What is remembered of a request for the description until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenApiPending {
+    form: Form,
     schema: Ident,
     headers_only: bool,
     content_profile: Option<String>,
 }
 
+/// The document that the client gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Form {
+    version: OpenApiVersion,
+    /// Whether it is asked for, and is called, by the type that is registered for OpenAPI 3.
+    is_oai: bool,
+}
+
+impl Form {
+    /// The one that a media type means, if it means any.
+    fn of(wanted: &MediaType, default: OpenApiVersion) -> Option<Form> {
+        let (version, is_oai) = match wanted {
+            MediaType::OpenApi(version) => (version.unwrap_or(default), false),
+            MediaType::ApplicationJson | MediaType::Any => (default, false),
+            other => (other.oai_version()?, true),
+        };
+        Some(Form { version, is_oai })
+    }
+
+    fn content_type(self) -> Header {
+        match (self.version, self.is_oai) {
+            (OpenApiVersion::V2, false) => content_type(&MediaType::OpenApi(None)),
+            (version, false) => {
+                let value = format!("application/openapi+json;version={version}; charset=utf-8");
+                Header::new("Content-Type", value)
+            }
+            (version, true) => {
+                let value = format!("application/vnd.oai.openapi+json;version={version}");
+                Header::new("Content-Type", value)
+            }
+        }
+    }
+}
+
 impl OpenApiPending {
+    /// The version that PostgreSQL is to be asked for.
+    pub(crate) fn version(&self) -> OpenApiVersion {
+        self.form.version
+    }
+
     /// Takes from the request what its response needs.
     ///
     /// # Errors
     /// `PGRST107` if the client accepts neither OpenAPI nor JSON.
     pub(crate) fn new(
+        config: &Config,
         request: &ApiRequest<'_>,
         schema: &Ident,
         headers_only: bool,
     ) -> Result<OpenApiPending, Error> {
-        let is_produced = |wanted: &MediaType| {
-            let produced = [
-                MediaType::OpenApi,
-                MediaType::ApplicationJson,
-                MediaType::Any,
-            ];
-            produced.contains(wanted)
-        };
-        if !request.accept.iter().any(is_produced) {
+        let mut accepted = request.accept.iter();
+        let Some(form) = accepted.find_map(|wanted| Form::of(wanted, config.openapi_version))
+        else {
             return Err(Error::MediaTypeNotAvailable {
                 accepted: request.accept.iter().map(MediaType::to_string).collect(),
             });
-        }
+        };
         Ok(OpenApiPending {
+            form,
             schema: schema.clone(),
             headers_only,
             content_profile: request.content_profile(),
@@ -68,12 +104,12 @@ impl OpenApiPending {
         let body = if self.headers_only {
             Body::Absent
         } else {
-            let document = describe(config, catalog, &self.schema, answer);
+            let document = describe(config, self.form.version, catalog, &self.schema, answer);
             Body::Bytes(document.map_err(|invalid| Error::Internal {
                 details: invalid.to_string(),
             })?)
         };
-        let mut headers = vec![content_type(&MediaType::OpenApi)];
+        let mut headers = vec![self.form.content_type()];
         let profile = self.content_profile.iter();
         headers.extend(profile.map(|p| Header::new("Content-Profile", p.as_bytes())));
         add_vary(&mut headers);
@@ -114,7 +150,7 @@ mod tests {
         };
         let request = ApiRequest::parse(&config, &http)?;
         let catalog = Catalog::new([]);
-        let pending = OpenApiPending::new(&request, &request.schema, headers_only)?;
+        let pending = OpenApiPending::new(&config, &request, &request.schema, headers_only)?;
         pending.respond(&config, &catalog, &mut answer.to_vec())
     }
 

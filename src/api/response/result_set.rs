@@ -41,6 +41,7 @@ impl<'a> ResultSet<'a> {
     /// If their number or a number's size is another one.
     pub(crate) fn decode(columns: &[Option<&'a [u8]>]) -> Result<ResultSet<'a>, InvalidResultSet> {
         let (total, page, headers, status, location) = match *columns {
+            [total, page] => (total, page, None, None, None),
             [total, page, headers, status] => (total, page, headers, status, None),
             [total, page, headers, status, location] => (total, page, headers, status, location),
             _ => return Err(InvalidResultSet),
@@ -80,6 +81,8 @@ mod tests {
                 ..ResultSet::default()
             }
         );
+        let without_settings = ResultSet::decode(&row[..2]).unwrap();
+        assert_eq!((without_settings.page, without_settings.status), (3, None));
         assert!(ResultSet::decode(&row[..3]).is_err());
         assert!(ResultSet::decode(&[None, None, None, None]).is_err());
         assert!(ResultSet::decode(&[None, Some(b"3"), None, None]).is_err());

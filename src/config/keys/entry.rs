@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Aliases, Apply, Key, Kind, Origin};
-use crate::config::Config;
+use crate::config::{Config, OpenApiVersion};
 use crate::issuers::{KeysUrl, check_number};
 use crate::uri;
 
@@ -242,6 +242,12 @@ pub(super) fn parse_proxy_uri(text: String) -> Result<Option<String>, String> {
         return Err(format!("Malformed proxy uri, a correct example: {example}"));
     }
     Ok(Some(text))
+}
+
+/// A version looks like a number, and is one without its quotes, which reaches a text with the name
+/// of its type in front.
+pub(super) fn parse_openapi_version(text: &str) -> Result<OpenApiVersion, String> {
+    OpenApiVersion::parse(text.strip_prefix("Number ").unwrap_or(text))
 }
 
 /// Text as the dump quotes it.

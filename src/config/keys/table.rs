@@ -7,13 +7,13 @@
 use std::num::NonZeroUsize;
 
 use super::entry::{
-    bare, bare_or_empty, count, duration, in_file, integer, parse_keys_urls, parse_proxy_uri,
-    parse_schemas, parsed, put, quoted, quoted_or_empty, show_secret, split_list,
+    bare, bare_or_empty, count, duration, in_file, integer, parse_keys_urls, parse_openapi_version,
+    parse_proxy_uri, parse_schemas, parsed, put, quoted, quoted_or_empty, show_secret, split_list,
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{
-    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, Port, SessionReset, SocketMode,
-    TransactionEnd,
+    ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
+    SessionReset, SocketMode, TransactionEnd,
 };
 use crate::issuers::{Issuers, KeysUrl};
 use crate::role_claim::RoleClaimKey;
@@ -436,6 +436,19 @@ pub const KEYS: &[Key] = &[
     )
     .sample("\"https://api.example.com/v1\"")
     .in_database(),
+    Key {
+        kind: Kind::OneOf(OpenApiVersion::WORDS),
+        ..parsed(
+            "openapi-version",
+            Kind::Text,
+            "The version of OpenAPI that the description at / is written in, unless the client \
+             asks for one (Accept: application/openapi+json;version=3.1).",
+            |c, text| put(&mut c.openapi_version, parse_openapi_version(&text)),
+            |c| quoted(c.openapi_version),
+        )
+    }
+    .reloadable()
+    .own(),
     seconds!(
         "server-body-timeout",
         server_body_timeout,
@@ -453,13 +466,23 @@ pub const KEYS: &[Key] = &[
          are never cancelled."
     )
     .own(),
+    boolean!(
+        "server-console-enabled",
+        server_console_enabled,
+        "Show a console to browsers at /, and one about the server at / of the admin server. \
+         Everybody who reaches the server may open it, and sees what the API shows to the role of \
+         their token; besides, the page knows the exposed schemas, the anonymous role, and the \
+         port of the admin server. Clients that do not prefer HTML notice nothing."
+    )
+    .reloadable()
+    .own(),
     integer(
         "server-cores",
         0,
         4096,
-        "CPUs to work on, each with its own threads and its own share of db-pool, so there are \
-         never more than db-pool. 0 is all of them; fewer leave room for PostgreSQL on the same \
-         machine.",
+        "How many cores there are, each with its own threads and its own share of db-pool, so \
+         never more than db-pool. 0 is one for each CPU that the process may use at a time, by its \
+         affinity and by the quotas of its control group, and no more than half of db-pool.",
         |c, n| c.server_cores = NonZeroUsize::new(count(n)),
         |c| bare(c.server_cores.map_or(0, NonZeroUsize::get)),
     )
@@ -572,10 +595,11 @@ pub const KEYS: &[Key] = &[
     boolean!(
         "server-pin-cores",
         server_pin_cores,
-        "Pin the threads of a core to its CPU, so that their data stays in its caches. With \
-         PostgreSQL on the same machine they are never pinned: its processes would crowd one CPU \
-         while the other idles. There they run as SCHED_BATCH, so as not to interrupt it. Switch \
-         it off where a container may use a share of all CPUs but not whole ones."
+        "Pin the threads of a core to its CPU, so that their data stays in its caches, where the \
+         process has CPUs of its own: some of all, by taskset, cpusets or CPUAffinity, and no \
+         quota. With PostgreSQL on the same machine they are never pinned: its processes would \
+         crowd one CPU while the other idles. Threads that are not pinned run as SCHED_BATCH, so \
+         as not to interrupt others."
     )
     .own(),
     integer(

@@ -80,8 +80,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
+            "openapi-version",
             "server-body-timeout",
             "server-cancel-on-disconnect",
+            "server-console-enabled",
             "server-cores",
             "server-header-timeout",
             "server-idle-timeout",
@@ -109,6 +111,7 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
+            "openapi-version",
         ];
         let is_reloadable = reloadable.contains(&key.name);
         assert_eq!(facts, (false, is_reloadable), "{}", key.name);

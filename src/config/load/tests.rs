@@ -401,6 +401,10 @@ fn wrong_words_are_refused() {
         let message = "Invalid openapi-mode. Check your configuration.";
         check_error(&[("PGRST_OPENAPI_MODE", mode)], message);
     }
+    for version in ["3", "3.10", "Number", "2.0 "] {
+        let message = "Invalid openapi-version: it is 2.0 or 3.1.";
+        check_error(&[("PGRST_OPENAPI_VERSION", version)], message);
+    }
 }
 
 #[test]

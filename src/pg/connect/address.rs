@@ -66,6 +66,16 @@ pub enum Address {
     },
 }
 
+impl Address {
+    /// Whether what is said there does not leave this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp { address, .. } => address.ip().to_canonical().is_loopback(),
+            Address::Unix { .. } => true,
+        }
+    }
+}
+
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -79,5 +89,28 @@ impl std::fmt::Display for Address {
                 write!(f, ", port {port}")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_a_loopback_address_or_a_unix_socket_stays_on_the_machine() {
+        let check = |address: &str, expected| {
+            let address = Address::Tcp {
+                host: String::new(),
+                address: address.parse().unwrap(),
+            };
+            assert_eq!(address.is_local(), expected, "{address}");
+        };
+        check("127.0.0.1:5432", true);
+        check("[::1]:5432", true);
+        check("[::ffff:127.0.0.1]:5432", true);
+        check("10.0.0.1:5432", false);
+        check("[2001:db8::1]:5432", false);
+        let path = "/run/postgresql/.s.PGSQL.5432".into();
+        assert!(Address::Unix { path }.is_local());
     }
 }

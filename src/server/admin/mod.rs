@@ -1,5 +1,6 @@
 //! The admin server: `/live` and `/ready` for orchestrators and load balancers, `/metrics` for
-//! Prometheus, `/schema_cache` for whoever wonders what is known of the database.
+//! Prometheus, `/schema_cache` for whoever wonders what is known of the database, and with
+//! `server-console-enabled` a page for people.
 //!
 //! ```text
 //! listener ──▶ one thread accepts, and does nothing else ──▶ CLIENTS_MAX threads serve
@@ -21,10 +22,12 @@ use crate::net::{Hasty, Listener, Reserve};
 use crate::serving::clock::Clock;
 use crate::serving::reply::{SERVER, write_refusal};
 use crate::state::health::Health;
+use corerest_api::{ConsoleFile, console_file};
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
 use corerest_wire::http::{Buffer, Connection, Limits, Progress};
 use reception::{Reception, Visit};
 use rustix::event::{PollFd, PollFlags, poll};
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,16 +70,24 @@ struct Office {
 /// What a request is answered with.
 struct Answer {
     status: u16,
-    content_type: Option<&'static str>,
-    body: Vec<u8>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    body: Cow<'static, [u8]>,
 }
 
 impl Answer {
     fn of_status(status: u16) -> Answer {
         Answer {
             status,
-            content_type: None,
-            body: Vec::new(),
+            headers: Vec::new(),
+            body: Cow::Borrowed(&[]),
+        }
+    }
+
+    fn of_file(file: ConsoleFile) -> Answer {
+        Answer {
+            status: 200,
+            headers: file.headers(false).collect(),
+            body: Cow::Borrowed(file.bytes),
         }
     }
 }
@@ -110,16 +121,27 @@ impl Admin {
             "/ready" => Answer::of_status(self.readiness()),
             "/metrics" => Answer {
                 status: 200,
-                content_type: Some("text/plain; charset=utf-8"),
-                body: self.metrics().into_bytes(),
+                headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
+                body: self.metrics().into_bytes().into(),
             },
             "/schema_cache" => Answer {
                 status: 200,
-                content_type: None,
-                body: self.schema_cache(),
+                headers: Vec::new(),
+                body: self.schema_cache().into(),
             },
-            _ => Answer::of_status(404),
+            _ => self.console(path),
         }
+    }
+
+    /// A file of the console, with the page about the server at the root: nobody else is there.
+    fn console(&self, path: &str) -> Answer {
+        let path = match path {
+            "/" => "/.console/admin.html",
+            other => other,
+        };
+        let is_on = self.cores.snapshot().config.server_console_enabled;
+        let file = is_on.then(|| console_file(path)).flatten();
+        file.map_or_else(|| Answer::of_status(404), Answer::of_file)
     }
 
     fn metrics(&self) -> String {
@@ -278,9 +300,12 @@ fn write_answer(out: &mut Vec<u8>, answer: &Answer, head_only: bool, clock: &Clo
         connection: ConnectionHeader::Close,
         body: BodyFraming::of(answer.status, head_only, body_bytes),
     };
-    let content_type = answer.content_type;
-    let headers = content_type.map(|value| ("Content-Type", value.as_bytes()));
-    write_head(out, &head, headers);
+    let headers = answer.headers.iter();
+    write_head(
+        out,
+        &head,
+        headers.map(|(name, value)| (*name, value.as_bytes())),
+    );
     if !head_only {
         out.extend_from_slice(&answer.body);
     }

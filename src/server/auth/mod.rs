@@ -213,6 +213,27 @@ impl Verifier {
         Ok(identity?)
     }
 
+    /// The same for a request that was looked at before, by its head or until its key came: it
+    /// counts once, and that it is known now says nothing of the cache.
+    ///
+    /// # Errors
+    /// As [`identify`](Self::identify).
+    pub(crate) fn identify_again(
+        &mut self,
+        config: &Config,
+        authenticator: &Authenticator,
+        authorization: Option<&[u8]>,
+        now_unix_seconds: i64,
+    ) -> Result<Identity, Unidentified> {
+        let before = self.lookups;
+        let identity = self.identify(config, authenticator, authorization, now_unix_seconds);
+        self.lookups = Lookups {
+            evictions: self.lookups.evictions,
+            ..before
+        };
+        identity
+    }
+
     /// With other keys, other tokens are genuine. A reload that leaves the keys as they were
     /// makes new ones that are equal.
     fn forget_if_changed(&mut self, keys: &Arc<KeyRing>, capacity: usize) {

@@ -19,7 +19,7 @@ use crate::control::reload::{Configuration, log_database_unreadable};
 use crate::control::sources::ConfigSources;
 use crate::control::systemd::{self, Inherited};
 use crate::control::{Control, Progress, preparation};
-use crate::cores::{self, Cores, CoresSettings, CrewSize, Footing, Patience, Share, divide};
+use crate::cores::{self, Cores, CoresSettings, Footing, Patience, Share, divide};
 use crate::exit::spawn_vital;
 use crate::log;
 use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
@@ -147,10 +147,10 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         progress: progress.clone(),
     };
     let last_words = watch_signals(concerned).map_err(cannot("watch for signals"))?;
-    let footing = match (is_local, config.server_pin_cores) {
-        (true, _) => Footing::BesidePostgresql,
-        (false, true) => Footing::Pinned,
-        (false, false) => Footing::Anywhere,
+    let is_pinned = config.server_pin_cores && available_cpus().are_chosen && !is_local;
+    let footing = match is_pinned {
+        true => Footing::Pinned,
+        false => Footing::InTurn,
     };
     let threads = cores::start(&cores, footing).map_err(cannot("start the cores' threads"))?;
     inquiry
@@ -286,13 +286,7 @@ fn make_cores(
     health: &Arc<Health>,
 ) -> Result<Arc<Cores>, String> {
     let config = &configuration.config;
-    let crew_size = if inquiry.target.current().is_local() {
-        CrewSize::Few
-    } else {
-        CrewSize::All
-    };
     let settings = CoresSettings {
-        crew_size,
         snapshot: Snapshot {
             config: Arc::clone(config),
             authenticator: Arc::clone(&configuration.authenticator),
@@ -322,7 +316,7 @@ fn make_cores(
             .unwrap_or(config.db_pool.get() / 2),
     };
     let division = divide(
-        &available_cpus(),
+        &available_cpus().numbers,
         config.server_cores.map(NonZeroUsize::get),
         config.server_threads_per_core.map(NonZeroUsize::get),
         config.db_pool.get(),

@@ -82,6 +82,17 @@ impl NamedFunction<'_> {
             let message = format!("There is no function {text}{place}.");
             return Some(Finding::error(self.key, message));
         }
+        if found.is_for_triggers {
+            let message = format!("{text} is a function for triggers, and cannot be called.");
+            return Some(Finding::error(self.key, message));
+        }
+        if found.is_ambiguous {
+            let message = format!(
+                "Several functions {text} can be called without arguments, so the call is refused \
+                 as ambiguous."
+            );
+            return Some(Finding::error(self.key, message));
+        }
         if !found.is_callable {
             let message = format!("{text} cannot be called without arguments.");
             return Some(Finding::error(self.key, message));
@@ -186,8 +197,27 @@ mod tests {
             &found,
             Some((Severity::Error, "check cannot be called without arguments.")),
         );
+        found.is_for_triggers = true;
+        check(
+            &found,
+            Some((
+                Severity::Error,
+                "check is a function for triggers, and cannot be called.",
+            )),
+        );
+        found.is_for_triggers = false;
         found.is_callable = true;
         check(&found, None);
+        found.is_ambiguous = true;
+        check(
+            &found,
+            Some((
+                Severity::Error,
+                "Several functions check can be called without arguments, so the call is refused \
+                 as ambiguous.",
+            )),
+        );
+        found.is_ambiguous = false;
         found.refuses = vec!["clerk".to_owned()];
         check(
             &found,

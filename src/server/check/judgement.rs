@@ -45,6 +45,15 @@ pub(super) fn of_configuration(config: &Config) -> Vec<Finding> {
     found
 }
 
+/// What our side knows of the session that has asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    /// The process that it was told to cancel.
+    pub(super) process_id: i32,
+    /// Whether it does not leave the machine.
+    pub(super) is_local: bool,
+}
+
 /// What those who publish keys tell.
 pub(super) fn of_keys(
     source: &Source,
@@ -76,8 +85,8 @@ pub(super) fn of_keys(
     found
 }
 
-/// What the database tells. The process is the one that the session was told to cancel.
-pub(super) fn of_facts(config: &Config, facts: &Facts, process_id: i32) -> Vec<Finding> {
+/// What the database tells.
+pub(super) fn of_facts(config: &Config, facts: &Facts, session: Session) -> Vec<Finding> {
     let mut found = Vec::new();
     roles(config, facts, &mut found);
     for name in &config.db_schemas {
@@ -95,7 +104,7 @@ pub(super) fn of_facts(config: &Config, facts: &Facts, process_id: i32) -> Vec<F
             found.push(Finding::warning("db-extra-search-path", message));
         }
     }
-    connections(config, facts, process_id, &mut found);
+    connections(config, facts, session, &mut found);
     found
 }
 
@@ -116,6 +125,26 @@ fn roles(config: &Config, facts: &Facts, found: &mut Vec<Finding>) {
                 ),
             )
             .remedy("Log in as a role that has only been granted those that requests run as."),
+        );
+    }
+    // A superuser has all rights anyway.
+    if !login.is_superuser && !login.inherits_of.is_empty() {
+        let roles = list(&login.inherits_of);
+        found.push(
+            Finding::warning(
+                "db-uri",
+                format!(
+                    "The login role {} inherits from roles that requests run as, so it may do what \
+                     they may without becoming them: {roles}.",
+                    login.name
+                ),
+            )
+            .remedy(format!(
+                "ALTER ROLE {} NOINHERIT; and, from PostgreSQL 16 on, GRANT … TO {} WITH INHERIT \
+                 FALSE; for each.",
+                quoted(&login.name),
+                quoted(&login.name)
+            )),
         );
     }
     let Some(name) = &config.db_anon_role else {
@@ -200,6 +229,22 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
             .remedy("ALTER TABLE … ENABLE ROW LEVEL SECURITY; and policies, or REVOKE."),
         );
     }
+    if !schema.views_past_policies.is_empty() {
+        let views = list(&schema.views_past_policies);
+        found.push(
+            Finding::warning(
+                "views",
+                format!(
+                    "Row-level security does not hold for who asks through these views of {name}, \
+                     for their owners are exempt from it: {views}."
+                ),
+            )
+            .remedy(
+                "ALTER VIEW … SET (security_invoker = true); from PostgreSQL 15 on, or \
+                 ALTER VIEW … OWNER TO a role that the policies hold for, if that is not meant.",
+            ),
+        );
+    }
     if !schema.definers_for_everybody.is_empty() {
         let functions = list(&schema.definers_for_everybody);
         found.push(
@@ -232,7 +277,7 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
     }
 }
 
-fn connections(config: &Config, facts: &Facts, process_id: i32, found: &mut Vec<Finding>) {
+fn connections(config: &Config, facts: &Facts, session: Session, found: &mut Vec<Finding>) {
     let server = &facts.server;
     let free = server.max_connections - server.reserved_connections;
     // The listener, and the control plane's own.
@@ -259,7 +304,7 @@ fn connections(config: &Config, facts: &Facts, process_id: i32, found: &mut Vec<
             ),
         ));
     }
-    let is_pooled = process_id != server.process_id;
+    let is_pooled = session.process_id != server.process_id;
     if is_pooled {
         let finding = Finding::warning(
             "db-uri",
@@ -283,7 +328,7 @@ fn connections(config: &Config, facts: &Facts, process_id: i32, found: &mut Vec<
             },
         );
     }
-    if !server.is_unix && server.is_encrypted == Some(false) && !is_pooled {
+    if !session.is_local && server.is_encrypted == Some(false) && !is_pooled {
         found.push(
             Finding::warning("db-uri", "The connection to PostgreSQL is not encrypted.")
                 .remedy("Set sslmode=verify-full, unless the network is your own."),
@@ -336,7 +381,6 @@ mod tests {
         });
         facts.search_path.push("public".to_owned());
         facts.server.max_connections = 100;
-        facts.server.is_unix = true;
         facts.server.process_id = 7;
         facts.server.tracks_activities = true;
         facts
@@ -344,9 +388,18 @@ mod tests {
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Facts), expected: &[&str]) {
+        check_from(true, change, expected);
+    }
+
+    #[track_caller]
+    fn check_from(is_local: bool, change: impl FnOnce(&mut Facts), expected: &[&str]) {
         let mut facts = facts();
         change(&mut facts);
-        let found = of_facts(&config(), &facts, 7);
+        let session = Session {
+            process_id: 7,
+            is_local,
+        };
+        let found = of_facts(&config(), &facts, session);
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.message.contains(expected), "{found:?}, {expected}");
@@ -368,6 +421,15 @@ mod tests {
         check(
             |facts| facts.login.is_superuser = true,
             &["is a superuser; it needs no more"],
+        );
+        let inherits = |facts: &mut Facts| facts.login.inherits_of = vec!["anon".into()];
+        check(inherits, &["without becoming them: anon"]);
+        check(
+            |facts| {
+                facts.login.is_superuser = true;
+                inherits(facts);
+            },
+            &["is a superuser"],
         );
     }
 
@@ -394,6 +456,10 @@ mod tests {
             &["row-level security is off: t"],
         );
         check(
+            |facts| facts.schemas[0].views_past_policies.push("v".to_owned()),
+            &["through these views of api, for their owners are exempt from it: v"],
+        );
+        check(
             |facts| facts.schemas[0].definers_for_everybody.push("f".to_owned()),
             &["SECURITY DEFINER functions of api: f"],
         );
@@ -409,13 +475,9 @@ mod tests {
         check(|facts| facts.server.max_connections = 11, &["has 11"]);
         check(|facts| facts.login.connection_limit = 3, &["may have 3"]);
         check(|facts| facts.server.process_id = 8, &["a pooler"]);
-        check(
-            |facts| {
-                facts.server.is_unix = false;
-                facts.server.is_encrypted = Some(false);
-            },
-            &["not encrypted"],
-        );
+        let in_clear = |facts: &mut Facts| facts.server.is_encrypted = Some(false);
+        check(in_clear, &[]);
+        check_from(false, in_clear, &["not encrypted"]);
         check(|facts| facts.server.tracks_activities = false, &["is off"]);
     }
 

@@ -20,6 +20,7 @@ use corerest_api::Named;
 use corerest_config::Config;
 use finding::{Finding, Severity};
 use functions::NamedFunction;
+use judgement::Session;
 use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
@@ -49,8 +50,8 @@ pub(crate) fn check(file: Option<&str>, format: OutputFormat) -> Report {
 }
 
 fn look_at(mut configuration: Configuration, findings: &mut Vec<Finding>) {
-    if let Err(reason) = look_at_database(&mut configuration, findings) {
-        findings.push(Finding::error("db-uri", reason));
+    if let Err(finding) = look_at_database(&mut configuration, findings) {
+        findings.push(finding);
     }
     look_at_keys(&configuration, findings);
     let warnings = configuration.warnings().iter();
@@ -82,22 +83,34 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 fn look_at_database(
     configuration: &mut Configuration,
     findings: &mut Vec<Finding>,
-) -> Result<(), String> {
-    let target = boot::target(&configuration.config).map_err(|error| error.to_string())?;
+) -> Result<(), Finding> {
+    let unreachable = |reason: String| Finding::error("db-uri", reason);
+    let target = boot::target(&configuration.config);
+    let target = target.map_err(|error| unreachable(error.to_string()))?;
     // Without a witness, who would find out that an answer takes its time: whoever asks now wants
     // to hear that there is none.
-    let (mut conversation, version) = Conversation::begin(&target, None).map_err(plain)?;
+    let (mut conversation, version) =
+        Conversation::begin(&target, None).map_err(|error| unreachable(plain(error)))?;
     conversation.connection().set_patience(SILENCE_MAX);
     if configuration.config.db_config {
         configuration.read_database(&mut conversation, &version);
-        configuration.reload()?;
+        // File and environment were right without the database.
+        configuration.reload().map_err(|reason| {
+            let message = format!("The settings in the database are wrong: {reason}");
+            Finding::error("configuration", message)
+        })?;
     }
     let config: &Config = &configuration.config;
     let named = functions::named(config);
     let asked: Vec<Named<'_>> = named.iter().map(NamedFunction::question).collect();
-    let facts = loading::load_facts(&mut conversation, config, &asked).map_err(plain)?;
-    let process_id = conversation.connection().server_process();
-    findings.extend(judgement::of_facts(config, &facts, process_id));
+    let facts = loading::load_facts(&mut conversation, config, &asked)
+        .map_err(|error| unreachable(plain(error)))?;
+    let connection = conversation.connection();
+    let session = Session {
+        process_id: connection.server_process(),
+        is_local: connection.address().is_local(),
+    };
+    findings.extend(judgement::of_facts(config, &facts, session));
     for (function, fact) in named.iter().zip(&facts.functions) {
         findings.extend(function.judge(fact, config.db_anon_role.as_deref()));
     }

@@ -9,7 +9,7 @@ use corerest_api::{Catalog, Facts, Named, PgVersion, RoleSettings, Scope, Suspec
 use corerest_api::{ask_catalog, ask_database_config, ask_role_settings, decode_catalog};
 use corerest_api::{ask_facts, decode_facts};
 use corerest_api::{decode_database_config, decode_role_settings, pause_statement};
-use corerest_config::{Config, FunctionName, SessionReset};
+use corerest_config::{Config, FunctionName};
 use corerest_sql::Ident;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,6 @@ pub(crate) fn load_catalog(
     let question = ask_catalog(Scope {
         schemas: &idents(&config.db_schemas),
         extra_search_path: &idents(&config.db_extra_search_path),
-        finds_quiet: config.db_session_reset == SessionReset::Touched,
     });
     let question = question.between(
         pause(config.internal_schema_cache_query_sleep_before_queries),

@@ -8,22 +8,34 @@ use corerest_config::{Config, File, Loaded, Secret, Sources};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+/// What the names of variables of ours begin with.
+const PREFIX: &str = "PGRST_";
+
 /// The file and the environment, and what was read only once.
 pub(crate) struct ConfigSources {
     file: Option<String>,
     environment: Vec<(String, String)>,
+    /// The names of variables of ours that cannot be read, as far as they can be shown.
+    unreadable: Vec<String>,
     read_once: RefCell<HashMap<String, Vec<u8>>>,
 }
 
 impl ConfigSources {
     /// Those of the process, and this file.
     pub(crate) fn of_process(file: Option<&str>) -> ConfigSources {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let (mut environment, mut unreadable) = (Vec::new(), Vec::new());
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => environment.push((name, value)),
+                (Ok(name), Err(_)) => unreadable.push(name),
+                (Err(name), _) => unreadable.push(name.to_string_lossy().into_owned()),
+            }
+        }
+        unreadable.retain(|name| name.starts_with(PREFIX));
         ConfigSources {
             file: file.map(str::to_owned),
             environment,
+            unreadable,
             read_once: RefCell::default(),
         }
     }
@@ -38,6 +50,10 @@ impl ConfigSources {
         database: &[(String, String)],
         db_uri: Option<&Secret<String>>,
     ) -> Result<Loaded, String> {
+        // Parity: PostgREST takes such bytes for U+FFFD, and goes on with what nobody wrote.
+        if let Some(name) = self.unreadable.first() {
+            return Err(format!("The environment variable {name} is not UTF-8"));
+        }
         let text = self.file.as_deref().map(|path| {
             let bytes = self.read(path)?;
             String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())

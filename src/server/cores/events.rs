@@ -10,7 +10,7 @@
 //! was rung for others; and no thread sits down while [`Events::are_queued`]. `model::events` tries
 //! it with threads that are held up by what they take.
 
-use crate::net::{Bell, Poll};
+use crate::net::{Bell, OtherSide, Poll};
 use crate::serving::client::ClientToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutant, Mutex, is_mutant, lock};
@@ -29,7 +29,7 @@ pub(super) const RELIEF: u64 = u64::MAX - 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A resting client can be read from, or written to.
-    Client(ClientToken),
+    Client(ClientToken, OtherSide),
     /// A new client waits.
     Listener,
     /// Events are queued, another core has parked a request, or the server is stopping.
@@ -43,13 +43,13 @@ pub(super) enum Event {
 }
 
 impl Event {
-    fn of_token(token: u64) -> Event {
+    fn of_token(token: u64, other_side: OtherSide) -> Event {
         match token {
             LISTENER => Event::Listener,
             BELL => Event::Bell,
             ALARM => Event::Alarm,
             RELIEF => Event::Relief,
-            number => Event::Client(ClientToken::from_event(number)),
+            number => Event::Client(ClientToken::from_event(number), other_side),
         }
     }
 }
@@ -126,8 +126,8 @@ impl Events {
         let mut first = None;
         let mut others = VecDeque::new();
         let mut has_heard_bell = false;
-        let waited = self.poll.wait(at_most, |token| {
-            let event = Event::of_token(token);
+        let waited = self.poll.wait(at_most, |token, other_side| {
+            let event = Event::of_token(token, other_side);
             if event == Event::Bell && !is_mutant(Mutant::BellSilencedLate) {
                 // Not later: it may be rung below, for the others.
                 self.bell.silence();
@@ -174,7 +174,7 @@ mod tests {
 
     fn is_ringing(events: &Events) -> bool {
         let mut rings = false;
-        let waited = events.poll.wait(AT_ONCE, |token| rings |= token == BELL);
+        let waited = events.poll.wait(AT_ONCE, |token, _| rings |= token == BELL);
         waited.unwrap();
         rings
     }

@@ -25,7 +25,6 @@ mod threads;
 #[cfg(feature = "model")]
 mod model;
 
-pub(crate) use crew::CrewSize;
 #[cfg(feature = "model")]
 pub(crate) use model::script::follow_script;
 pub(crate) use placing::{Footing, Share, divide};

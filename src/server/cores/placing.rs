@@ -2,7 +2,9 @@
 //! joins, and how threads share the CPUs with other programs.
 //!
 //! Pinned beside PostgreSQL's processes, which are not, one core was left without CPU time for up
-//! to a second, and its clients with it: p99 320 ms instead of 5 ms, and no more throughput.
+//! to a second, and its clients with it: p99 320 ms instead of 5 ms, and no more throughput. The
+//! same happens beside other processes that are pinned to the same CPUs. So threads are pinned only
+//! to CPUs that somebody has chosen for this process.
 
 use crate::net::{pin_to, wait_for_turn};
 use std::fmt;
@@ -26,11 +28,16 @@ pub(crate) struct Share {
     pub(crate) threads: usize,
 }
 
+/// How many connections a core has at least, if there are so many.
+const CONNECTIONS_MIN: usize = 2;
+
 /// Divides connections over cores.
 ///
 /// `cores` and `threads` are what the configuration asks for, if it does. There are never more
-/// cores than connections, since a core without one could answer nothing; and a core whose threads
-/// are limited leaves connections unused rather than let all of its threads block at once.
+/// cores than connections, since a core without one could answer nothing, and half as many unless
+/// the configuration says so: with a single connection a core would park every second request, and
+/// what is parked goes through one queue for all cores. A core whose threads are limited leaves
+/// connections unused rather than let all of its threads block at once.
 pub(crate) fn divide(
     cpus: &[usize],
     cores: Option<usize>,
@@ -38,7 +45,8 @@ pub(crate) fn divide(
     connections: usize,
 ) -> Division {
     let connections = connections.max(1);
-    let count = cores.unwrap_or(cpus.len()).clamp(1, connections);
+    let count = cores.unwrap_or(cpus.len().min(connections / CONNECTIONS_MIN));
+    let count = count.clamp(1, connections);
     let share = |index: usize| {
         let evenly = connections / count + usize::from(index < connections % count);
         let threads = threads.map_or(evenly + 1, |threads| threads.max(2));
@@ -66,10 +74,9 @@ pub(crate) fn emptiest(clients: impl Iterator<Item = usize>) -> usize {
 pub(crate) enum Footing {
     /// Each stays on the CPU of its core.
     Pinned,
-    /// They run where the kernel puts them.
-    Anywhere,
-    /// The same, and PostgreSQL, on the same machine, is not interrupted by its own replies.
-    BesidePostgresql,
+    /// They run where the kernel puts them, when it is their turn: PostgreSQL, if it is on the same
+    /// machine, is not interrupted by its own replies.
+    InTurn,
 }
 
 impl Footing {
@@ -77,8 +84,7 @@ impl Footing {
     pub(super) fn take(self, cpu: usize) -> io::Result<()> {
         match self {
             Footing::Pinned => pin_to(cpu),
-            Footing::Anywhere => Ok(()),
-            Footing::BesidePostgresql => wait_for_turn(),
+            Footing::InTurn => wait_for_turn(),
         }
     }
 }
@@ -87,8 +93,7 @@ impl fmt::Display for Footing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Footing::Pinned => "pinned to its CPU",
-            Footing::Anywhere => "left to the kernel",
-            Footing::BesidePostgresql => "kept from interrupting PostgreSQL",
+            Footing::InTurn => "kept from interrupting others",
         })
     }
 }
@@ -115,15 +120,16 @@ mod tests {
     fn connections_are_divided_evenly() {
         check((&[0, 1], None, None, 10), &[(0, 5, 6), (1, 5, 6)]);
         check((&[0, 1], None, None, 11), &[(0, 6, 7), (1, 5, 6)]);
-        check(
-            (&[2, 5, 7], None, None, 4),
-            &[(2, 2, 3), (5, 1, 2), (7, 1, 2)],
-        );
+        check((&[2, 5, 7], None, None, 4), &[(2, 2, 3), (5, 2, 3)]);
+        let many: Vec<usize> = (0..64).collect();
+        assert_eq!(divide(&many, None, None, 10).cores.len(), 5);
+        assert_eq!(divide(&many, Some(64), None, 10).cores.len(), 10);
     }
 
     #[test]
     fn there_are_no_cores_without_a_connection() {
-        check((&[0, 1, 2, 3], None, None, 2), &[(0, 1, 2), (1, 1, 2)]);
+        check((&[0, 1, 2, 3], None, None, 2), &[(0, 2, 3)]);
+        check((&[0, 1, 2, 3], Some(4), None, 2), &[(0, 1, 2), (1, 1, 2)]);
         check((&[0, 1], None, None, 1), &[(0, 1, 2)]);
         check((&[0, 1], None, None, 0), &[(0, 1, 2)]);
     }

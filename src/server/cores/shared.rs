@@ -11,7 +11,7 @@
 
 use super::awaiting::{Awaiting, AwaitingClient};
 use super::clients::Clients;
-use super::crew::{Crew, CrewSize};
+use super::crew::Crew;
 use super::door::{Admission, Door};
 use super::events::{ALARM, Events, RELIEF};
 use super::parking::Parking;
@@ -23,6 +23,7 @@ use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, S
 use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::Tally;
 use crate::serving::client::{Client, ClientToken};
+use crate::serving::grant::{LargePlace, LargePlaces};
 use crate::serving::handle::WaitingRequest;
 use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
@@ -133,6 +134,8 @@ pub(super) struct Core {
     /// How many requests were answered, or parked. Only whether it changes matters.
     pub(super) answered: AtomicU64,
     pub(super) pool: Arc<Pool>,
+    /// How many of its connections may bring large answers.
+    large: Arc<LargePlaces>,
     /// What each of its threads counts.
     pub(super) tallies: Vec<Arc<Tally>>,
 }
@@ -171,8 +174,6 @@ pub(crate) struct CoresSettings {
     pub(crate) spool: Arc<Spool>,
     /// How many connections may, when there is no room.
     pub(crate) slow_readers_max: usize,
-    /// How many threads are needed at work.
-    pub(crate) crew_size: CrewSize,
 }
 
 impl Cores {
@@ -183,7 +184,7 @@ impl Cores {
         pool: impl Fn(&Share) -> Pool,
     ) -> io::Result<Cores> {
         let cores = shares.iter();
-        let cores = cores.map(|share| Core::new(*share, pool(share), settings.crew_size));
+        let cores = cores.map(|share| Core::new(*share, pool(share)));
         let cores = cores.collect::<io::Result<Vec<Core>>>()?;
         let polls = cores.iter().map(|core| Arc::clone(&core.events.poll));
         let clients_max = settings.clients_max.min(clients_possible(shares));
@@ -523,11 +524,16 @@ impl Cores {
     /// Wakes the other cores that have a free connection for a parked request.
     pub(super) fn offer_parked(&self, from: usize) {
         for (index, core) in self.cores.iter().enumerate() {
-            if index != from && core.pool.has_room() {
+            if index != from && core.pool.has_room() && self.has_next(core) {
                 core.events.ring();
                 return;
             }
         }
+    }
+
+    /// Whether a request is parked that a core with a connection could answer.
+    fn has_next(&self, core: &Core) -> bool {
+        self.parking.has_next(|| core.has_large_place())
     }
 
     /// A client is about to rest at the core of the connection that waits for it, if one does.
@@ -616,7 +622,7 @@ impl Cores {
 }
 
 impl Core {
-    fn new(share: Share, pool: Pool, crew_size: CrewSize) -> io::Result<Core> {
+    fn new(share: Share, pool: Pool) -> io::Result<Core> {
         let events = Events::new()?;
         let alarm = Alarm::new()?;
         events.poll.add_shared(&alarm, ALARM)?;
@@ -630,12 +636,30 @@ impl Core {
             client_count: AtomicUsize::new(0),
             slow_readers: SlowReaders::default(),
             relief_alarm,
-            crew: Crew::new(crew_size, share.threads),
+            crew: Crew::new(share.threads),
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),
+            large: Arc::default(),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
+    }
+
+    /// A place for a large answer, if one is free.
+    pub(super) fn large_place(&self) -> Option<LargePlace> {
+        self.large.take(self.large_at_once())
+    }
+
+    /// Whether there is one.
+    pub(super) fn has_large_place(&self) -> bool {
+        self.large.are_free(self.large_at_once())
+    }
+
+    /// How many of its connections may bring large answers: one fewer than are of use at a time,
+    /// for whoever wants little.
+    fn large_at_once(&self) -> usize {
+        let at_once = self.crew.needed().min(self.share.connections);
+        at_once.saturating_sub(1).max(1)
     }
 
     /// A seat for a client that comes.
@@ -656,13 +680,15 @@ impl Core {
     }
 }
 
-/// How many clients there are file descriptors for. Connections to PostgreSQL, the admin server and
-/// the control plane need some, too: to know how the server is matters most when it is full.
+/// How many clients there are file descriptors for. Connections to PostgreSQL, what threads read
+/// of their delays, the admin server and the control plane need some, too: to know how the server
+/// is matters most when it is full.
 fn clients_possible(shares: &[Share]) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
-    let others = connections + 4 * shares.len() + OTHER_DESCRIPTORS;
+    let threads: usize = shares.iter().map(|share| share.threads).sum();
+    let others = connections + threads + 4 * shares.len() + OTHER_DESCRIPTORS;
     // Where there are few, the others will hardly need all of theirs.
     limit.saturating_sub(others).max(limit / 4).max(1)
 }

@@ -22,6 +22,7 @@ use crate::observing::tally::Count;
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
+use crate::serving::grant::Grant;
 use crate::serving::handle::{
     self, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
 };
@@ -34,7 +35,7 @@ use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::Subscription;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
-use corerest_pg::Lease;
+use corerest_api::AnswerSize;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
@@ -143,11 +144,16 @@ struct Service<'a> {
 
 impl Host for Service<'_> {
     /// Parked requests come first: whoever has just come waits behind them.
-    fn connection(&self) -> Option<Result<Lease, ConnectError>> {
-        if !self.cores.parking.is_empty() {
+    fn connection(&self, size: AnswerSize) -> Option<Result<Grant, ConnectError>> {
+        if self.cores.parking.is_before(size) {
             return None;
         }
-        self.cores.connection(self.index)
+        let place = match size {
+            AnswerSize::Usual => None,
+            AnswerSize::Large => Some(self.cores.cores[self.index].large_place()?),
+        };
+        let connection = self.cores.connection(self.index)?;
+        Some(connection.map(|lease| Grant::new(lease, place)))
     }
 
     fn spool_room(&self, bytes: u64) -> Option<Room> {
@@ -202,7 +208,7 @@ pub(super) fn start_simulated(cores: &Arc<Cores>) -> Vec<corerest_simulation::Ta
         for number in 0..core.share.threads {
             let worker = Worker::new(Arc::clone(cores), index, number);
             threads.push(corerest_simulation::spawn(move || {
-                worker.run(Footing::Anywhere);
+                worker.run(Footing::InTurn);
             }));
         }
     }
@@ -240,6 +246,7 @@ impl Worker {
         if let Err(error) = footing.take(self.core().share.cpu) {
             log::warn(&format!("A thread cannot be {footing}: {error}"));
         }
+        self.core().crew.enlist(self.number);
         loop {
             match catch_unwind(AssertUnwindSafe(|| self.step())) {
                 Ok(ControlFlow::Continue(())) => {}
@@ -258,8 +265,9 @@ impl Worker {
         let event = self.core().events.next(self.at_most);
         self.core().crew.begin(self.number);
         match event {
-            Event::Client(token) => {
-                if let Some(client) = self.cores.take(self.index, token) {
+            Event::Client(token, other_side) => {
+                if let Some(mut client) = self.cores.take(self.index, token) {
+                    client.other_side = other_side;
                     self.serve(client, Readable::Maybe);
                 }
             }
@@ -556,11 +564,12 @@ impl Worker {
     /// it. One and no more: while another core parks one after the other, this core's own clients
     /// would not get their turn.
     fn serve_waiting(&mut self) -> Served {
-        while !self.cores.parking.is_empty() {
+        let parking = &self.cores.parking;
+        while parking.has_next(|| self.core().has_large_place()) {
             let Some(connection) = self.cores.connection(self.index) else {
                 return Served::No;
             };
-            let Some(parked) = self.cores.parking.take_oldest() else {
+            let Some((parked, place)) = parking.take_oldest(|| self.core().large_place()) else {
                 // Another thread was faster. Whoever has parked a request meanwhile has not seen
                 // this connection free, so it is given back before looking once more.
                 drop(connection);
@@ -571,6 +580,7 @@ impl Worker {
                 drop(connection);
                 self.end_waiting(parked, handle::abandon);
             } else {
+                let connection = connection.map(|lease| Grant::new(lease, place));
                 self.end_waiting(parked, |desk, client, waiting| {
                     handle::resume(desk, client, waiting, connection)
                 });
@@ -653,9 +663,9 @@ impl Worker {
         let bytes = client.bytes_held();
         client.memory.keep(bytes);
         let deadline = Instant::now() + self.cores.patience.acquisition;
-        self.cores
-            .parking
-            .park(ParkedClient { client, waiting }, deadline);
+        let size = waiting.size_before();
+        let parked = ParkedClient { client, waiting };
+        self.cores.parking.park(parked, size, deadline);
         // This thread looks at its own core's connections next, in `serve_waiting`.
         self.cores.offer_parked(self.index);
         self.cores.expect_relief();

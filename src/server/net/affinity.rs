@@ -7,22 +7,60 @@ use nix::libc;
 use rustix::process::getpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::io;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// For how long a thread that waits for its turn has it: a request takes a tenth of that.
 const TURN: Duration = Duration::from_micros(500);
 
-/// The CPUs that this process may use, in ascending order: `taskset`, cgroups and systemd's
-/// `CPUAffinity=` are respected.
-pub(crate) fn available_cpus() -> Vec<usize> {
+/// The CPUs that this process may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cpus {
+    /// As many as it may use at a time, in ascending order.
+    pub(crate) numbers: Vec<usize>,
+    /// Whether somebody has chosen them for it. All CPUs of a machine are everybody's, and so are
+    /// those of which a container may use a part of the time: where each process pins its threads
+    /// to the first ones, they crowd there.
+    pub(crate) are_chosen: bool,
+}
+
+/// The CPUs that this process may use: `taskset`, cgroups with their quotas, and systemd's
+/// `CPUAffinity=` and `CPUQuota=` are respected.
+pub(crate) fn available_cpus() -> Cpus {
     let allowed = sched_getaffinity(None);
-    let cpus: Vec<usize> = match allowed {
+    let allowed: Vec<usize> = match allowed {
         Ok(set) => (0..CpuSet::MAX_CPU)
             .filter(|&cpu| set.is_set(cpu))
             .collect(),
         Err(_) => Vec::new(),
     };
-    if cpus.is_empty() { vec![0] } else { cpus }
+    // The standard library reads the quotas, of both versions of cgroups, and rounds them down.
+    let at_a_time = available_parallelism().map_or(usize::MAX, NonZeroUsize::get);
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    choose(allowed, at_a_time, count_listed(&online))
+}
+
+fn choose(allowed: Vec<usize>, at_a_time: usize, online: Option<usize>) -> Cpus {
+    let are_chosen = online.is_some_and(|online| allowed.len() < online)
+        && !allowed.is_empty()
+        && allowed.len() <= at_a_time;
+    let mut numbers = if allowed.is_empty() { vec![0] } else { allowed };
+    numbers.truncate(at_a_time.max(1));
+    Cpus {
+        numbers,
+        are_chosen,
+    }
+}
+
+/// How many there are in a list such as `0-3,8,10-11`, as the kernel writes them.
+fn count_listed(list: &str) -> Option<usize> {
+    let count = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        Some(last.checked_sub(first)? + 1)
+    };
+    list.trim().split(',').map(count).sum()
 }
 
 /// Keeps the calling thread on one CPU, so that its caches stay warm.
@@ -35,11 +73,11 @@ pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
 /// Lets the calling thread wait for its turn when it wakes up, instead of taking the CPU from
 /// whoever works there (`SCHED_BATCH`), and makes its turns short, so that they come soon.
 ///
-/// For threads beside a PostgreSQL on the same machine: each of its replies would interrupt the
-/// process that sends it, before it has gone back to waiting or has sent the rest. Measured on two
-/// CPUs: 500 wide rows take 6 instead of 21 switches of threads, and requests an eighth to a fifth
-/// less CPU time. With turns of the usual length the worst p99 of five runs is 64 instead of 27 ms
-/// (25 rows with embedded ones); kernels before 6.12 have no others.
+/// Beside a PostgreSQL, a pooler or a proxy on the same machine, each of its replies would
+/// interrupt the process that sends it, before it has gone back to waiting or has sent the rest.
+/// Measured on two CPUs: 500 wide rows take 6 instead of 21 switches of threads, and requests an
+/// eighth to a fifth less CPU time. With turns of the usual length the worst p99 of five runs is
+/// 64 instead of 27 ms (25 rows with embedded ones); kernels before 6.12 have no others.
 #[expect(unsafe_code, reason = "neither std nor rustix has this system call")]
 pub(crate) fn wait_for_turn() -> io::Result<()> {
     let attributes = libc::sched_attr {
@@ -69,6 +107,33 @@ mod tests {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
         let (_, fields) = stat.rsplit_once(')').unwrap();
         fields.split_whitespace().nth(38).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn cpus_are_chosen_if_they_are_some_of_all_and_wholly_ours() {
+        let chosen = |allowed: &[usize], at_a_time, online| {
+            let Cpus {
+                numbers,
+                are_chosen,
+            } = choose(allowed.to_vec(), at_a_time, online);
+            (numbers, are_chosen)
+        };
+        assert_eq!(chosen(&[0, 1], 2, Some(2)), (vec![0, 1], false));
+        assert_eq!(chosen(&[4, 5], 2, Some(64)), (vec![4, 5], true));
+        // A quota of one and a half of them.
+        assert_eq!(chosen(&[4, 5], 1, Some(64)), (vec![4], false));
+        assert_eq!(chosen(&[4, 5], 2, None), (vec![4, 5], false));
+        assert_eq!(chosen(&[], 2, Some(2)), (vec![0], false));
+        assert_eq!(chosen(&[7], 0, Some(2)), (vec![7], false));
+    }
+
+    #[test]
+    fn lists_of_cpus_are_counted() {
+        assert_eq!(count_listed("0\n"), Some(1));
+        assert_eq!(count_listed("0-3,8,10-11\n"), Some(7));
+        for other in ["", "x", "3-1", "0-"] {
+            assert_eq!(count_listed(other), None, "{other}");
+        }
     }
 
     #[test]

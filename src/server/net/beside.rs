@@ -10,3 +10,13 @@ pub(crate) enum Beside {
     /// Nothing.
     Silence,
 }
+
+/// Whether somebody is at the other end of a socket, as far as the kernel knows. Whoever has only
+/// finished sending is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherSide {
+    /// Somebody is, or it is no socket.
+    There,
+    /// The connection was reset: nothing can be sent any more.
+    Gone,
+}

@@ -15,6 +15,8 @@ mod listen;
 mod poll;
 #[cfg(not(feature = "model"))]
 mod reserve;
+#[cfg(not(feature = "model"))]
+mod run_delay;
 #[cfg(feature = "model")]
 mod simulated;
 #[cfg(not(feature = "model"))]
@@ -29,10 +31,11 @@ mod real {
     pub(crate) use super::listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
     pub(crate) use super::poll::{Alarm, Bell, Interest, Poll};
     pub(crate) use super::reserve::Reserve;
+    pub(crate) use super::run_delay::RunDelay;
     pub(crate) use super::socket::{Received, Sent, Socket};
 }
 
-pub(crate) use beside::Beside;
+pub(crate) use beside::{Beside, OtherSide};
 pub(crate) use hasty::Hasty;
 #[cfg(not(feature = "model"))]
 pub(crate) use real::*;

@@ -3,6 +3,7 @@
 //! A [`Poll`] hands out all events there are. Asked for one at a time, the kernel starves some
 //! clients for seconds when many are ready (Linux 6.18), and is asked more often than needed.
 
+use super::beside::OtherSide;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
@@ -79,8 +80,12 @@ impl Poll {
     }
 
     /// Blocks until something happens, for some time at most, and hands over the tokens of what
-    /// has happened, in its order.
-    pub(crate) fn wait(&self, at_most: Option<Duration>, on: impl FnMut(u64)) -> io::Result<()> {
+    /// has happened, in its order, and whether its other side is there.
+    pub(crate) fn wait(
+        &self,
+        at_most: Option<Duration>,
+        mut on: impl FnMut(u64, OtherSide),
+    ) -> io::Result<()> {
         let timeout = at_most.map(timespec);
         let nothing = Event {
             flags: EventFlags::empty(),
@@ -90,11 +95,14 @@ impl Poll {
         match epoll::wait(&self.0, &mut events, timeout.as_ref()) {
             Err(Errno::INTR) => Ok(()),
             Ok(count) => {
-                let tokens = events[..count].iter().map(|event| {
-                    let data = event.data;
-                    data.u64()
-                });
-                tokens.for_each(on);
+                for event in &events[..count] {
+                    let (data, flags) = (event.data, event.flags);
+                    let other_side = match flags.contains(EventFlags::HUP) {
+                        true => OtherSide::Gone,
+                        false => OtherSide::There,
+                    };
+                    on(data.u64(), other_side);
+                }
                 Ok(())
             }
             Err(error) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! The network of a simulation, in the words of the real one (feature `model`).
 
-use super::beside::Beside;
+use super::beside::{Beside, OtherSide};
 use corerest_pg::Connection;
 use corerest_simulation as world;
 use corerest_simulation::{Listening, Stream, Watched};
@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) use corerest_simulation::Interest;
@@ -88,8 +89,14 @@ impl Poll {
         done(self.0.remove(fd))
     }
 
-    pub(crate) fn wait(&self, at_most: Option<Duration>, on: impl FnMut(u64)) -> io::Result<()> {
-        self.0.wait(at_most).into_iter().for_each(on);
+    /// Nobody resets a connection here.
+    pub(crate) fn wait(
+        &self,
+        at_most: Option<Duration>,
+        mut on: impl FnMut(u64, OtherSide),
+    ) -> io::Result<()> {
+        let tokens = self.0.wait(at_most).into_iter();
+        tokens.for_each(|token| on(token, OtherSide::There));
         Ok(())
     }
 
@@ -243,6 +250,22 @@ impl Reserve {
 
     pub(crate) fn put_back(&mut self, client: Stream) {
         drop(client);
+    }
+}
+
+/// See the real one. Each time somebody looks, the CPUs are found as the last time but one: there,
+/// or taken by others.
+#[derive(Debug, Default)]
+pub(crate) struct RunDelay(AtomicU64);
+
+impl RunDelay {
+    pub(crate) fn of_this_thread() -> io::Result<RunDelay> {
+        Ok(RunDelay::default())
+    }
+
+    pub(crate) fn read(&self) -> Duration {
+        let looks = self.0.fetch_add(1, Ordering::Relaxed);
+        Duration::from_secs(looks / 2)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::log;
 use crate::net::Socket;
 use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
+use crate::serving::grant::size_of;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::spool::SpoolFile;
@@ -396,6 +397,7 @@ fn write_main_row(
         writer.write(&response)?;
         return Ok(BodyUse::Skip);
     }
+    pending.note_size(size_of(body_bytes));
     writer.begin(&response, body_bytes)?;
     Ok(if body_bytes <= PASSED_ON_BYTES_MIN {
         BodyUse::Copy

@@ -10,7 +10,7 @@
 //! A client is owned by exactly one place at a time: the table of its core while it rests, the
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
-use crate::net::Socket;
+use crate::net::{OtherSide, Socket};
 use crate::serving::memory::Held;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
@@ -58,6 +58,8 @@ pub(crate) struct Client {
     pub(crate) peer: Option<IpAddr>,
     /// Whether it is ourselves, who try whether clients are answered: nobody else wants to know.
     pub(crate) is_visitor: bool,
+    /// Whether it is there, by the last event.
+    pub(crate) other_side: OtherSide,
     /// The requests it sends.
     pub(crate) requests: http::Connection,
     /// When its patience, or ours, ends.
@@ -66,6 +68,8 @@ pub(crate) struct Client {
     pub(crate) phase: http::Phase,
     /// Whether it has brought a request to its end, or one with a large body to its head's.
     pub(crate) has_asked: bool,
+    /// What is known of the head of its request.
+    pub(crate) head: Head,
     /// How many bytes have come since the deadline was set.
     pub(crate) came: usize,
     /// What it makes the server hold.
@@ -76,6 +80,15 @@ pub(crate) struct Client {
     pub(crate) body: Option<Remainder>,
     /// Whether more requests are read after the output is written.
     pub(crate) after: After,
+}
+
+/// Whether the head of a request was looked at before the request is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// No.
+    New,
+    /// Yes, and its body was let come.
+    LookedAt,
 }
 
 /// What happens when everything is written.
@@ -105,10 +118,12 @@ impl Client {
             socket,
             peer,
             is_visitor: false,
+            other_side: OtherSide::There,
             requests: http::Connection::new(),
             deadline,
             phase: http::Phase::Idle,
             has_asked: false,
+            head: Head::New,
             came: 0,
             memory,
             output: Output::default(),

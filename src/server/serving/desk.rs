@@ -2,21 +2,23 @@
 
 use crate::observing::Observer;
 use crate::serving::clock::Clock;
+use crate::serving::grant::Grant;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::Snapshot;
-use corerest_pg::Lease;
+use corerest_api::AnswerSize;
 use corerest_pg::connect::ConnectError;
 use std::sync::Arc;
 
 /// What a request may ask of whoever serves it.
 pub(crate) trait Host {
-    /// A connection to PostgreSQL: `None` if the request has to wait for one.
+    /// A connection to PostgreSQL for an answer of this size: `None` if the request has to wait for
+    /// one.
     ///
     /// # Errors
     /// If PostgreSQL cannot be reached.
-    fn connection(&self) -> Option<Result<Lease, ConnectError>>;
+    fn connection(&self, size: AnswerSize) -> Option<Result<Grant, ConnectError>>;
 
     /// Room in the spool for an answer of so many bytes, if there is so much.
     fn spool_room(&self, bytes: u64) -> Option<Room>;

@@ -13,18 +13,21 @@
 
 use crate::auth::{Unidentified, Verifier};
 use crate::log;
+use crate::net::OtherSide;
 use crate::observing::Exchange;
 use crate::observing::timing::Phase;
 use crate::serving::answer::{self, Asked, Question};
-use crate::serving::client::{After, Client};
+use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::Desk;
+use crate::serving::grant::Grant;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
-use corerest_api::{AccessMode, Batch, Error, HttpRequest, Identity, Pending, Prepared};
+use corerest_api::{
+    AccessMode, AnswerSize, Batch, Error, HttpRequest, Identity, Pending, Prepared,
+};
 use corerest_api::{prepare_in_steps, refuse_by_head};
-use corerest_pg::Lease;
 use corerest_pg::connect::ConnectError;
 use corerest_wire::http::Refusal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +40,13 @@ pub(crate) struct WaitingRequest {
     batch: Batch,
     pending: Pending,
     exchange: Exchange,
+}
+
+impl WaitingRequest {
+    /// How large its answer will be, as far as is known.
+    pub(crate) fn size_before(&self) -> AnswerSize {
+        self.pending.size_before()
+    }
 }
 
 /// What has become of a request.
@@ -107,9 +117,15 @@ fn answer_request(
     let answered = match prepared {
         Some(None) => return Handled::LacksKeys(LacksKeys::Request(desk.observer.parks().into())),
         Some(Some(Prepared::Reply(response))) => writer(desk, client).respond(&response),
+        Some(Some(Prepared::Ask(batch, _)))
+            if has_left(client) && is_given_up(desk.snapshot, &batch) =>
+        {
+            client.after = After::Close;
+            lose(desk, writer(desk, client))
+        }
         Some(Some(Prepared::Ask(batch, pending))) => {
             desk.observer.wants_connection();
-            let Some(connection) = desk.host.connection() else {
+            let Some(connection) = desk.host.connection(pending.size_before()) else {
                 return Handled::Waits(Box::new(WaitingRequest {
                     snapshot: Arc::clone(desk.snapshot),
                     batch,
@@ -156,7 +172,7 @@ pub(crate) fn look_at_head(
     desk.observer.looks_at_head(&desk.snapshot.config);
     let refused = or_internal_error(|| {
         with_http(client, |http| {
-            let caller = identify(desk, verifier, http, patience)?;
+            let caller = identify(desk, verifier, http, client.head, patience)?;
             Some(refuse_by_head(
                 &desk.snapshot.context(desk.core),
                 http,
@@ -168,7 +184,10 @@ pub(crate) fn look_at_head(
         Some(None) => return Looked::LacksKeys,
         Some(Some(None)) => match out_of_memory(client) {
             Some(refusal) => return Looked::Refused(refusal),
-            None => return Looked::Admitted,
+            None => {
+                client.head = Head::LookedAt;
+                return Looked::Admitted;
+            }
         },
         Some(Some(Some(response))) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
@@ -210,6 +229,7 @@ fn identify(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     http: &HttpRequest<'_>,
+    head: Head,
     patience: KeyPatience,
 ) -> Option<Result<Identity, Error>> {
     let Snapshot {
@@ -219,7 +239,13 @@ fn identify(
     } = &**desk.snapshot;
     let authorization = http.header("authorization");
     let now = desk.clock.unix_seconds();
-    let identified = verifier.identify(config, authenticator, authorization, now);
+    // Whoever has waited for keys was looked at before, too.
+    let identified = match (head, patience) {
+        (Head::New, KeyPatience::Unasked) => {
+            verifier.identify(config, authenticator, authorization, now)
+        }
+        _ => verifier.identify_again(config, authenticator, authorization, now),
+    };
     let caller = match identified {
         Ok(identity) => Ok(identity),
         Err(unidentified) => Err(refusal(desk, unidentified, patience)?),
@@ -257,7 +283,7 @@ fn prepare_request(
     patience: KeyPatience,
 ) -> Option<Prepared> {
     let prepared = with_http(client, |http| {
-        let caller = identify(desk, verifier, http, patience)?;
+        let caller = identify(desk, verifier, http, client.head, patience)?;
         let context = desk.snapshot.context(desk.core);
         let lap = || desk.observer.lap(Phase::Parse);
         Some(prepare_in_steps(&context, http, caller, &lap))
@@ -281,7 +307,7 @@ pub(crate) fn resume(
     desk: &Desk<'_>,
     client: &mut Client,
     waiting: &WaitingRequest,
-    connection: Result<Lease, ConnectError>,
+    connection: Result<Grant, ConnectError>,
 ) -> Finished {
     desk.observer.resumes(&waiting.exchange);
     let WaitingRequest { batch, pending, .. } = waiting;
@@ -302,9 +328,18 @@ pub(crate) fn give_up(desk: &Desk<'_>, client: &mut Client, waiting: &WaitingReq
 /// Whether nobody waits any more for the answer to a request that waits. A write is carried out
 /// all the same, as it would have been without a queue.
 pub(crate) fn is_abandoned(client: &Client, waiting: &WaitingRequest) -> bool {
-    waiting.snapshot.config.server_cancel_on_disconnect
-        && waiting.batch.access == AccessMode::ReadOnly
-        && client.socket.is_gone()
+    is_given_up(&waiting.snapshot, &waiting.batch) && client.socket.is_gone()
+}
+
+/// Whether a request is not carried out when nobody waits for its answer.
+fn is_given_up(snapshot: &Snapshot, batch: &Batch) -> bool {
+    snapshot.config.server_cancel_on_disconnect && batch.access == AccessMode::ReadOnly
+}
+
+/// Whether a client was gone before its request was looked at, which costs nothing to know. Of
+/// those who send requests and reset the connection, none costs PostgreSQL anything.
+fn has_left(client: &Client) -> bool {
+    client.other_side == OtherSide::Gone
 }
 
 /// Ends a waiting request that nobody waits for.
@@ -334,10 +369,10 @@ fn ask_if_connected(
     client: &mut Client,
     batch: &Batch,
     pending: &Pending,
-    connection: Result<Lease, ConnectError>,
+    connection: Result<Grant, ConnectError>,
 ) -> Answered {
     let answered = match connection {
-        Ok(lease) => ask(desk, client, batch, pending, lease),
+        Ok(grant) => ask(desk, client, batch, pending, grant),
         Err(error) => respond_unreachable(desk, writer(desk, client), pending, &error),
     };
     log_query(desk, batch);
@@ -349,9 +384,10 @@ fn ask(
     client: &mut Client,
     batch: &Batch,
     pending: &Pending,
-    mut lease: Lease,
+    mut grant: Grant,
 ) -> Answered {
-    desk.observer.has_connection(&lease);
+    let lease = &mut grant.lease;
+    desk.observer.has_connection(lease);
     if batch.access == AccessMode::ReadWrite {
         desk.host.expect_to_wait();
     }
@@ -365,13 +401,13 @@ fn ask(
         request_body: request.body,
         client: &client.socket,
     };
-    let asked = or_internal_error(|| answer::ask(desk, &mut lease, &question, &mut writer));
-    desk.observer.database_done(&lease);
+    let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));
+    desk.observer.database_done(lease);
     let answered = match asked {
         Some(Asked::Completely) => writer.finish(0),
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
             Ok(answered) => {
-                client.body = Some(Remainder::new(lease, desk.core));
+                client.body = Some(Remainder::new(grant, desk.core));
                 return answered;
             }
             Err(error) => Err(error),
@@ -417,6 +453,7 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> F
         client.after = After::Close;
     }
     client.requests.finish_request();
+    client.head = Head::New;
     Finished { _private: () }
 }
 

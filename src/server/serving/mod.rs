@@ -9,6 +9,7 @@ pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod desk;
+pub(crate) mod grant;
 pub(crate) mod handle;
 pub(crate) mod memory;
 pub(crate) mod output;

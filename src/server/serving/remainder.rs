@@ -12,10 +12,11 @@
 
 use crate::net::{Sent, Socket};
 use crate::observing::tally::Count;
+use crate::serving::grant::Grant;
 use crate::serving::output::{Flushed, Output};
 use crate::serving::spool::{Room, SpoolFile};
 use crate::sync::in_simulation;
-use corerest_pg::{Connection, Error, Lease, Reply};
+use corerest_pg::{Connection, Error, Reply};
 
 /// How much of a large body is moved at a time, and so held in memory for its client.
 pub(crate) const BODY_CHUNK_BYTES: usize = in_simulation(512, 64 << 10);
@@ -37,7 +38,7 @@ pub(crate) struct Remainder {
 
 /// A connection that waits for its client.
 struct Held {
-    lease: Lease,
+    grant: Grant,
     core: usize,
 }
 
@@ -63,11 +64,11 @@ pub(crate) enum Spooling {
 
 impl Remainder {
     /// What PostgreSQL still has, on a connection of this core.
-    pub(crate) fn new(lease: Lease, core: usize) -> Remainder {
+    pub(crate) fn new(grant: Grant, core: usize) -> Remainder {
         Remainder {
             spooled: None,
             tail: Vec::new(),
-            held: Some(Held { lease, core }),
+            held: Some(Held { grant, core }),
         }
     }
 
@@ -89,7 +90,7 @@ impl Remainder {
     pub(crate) fn bytes_to_spool(&mut self) -> Option<u64> {
         let held = self.held.as_mut()?;
         let is_untouched = self.spooled.is_none() && self.tail.is_empty();
-        is_untouched.then(|| held.lease.connection().body_bytes_left() as u64)
+        is_untouched.then(|| held.grant.lease.connection().body_bytes_left() as u64)
     }
 
     /// Sends what was spooled. The output before it has been written.
@@ -123,7 +124,7 @@ impl Remainder {
         let Some(held) = &mut self.held else {
             return Ok(Follows::Nothing);
         };
-        let connection = held.lease.connection();
+        let connection = held.grant.lease.connection();
         if connection.take_body(out, BODY_CHUNK_BYTES)? > 0 {
             return Ok(Follows::More);
         }
@@ -145,7 +146,7 @@ impl Remainder {
         let (Some(held), Some(mut file)) = (&mut self.held, SpoolFile::new(room)) else {
             return Ok(Spooling::Partly);
         };
-        let connection = held.lease.connection();
+        let connection = held.grant.lease.connection();
         let mut piece = output.take_unwritten();
         let spooling = loop {
             let written = file.append(&piece);

@@ -10,6 +10,7 @@ mod owed;
 
 use self::owed::Owed;
 use crate::waiting::LONG;
+use rustix::net::sockopt;
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -229,6 +230,16 @@ impl Client {
     pub fn leave(mut self, why: &str) {
         assert_ne!(why, "", "a reason");
         self.is_over = true;
+    }
+
+    /// Goes without a word, and without taking what is still sent. Why is said for whoever reads
+    /// the test.
+    pub fn reset(self, why: &str) {
+        if let Stream::Tcp(stream) = &self.stream {
+            let at_once = Some(Duration::ZERO);
+            sockopt::set_socket_linger(stream, at_once).expect("the socket is open");
+        }
+        self.leave(why);
     }
 
     /// Says that nothing more will be sent.

@@ -1,12 +1,15 @@
-//! The section of the quiet relations: reading one runs no code but PostgreSQL's own, so it leaves
-//! nothing in the session (`db-session-reset=touched`).
+//! The section of the quiet relations: reading one runs no code but PostgreSQL's own, and none that
+//! reads settings. So it leaves nothing in the session (`db-session-reset=touched`), has nothing to
+//! say about the response, and does not see what others have said.
 //!
 //! What is not known for certain is loud:
 //! - a table with policies, whatever they call, and a foreign one;
 //! - a view that uses a function, an operator or a type of the database's own, or one of
-//!   PostgreSQL's volatile functions, `set_config` among them;
+//!   PostgreSQL's volatile functions, `set_config` among them, or one that reads a setting, a
+//!   relation or a value of a type by its name;
 //! - a column of a type of the database's own, or a row with a cast, for those have functions; but
-//!   an enum has none, nor has a domain over a type of PostgreSQL's, unless there is a cast;
+//!   an enum has none, nor has a domain over a type of PostgreSQL's, unless there is a cast; what
+//!   a domain checks is run where a view makes a value of it;
 //! - a column of a type for which there is an operator of the database's own that a
 //!   filter could mean: filters look them up in the search path;
 //! - a view of something loud, and a parent of it.
@@ -17,11 +20,8 @@
 use super::SchemaNames;
 use corerest_sql::{SystemBuf, system_sql};
 
-/// Appends the query for an array of OIDs, or an empty array, of which it is certain, too.
-pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames, wanted: bool) {
-    if !wanted {
-        return system_sql!(out, "'[]'::pg_catalog.json");
-    }
+/// Appends the query for an array of OIDs.
+pub(in crate::catalog) fn write_rows(out: &mut SystemBuf, exposed: &SchemaNames) {
     system_sql!(
         out,
         r#"
@@ -43,7 +43,12 @@ WITH RECURSIVE loud_type AS (
            '{pg_catalog.pg_class,pg_catalog.pg_constraint}'::pg_catalog.regclass[])
      AND dependency.refobjid::int8 >= 16384
      AND NOT (dependency.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass
-              AND NOT EXISTS (SELECT FROM loud_type WHERE loud_type.oid = dependency.refobjid))
+              AND NOT EXISTS (SELECT FROM loud_type WHERE loud_type.oid = dependency.refobjid)
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS checked
+                               WHERE checked.contypid = dependency.refobjid)
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS row_type
+                               WHERE row_type.oid = dependency.refobjid
+                                 AND row_type.typtype = 'c'))
   UNION
   SELECT rule.ev_class
     FROM pg_catalog.pg_rewrite AS rule
@@ -51,7 +56,10 @@ WITH RECURSIVE loud_type AS (
            pg_catalog.string_to_array(rule.ev_action::text, ' :funcid '))[2:]) AS part (text)
     JOIN pg_catalog.pg_proc AS function
       ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
-   WHERE rule.ev_class::int8 >= 16384 AND function.provolatile = 'v'
+   WHERE rule.ev_class::int8 >= 16384
+     AND (function.provolatile = 'v' OR function.proname IN ('current_setting', 'pg_input_is_valid',
+          'pg_input_error_info', 'pg_input_error_message')
+          OR function.proname ~ '^(table|schema|database)_to_xml')
 ), loud_operand (type) AS (
   SELECT operand.type
     FROM pg_catalog.pg_operator AS operator
@@ -97,7 +105,7 @@ WITH RECURSIVE loud_type AS (
 SELECT COALESCE(pg_catalog.json_agg(class.oid::int8), '[]')
   FROM pg_catalog.pg_class AS class
  WHERE class.relkind IN ('r', 'p', 'm', 'v')
-   AND class.oid NOT IN (SELECT loud.oid FROM loud)
+   AND NOT EXISTS (SELECT FROM loud WHERE loud.oid = class.oid)
    AND class.relnamespace = ANY ("#
     );
     exposed.write_oids(out);

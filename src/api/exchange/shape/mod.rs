@@ -26,6 +26,7 @@ pub(in crate::exchange) use outline::Outline;
 use super::asked::Asked;
 use super::context::Context;
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
 use crate::auth::Identity;
 use crate::query::{Batch, Circumstances, write_settings};
 use crate::request::HttpRequest;
@@ -114,6 +115,7 @@ impl Shape {
                 access: self.batch.access,
                 of_role: context.role_settings.settings(&identity.role),
                 of_routine: &[],
+                overrides: self.batch.overrides,
             },
         )
     }
@@ -133,12 +135,20 @@ impl Shape {
 fn content_location(pending: &Pending) -> Option<&str> {
     match &pending.expected {
         Expected::Read(read) => Some(&read.content_location),
-        Expected::Write(_) | Expected::Call(_) | Expected::Plan(_) | Expected::Schema(_) => None,
+        Expected::Write(_)
+        | Expected::Call(_)
+        | Expected::Plan(_)
+        | Expected::Schema(_)
+        | Expected::Privileges => None,
     }
 }
 
+/// What all requests of the shape are to remember.
 fn without_location(pending: &Pending) -> Pending {
-    let mut pending = pending.clone();
+    let mut pending = Pending {
+        precedent: Precedent::of_shape(),
+        ..pending.clone()
+    };
     if let Expected::Read(read) = &mut pending.expected {
         read.content_location = String::new();
     }
@@ -158,7 +168,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
     texts(a) == texts(b)
         && a.texts().all(is_short)
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
-        && (a.access, a.resets_session) == (b.access, b.resets_session)
+        && (a.access, a.resets_session, a.overrides) == (b.access, b.resets_session, b.overrides)
 }
 
 /// The places of all values. Each value must have one.

@@ -5,7 +5,6 @@
 //! What has to hold: each request has one response, its own, in order; nobody waits for longer
 //! than deadlines allow; and in the end no client, no connection and no place is missing.
 
-use super::super::crew::CrewSize;
 use super::super::placing::Share;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
@@ -19,7 +18,7 @@ use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::state::snapshot::Snapshot;
 use crate::sync::{Instant, Mutant, Mutex, lock};
-use corerest_api::{Catalog, decode_catalog};
+use corerest_api::{Catalog, Shapes, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
@@ -87,7 +86,7 @@ pub(super) fn snapshot() -> Snapshot {
         authenticator: Arc::clone(&fixture.authenticator),
         role_settings: Arc::default(),
         catalog: Some(Arc::clone(&fixture.catalog)),
-        shapes: Arc::default(),
+        shapes: [Shapes::new(), Shapes::new()].into(),
     }
 }
 
@@ -125,11 +124,6 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
         memory: Memory::new(usize::MAX, Addresses::Plenty),
         spool: Arc::new(Spool::open(&config)),
         slow_readers_max: if faults.one_of > 0 { choose(3) } else { 2 },
-        crew_size: if is_lucky(2) {
-            CrewSize::All
-        } else {
-            CrewSize::Few
-        },
     };
     cores_of(settings, connections, &Fortune::Chance(faults))
 }

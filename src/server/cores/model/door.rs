@@ -56,7 +56,7 @@ fn core(poll: &Poll, door: &Arc<Door>) {
     loop {
         let mut is_over = false;
         let mut is_anybody_there = false;
-        poll.wait(None, |token| match token {
+        poll.wait(None, |token, _| match token {
             LISTENER => is_anybody_there = true,
             _ => is_over = true,
         })

@@ -63,7 +63,7 @@ fn threads_are_held_up() {
 fn thread(shared: &Shared) {
     loop {
         match shared.events.next(None) {
-            Event::Client(_) => on_client(shared),
+            Event::Client(..) => on_client(shared),
             Event::Bell => shared.events.on_bell(),
             _ => {}
         }

@@ -1,12 +1,13 @@
 //! The crew, and relief for slow readers: whoever is needed gets up.
 
-use super::super::crew::{Crew, CrewSize};
+use super::super::crew::Crew;
 use super::super::parking::Parking;
 use super::super::relief::{ReliefAlarm, SlowReader, SlowReaders};
 use super::check;
 use crate::net::{Bell, Poll};
 use crate::serving::client::ClientToken;
 use crate::sync::Instant;
+use corerest_api::AnswerSize;
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
 use corerest_simulation::{is_lucky, sleep, spawn};
 use std::sync::Arc;
@@ -15,12 +16,19 @@ use std::time::Duration;
 /// Two more than are at work while queries are fast.
 const THREADS: usize = 5;
 
+/// With delays that a simulation makes.
+fn crew() -> Crew {
+    let crew = Crew::new(THREADS);
+    (0..THREADS).for_each(|thread| crew.enlist(thread));
+    crew
+}
+
 /// Queries that are only answered when all of them are asked: as many as there are threads. The
 /// crew brings everybody to work for that, and nobody sleeps longer than the watcher's doze.
 #[test]
 fn slow_queries_bring_the_whole_crew_to_work() {
     check("slow_queries_bring_the_whole_crew_to_work", || {
-        let crew = Arc::new(Crew::new(CrewSize::Few, THREADS));
+        let crew = Arc::new(crew());
         let asked = Arc::new(AtomicUsize::new(0));
         let begin = Instant::now();
         let threads: Vec<_> = (0..THREADS)
@@ -56,7 +64,7 @@ fn slow_queries_bring_the_whole_crew_to_work() {
 #[test]
 fn a_bench_that_is_closed_is_left_by_all() {
     check("a_bench_that_is_closed_is_left_by_all", || {
-        let crew = Arc::new(Crew::new(CrewSize::Few, THREADS));
+        let crew = Arc::new(crew());
         let threads: Vec<_> = (0..THREADS)
             .map(|number| {
                 let crew = Arc::clone(&crew);
@@ -96,7 +104,7 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
                 spawn(move || {
                     loop {
                         let mut is_over = false;
-                        poll.wait(None, |token| match token {
+                        poll.wait(None, |token, _| match token {
                             RELIEF => alarm.clear(),
                             _ => is_over = true,
                         })
@@ -116,7 +124,11 @@ fn a_parked_request_and_a_slow_reader_find_each_other() {
         let parked = {
             let (parking, readers, alarm) = (parking.clone(), readers.clone(), alarm.clone());
             spawn(move || {
-                parking.park((), Instant::now() + Duration::from_secs(10));
+                parking.park(
+                    (),
+                    AnswerSize::Usual,
+                    Instant::now() + Duration::from_secs(10),
+                );
                 // As `Cores::expect_relief` does.
                 if !readers.is_empty() {
                     alarm.set();

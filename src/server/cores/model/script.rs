@@ -9,7 +9,6 @@
 //! nothing panics; what the server holds for its clients is bounded; and when no more happens, each
 //! client has been closed within the deadlines, and no client, connection or byte is left.
 
-use super::super::crew::CrewSize;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
 use super::SIMULATED_STEPS_MAX;
@@ -125,7 +124,6 @@ struct Plan {
     memory_bytes_max: usize,
     slow_readers_max: usize,
     has_spool: bool,
-    crew_size: CrewSize,
     shutdown: Option<Duration>,
 }
 
@@ -147,10 +145,6 @@ impl Plan {
             },
             slow_readers_max: usize::from(first >> 3 & 3),
             has_spool: bit(first, 5),
-            crew_size: match bit(first, 6) {
-                true => CrewSize::All,
-                false => CrewSize::Few,
-            },
             shutdown: [None, Some(Duration::ZERO), Some(Duration::from_millis(300))]
                 [usize::from(second >> 2) % 3],
         }
@@ -197,7 +191,6 @@ fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
         memory: Memory::new(plan.memory_bytes_max, Addresses::Plenty),
         spool: Arc::new(Spool::open(&spool)),
         slow_readers_max: plan.slow_readers_max,
-        crew_size: plan.crew_size,
     };
     cores_of(settings, plan.connections, fortune)
 }

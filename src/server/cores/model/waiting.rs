@@ -1,8 +1,8 @@
 //! The queue of parked requests beside the pools of two cores, and the pulse: nobody is forgotten.
 //!
-//! The steps are those of `Worker`: who has a connection serves the oldest request, who has none
-//! parks and rings for the other core. There is no clock in this model that would find what was
-//! forgotten a second later, so it would wait for ever.
+//! The steps are those of `Worker`: who has a connection, and a place if the answer will be large,
+//! serves the oldest request, who has none parks and rings for the other core. There is no clock in
+//! this model that would find what was forgotten a second later, so it would wait for ever.
 
 use super::super::events::{Event, Events};
 use super::super::parking::Parking;
@@ -10,7 +10,9 @@ use super::super::pulse::Pulse;
 use super::check;
 use super::core::janitor;
 use super::postgresql::{Backend, Faults, Fortune};
+use crate::serving::grant::{Grant, LargePlaces};
 use crate::sync::Instant;
+use corerest_api::AnswerSize;
 use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::sync::atomic::{AtomicUsize, Ordering};
 use corerest_simulation::{choose, sleep, spawn, step};
@@ -18,18 +20,24 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 const CORES: usize = 2;
-const REQUESTS: usize = 4;
+/// How many threads of each core get a request; one more waits for the bell.
+const SERVING: usize = 2;
+const REQUESTS: usize = CORES * SERVING;
+/// How many large answers each core brings at a time.
+const PLACES: usize = 1;
 
-/// Two cores of one connection each.
+/// Two cores of one connection each, or of two with a place for one large answer.
 struct House {
     pools: Vec<Arc<Pool>>,
+    places: Vec<Arc<LargePlaces>>,
     bells: Vec<Events>,
-    parking: Parking<()>,
+    parking: Parking<AnswerSize>,
     done: AtomicUsize,
 }
 
 impl House {
     fn new() -> House {
+        let size = 1 + choose(2);
         let pool = || {
             Arc::new(Pool::new(PoolSettings {
                 connector: Arc::new(Backend {
@@ -38,7 +46,7 @@ impl House {
                         panics_one_of: 0,
                     }),
                 }),
-                size: 1,
+                size,
                 idle_max: Duration::from_secs(600),
                 lifetime_max: Duration::from_secs(600),
                 preparation: Preparation::Named,
@@ -50,6 +58,7 @@ impl House {
         };
         House {
             pools: (0..CORES).map(|_| pool()).collect(),
+            places: (0..CORES).map(|_| Arc::default()).collect(),
             bells: (0..CORES).map(|_| Events::new().unwrap()).collect(),
             parking: Parking::new(),
             done: AtomicUsize::new(0),
@@ -63,22 +72,32 @@ impl House {
         }
     }
 
-    /// As `Service::connection`, `Worker::park` and `Worker::serve_waiting` do.
-    fn request(&self, core: usize) {
-        let connection = match self.parking.is_empty() {
-            true => self.pools[core].take(),
-            false => None,
+    /// As `Service::connection` does.
+    fn grant(&self, core: usize, size: AnswerSize) -> Option<Grant> {
+        if self.parking.is_before(size) {
+            return None;
+        }
+        let place = match size {
+            AnswerSize::Usual => None,
+            AnswerSize::Large => Some(self.places[core].take(PLACES)?),
         };
-        match connection {
-            Some(connection) => {
+        let lease = self.pools[core].take()?.expect("nothing goes wrong");
+        Some(Grant::new(lease, place))
+    }
+
+    /// As `Worker::park` and `Worker::serve_waiting` do.
+    fn request(&self, core: usize) {
+        let size = [AnswerSize::Usual, AnswerSize::Large][choose(2)];
+        match self.grant(core, size) {
+            Some(grant) => {
                 self.ask();
-                drop(connection);
+                drop(grant);
             }
             None => {
                 let deadline = Instant::now() + Duration::from_secs(10);
-                self.parking.park((), deadline);
+                self.parking.park(size, size, deadline);
                 let other = 1 - core;
-                if self.pools[other].has_room() {
+                if self.pools[other].has_room() && self.has_next(other) {
                     self.bells[other].ring();
                 }
             }
@@ -86,15 +105,25 @@ impl House {
         self.serve_waiting(core);
     }
 
+    fn has_next(&self, core: usize) -> bool {
+        self.parking.has_next(|| self.places[core].are_free(PLACES))
+    }
+
     fn serve_waiting(&self, core: usize) {
-        while !self.parking.is_empty() {
-            let Some(connection) = self.pools[core].take() else {
+        while self.has_next(core) {
+            let Some(lease) = self.pools[core].take() else {
                 return;
             };
-            if self.parking.take_oldest().is_some() {
-                self.ask();
+            let lease = lease.expect("nothing goes wrong");
+            match self.parking.take_oldest(|| self.places[core].take(PLACES)) {
+                None => drop(lease),
+                Some((size, place)) => {
+                    assert_eq!(place.is_some(), size == AnswerSize::Large);
+                    let grant = Grant::new(lease, place);
+                    self.ask();
+                    drop(grant);
+                }
             }
-            drop(connection);
         }
     }
 }
@@ -115,10 +144,10 @@ fn a_parked_request_is_served_as_soon_as_a_connection_is_free() {
                         }
                     }
                 }));
-                let serving = Arc::clone(&house);
-                threads.push(spawn(move || {
-                    (0..REQUESTS / CORES).for_each(|_| serving.request(core));
-                }));
+                for _ in 0..SERVING {
+                    let serving = Arc::clone(&house);
+                    threads.push(spawn(move || serving.request(core)));
+                }
             }
             threads.into_iter().for_each(|thread| thread.join());
             assert_eq!(house.done.load(Ordering::SeqCst), REQUESTS);

@@ -2,8 +2,8 @@
 //!
 //! Each table has one for its body, and each of its columns one for its filter.
 
-use super::json::{Array, Object};
 use crate::catalog::{Column, Table};
+use crate::openapi::json::{Array, Object};
 
 /// A parameter that has nothing to do with a table.
 struct SharedParameter {

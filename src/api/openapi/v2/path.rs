@@ -3,13 +3,13 @@
 //! Parity: the members of an operation are in the order of the alphabet; those of a path are in
 //! that of OpenAPI's specification: GET, POST, DELETE, PATCH.
 
-use super::comment::Comment;
 use super::data_type::{JsonType, element_type, format};
 use super::definition::{write_items, write_type};
-use super::json::{Array, Object};
 use super::parameter::{write_body_reference, write_filter_references, write_reference};
-use super::routine::{DescribedParameter, DescribedRoutine};
 use crate::catalog::{Table, Volatility};
+use crate::openapi::comment::Comment;
+use crate::openapi::json::{Array, Object};
+use crate::openapi::routine::{DescribedParameter, DescribedRoutine};
 use std::collections::BTreeMap;
 
 /// What a row alone is, without and with its nulls.

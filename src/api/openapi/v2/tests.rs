@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::catalog::decode_catalog;
+use crate::openapi::describe;
+use corerest_config::OpenApiVersion;
+use corerest_sql::Ident;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueArrayAccess, ValueObjectAccess};
 
@@ -141,7 +144,13 @@ fn parse(json: &str) -> OwnedValue {
 
 fn document(config: &Config, answer: &str) -> String {
     let schema = Ident::before_nul("api");
-    let document = describe(config, &catalog(), &schema, &mut answer.as_bytes().to_vec());
+    let document = describe(
+        config,
+        OpenApiVersion::V2,
+        &catalog(),
+        &schema,
+        &mut answer.as_bytes().to_vec(),
+    );
     String::from_utf8(document.unwrap()).unwrap()
 }
 
@@ -369,6 +378,7 @@ fn an_answer_that_is_none_is_an_error() {
     for answer in ["", "null", "[]", r#"{"comment": null, "tables": 1}"#] {
         let described = describe(
             &Config::default(),
+            OpenApiVersion::V2,
             &catalog(),
             &schema,
             &mut answer.as_bytes().to_vec(),

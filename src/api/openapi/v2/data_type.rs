@@ -3,6 +3,7 @@
 //! Parity: a type goes by the name that `format_type` prints, which ends in `[]` if it is an array.
 
 use crate::error::json::write_json_string;
+use crate::openapi::number::is_number;
 use simd_json::OwnedValue;
 use simd_json::prelude::ValueAsScalar;
 
@@ -99,19 +100,6 @@ fn default_text(data_type: &str, expression: &str) -> Option<String> {
     let mut json = format!("\"{text}\"").into_bytes();
     let value: OwnedValue = simd_json::to_owned_value(&mut json).ok()?;
     value.as_str().map(str::to_owned)
-}
-
-/// RFC 8259, section 6: `[ "-" ] int [ "." 1*DIGIT ] [ "e" [ "-" / "+" ] 1*DIGIT ]`, of any size.
-fn is_number(text: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (text, exponent) = match text.split_once(['e', 'E']) {
-        Some((text, exponent)) => (text, exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
-        None => (text, "0"),
-    };
-    let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let has_leading_zero = integer.len() > 1 && integer.starts_with('0');
-    [integer, fraction, exponent].into_iter().all(is_digits) && !has_leading_zero
 }
 
 #[cfg(test)]

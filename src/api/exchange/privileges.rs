@@ -1,0 +1,28 @@
+//! What the role may do with the relations of a schema: a question of the console. The description
+//! tells which of them the role may use at all, and which methods they could take.
+
+use super::asked::{Asked, Question};
+use super::pending::{ErrorStyle, Expected, Pending, Prepared};
+use super::precedent::Precedent;
+use crate::plan::RowsCheck;
+use crate::query::{AccessMode, write_privileges};
+
+impl Asked<'_, '_> {
+    pub(super) fn prepare_privileges(&self) -> Prepared {
+        let batch = self.batch(Question {
+            statement: write_privileges(&self.request.schema),
+            estimate: None,
+            access: AccessMode::ReadOnly,
+            routine: None,
+            overrides: self.overrides(true),
+        });
+        let pending = Pending {
+            expected: Expected::Privileges,
+            check: RowsCheck::default(),
+            error: ErrorStyle::of(self.config, self.identity),
+            deprecation: None,
+            precedent: Precedent::default(),
+        };
+        Prepared::Ask(batch, pending)
+    }
+}

@@ -1,0 +1,532 @@
+// The console in a real browser, by clicks: scripts/console-test starts the servers that it needs,
+// and tells where they are. No test may leave an error in the console of the browser, ask another
+// host for anything, or violate the policy of the page.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+
+const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOLE_CHROMIUM, CONSOLE_PLAYWRIGHT, CONSOLE_AXE, CONSOLE_IMAGES } = process.env;
+const { chromium } = createRequire(import.meta.url)(CONSOLE_PLAYWRIGHT);
+const axe = readFileSync(CONSOLE_AXE, "utf8");
+const FIRST_PAINT_MS_MAX = 300;
+const SIZE_BYTES_MAX = 150 << 10;
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 390, height: 844 };
+
+let browser;
+let context;
+let page;
+let troubles;
+
+/** A token for customer 7, as the demo prints one. */
+function token(claims = {}) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const body = { role: "customer", customer_id: 7, exp: Math.floor(Date.now() / 1000) + 3600, ...claims };
+  const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(body)}`;
+  return `${text}.${createHmac("sha256", CONSOLE_SECRET).update(text).digest("base64url")}`;
+}
+
+async function open(url, options = {}) {
+  context = await browser.newContext({ viewport: WIDE, ...options });
+  page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  troubles = [];
+  const own = new URL(url).hostname;
+  page.on("console", (message) => {
+    // Chromium itself notes each answer with an error in it, which is what some tests are about.
+    const isAnswer = message.text().startsWith("Failed to load resource: the server responded");
+    if (["error", "warning"].includes(message.type()) && !isAnswer) troubles.push(message.text());
+  });
+  page.on("pageerror", (error) => troubles.push(String(error)));
+  page.on("request", (request) => {
+    const { hostname, protocol } = new URL(request.url());
+    if (protocol !== "data:" && hostname !== own) troubles.push(`asked ${request.url()}`);
+  });
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+  });
+  await page.goto(url);
+  await page.waitForSelector("main h1");
+}
+
+const address = () => page.inputValue(".address");
+const names = () => page.$$eval("table.rows > thead > tr > th", (cells) => cells.map((cell) => cell.textContent));
+const answered = () => page.waitForSelector(".answer .status");
+
+/** Waits until the address is that one, and its answer there. */
+async function expectAddress(expected) {
+  await page.waitForFunction((expected) => document.querySelector(".address").value === expected, expected);
+  await settled();
+}
+
+/** Waits until nothing is being asked. */
+async function settled() {
+  await page.waitForFunction(() => document.querySelector("[aria-busy]")?.getAttribute("aria-busy") === "false" && performance.now() - (window.lastAsked ?? 0) > 0);
+}
+
+/** Clicks, and waits for the answer that comes of it. */
+async function click(selector) {
+  const answer = page.waitForResponse((response) => response.request().resourceType() === "fetch");
+  await page.click(selector);
+  await answer;
+  await settled();
+}
+
+async function useToken(text = token()) {
+  await page.click('button:has-text("Role:")');
+  await page.fill("#token", text);
+  await page.click('button:text-is("Use token")');
+  await page.waitForSelector('dialog table[aria-label="Claims"]');
+  await page.click('dialog button:text-is("Close")');
+}
+
+const follow = async (name) => {
+  await page.click(`.side a:text-is("${name}")`);
+  await page.waitForSelector(`main h1:text-is("${name}")`);
+};
+
+async function seriousViolations() {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
+}
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: CONSOLE_CHROMIUM, args: ["--no-sandbox"] });
+});
+
+after(() => browser.close());
+
+beforeEach(() => {
+  troubles = [];
+});
+
+afterEach(async () => {
+  if (!page) return;
+  troubles.push(...(await page.evaluate(() => window.violations ?? [])));
+  const { ran } = await page.evaluate(() => ({ ran: window.ran }));
+  await context.close();
+  page = null;
+  assert.deepEqual(troubles, []);
+  assert.equal(ran, undefined);
+});
+
+test("the page is small, and paints at once", async () => {
+  const paints = [];
+  for (let round = 0; round < 5; round++) {
+    await context?.close();
+    await open(CONSOLE_URL);
+    paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+  }
+  const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => /\.console\/.*\.(js|css)$/.test(name)).map(({ decodedBodySize }) => decodedBodySize));
+  const html = await page.evaluate(() => performance.getEntriesByType("navigation")[0].decodedBodySize);
+  const bytes = sizes.reduce((sum, size) => sum + size, html);
+  console.log(`# first paint after ${paints.map((paint) => paint.toFixed(0)).join(", ")} ms; ${bytes} bytes in ${sizes.length + 1} files`);
+  assert.ok(Math.min(...paints) < FIRST_PAINT_MS_MAX);
+  assert.ok(bytes < SIZE_BYTES_MAX);
+});
+
+test("relations and functions are listed, and searched", async () => {
+  await open(CONSOLE_URL);
+  assert.equal(await page.title(), "Film library");
+  assert.equal(await page.textContent("main h1"), "Film library");
+  assert.ok(await page.isVisible('main a:text-is("films")'));
+  await page.keyboard.press("/");
+  await page.keyboard.type("decade");
+  assert.deepEqual(await page.$$eval(".side li", (items) => items.map((item) => item.textContent)), ["films_per_decade"]);
+});
+
+test("a relation shows its rows, and leads to those that it refers to", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  assert.equal(await address(), "films?limit=25");
+  assert.equal(await page.locator("table.rows > tbody > tr").count(), 25);
+  assert.ok((await names()).includes("title"));
+  const row = page.locator("table.rows > tbody > tr").first();
+  const at = (await names()).indexOf("studio_id");
+  const studio = await row.locator("td").nth(at).textContent();
+  await row.locator("td").nth(at).locator("a").click();
+  await page.waitForSelector('h1:text-is("studios")');
+  assert.equal(await address(), `studios?id=eq.${studio}`);
+  await answered();
+  assert.equal(await page.locator("table.rows > tbody > tr").count(), 1);
+  await page.goBack();
+  await page.waitForSelector('h1:text-is("films")');
+});
+
+test("columns are told with types, keys, defaults and comments", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await page.click('[role=tab]:text-is("Columns")');
+  const text = (await page.innerText("main")).replace(/\s+/g, " ");
+  for (const expected of ["Films in the library", "id int32 key", "studios.id", "everyone, family, teen, adult", "Length in minutes", "rating numeric null", "roles many, by their column film_id", "actors many, through roles"]) {
+    assert.ok(text.includes(expected), `${expected}: ${text}`);
+  }
+});
+
+test("what the role may do is told", async () => {
+  await open(CONSOLE_URL);
+  const marks = () => page.$$eval("main .badge:not(.good):not(.bad)", (badges) => badges.map((badge) => badge.textContent));
+  await follow("films");
+  assert.deepEqual(await marks(), ["SELECT", "no INSERT", "no DELETE", "no UPDATE"]);
+  await useToken();
+  await follow("rentals");
+  assert.deepEqual(await marks(), ["SELECT", "INSERT", "no DELETE", "UPDATE returned_on"]);
+});
+
+test("a request is built by clicks, and its address is always there", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  await page.click('.chip:text-is("title")');
+  await page.click('.chip:text-is("year")');
+  await expectAddress("films?select=title,year&limit=25");
+  await page.click('button:text-is("+ Filter")');
+  await page.selectOption('[aria-label="Column"]', "year");
+  await page.selectOption('[aria-label="Operator for year"]', "gte");
+  await page.fill('[aria-label="Value for year"]', "1990");
+  await page.keyboard.press("Enter");
+  await expectAddress("films?select=title,year&limit=25&year=gte.1990");
+  await page.click('button:text-is("+ Order")');
+  await page.selectOption('[aria-label="Order by"]', "year");
+  await page.selectOption('[aria-label="Direction"]', "desc");
+  await page.selectOption('label:has-text("count") select', "exact");
+  await click('[data-key="number-limit"]').catch(() => {});
+  await page.fill('[data-key="number-limit"]', "3");
+  await page.keyboard.press("Tab");
+  await expectAddress("films?select=title,year&limit=3&year=gte.1990&order=year.desc");
+  await page.waitForFunction(() => document.querySelectorAll("table.rows > tbody > tr").length === 3);
+  assert.deepEqual(await names(), ["title", "year"]);
+  assert.match(await page.textContent(".status"), /rows 1–3 of \d+/);
+  await page.click('button:text-is("Next →")');
+  await page.waitForFunction(() => document.querySelector(".status").textContent.includes("rows 4–6"));
+  // It is all in the link.
+  const again = await context.newPage();
+  await again.goto(page.url());
+  await again.waitForSelector("table.rows");
+  assert.match(await again.textContent(".status"), /rows 4–6 of \d+/);
+  await again.close();
+});
+
+test("the address can be written by hand, and the form follows", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  await page.fill(".address", "films?select=title,d:directors(last_name)&d.last_name=not.is.null&rating=not.in.(1,2)&or=(year.eq.1990,year.eq.1991)&limit=2&order=title.desc.nullslast");
+  await page.waitForSelector('legend:has-text("d")');
+  assert.equal(await page.inputValue('[aria-label="Operator for rating"]'), "not.in");
+  assert.equal(await page.inputValue('[aria-label="Value for rating"]'), "1,2");
+  assert.equal(await page.inputValue('[aria-label="Nulls"]'), "nullslast");
+  await page.waitForFunction(() => document.querySelectorAll("table.rows > tbody > tr").length === 2);
+  await page.click('[role=tab]:text-is("JSON")');
+  const rows = JSON.parse(await page.textContent("pre.json"));
+  assert.equal(Object.keys(rows[0]).join(), "title,d");
+  // What is changed by a click leaves what is not understood where it is.
+  await page.click('.chip:text-is("year")');
+  await expectAddress("films?select=title,year,d:directors(last_name)&d.last_name=not.is.null&rating=not.in.(1,2)&or=(year.eq.1990,year.eq.1991)&limit=2&order=title.desc.nullslast".replaceAll("(", "(").replaceAll(")", ")"));
+});
+
+test("from the first page to an embedded, filtered answer for a customer: the clicks in docs/console.md", async () => {
+  await open(CONSOLE_URL);
+  assert.equal(await page.locator('.side a:text-is("rentals")').count(), 0);
+  await useToken();
+  await follow("rentals");
+  await answered();
+  await page.click('.chip:has-text("+ films")');
+  await expectAddress("rentals?select=*,films(*)&limit=25");
+  await page.click('button:text-is("+ Filter") >> nth=-1');
+  await page.selectOption('[aria-label="Column"]', "returned_on");
+  await page.selectOption('[aria-label="Operator for returned_on"]', "is");
+  await page.waitForFunction(() => document.querySelector(".address").value.endsWith("returned_on=is.null"));
+  await page.waitForFunction(() => document.querySelector("table.rows"));
+  await page.click('[role=tab]:text-is("JSON")');
+  await settled();
+  await page.waitForFunction(() => JSON.parse(document.querySelector("pre.json").textContent).every((row) => row.returned_on === null));
+  const rows = JSON.parse(await page.textContent("pre.json"));
+  assert.ok(rows.length > 0 && rows.every((row) => row.customer_id === 7 && row.films.title));
+});
+
+test("two roles get the same request side by side", async () => {
+  await open(CONSOLE_URL);
+  await useToken();
+  await useToken(token({ customer_id: 8 }));
+  await page.click('button:has-text("Role:")');
+  await page.selectOption('[data-key="other"]', { label: "customer (customer_id 7)" });
+  await page.click('dialog button:text-is("Close")');
+  await follow("rentals");
+  await page.waitForSelector(".difference");
+  assert.match(await page.textContent(".difference"), /\d+ rows only for customer \(customer_id 8\), \d+ rows only for customer \(customer_id 7\), 0 rows for both/);
+  assert.equal(await page.locator(".answer").count(), 2);
+  assert.ok((await page.locator("tr.only").count()) > 0);
+  // The page forgets it all with itself.
+  const stored = await page.evaluate(() => [Object.keys(localStorage), Object.keys(sessionStorage), document.cookie, location.hash.includes("eyJ")]);
+  assert.deepEqual(stored, [[], [], "", false]);
+});
+
+test("a token that is none, or too old, is told so", async () => {
+  await open(CONSOLE_URL);
+  await page.click('button:has-text("Role:")');
+  await page.fill("#token", "nonsense");
+  await page.click('button:text-is("Use token")');
+  assert.match(await page.textContent("dialog .problem"), /three parts/);
+  await page.fill("#token", `Bearer ${token({ exp: 1000 })}`);
+  await page.click('button:text-is("Use token")');
+  await page.waitForSelector('dialog small:text-is("has expired")');
+  await page.click('dialog button:text-is("Close")');
+  await page.waitForSelector("main .problem");
+  assert.match(await page.textContent("main .problem"), /PGRST303.*expired/s);
+});
+
+test("an error says what to do about it", async () => {
+  await open(CONSOLE_URL);
+  await follow("reviews");
+  await answered();
+  await page.selectOption('[aria-label="Method"]', "DELETE");
+  await page.click('button:text-is("+ Filter")');
+  await page.fill('[aria-label="Value for id"]', "1");
+  await page.keyboard.press("Tab");
+  await page.click('button:text-is("Send")');
+  await page.waitForSelector(".sql");
+  assert.equal(await page.textContent(".sql"), "GRANT DELETE ON api.reviews TO web_anon;");
+  assert.match(await page.textContent(".answer .problem"), /permission denied for table reviews.*42501/s);
+  await page.fill(".address", "nowhere");
+  await page.selectOption('[aria-label="Method"]', "GET");
+  await page.waitForFunction(() => document.querySelector(".answer .problem")?.textContent.includes("PGRST205"));
+});
+
+test("a body is made from the types, and can be sent as it stands", async () => {
+  await open(CONSOLE_URL);
+  await follow("reviews");
+  await answered();
+  await page.selectOption('[aria-label="Method"]', "POST");
+  await page.click('button:text-is("Fill in an example")');
+  const body = JSON.parse(await page.inputValue('textarea[aria-label="Body"]'));
+  assert.deepEqual(body, { film_id: 1, stars: 1 });
+  await page.click('button:text-is("Send")');
+  await page.waitForSelector('.badge:text-is("201")');
+  assert.match(await page.textContent("table.rows"), /anonymous/);
+});
+
+test("a function is called with its arguments", async () => {
+  await open(CONSOLE_URL);
+  await follow("films_per_decade");
+  await answered();
+  await page.fill('[data-key="argument-from_year"]', "1990");
+  await expectAddress("rpc/films_per_decade?from_year=1990");
+  await page.waitForFunction(() => document.querySelector("table.rows > tbody > tr > td")?.textContent === "1990");
+  await follow("add_review");
+  assert.equal(await page.inputValue('[aria-label="Method"]'), "POST");
+  await page.fill('[data-key="argument-film_id"]', "2");
+  await page.fill('[data-key="argument-stars"]', "5");
+  await page.fill('[data-key="argument-body"]', "12");
+  await page.click('button:text-is("Send")');
+  await page.waitForSelector('.badge:text-is("200")');
+  await page.click('[role=tab]:text-is("JSON")');
+  assert.match(await page.textContent("pre.json"), /"body": "12"/);
+});
+
+test("the plan is a tree with times, and the headers tell the server's", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  await page.click('[role=tab]:text-is("Plan")');
+  await page.waitForSelector(".plan .step");
+  const plan = await page.textContent(".plan");
+  assert.match(plan, /Planning [\d.]+ ms · Execution [\d.]+ ms/);
+  assert.match(plan, /Seq Scan.*on films.*25 rows/s);
+  await page.click('[role=tab]:text-is("Headers")');
+  assert.match(await page.textContent('table[aria-label="Server-Timing"]'), /transaction.*ms/s);
+  assert.match(await page.textContent('table[aria-label="Headers"]'), /content-type.*application\/json/s);
+});
+
+test("a request is told in other languages, without the token", async () => {
+  await open(CONSOLE_URL);
+  await useToken();
+  await page.goto(`${CONSOLE_URL}#r=films?select=title,directors(last_name)%26year=gte.1990%26title=ilike.*it's*%26order=year.desc%26limit=3&tab=code`);
+  await page.waitForSelector(".code pre");
+  const [curl, javascript, python] = await page.$$eval(".code pre", (blocks) => blocks.map((block) => block.textContent));
+  assert.match(curl, /^curl --globoff 'http.*films\?select=title,directors\(last_name\)&year=gte\.1990&title=ilike\.\*it%27s\*/);
+  for (const line of [`.from("films")`, `.select("title,directors(last_name)")`, `.gte("year", "1990")`, `.ilike("title", "*it's*")`, `.order("year", { ascending: false })`, ".limit(3)"]) {
+    assert.ok(javascript.includes(line), `${line}: ${javascript}`);
+  }
+  assert.ok(python.includes(`("year", "gte.1990"),`), python);
+  for (const text of [curl, javascript, python]) {
+    assert.ok(!text.includes("eyJ"));
+  }
+});
+
+test("the diagram leads to relations", async () => {
+  await open(CONSOLE_URL);
+  await page.click('.top a:text-is("Diagram")');
+  assert.ok((await page.locator("path.reference").count()) >= 8);
+  await page.click('svg a:has(.box-name:text-is("roles")) .box');
+  await page.waitForSelector('h1:text-is("roles")');
+});
+
+test("keys are enough", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  await page.focus('[role=tab][aria-selected="true"]:text-is("Table")');
+  await page.keyboard.press("ArrowRight");
+  await page.waitForSelector("pre.json");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "JSON");
+  await page.focus(".address");
+  await page.keyboard.press("End");
+  const sent = page.waitForResponse((response) => response.url().includes("films?limit=25"));
+  await page.keyboard.press("Control+Enter");
+  await sent;
+  await page.focus(".skip");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+});
+
+test("nothing that a database says is run", async () => {
+  await open(CONSOLE_HARD_URL);
+  await page.selectOption('[aria-label="Schema"]', "hostile");
+  await page.waitForSelector('h1:has-text("<img src=x")');
+  await page.click('.side a:has-text("<img src=x")');
+  await answered();
+  await page.waitForSelector("table.rows");
+  assert.match(await page.textContent("table.rows"), /9007199254740993.*<img src=x onerror="window\.ran = 8">/s);
+  for (const tab of ["JSON", "Headers", "Plan", "Code"]) await page.click(`[role=tab]:text-is("${tab}")`);
+  await page.click('[role=tab]:text-is("Columns")');
+  assert.ok((await page.textContent("main")).includes('"><img src=x onerror="window.ran = 7">'));
+  await page.click('.top a:text-is("Diagram")');
+  await page.waitForSelector("svg .box");
+  await page.click('.side a:text-is("__proto__")');
+  await answered();
+  assert.deepEqual(await names(), ["id", "constructor", "a/b?c#d&e=f"]);
+  await page.click('.chip:text-is("a/b?c#d&e=f")');
+  await page.waitForFunction(() => document.querySelectorAll("table.rows > thead th").length === 1);
+  assert.deepEqual(await names(), ["a/b?c#d&e=f"]);
+});
+
+test("where there is more than one way, a hint is given, or offered", async () => {
+  await open(CONSOLE_HARD_URL);
+  await page.selectOption('[aria-label="Schema"]', "hostile");
+  await page.click('.side a:text-is("games")');
+  await answered();
+  await page.click('.chip:text-is("+ teams (home)")');
+  await expectAddress("games?select=*,teams!home(*)&limit=25");
+  await page.click('.chip:text-is("+ teams (away)")');
+  await expectAddress("games?select=*,teams!home(*),teams_by_away:teams!away(*)&limit=25");
+  await page.waitForFunction(() => document.querySelectorAll("table.rows > thead th").length === 5);
+  await page.fill(".address", "games?select=id,teams(name)");
+  await page.waitForSelector('button:text-is("games_away_fkey")');
+  await page.click('button:text-is("games_away_fkey")');
+  await expectAddress("games?select=id,teams!games_away_fkey(name)");
+  await page.waitForFunction(() => document.querySelector("table.rows")?.textContent.includes("blue"));
+});
+
+test("events are shown as they come", async () => {
+  await open(CONSOLE_HARD_URL);
+  await page.selectOption('[aria-label="Schema"]', "hostile");
+  await page.click('.side a:text-is("ticks")');
+  await answered();
+  await page.selectOption('[data-key="accept"]', "text/event-stream");
+  await page.waitForSelector(".events li >> nth=1");
+  const events = await page.$$eval(".events li", (items) => items.map((item) => [item.querySelector("strong").textContent, item.querySelector("pre").textContent]));
+  assert.deepEqual(events, [["message", "two\nlines"], ["tick", "one"]]);
+});
+
+test("a thousand tables are quick", async () => {
+  await open(CONSOLE_HARD_URL);
+  const began = Date.now();
+  await page.selectOption('[aria-label="Schema"]', "many");
+  await page.waitForFunction(() => document.querySelectorAll(".side li").length === 1000);
+  const listed = Date.now() - began;
+  const drawing = Date.now();
+  await page.click('.top a:text-is("Diagram")');
+  await page.waitForFunction(() => document.querySelectorAll("svg .box").length === 1000);
+  const drawn = Date.now() - drawing;
+  const searching = Date.now();
+  await page.fill(".side input", "table_777");
+  await page.waitForFunction(() => document.querySelectorAll(".side li").length === 1);
+  const found = Date.now() - searching;
+  console.log(`# 1,000 tables: listed after ${listed} ms, drawn after ${drawn} ms, searched after ${found} ms`);
+  assert.ok(listed < 10_000 && drawn < 10_000 && found < 5000);
+});
+
+test("the server's state is on the admin server", async () => {
+  await open(CONSOLE_URL);
+  const link = await page.getAttribute('.top a:text-is("Server")', "href");
+  assert.equal(new URL(link).port, new URL(CONSOLE_ADMIN_URL).port);
+  await context.close();
+  await open(CONSOLE_ADMIN_URL);
+  await page.waitForSelector('.badge:text-is("ready")');
+  const cards = await page.$$eval(".card h2", (titles) => titles.map((title) => title.textContent));
+  for (const title of ["Requests a second", "Connections in use", "Requests waiting", "Slow readers", "Schema cache", "Configuration"]) {
+    assert.ok(cards.includes(title), title);
+  }
+  await page.waitForFunction(() => document.querySelector("polyline")?.getAttribute("points").includes(" "));
+  assert.deepEqual(await seriousViolations(), []);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`it can be used by everybody, ${colorScheme}`, async () => {
+    await open(CONSOLE_URL, { colorScheme });
+    const look = async (where) => assert.deepEqual([where, await seriousViolations()], [where, []]);
+    await look("home");
+    await follow("films");
+    await answered();
+    await page.click('.chip:has-text("+ directors")');
+    await page.click('button:text-is("+ Filter") >> nth=-1');
+    await page.click('button:text-is("+ Order") >> nth=-1');
+    await settled();
+    await look("request");
+    for (const tab of ["JSON", "Headers", "Plan", "Code", "Columns"]) {
+      await page.click(`[role=tab]:text-is("${tab}")`);
+      if (tab === "Plan") await page.waitForSelector(".plan");
+      await look(tab);
+    }
+    await page.click('.top a:text-is("Diagram")');
+    await look("diagram");
+    await page.click('button:has-text("Role:")');
+    await page.fill("#token", token());
+    await page.click('button:text-is("Use token")');
+    await look("callers");
+    await page.click('dialog button:text-is("Close")');
+    await page.goto(`${CONSOLE_URL}#r=nowhere`);
+    await page.waitForSelector(".answer .problem");
+    await look("error");
+  });
+}
+
+test("it is made for small screens, too", async () => {
+  await open(CONSOLE_URL, { viewport: NARROW });
+  await page.click(".menu");
+  await follow("films");
+  await answered();
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.equal(width, NARROW.width);
+  assert.deepEqual(await seriousViolations(), []);
+});
+
+/** The pictures of the documents. */
+test("pictures", { skip: !CONSOLE_IMAGES }, async () => {
+  const picture = (name) => page.screenshot({ path: `${CONSOLE_IMAGES}/${name}.png` });
+  await open(CONSOLE_URL);
+  await useToken();
+  await page.goto(`${CONSOLE_URL}#r=rentals?select=id,loan,returned_on,films(title,year)%26returned_on=is.null%26limit=25`);
+  await page.waitForSelector("table.rows");
+  await picture("console");
+  await page.click('.top a:text-is("Diagram")');
+  await page.waitForSelector("svg .box");
+  await picture("console-diagram");
+  await context.close();
+  await open(CONSOLE_URL, { colorScheme: "dark", viewport: { ...WIDE, height: 640 } });
+  await page.goto(`${CONSOLE_URL}#r=films?select=title,year,roles(character,actors(last_name))%26year=gte.1990%26limit=25&tab=plan`);
+  await page.waitForSelector(".plan .step");
+  await picture("console-plan");
+  await context.close();
+  await open(CONSOLE_URL, { viewport: NARROW });
+  await page.goto(`${CONSOLE_URL}#r=films?select=title,year,rating%26order=rating.desc.nullslast%26limit=25`);
+  await page.waitForSelector("table.rows");
+  await picture("console-narrow");
+});

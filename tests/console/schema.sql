@@ -1,0 +1,63 @@
+-- What the sample database lacks, and the console must bear: names and values that would run as a
+-- script if they were taken for HTML, two ways from one relation to another, numbers that JavaScript
+-- cannot hold, a stream of events, and a thousand tables.
+
+\set ON_ERROR_STOP on
+set client_min_messages = warning;
+
+begin;
+
+create schema hostile;
+comment on schema hostile is '<img src=x onerror="window.ran = 1">';
+set local search_path = hostile;
+
+create table "<img src=x onerror=""window.ran = 2"">" (
+  id bigint primary key,
+  "<script>window.ran = 3</script>" text
+);
+comment on table "<img src=x onerror=""window.ran = 2"">" is
+  '<svg onload="window.ran = 4"> ${window.ran = 5} </script><script>window.ran = 6</script>';
+comment on column "<img src=x onerror=""window.ran = 2"">"."<script>window.ran = 3</script>" is
+  '"><img src=x onerror="window.ran = 7">';
+insert into "<img src=x onerror=""window.ran = 2"">" values
+  (9007199254740993, '<img src=x onerror="window.ran = 8"><a href="javascript:window.ran = 9">x</a>');
+
+create table "__proto__" (id integer primary key, "constructor" text, "a/b?c#d&e=f" text);
+insert into "__proto__" values (1, 'x', 'y');
+
+create table teams (id integer primary key, name text);
+create table games (
+  id   integer primary key,
+  home integer references teams,
+  away integer references teams
+);
+insert into teams values (1, 'red'), (2, 'blue');
+insert into games values (1, 1, 2);
+
+create domain "text/event-stream" as text;
+create function ticks() returns "text/event-stream" language sql stable as $$
+  select E'event: tick\ndata: one\n\ndata: two\ndata: lines\n\n'
+$$;
+
+create schema many;
+do $$
+begin
+  for number in 1 .. 1000 loop
+    execute format(
+      'create table many.%I (id integer primary key, name text, parent_id integer)',
+      'table_' || number
+    );
+    if number > 1 then
+      execute format(
+        'alter table many.%I add foreign key (parent_id) references many.%I',
+        'table_' || number, 'table_' || number / 2
+      );
+    end if;
+  end loop;
+end
+$$;
+
+grant usage on schema hostile, many to web_anon, customer;
+grant select on all tables in schema hostile, many to web_anon, customer;
+
+commit;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::issuers::{Issuers, KeysUrl};
 use crate::role_claim::{JsonPath, RoleClaimKey};
 use crate::secret::Secret;
 
@@ -54,6 +55,10 @@ pub struct Config {
     pub internal_schema_cache_query_sleep_before_queries: Option<i64>,
     pub jwt_aud: Option<String>,
     pub jwt_cache_max_entries: usize,
+    pub jwt_issuers: Issuers,
+    pub jwt_jwks_allow_http: bool,
+    pub jwt_jwks_ca_file: Option<String>,
+    pub jwt_jwks_uri: Vec<KeysUrl>,
     pub jwt_role_claim_key: RoleClaimKey,
     /// The key itself: read from its file if it was `@file`, and no longer base64.
     pub jwt_secret: Option<Secret<Vec<u8>>>,
@@ -144,6 +149,10 @@ impl Default for Config {
             internal_schema_cache_query_sleep_before_queries: None,
             jwt_aud: None,
             jwt_cache_max_entries: 1000,
+            jwt_issuers: Issuers::default(),
+            jwt_jwks_allow_http: false,
+            jwt_jwks_ca_file: None,
+            jwt_jwks_uri: Vec::new(),
             jwt_role_claim_key: RoleClaimKey::JsonPath(JsonPath::role()),
             jwt_secret: None,
             jwt_secret_is_base64: false,

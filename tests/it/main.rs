@@ -19,6 +19,7 @@ mod hostile_path;
 mod http_robustness;
 mod install;
 mod isolation;
+mod jwks;
 mod large_answers;
 mod lent_connections;
 mod limits;

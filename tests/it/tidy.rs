@@ -441,6 +441,7 @@ fn every_error_code_has_a_case() {
         ("PGRST003", "parking.rs"),
         ("PGRST120", "PostgREST documents it, and does not give it"),
         ("PGRSTX01", "memory.rs"),
+        ("PGRSTX02", "jwks.rs"),
         ("PGRSTX10", "events.rs"),
         ("PGRSTX11", "events.rs"),
         ("PGRSTX12", "events.rs"),

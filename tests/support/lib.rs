@@ -10,6 +10,7 @@ pub mod client;
 pub mod cluster;
 pub mod events;
 pub mod front;
+pub mod issuer;
 pub mod json;
 pub mod log;
 pub mod pooler;

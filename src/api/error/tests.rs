@@ -392,6 +392,13 @@ fn samples() -> Vec<(Error, &'static str)> {
        type"}"#,
         ),
         (
+            Error::JwtKeysMissing { retry_seconds: 4 },
+            r#"503 PGRSTX02
+    Retry-After: 4
+    {"code":"PGRSTX02","details":null,"hint":null,"message":"The keys that the JWT is to be verified
+       with have not come yet. Retrying."}"#,
+        ),
+        (
             Error::JwtRequired,
             r#"401 PGRST302
     WWW-Authenticate: Bearer

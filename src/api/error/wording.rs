@@ -209,6 +209,10 @@ impl Error {
             .hinted(hint.clone()),
             Error::JwtSecretMissing => worded(Code::JwtSecret, "Server lacks JWT secret"),
             Error::JwtInvalid(fault) => jwt_invalid(fault),
+            Error::JwtKeysMissing { .. } => worded(
+                Code::JwtKeysMissing,
+                "The keys that the JWT is to be verified with have not come yet. Retrying.",
+            ),
             Error::JwtRequired => worded(Code::JwtRequired, "Anonymous access is disabled"),
             Error::JwtClaims(fault) => worded(Code::JwtClaims, jwt_claims(*fault)),
             Error::AnswerTooLarge {

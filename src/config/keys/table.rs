@@ -7,17 +7,18 @@
 use std::num::NonZeroUsize;
 
 use super::entry::{
-    bare, bare_or_empty, count, duration, integer, parse_audience, parse_openapi_version,
-    parse_proxy_uri, parse_schemas, parsed, path_in_file, put, quoted, quoted_or_empty,
-    show_secret, split_list,
+    bare, bare_or_empty, count, duration, in_file, integer, parse_keys_urls, parse_openapi_version,
+    parse_proxy_uri, parse_schemas, parsed, put, quoted, quoted_or_empty, show_secret, split_list,
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{
     ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
     SessionReset, SocketMode, TransactionEnd,
 };
+use crate::issuers::{Issuers, KeysUrl};
 use crate::role_claim::RoleClaimKey;
 use crate::secret::Secret;
+use crate::uri::parse_audience;
 
 /// PostgreSQL allocates no value of 1 GiB or more (MaxAllocSize).
 const POSTGRES_VALUE_MAX: i64 = 0x3FFF_FFFF;
@@ -302,11 +303,60 @@ pub const KEYS: &[Key] = &[
     .reloadable()
     .in_database(),
     parsed(
+        "jwt-issuers",
+        Kind::Text,
+        "Whose tokens are taken: URLs of issuers with commas between them, as tokens have them in \
+         iss. Their keys are fetched as /.well-known/openid-configuration says, and count for \
+         their own tokens only; jwt-secret goes on for tokens of nobody in the list. Or a JSON \
+         array of objects with issuer, and perhaps jwks_uri, audience and role_claim_key, which \
+         count instead of what the issuer says, jwt-aud and jwt-role-claim-key. \"@file\" reads \
+         either from a file.",
+        |c, text| {
+            let named = |why| format!("Invalid jwt-issuers: {why}");
+            put(&mut c.jwt_issuers, Issuers::parse(&text).map_err(named))
+        },
+        |c| quoted(in_file(&c.jwt_issuers)),
+    )
+    .sample("\"https://login.example.com\"")
+    .reloadable()
+    .own(),
+    boolean!(
+        "jwt-jwks-allow-http",
+        jwt_jwks_allow_http,
+        "Fetch keys by http, too, and not from this machine alone. Whoever is on the way to them \
+         can be anybody then, so it is for networks in which nobody is."
+    )
+    .reloadable()
+    .own(),
+    text!(
+        "jwt-jwks-ca-file",
+        jwt_jwks_ca_file,
+        "Certificates (PEM) that vouch for those whom keys are fetched from, beside those that the \
+         system has."
+    )
+    .sample("\"/etc/corerest/ca.pem\"")
+    .reloadable()
+    .own(),
+    parsed(
+        "jwt-jwks-uri",
+        Kind::List,
+        "URLs of sets of public keys (JSON Web Key Sets) that tokens are checked with, beside \
+         jwt-secret: https, http from this machine alone, or file:. They are fetched again as \
+         often as their Cache-Control says, every 1 to 60 minutes. Not together with jwt-issuers.",
+        |c, text| put(&mut c.jwt_jwks_uri, parse_keys_urls(&text)),
+        |c| {
+            let urls: Vec<&str> = c.jwt_jwks_uri.iter().map(KeysUrl::as_str).collect();
+            quoted(in_file(urls.join(",")))
+        },
+    )
+    .reloadable()
+    .own(),
+    parsed(
         "jwt-role-claim-key",
         Kind::Text,
         "Where a token has its role: a JSONPath (RFC 9535). In a file, each $ is written $$.",
         |c, text| put(&mut c.jwt_role_claim_key, RoleClaimKey::parse(&text)),
-        |c| quoted(path_in_file(&c.jwt_role_claim_key)),
+        |c| quoted(in_file(&c.jwt_role_claim_key)),
     )
     .alias(Aliases::After("role-claim-key"))
     .reloadable()

@@ -74,6 +74,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         [
             "db-session-reset",
             "db-stream-rows",
+            "jwt-issuers",
+            "jwt-jwks-allow-http",
+            "jwt-jwks-ca-file",
+            "jwt-jwks-uri",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",
@@ -102,6 +106,10 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
         let reloadable = [
             "db-session-reset",
             "db-stream-rows",
+            "jwt-issuers",
+            "jwt-jwks-allow-http",
+            "jwt-jwks-ca-file",
+            "jwt-jwks-uri",
             "jwt-strict-keys",
             "log-format",
             "log-query-string",

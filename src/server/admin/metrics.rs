@@ -12,6 +12,7 @@ use crate::log;
 use crate::observing::gauges::{CoreGauges, Gauges};
 use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
 use crate::state::health::{ConfigReloads, Health, Listening, SchemaLoads};
+use crate::state::key_board::SourceReport;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ struct Exposition {
 pub(super) struct Asked<'a> {
     pub(super) gauges: &'a Gauges,
     pub(super) health: &'a Health,
+    /// What is known of those who publish keys.
+    pub(super) keys: &'a [SourceReport],
     /// What `/ready` says, but for cores that are stuck: to look for those takes seconds.
     pub(super) is_ready: bool,
     /// When the process was started, since 1970.
@@ -48,6 +51,7 @@ pub(super) fn render(asked: &Asked<'_>) -> String {
     write_config(&mut out, &asked.health.config_reloads);
     write_pool(&mut out, gauges);
     write_jwt_cache(&mut out, gauges);
+    write_keys(&mut out, asked.keys);
     write_requests(&mut out, gauges);
     write_clients(&mut out, gauges);
     write_events(&mut out, gauges);
@@ -167,6 +171,44 @@ fn write_jwt_cache(out: &mut Exposition, gauges: &Gauges) {
     let name = "pgrst_jwt_cache_evictions_total";
     let help = "The total number of JWT cache evictions";
     out.sum(name, help, gauges, |tally| &tally.jwt_evictions);
+}
+
+/// Without anybody who publishes keys there are the names alone.
+fn write_keys(out: &mut Exposition, sources: &[SourceReport]) {
+    let name = "corerest_jwks_fetches_total";
+    let help = "How often keys were fetched (jwt-jwks-uri, jwt-issuers), and with which result";
+    out.family(name, help, Type::Counter);
+    for source in sources {
+        for (result, count) in ["changed", "unchanged", "failed"]
+            .iter()
+            .zip(source.fetches)
+        {
+            let labels = format!("{{source={},result=\"{result}\"}}", label(&source.name));
+            out.sample(name, &labels, count);
+        }
+    }
+    let name = "corerest_jwks_age_seconds";
+    let help = "How long ago keys were fetched with success; absent before the first time";
+    out.family(name, help, Type::Gauge);
+    for source in sources {
+        if let Some(age) = source.age {
+            let labels = format!("{{source={}}}", label(&source.name));
+            out.sample(name, &labels, age.as_secs_f64());
+        }
+    }
+    let name = "corerest_jwks_keys";
+    let help = "Keys that verify tokens, of those that were fetched";
+    out.family(name, help, Type::Gauge);
+    for source in sources {
+        let labels = format!("{{source={}}}", label(&source.name));
+        out.sample(name, &labels, source.keys);
+    }
+}
+
+/// The value of a label, as Prometheus' format has it.
+fn label(value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", value.replace('\n', "\\n"))
 }
 
 fn write_requests(out: &mut Exposition, gauges: &Gauges) {
@@ -544,6 +586,11 @@ mod tests {
         assert_eq!(build_labels("1.2.3", None), r#"{version="1.2.3"}"#);
         let known = build_labels("1.2.3", Some("abc1234"));
         assert_eq!(known, r#"{version="1.2.3",commit="abc1234"}"#);
+    }
+
+    #[test]
+    fn a_label_may_be_any_text() {
+        assert_eq!(label("a\\b\"c\nd"), r#""a\\b\"c\nd""#);
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Admin {
         metrics::render(&metrics::Asked {
             gauges: &self.cores.gauges(),
             health: &self.health,
+            keys: &self.cores.key_board().reports(),
             is_ready: !self.cores.announces_end() && self.health.is_ready(),
             started: self.started,
         })

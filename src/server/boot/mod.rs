@@ -13,6 +13,7 @@ use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
 use crate::control::ear::Ear;
 use crate::control::inquiry::Inquiry;
+use crate::control::keys::KeyKeeper;
 use crate::control::listener::{self, Wanted};
 use crate::control::loading;
 use crate::control::reload::{Configuration, log_database_unreadable};
@@ -158,6 +159,8 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         .map_err(cannot("start the inquiry's thread"))?;
     start_listener(&target, &wanted, &health, &orders)?;
     start_ear(&target, &cores)?;
+    let mut keys = KeyKeeper::new(Arc::clone(&cores));
+    keys.configure(&configuration);
     let control = Control {
         configuration,
         target,
@@ -167,6 +170,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         orders,
         wanted,
         progress,
+        keys,
         catalog: None,
         watched: None,
         loaded_since: None,
@@ -302,8 +306,9 @@ fn make_cores(
             authenticator: Arc::clone(&configuration.authenticator),
             role_settings: Arc::clone(&configuration.role_settings),
             catalog: None,
-            shapes: Vec::new(),
+            shapes: Arc::default(),
         },
+        key_board: Arc::default(),
         health: health.clone(),
         patience: Patience {
             idle: config.server_idle_timeout,

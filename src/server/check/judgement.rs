@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::name::quoted;
+use crate::auth::{PublishedKeys, Source};
 use corerest_api::{Facts, Schema};
 use corerest_config::Config;
 
@@ -11,16 +12,22 @@ const NAMES_MAX: usize = 5;
 /// What the configuration alone tells.
 pub(super) fn of_configuration(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
-    if config.db_anon_role.is_none() && config.jwt_secret.is_none() {
+    let issuers = config.jwt_issuers.list();
+    let is_by_secret = config.jwt_secret.is_some() || !config.jwt_jwks_uri.is_empty();
+    if config.db_anon_role.is_none() && !is_by_secret && issuers.is_empty() {
         found.push(
             Finding::error(
                 "db-anon-role",
                 "Neither db-anon-role nor jwt-secret is set, so every request is refused.",
             )
-            .remedy("Set db-anon-role for requests without a token, or jwt-secret for tokens."),
+            .remedy(
+                "Set db-anon-role for requests without a token, or jwt-secret, jwt-jwks-uri or \
+                 jwt-issuers for tokens.",
+            ),
         );
     }
-    if config.jwt_secret.is_some() && config.jwt_aud.is_none() {
+    let has_no_audience = issuers.iter().any(|issuer| issuer.audience.is_none());
+    if (is_by_secret || has_no_audience) && config.jwt_aud.is_none() {
         found.push(
             Finding::warning(
                 "jwt-aud",
@@ -45,6 +52,37 @@ pub(super) struct Session {
     pub(super) process_id: i32,
     /// Whether it does not leave the machine.
     pub(super) is_local: bool,
+}
+
+/// What those who publish keys tell.
+pub(super) fn of_keys(
+    source: &Source,
+    fetched: Result<Option<PublishedKeys>, String>,
+) -> Vec<Finding> {
+    let about = match source {
+        Source::Uri(_) => "jwt-jwks-uri",
+        Source::Issuer { .. } => "jwt-issuers",
+    };
+    let keys = match fetched {
+        Ok(keys) => keys,
+        Err(why) => {
+            let message = format!("The keys of {source} cannot be fetched. {why}.");
+            return vec![Finding::error(about, message)];
+        }
+    };
+    let mut found = Vec::new();
+    if let Some(keys) = keys {
+        if keys.count() == 0 {
+            let message = format!("{source} has no key that verifies tokens.");
+            found.push(Finding::error(about, message));
+        }
+        let remarks = keys.remarks().iter();
+        found.extend(remarks.map(|remark| {
+            let message = format!("{source}: {remark}.");
+            Finding::warning(about, message)
+        }));
+    }
+    found
 }
 
 /// What the database tells.

@@ -17,6 +17,7 @@ mod backoff;
 pub(crate) mod conversation;
 pub(crate) mod ear;
 pub(crate) mod inquiry;
+pub(crate) mod keys;
 pub(crate) mod listener;
 pub(crate) mod loading;
 pub(crate) mod reload;
@@ -37,6 +38,7 @@ use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
 use corerest_pg::{Preparation, is_out_of_connections};
 use inquiry::Inquiry;
+use keys::KeyKeeper;
 use listener::Wanted;
 use loading::LoadedCatalog;
 use reload::{Configuration, log_database_unreadable};
@@ -85,6 +87,7 @@ pub(crate) struct Control {
     pub(crate) orders: Arc<Orders>,
     pub(crate) wanted: Arc<Wanted>,
     pub(crate) progress: SyncSender<Progress>,
+    pub(crate) keys: KeyKeeper,
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The idle connection that tells that PostgreSQL is there.
     pub(crate) watched: Option<Conversation>,
@@ -393,6 +396,7 @@ impl Control {
             }
         }
         self.end_outdated_streams();
+        self.keys.fetch_all();
         if is_serving {
             systemd::ready();
         }
@@ -421,6 +425,7 @@ impl Control {
             self.cores.flush_connections();
         }
         self.publish();
+        self.keys.configure(&self.configuration);
         self.health.config_reloads.on_success();
         log::notice("Config reloaded");
     }
@@ -434,9 +439,10 @@ impl Control {
 
     fn publish(&mut self) {
         self.has_published = true;
-        self.cores.publish(Snapshot {
+        let authenticator = &self.configuration.authenticator;
+        self.cores.publish(|current| Snapshot {
             config: Arc::clone(&self.configuration.config),
-            authenticator: Arc::clone(&self.configuration.authenticator),
+            authenticator: Arc::new(authenticator.with_keys_of(&current.authenticator)),
             role_settings: Arc::clone(&self.configuration.role_settings),
             catalog: self.catalog.clone(),
             shapes: (0..self.cores.count()).map(|_| Shapes::new()).collect(),

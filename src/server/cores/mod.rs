@@ -11,6 +11,7 @@
 //! [`shared`] is what they have in common, [`threads`] what each of them does, with [`hearing`] for
 //! those who hear events; the others are what they agree through, each a small protocol of its own.
 
+mod awaiting;
 mod clients;
 mod crew;
 mod door;

@@ -9,6 +9,7 @@
 //! always free for the clients, and a slow query delays nobody but its own client. The simulation
 //! of a whole core fails when one has to wait although nobody is before it.
 
+use super::awaiting::{Awaiting, AwaitingClient};
 use super::clients::Clients;
 use super::crew::Crew;
 use super::door::{Admission, Door};
@@ -30,6 +31,7 @@ use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
 use crate::state::channels::{Channels, Place};
 use crate::state::health::Health;
+use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
@@ -103,6 +105,8 @@ pub(crate) struct Patience {
 pub(crate) struct Cores {
     pub(super) cores: Vec<Core>,
     pub(super) parking: Parking<ParkedClient>,
+    pub(super) awaiting: Awaiting<AwaitingClient>,
+    pub(super) key_board: Arc<KeyBoard>,
     pub(super) door: Arc<Door>,
     pub(super) publication: Publication,
     pub(super) health: Arc<Health>,
@@ -164,6 +168,8 @@ pub(super) enum Relief {
 pub(crate) struct CoresSettings {
     /// What the first requests are answered from.
     pub(crate) snapshot: Snapshot,
+    /// What is being fetched for tokens whose keys are not there.
+    pub(crate) key_board: Arc<KeyBoard>,
     /// How PostgreSQL is, and whom to tell that it may be gone.
     pub(crate) health: Arc<Health>,
     /// The deadlines of clients.
@@ -196,6 +202,8 @@ impl Cores {
             door: Door::new(clients_max, polls.collect()),
             cores,
             parking: Parking::new(),
+            awaiting: Awaiting::new(),
+            key_board: settings.key_board,
             publication: Publication::new(settings.snapshot),
             health: settings.health,
             patience: settings.patience,
@@ -323,14 +331,19 @@ impl Cores {
         self.publication.current()
     }
 
+    /// What is being fetched for tokens whose keys are not there.
+    pub(crate) fn key_board(&self) -> &Arc<KeyBoard> {
+        &self.key_board
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.cores.len()
     }
 
-    /// Replaces what requests are answered from.
-    pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.publication.publish(snapshot);
+    /// Replaces what requests are answered from by what is made of it.
+    pub(crate) fn publish(&self, make: impl FnOnce(&Snapshot) -> Snapshot) {
+        self.publication.publish(make);
         // Whether there is anything to hear may have changed.
         self.channels.bell().ring();
     }
@@ -375,6 +388,12 @@ impl Cores {
         let cores = self.cores.iter();
         let streams: usize = cores.map(|core| core.rounds.audience.len()).sum();
         streams >= self.streams_max()
+    }
+
+    /// A fetch of keys has ended: those who wait for one look again. Whoever is about to wait has
+    /// not seen that it has ended, and looks at once.
+    pub(crate) fn rouse_awaiting(&self) {
+        self.cores.iter().for_each(|core| core.events.ring());
     }
 
     /// Replaces the connections to PostgreSQL; those in use are replaced after their request.

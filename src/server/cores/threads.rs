@@ -7,6 +7,7 @@
 //! Invariant: a panic costs one client and never a thread, nor the client's place: [`Worker::run`]
 //! goes on after it, and gives back what [`InHand`] has noted.
 
+use super::awaiting::{AwaitingClient, Due};
 use super::events::Event;
 use super::placing::Footing;
 use super::shared::{
@@ -22,13 +23,16 @@ use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::Grant;
-use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
+use crate::serving::handle::{
+    self, Concluded, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
+};
 use crate::serving::hearing::Opening;
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
+use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Snapshot, Subscription};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
@@ -65,6 +69,10 @@ const BODY_PROGRESS_BYTES: usize = 16 << 10;
 /// How long what a refused client still sends is thrown away, so that it can read the refusal: a
 /// socket that is closed with unread bytes in it takes the response back.
 const DRAINING: Duration = Duration::from_secs(5);
+
+/// How long a request waits for the keys of its token: longer than most fetches take, and not so
+/// long that whoever sends tokens of nobody holds much.
+const KEYS_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How much of it is thrown away before the others have their turn.
 const DRAINED_AT_ONCE: usize = 64;
@@ -103,8 +111,18 @@ enum Next {
     Park(Box<WaitingRequest>),
     /// It is going to hear these channels.
     Hear(Box<Opening>, Vec<ChannelName>),
+    /// Its request waits for keys.
+    AwaitKeys(AwaitsKeys),
     /// Its connection ends.
     Close,
+}
+
+/// A request that waits for keys.
+struct AwaitsKeys {
+    lacks: LacksKeys,
+    /// How many fetches had ended when it looked for them.
+    ended_seen: u64,
+    deadline: Instant,
 }
 
 /// Whether a request that waited was served; then there may be more, and no thread must sleep.
@@ -154,6 +172,10 @@ impl Host for Service<'_> {
 
     fn announces_end(&self) -> bool {
         self.cores.announces_end()
+    }
+
+    fn key_board(&self) -> &KeyBoard {
+        &self.cores.key_board
     }
 
     fn health(&self) -> &Health {
@@ -268,6 +290,9 @@ impl Worker {
         }
         let mut waiting = self.serve_waiting();
         if waiting == Served::No {
+            waiting = self.serve_awaiting();
+        }
+        if waiting == Served::No {
             waiting = self.relieve();
         }
         // Nobody sits down while there is something to do: whoever queued it has rung for one.
@@ -332,12 +357,18 @@ impl Worker {
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let next = self.advance(&mut client, readable);
+        self.leave(client, next);
+    }
+
+    /// Brings a client to where it waits for what comes next.
+    fn leave(&mut self, mut client: Box<Client>, next: Next) {
         self.reclaim_buffers(&mut client);
         self.in_hand = None;
         match next {
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
             Next::Hear(opening, names) => self.subscribe(client, opening, names),
+            Next::AwaitKeys(awaits) => self.await_keys(client, awaits),
             Next::Close => self.cores.close(client),
         }
     }
@@ -363,12 +394,16 @@ impl Worker {
                 return drain(client);
             }
             match client.requests.next(&self.cores.limits) {
-                Ok(Progress::Request) => match self.handle(client) {
-                    Handled::Finished(Finished { .. }) => {}
-                    Handled::Waits(waiting) => return Next::Park(waiting),
-                    Handled::Hears(opening, names) => return Next::Hear(opening, names),
-                },
-                Ok(Progress::Head) => self.look_at_head(client),
+                Ok(Progress::Request) => {
+                    if let ControlFlow::Break(next) = self.handle(client) {
+                        return next;
+                    }
+                }
+                Ok(Progress::Head) => {
+                    if let ControlFlow::Break(next) = self.decide_by_head(client) {
+                        return next;
+                    }
+                }
                 Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
@@ -384,23 +419,78 @@ impl Worker {
         Next::Rest(Interest::Write)
     }
 
-    /// Answers one request.
-    fn handle(&mut self, client: &mut Client) -> Handled {
+    /// Answers one request, unless it has to wait.
+    fn handle(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
         let handled = self.at_desk(|desk, verifier| handle::handle(desk, verifier, client));
         self.core().answered.fetch_add(1, Ordering::Relaxed);
-        handled
+        match handled {
+            Handled::Finished(Finished { .. }) => ControlFlow::Continue(()),
+            Handled::Waits(waiting) => ControlFlow::Break(Next::Park(waiting)),
+            Handled::Hears(opening, names) => ControlFlow::Break(Next::Hear(opening, names)),
+            Handled::LacksKeys(lacks) => {
+                self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX)
+            }
+        }
     }
 
-    /// Answers a request whose body is not worth its memory, or lets the body come.
-    fn look_at_head(&mut self, client: &mut Client) {
+    /// Answers a request whose body is not worth its memory, or lets the body come, unless it has
+    /// to wait.
+    fn decide_by_head(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
-        let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
+        match self.look_at_head(client, KeyPatience::Unasked) {
+            None => ControlFlow::Continue(()),
+            Some(lacks) => self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX),
+        }
+    }
+
+    fn look_at_head(&mut self, client: &mut Client, patience: KeyPatience) -> Option<LacksKeys> {
+        let looked =
+            self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client, patience));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
             Looked::Finished(Finished { .. }) => client.deadline = Instant::now() + DRAINING,
             Looked::Refused(refusal) => self.refuse(client, refusal),
+            Looked::LacksKeys => return Some(LacksKeys::Head),
         }
+        None
+    }
+
+    /// Looks once more at a request whose token names a key that was not there. It waits if one
+    /// more fetch may bring it, until its deadline.
+    fn look_for_keys(
+        &mut self,
+        client: &mut Client,
+        lacks: LacksKeys,
+        deadline: Instant,
+    ) -> ControlFlow<Next> {
+        // Before the snapshot is: what comes later is seen by the next look.
+        let ended_seen = self.cores.key_board.ended();
+        let patience = match deadline <= Instant::now() {
+            true => KeyPatience::Over,
+            false => KeyPatience::Until(ended_seen),
+        };
+        let lacks = match lacks {
+            LacksKeys::Head => match self.look_at_head(client, patience) {
+                None => return ControlFlow::Continue(()),
+                Some(lacks) => lacks,
+            },
+            LacksKeys::Request(exchange) => match self.at_desk(|desk, verifier| {
+                handle::handle_again(desk, verifier, client, &exchange, patience)
+            }) {
+                Handled::Finished(Finished { .. }) => return ControlFlow::Continue(()),
+                Handled::Waits(waiting) => return ControlFlow::Break(Next::Park(waiting)),
+                Handled::Hears(opening, names) => {
+                    return ControlFlow::Break(Next::Hear(opening, names));
+                }
+                Handled::LacksKeys(lacks) => lacks,
+            },
+        };
+        ControlFlow::Break(Next::AwaitKeys(AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        }))
     }
 
     /// Does something with what the thread has at hand for a request.
@@ -537,7 +627,7 @@ impl Worker {
     fn end_waiting(
         &mut self,
         parked: ParkedClient,
-        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Handled,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Concluded,
     ) {
         let ParkedClient {
             mut client,
@@ -545,17 +635,56 @@ impl Worker {
         } = parked;
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
-        let handled = self.at_desk_of(&waiting.snapshot, |desk| {
+        let concluded = self.at_desk_of(&waiting.snapshot, |desk| {
             answer(desk, &mut client, &waiting)
         });
-        match handled {
-            Handled::Finished(Finished { .. }) => self.serve(client, Readable::No),
-            Handled::Waits(waiting) => self.park(client, waiting),
-            Handled::Hears(opening, names) => {
+        match concluded {
+            Concluded::Finished(Finished { .. }) => self.serve(client, Readable::No),
+            Concluded::Hears(opening, names) => {
                 self.reclaim_buffers(&mut client);
                 self.subscribe(client, opening, names);
             }
         }
+    }
+
+    /// Lets a request wait for keys. Should they have come meanwhile, this thread finds it next, in
+    /// `serve_awaiting`.
+    fn await_keys(&mut self, mut client: Box<Client>, awaits: AwaitsKeys) {
+        let bytes = client.bytes_held();
+        client.memory.keep(bytes);
+        let AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        } = awaits;
+        let client = AwaitingClient { client, lacks };
+        self.cores.awaiting.add(client, ended_seen, deadline);
+    }
+
+    /// Looks again at a request for whose token keys may have come.
+    fn serve_awaiting(&mut self) -> Served {
+        let due = self
+            .cores
+            .awaiting
+            .take_due(|| self.cores.key_board.ended());
+        match due {
+            Some(due) => {
+                self.look_again(due);
+                Served::Yes
+            }
+            None => Served::No,
+        }
+    }
+
+    fn look_again(&mut self, due: Due<AwaitingClient>) {
+        let AwaitingClient { mut client, lacks } = due.request;
+        self.take_in_hand(&client);
+        self.lend_buffers(&mut client);
+        let next = match self.look_for_keys(&mut client, lacks, due.deadline) {
+            ControlFlow::Continue(()) => self.advance(&mut client, Readable::No),
+            ControlFlow::Break(next) => next,
+        };
+        self.leave(client, next);
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
@@ -632,6 +761,9 @@ impl Worker {
         while let Some(parked) = self.cores.parking.take_expired(now) {
             self.end_waiting(parked, finished(handle::give_up));
         }
+        while let Some(due) = self.cores.awaiting.take_expired(now) {
+            self.look_again(due);
+        }
         self.core().rounds.beat(now);
         self.make_way();
         self.set_alarm();
@@ -639,7 +771,11 @@ impl Worker {
 
     /// The next time to look at deadlines, and at those who may go when all places are taken.
     fn set_alarm(&self) {
-        let next = self.cores.parking.next_deadline();
+        let deadlines = [
+            self.cores.parking.next_deadline(),
+            self.cores.awaiting.next_deadline(),
+        ];
+        let next = deadlines.into_iter().flatten().min();
         let most = if self.cores.is_full() {
             SILENT_SPARED
         } else {
@@ -813,8 +949,8 @@ impl Worker {
 /// Answers a request that was parked, with what is an answer in any case.
 fn finished(
     answer: impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Finished,
-) -> impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Handled {
-    |desk, client, waiting| Handled::Finished(answer(desk, client, waiting))
+) -> impl FnOnce(&Desk<'_>, &mut Client, &WaitingRequest) -> Concluded {
+    |desk, client, waiting| Concluded::Finished(answer(desk, client, waiting))
 }
 
 /// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.

@@ -5,13 +5,14 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                        │         └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //!                        └─ finish: channels ──▶ hears: begin_stream when they are in force
+//! request ──its token names a key that is being fetched──▶ waits ──▶ prepare, as above
 //! ```
 //! A read whose client goes away meanwhile ends there, without a response ([`super::watch`]).
 //!
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
-use crate::auth::Verifier;
+use crate::auth::{Unidentified, Verifier};
 use crate::log;
 use crate::net::OtherSide;
 use crate::observing::Exchange;
@@ -23,6 +24,7 @@ use crate::serving::grant::Grant;
 use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
+use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
 use corerest_api::{
@@ -63,6 +65,25 @@ pub(crate) enum Handled {
     Waits(Box<WaitingRequest>),
     /// Its response begins when these channels are in force.
     Hears(Box<Opening>, Vec<ChannelName>),
+    /// A key that its token names is not there.
+    LacksKeys(LacksKeys),
+}
+
+/// What has become of a request that PostgreSQL was asked for, or will not be any more.
+pub(crate) enum Concluded {
+    /// Its response is in the client's output.
+    Finished(Finished),
+    /// Its response begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
+}
+
+impl From<Concluded> for Handled {
+    fn from(concluded: Concluded) -> Handled {
+        match concluded {
+            Concluded::Finished(finished) => Handled::Finished(finished),
+            Concluded::Hears(opening, names) => Handled::Hears(opening, names),
+        }
+    }
 }
 
 /// What PostgreSQL's answer amounts to.
@@ -71,6 +92,26 @@ enum Outcome {
     Answered(Answered),
     /// A response that begins when these channels are in force.
     Hears(Box<Opening>, Vec<ChannelName>),
+}
+
+/// A request whose token names a key that is not there, as far as it was looked at.
+#[derive(Debug)]
+pub(crate) enum LacksKeys {
+    /// Its body has not come.
+    Head,
+    /// It is complete.
+    Request(Box<Exchange>),
+}
+
+/// What a request does whose token names a key that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPatience {
+    /// It comes again when somebody has asked how many fetches have ended.
+    Unasked,
+    /// It waits for a fetch that had not ended when so many had, if there is one or may be.
+    Until(u64),
+    /// It has waited for long enough.
+    Over,
 }
 
 /// A request is over: its response is in the client's output, as far as it does not follow, and
@@ -86,13 +127,38 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
         return Handled::Finished(greet(desk, client));
     }
     desk.observer.begins(&desk.snapshot.config);
-    let answered = match or_internal_error(|| prepare_request(desk, verifier, client)) {
-        Some(Prepared::Reply(response)) => writer(desk, client).respond(&response),
-        Some(Prepared::Ask(batch, _)) if has_left(client) && is_given_up(desk.snapshot, &batch) => {
+    answer_request(desk, verifier, client, KeyPatience::Unasked)
+}
+
+/// Answers a request that has lacked keys, or lets it wait for more.
+pub(crate) fn handle_again(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+    exchange: &Exchange,
+    patience: KeyPatience,
+) -> Handled {
+    desk.observer.resumes(exchange);
+    answer_request(desk, verifier, client, patience)
+}
+
+fn answer_request(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+    patience: KeyPatience,
+) -> Handled {
+    let prepared = or_internal_error(|| prepare_request(desk, verifier, client, patience));
+    let answered = match prepared {
+        Some(None) => return Handled::LacksKeys(LacksKeys::Request(desk.observer.parks().into())),
+        Some(Some(Prepared::Reply(response))) => writer(desk, client).respond(&response),
+        Some(Some(Prepared::Ask(batch, _)))
+            if has_left(client) && is_given_up(desk.snapshot, &batch) =>
+        {
             client.after = After::Close;
             lose(desk, writer(desk, client))
         }
-        Some(Prepared::Ask(batch, pending)) => {
+        Some(Some(Prepared::Ask(batch, pending))) => {
             desk.observer.wants_connection();
             let Some(connection) = desk.host.connection(pending.size_before()) else {
                 return Handled::Waits(Box::new(WaitingRequest {
@@ -103,17 +169,17 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
                 }));
             };
             let outcome = ask_if_connected(desk, client, &batch, &pending, connection);
-            return conclude(desk, client, outcome);
+            return conclude(desk, client, outcome).into();
         }
         None => writer(desk, client).respond_internal_error(),
     };
     Handled::Finished(finish_request(desk, client, answered))
 }
 
-fn conclude(desk: &Desk<'_>, client: &mut Client, outcome: Outcome) -> Handled {
+fn conclude(desk: &Desk<'_>, client: &mut Client, outcome: Outcome) -> Concluded {
     match outcome {
-        Outcome::Answered(answered) => Handled::Finished(finish_request(desk, client, answered)),
-        Outcome::Hears(opening, names) => Handled::Hears(opening, names),
+        Outcome::Answered(answered) => Concluded::Finished(finish_request(desk, client, answered)),
+        Outcome::Hears(opening, names) => Concluded::Hears(opening, names),
     }
 }
 
@@ -159,6 +225,8 @@ pub(crate) enum Looked {
     Finished(Finished),
     /// There is no memory for the body, now or ever.
     Refused(Refusal),
+    /// A key that its token names is not there.
+    LacksKeys,
 }
 
 /// Decides by its head what becomes of a request: its body is taken only if it can do any good, and
@@ -167,23 +235,29 @@ pub(crate) fn look_at_head(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     client: &mut Client,
+    patience: KeyPatience,
 ) -> Looked {
     desk.observer.looks_at_head(&desk.snapshot.config);
     let refused = or_internal_error(|| {
         with_http(client, |http| {
-            let caller = identify(desk, verifier, http, client.head);
-            refuse_by_head(&desk.snapshot.context(desk.core), http, caller)
+            let caller = identify(desk, verifier, http, client.head, patience)?;
+            Some(refuse_by_head(
+                &desk.snapshot.context(desk.core),
+                http,
+                caller,
+            ))
         })
     });
     let answered = match refused {
-        Some(None) => match out_of_memory(client) {
+        Some(None) => return Looked::LacksKeys,
+        Some(Some(None)) => match out_of_memory(client) {
             Some(refusal) => return Looked::Refused(refusal),
             None => {
                 client.head = Head::LookedAt;
                 return Looked::Admitted;
             }
         },
-        Some(Some(response)) => writer(desk, client).respond(&response),
+        Some(Some(Some(response))) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
     };
     desk.observer.counts();
@@ -218,12 +292,14 @@ fn with_http<T>(client: &Client, work: impl FnOnce(&HttpRequest<'_>) -> T) -> T 
     })
 }
 
+/// Whom a request is from; `None` if it is to wait for the key that tells.
 fn identify(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     http: &HttpRequest<'_>,
     head: Head,
-) -> Result<Identity, Error> {
+    patience: KeyPatience,
+) -> Option<Result<Identity, Error>> {
     let Snapshot {
         config,
         authenticator,
@@ -231,23 +307,55 @@ fn identify(
     } = &**desk.snapshot;
     let authorization = http.header("authorization");
     let now = desk.clock.unix_seconds();
-    let caller = match head {
-        Head::New => verifier.identify(config, authenticator, authorization, now),
-        Head::LookedAt => verifier.identify_again(config, authenticator, authorization, now),
+    // Whoever has waited for keys was looked at before, too.
+    let identified = match (head, patience) {
+        (Head::New, KeyPatience::Unasked) => {
+            verifier.identify(config, authenticator, authorization, now)
+        }
+        _ => verifier.identify_again(config, authenticator, authorization, now),
+    };
+    let caller = match identified {
+        Ok(identity) => Ok(identity),
+        Err(unidentified) => Err(refusal(desk, unidentified, patience)?),
     };
     desk.observer.identified(&caller, verifier);
     if desk.snapshot.catalog.is_none() && caller.is_ok() {
         log::api_error(&Error::NoSchemaCache);
     }
-    caller
+    Some(caller)
 }
 
-fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
+/// What somebody is told of whom nothing is known; `None` if he is to wait until it is.
+fn refusal(desk: &Desk<'_>, unidentified: Unidentified, patience: KeyPatience) -> Option<Error> {
+    let lack = match unidentified {
+        Unidentified::Refused(error) => return Some(error),
+        Unidentified::LacksKeys(lack) => lack,
+    };
+    let board = desk.host.key_board();
+    let advice = match patience {
+        KeyPatience::Unasked => return None,
+        KeyPatience::Until(ended) => board.advise(&lack, ended),
+        KeyPatience::Over => Advice::GiveUp { retry_seconds: 1 },
+    };
+    match advice {
+        Advice::Wait => None,
+        Advice::GiveUp { retry_seconds } => Some(lack.into_error(retry_seconds)),
+    }
+}
+
+/// Prepares a request; `None` if it is to wait for keys.
+fn prepare_request(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &Client,
+    patience: KeyPatience,
+) -> Option<Prepared> {
     let prepared = with_http(client, |http| {
-        let caller = identify(desk, verifier, http, client.head);
+        let caller = identify(desk, verifier, http, client.head, patience)?;
         let context = desk.snapshot.context(desk.core);
-        prepare_in_steps(&context, http, caller, &|| desk.observer.lap(Phase::Parse))
-    });
+        let lap = || desk.observer.lap(Phase::Parse);
+        Some(prepare_in_steps(&context, http, caller, &lap))
+    })?;
     desk.observer.lap(Phase::Plan);
     let request = client.requests.request();
     if let Prepared::Ask(_, pending) = &prepared
@@ -259,7 +367,7 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
             log::warn(&instead);
         }
     }
-    prepared
+    Some(prepared)
 }
 
 /// Answers a request that has waited, with the connection it has got, or with why there is none.
@@ -268,7 +376,7 @@ pub(crate) fn resume(
     client: &mut Client,
     waiting: &WaitingRequest,
     connection: Result<Grant, ConnectError>,
-) -> Handled {
+) -> Concluded {
     desk.observer.resumes(&waiting.exchange);
     let WaitingRequest { batch, pending, .. } = waiting;
     let outcome = ask_if_connected(desk, client, batch, pending, connection);

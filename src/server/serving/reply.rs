@@ -378,8 +378,13 @@ fn write_head(
         BodyFraming::None | BodyFraming::Chunked | BodyFraming::UntilClose => None,
     };
     facts.observer.responds(response, size);
-    let seconds =
-        (response.status == 503).then(|| facts.host.health().retry_after_seconds().to_string());
+    // Whoever has set the header knows better than the database's health.
+    let is_told = || {
+        let mut headers = response.headers.iter();
+        headers.any(|header| header.name.eq_ignore_ascii_case("Retry-After"))
+    };
+    let seconds = (response.status == 503 && !is_told())
+        .then(|| facts.host.health().retry_after_seconds().to_string());
     let retry = seconds
         .as_deref()
         .map(|seconds| ("Retry-After", seconds.as_bytes()));

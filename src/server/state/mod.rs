@@ -2,5 +2,6 @@
 
 pub(crate) mod channels;
 pub(crate) mod health;
+pub(crate) mod key_board;
 pub(crate) mod orders;
 pub(crate) mod snapshot;

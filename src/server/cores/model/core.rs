@@ -109,6 +109,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
     };
     let settings = CoresSettings {
         snapshot: snapshot(),
+        key_board: Arc::default(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         patience: Patience {
             idle: seconds(75),

@@ -9,6 +9,7 @@
 mod core;
 mod door;
 mod events;
+mod keys;
 mod postgresql;
 mod reloading;
 mod rounds;

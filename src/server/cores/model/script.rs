@@ -176,6 +176,7 @@ fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
     };
     let settings = CoresSettings {
         snapshot: snapshot(),
+        key_board: Arc::default(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         patience: Patience {
             idle: seconds(8),

@@ -7,6 +7,7 @@
 mod arguments;
 mod beside;
 mod compare;
+mod events;
 mod large;
 mod open;
 mod soak;
@@ -110,6 +111,13 @@ const EXPERIMENTS: [Experiment; 12] = [
         about: "an insert of rows from one large body of JSON (goal: the peak RSS grows by at \
                 most 1.2 times the body)",
         run: large::upload,
+    },
+    Experiment {
+        name: "events",
+        about: "a row by its key, beside a thousand clients that hear a hundred events a second, \
+                and ten thousand that hear (goals: 0.9 of the rate, an event's p99 100 ms, and \
+                64 MiB)",
+        run: events::run,
     },
     Experiment {
         name: "soak",

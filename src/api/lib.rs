@@ -43,11 +43,13 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes, finish, finish_lines};
+pub use exchange::{AnswerSize, Context, Pending, Prepared, Shapes};
+pub use exchange::{finish, finish_first_row, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
+pub use plan::Frame;
 pub use query::{AccessMode, Answer, Batch, Reach};
 pub use request::{BodyForm, HttpRequest};
-pub use response::{Body, CorsHeaders, Response, ResultSet, is_vary};
+pub use response::{Body, CorsHeaders, FirstRow, Response, ResultSet, is_vary};
 
 // The page for browsers, of which the admin server has a part.
 pub use console::{ConsoleFile, console_file};
@@ -55,7 +57,7 @@ pub use console::{ConsoleFile, console_file};
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.
 pub use auth::json::{Json, Members};
-pub use auth::{ClaimRules, Claims, Identity, bearer_token};
+pub use auth::{ClaimRules, Claims, Expiry, Identity, bearer_token};
 
 // What the database is asked for before there are requests. Each question is a document of its
 // own, and has a function that decodes the answer.

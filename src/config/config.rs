@@ -7,6 +7,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::issuers::{Issuers, KeysUrl};
 use crate::role_claim::{JsonPath, RoleClaimKey};
 use crate::secret::Secret;
 
@@ -49,6 +50,7 @@ pub struct Config {
     /// Never empty; the first one is the default schema.
     pub db_schemas: Vec<String>,
     pub db_session_reset: SessionReset,
+    pub db_stream_rows: bool,
     pub db_tx_end: TransactionEnd,
     /// The connection string, already read from its file if it was `@file`.
     pub db_uri: Secret<String>,
@@ -58,6 +60,10 @@ pub struct Config {
     pub internal_schema_cache_query_sleep_before_queries: Option<i64>,
     pub jwt_aud: Option<String>,
     pub jwt_cache_max_entries: usize,
+    pub jwt_issuers: Issuers,
+    pub jwt_jwks_allow_http: bool,
+    pub jwt_jwks_ca_file: Option<String>,
+    pub jwt_jwks_uri: Vec<KeysUrl>,
     pub jwt_role_claim_key: RoleClaimKey,
     /// The key itself: read from its file if it was `@file`, and no longer base64.
     pub jwt_secret: Option<Secret<Vec<u8>>>,
@@ -78,10 +84,12 @@ pub struct Config {
     pub server_cores: Option<NonZeroUsize>,
     /// Empty: every origin.
     pub server_cors_allowed_origins: Vec<String>,
+    pub server_events_enabled: bool,
     pub server_header_timeout: Duration,
     pub server_host: String,
     pub server_idle_timeout: Duration,
     pub server_max_body_bytes: usize,
+    pub server_max_channels: usize,
     pub server_max_connections: usize,
     pub server_max_header_bytes: usize,
     /// `None`: half of what the process may use; 0: no limit.
@@ -141,6 +149,7 @@ impl Default for Config {
             db_root_spec: None,
             db_schemas: names(&["public"]),
             db_session_reset: SessionReset::None,
+            db_stream_rows: false,
             db_tx_end: TransactionEnd::Commit,
             db_uri: Secret::new("postgresql://".to_owned()),
             db_uri_read_replicas: Vec::new(),
@@ -148,6 +157,10 @@ impl Default for Config {
             internal_schema_cache_query_sleep_before_queries: None,
             jwt_aud: None,
             jwt_cache_max_entries: 1000,
+            jwt_issuers: Issuers::default(),
+            jwt_jwks_allow_http: false,
+            jwt_jwks_ca_file: None,
+            jwt_jwks_uri: Vec::new(),
             jwt_role_claim_key: RoleClaimKey::JsonPath(JsonPath::role()),
             jwt_secret: None,
             jwt_secret_is_base64: false,
@@ -165,10 +178,12 @@ impl Default for Config {
             server_console_enabled: false,
             server_cores: None,
             server_cors_allowed_origins: Vec::new(),
+            server_events_enabled: false,
             server_header_timeout: Duration::from_secs(30),
             server_host: "!4".to_owned(),
             server_idle_timeout: Duration::from_secs(75),
             server_max_body_bytes: 1023 * 1024 * 1024,
+            server_max_channels: 1000,
             server_max_connections: 65_536,
             server_max_header_bytes: 65_536,
             server_max_memory: None,

@@ -108,6 +108,16 @@ mod tests {
             &["jwt-role-claim-key = \"$$.a['\\\"']\""],
         );
         check(
+            "jwt-jwks-uri = \"https://a.example/k?v=$$1, file:///k\"",
+            &["jwt-jwks-uri = \"https://a.example/k?v=$$1,file:///k\""],
+        );
+        let issuers = "[{\\\"issuer\\\":\\\"a\\\",\\\"jwks_uri\\\":\\\"https://a.example\\\",\
+                       \\\"role_claim_key\\\":\\\"$$['\\\\\\\"']\\\"}]";
+        check(
+            &format!("jwt-issuers = \"{issuers}\""),
+            &[&format!("jwt-issuers = \"{issuers}\"")],
+        );
+        check(
             "jwt-role-claim-key = \".$$a\"",
             &["jwt-role-claim-key = \".\\\"$$a\\\"\""],
         );

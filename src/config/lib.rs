@@ -13,6 +13,7 @@ mod dump;
 mod error;
 mod example;
 mod file;
+mod issuers;
 mod keys;
 mod load;
 mod replicas;
@@ -29,6 +30,7 @@ pub use config::{
 pub use dump::dump;
 pub use error::ConfigError;
 pub use example::example;
+pub use issuers::{Issuer, Issuers, KeysScheme, KeysUrl};
 pub use keys::{Aliases, KEYS, Key, Kind, Origin, in_database_names};
 pub use load::Loaded;
 pub use role_claim::{

@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::config::Config;
 use crate::error::ConfigError;
 use crate::file;
+use crate::issuers::Issuers;
 use crate::keys::{Apply, KEYS, Key, environment_name};
 use crate::replicas::split_uris;
 use crate::secret::Secret;
@@ -56,6 +57,8 @@ impl Config {
         loading.finish_db_uri()?;
         loading.finish_replicas()?;
         loading.finish_jwt_secret()?;
+        loading.finish_jwt_issuers()?;
+        loading.check_jwks().map_err(ConfigError::Value)?;
         loading.warn();
         Ok(Loaded {
             config: loading.config,
@@ -248,6 +251,50 @@ impl Loading<'_> {
             return Err(ConfigError::Value(message.to_owned()));
         }
         self.config.jwt_secret = Some(Secret::new(bytes));
+        Ok(())
+    }
+
+    fn finish_jwt_issuers(&mut self) -> Result<(), ConfigError> {
+        let Some(path) = self.config.jwt_issuers.file() else {
+            return Ok(());
+        };
+        let bytes = self.read_file("jwt-issuers", path)?;
+        let issuers = match str::from_utf8(&bytes) {
+            Ok(text) if !text.starts_with('@') => Issuers::parse(text),
+            Ok(_) => Err("it names another file".to_owned()),
+            Err(_) => Err("it is not UTF-8".to_owned()),
+        };
+        self.config.jwt_issuers = issuers.map_err(|reason| ConfigError::File {
+            key: "jwt-issuers",
+            path: path.to_owned(),
+            reason,
+        })?;
+        Ok(())
+    }
+
+    /// Keys that nobody on the way can have written, and of which it is known whose they are.
+    fn check_jwks(&self) -> Result<(), String> {
+        let Config {
+            jwt_jwks_uri,
+            jwt_issuers,
+            jwt_jwks_allow_http,
+            ..
+        } = &self.config;
+        if !jwt_jwks_uri.is_empty() && !jwt_issuers.list().is_empty() {
+            let instead = "give the issuer a \"jwks_uri\"";
+            return Err(format!(
+                "jwt-jwks-uri and jwt-issuers cannot be set both: {instead}"
+            ));
+        }
+        for url in jwt_jwks_uri {
+            let checked = url.check_way(*jwt_jwks_allow_http);
+            checked.map_err(|why| format!("Invalid jwt-jwks-uri: {why}"))?;
+        }
+        for issuer in jwt_issuers.list() {
+            let url = issuer.url_asked();
+            let checked = url.and_then(|url| url.check_way(*jwt_jwks_allow_http));
+            checked.map_err(|why| format!("Invalid jwt-issuers: {why}"))?;
+        }
         Ok(())
     }
 

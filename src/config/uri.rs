@@ -1,5 +1,6 @@
-//! URIs by RFC 3986, as far as two keys need them: is this text a URI, and is it one that can
-//! stand for the server in its own documentation. Nothing is normalised, nothing resolved.
+//! URIs by RFC 3986, as far as keys need them: is this text a URI, is it one that can stand for
+//! the server in its own documentation, and what are its parts. Nothing is normalised, nothing
+//! resolved.
 //!
 //! ```text
 //! URI       = scheme ":" hier-part [ "?" query ] [ "#" fragment ]
@@ -10,22 +11,32 @@
 use std::net::Ipv6Addr;
 
 /// The parts of a URI, as they were written.
-struct Uri<'a> {
-    scheme: &'a str,
-    authority: Option<Authority<'a>>,
-    query: Option<&'a str>,
-    fragment: Option<&'a str>,
+pub(crate) struct Uri<'a> {
+    pub(crate) scheme: &'a str,
+    pub(crate) authority: Option<Authority<'a>>,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) fragment: Option<&'a str>,
 }
 
-struct Authority<'a> {
-    userinfo: Option<&'a str>,
-    host: &'a str,
-    port: Option<&'a str>,
+/// Whose it is, and where.
+pub(crate) struct Authority<'a> {
+    pub(crate) userinfo: Option<&'a str>,
+    pub(crate) host: &'a str,
+    pub(crate) port: Option<&'a str>,
 }
 
 /// Whether the text is a URI with a scheme.
 pub(crate) fn is_uri(text: &str) -> bool {
     parse_uri(text).is_some()
+}
+
+/// An audience is a string or a URI, and only a URI has a colon (RFC 7519, StringOrURI).
+pub(crate) fn parse_audience(text: String) -> Result<Option<String>, String> {
+    if text.contains(':') && !is_uri(&text) {
+        return Err("jwt-aud should be a string or a valid URI".to_owned());
+    }
+    Ok(Some(text))
 }
 
 /// Whether the text can be `openapi-server-proxy-uri`: http or https, a host, perhaps a port,
@@ -52,7 +63,8 @@ pub(crate) fn is_proxy_uri(text: &str) -> bool {
         && uri.fragment.is_none()
 }
 
-fn parse_uri(text: &str) -> Option<Uri<'_>> {
+/// The parts of a URI; `None` if the text is none.
+pub(crate) fn parse_uri(text: &str) -> Option<Uri<'_>> {
     let (rest, fragment) = split_off(text, '#');
     let (rest, query) = split_off(rest, '?');
     let (scheme, rest) = rest.split_once(':')?;
@@ -71,6 +83,7 @@ fn parse_uri(text: &str) -> Option<Uri<'_>> {
     fits.then_some(Uri {
         scheme,
         authority,
+        path,
         query,
         fragment,
     })

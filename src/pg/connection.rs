@@ -1059,6 +1059,39 @@ impl Connection {
         }
     }
 
+    /// As [`next_reply`](Connection::next_reply), but `None` when there is no more of it now.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn next_reply_if_there(&mut self) -> Result<Option<Reply<'_>>, Error> {
+        match self.proceed(Some(Duration::ZERO))? {
+            Advance::Silence => Ok(None),
+            advance => self.reply(advance).map(Some),
+        }
+    }
+
+    /// Moves bytes of the current row's last column to the end of `out`, as many as have come but
+    /// no more than that, and returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks.
+    pub fn take_body_if_there(
+        &mut self,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Result<usize, Error> {
+        let wanted = self.body_bytes_left().min(bytes_max);
+        if wanted == 0 || self.input.len() == 0 && !self.try_fill()? {
+            return Ok(0);
+        }
+        let count = self.input.len().min(wanted);
+        self.take_body(out, count)?;
+        Ok(count)
+    }
+
     /// Whether something has come, be it the end; waited for as long as
     /// [`tell_silence`](Connection::tell_silence) said, or else as patience lasts.
     ///
@@ -1068,6 +1101,14 @@ impl Connection {
         if self.input.len() > 0 {
             return Ok(true);
         }
+        self.has_arrived_soon()
+    }
+
+    /// The same, whatever has been read before.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn has_arrived_soon(&mut self) -> Result<bool, Error> {
         match self.silence.told_after {
             None => self.await_or_lose(Direction::Read).map(|_| true),
             Some(told_after) => {
@@ -1075,6 +1116,14 @@ impl Connection {
                 Ok(ready != Readiness::NONE)
             }
         }
+    }
+
+    /// Waits until something has come, be it the end, for as long as patience lasts.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the connection breaks, or patience ends.
+    pub fn await_arrival(&mut self) -> Result<(), Error> {
+        self.await_or_lose(Direction::Read).map(drop)
     }
 
     /// Reads once, for as long as that may take.
@@ -1093,6 +1142,12 @@ impl Connection {
             self.fill()?;
             return Ok(Advance::More);
         };
+        if told_after.is_zero() {
+            return Ok(match self.try_fill()? {
+                true => Advance::More,
+                false => Advance::Silence,
+            });
+        }
         loop {
             match self.await_for(Direction::Read, Some(told_after))? {
                 Readiness { read: true, .. } if self.try_fill()? => return Ok(Advance::More),

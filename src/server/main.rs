@@ -3,6 +3,7 @@
 //! ```text
 //! boot ──▶ control (1 thread): connect, load configuration and catalog, publish a snapshot
 //!     ├──▶ listener (1 thread): hears notifications, and passes them on to control
+//!     ├──▶ ear      (1 thread): hears what clients want to hear, and tells the cores
 //!     ├──▶ inquiry  (1 thread): asks about connections that say nothing
 //!     ├──▶ admin   (1 thread): /live, /ready
 //!     ├──▶ signals (1 thread), and those that end the server

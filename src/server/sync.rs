@@ -44,6 +44,8 @@ pub(crate) enum Mutant {
     ClosesUnannounced,
     /// A thread that ends does not ring for the next one.
     LeavesQuietly,
+    /// What is told while a round is under way is left to the next one who tells something.
+    RoundForgets,
 }
 
 /// Whether this fault is to be made. In the server, it never is.

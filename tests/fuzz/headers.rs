@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) const HEADER_SEEDS: &[&[u8]] = &[
     b"Accept: text/csv;q=0.5, application/json; x=y,*/*;q=0.1,application/vnd.pgrst.arra\
       y+json;nulls=stripped",
+    b"Accept: application/x-ndjson, application/jsonl;q=0.5\nPrefer: stream, count=exact",
     b"Accept: application/vnd.pgrst.plan+json; for=\"text/csv; charset=utf-8\"; options=\
       analyze|verbose|wal",
     b"Prefer: return=representation, count=exact,handling=strict\nPrefer: max-affected=-3, odd",

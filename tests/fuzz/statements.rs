@@ -36,6 +36,8 @@ pub(crate) const STATEMENT_SEEDS: &[&[u8]] = &[
     b"1GET /plants?id=gt.1\nAccept: application/vnd.pgrst.plan+json; options=analyze|verbose\n",
     b"1GET /plants?id=eq.1\nPrefer: count=estimated\nRange: 3-8\n",
     b"2HEAD /plants?name=eq.a\nAccept: text/csv\nCookie: a=b; c=d\nX-Quote: a\"b\\c'd\n",
+    b"1GET /plants?id=lt.3&limit=2\nAccept: application/x-ndjson\nPrefer: count=exact\n",
+    b"0GET /plants?select=id,pests(name)&limit=5\nAccept: text/csv\nPrefer: stream\n",
     b"2GET /plants\nAccept: application/vnd.pgrst.object+json;nulls=stripped\n\
       Prefer: timezone=UTC\n",
     b"0GET /plants?id=lt.3\nAccept: text/vnd.garden.card\nAccept-Profile: api\n",

@@ -62,7 +62,29 @@ fn every_http_case_is_answered_as_it_says() {
     );
 }
 
-fn settings(folder: &Path) -> Vec<(String, String)> {
+/// Keys, and their values.
+pub(crate) type Settings = Vec<(String, String)>;
+
+/// The settings of each folder, and its requests that read, as they are sent.
+pub(crate) fn reads() -> Vec<(Settings, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/http");
+    let entries = std::fs::read_dir(root).expect("the cases are part of the sources");
+    let of_folder = |folder: PathBuf| {
+        let files = CaseFile::load_all(&folder);
+        let cases = files.iter().flat_map(|file| &file.cases);
+        let reads = cases.filter(|case| case.question.first.starts_with("GET "));
+        (
+            settings(&folder),
+            reads.map(|case| bytes(&case.question)).collect(),
+        )
+    };
+    entries
+        .flatten()
+        .map(|entry| of_folder(entry.path()))
+        .collect()
+}
+
+fn settings(folder: &Path) -> Settings {
     let text = std::fs::read_to_string(folder.join("config")).unwrap_or_default();
     let lines = text
         .lines()
@@ -109,8 +131,8 @@ fn run_folder(folder: &Path, server: &Server) -> Vec<String> {
     failures
 }
 
-fn ask(client: &mut Client, server: &Server, question: &Section) -> Result<Answer, String> {
-    let method = question.first.split(' ').next().unwrap_or_default();
+/// The request, as it is sent.
+fn bytes(question: &Section) -> String {
     let mut text = format!("{} HTTP/1.1\r\n", question.first);
     let mut headers = question.headers.clone();
     if !headers.iter().any(|line| line.starts_with("Host:")) {
@@ -125,6 +147,12 @@ fn ask(client: &mut Client, server: &Server, question: &Section) -> Result<Answe
     }
     text.push_str("\r\n");
     text.push_str(&question.body);
+    text
+}
+
+fn ask(client: &mut Client, server: &Server, question: &Section) -> Result<Answer, String> {
+    let method = question.first.split(' ').next().unwrap_or_default();
+    let text = bytes(question);
     let answer = client
         .try_send(text.as_bytes())
         .and_then(|()| client.try_read(method));

@@ -26,6 +26,7 @@ fn servers() -> [Server; 2] {
         let settings = [
             ("server-console-enabled", is_on),
             ("openapi-server-proxy-uri", "https://example.com/"),
+            ("jwt-secret", "a secret that only the tests know"),
         ];
         Server::start(&database, &settings)
     })
@@ -48,7 +49,7 @@ fn who_does_not_prefer_html_notices_nothing() {
         ("GET", "/.console/none.js", BROWSER.1),
         ("DELETE", "/.console/app.js", "*/*"),
     ] {
-        let mut ask = |client: &mut Client| {
+        let ask = |client: &mut Client| {
             let headers = [("Accept", accept)];
             told(client.exchange(method, target, &headers))
         };

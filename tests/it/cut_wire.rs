@@ -1,6 +1,7 @@
 //! The wire to PostgreSQL is cut after byte n of the replies, for n = 0, 1, 2, … until a request
 //! passes: every answer is right, for a read of which nothing was passed on is sent again.
 
+use corerest_tests::client::ClientError;
 use corerest_tests::cluster::Cluster;
 use corerest_tests::proxy::Proxy;
 use corerest_tests::server::Server;
@@ -51,6 +52,11 @@ fn a_read_is_right_wherever_the_wire_is_cut() {
 }
 
 #[test]
+fn so_is_one_row_by_row() {
+    check_every_cut(&[("db-stream-rows", "true")], PLANT, BODY, 1);
+}
+
+#[test]
 fn so_is_a_read_with_unnamed_statements() {
     check_every_cut(&[("db-prepared-statements", "false")], PLANT, BODY, 3);
 }
@@ -68,6 +74,47 @@ fn so_is_a_read_with_a_pre_request_function() {
         BODY,
         3,
     );
+}
+
+#[test]
+fn rows_that_are_cut_are_never_taken_for_all_of_them() {
+    let cluster = Cluster::shared();
+    let database = cluster.database();
+    let proxy = Proxy::start(cluster.socket());
+    let uri = database.uri_at_port(proxy.port);
+    let mut server = Server::spawn(&[("db-uri", &uri), ("db-pool", "1")]);
+    server.await_listening();
+    server.await_ready();
+    let lines: [(&str, &str); 1] = [("Accept", "application/x-ndjson")];
+    let mut answered = 0;
+    for bytes in (0..100_000).step_by(3_001).chain([300_000, 1_000_000]) {
+        assert_eq!(server.client().get("/fifteen?limit=1").status, 200);
+        proxy.cut_after(bytes);
+        let mut client = server.client();
+        // Nothing is read twice but what nobody has seen.
+        match client.try_exchange("GET", "/huge?limit=10000&order=n", &lines) {
+            Ok(answer) => {
+                assert_eq!(answer.status, 200, "cut after {bytes}: {}", answer.text());
+                let count = answer.text().lines().count();
+                assert_eq!(count, 10_000, "cut after {bytes}");
+                answered += 1;
+            }
+            Err(ClientError::Malformed(why)) => {
+                assert!(
+                    why.contains("without its last chunk"),
+                    "cut after {bytes}: {why}"
+                );
+            }
+            Err(error) => panic!("cut after {bytes}: {error}"),
+        }
+        proxy.disarm();
+    }
+    assert!(
+        answered > 0 && proxy.cuts() > 20,
+        "{answered}, {}",
+        proxy.cuts()
+    );
+    server.stop();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! One binary, a module for each subject; what they stand on is the library beside them.
 
 mod alerts;
+mod browser;
 mod cancel;
 mod cases;
 mod catalog;
@@ -11,6 +12,7 @@ mod cli;
 mod console;
 mod cut_wire;
 mod differences;
+mod events;
 mod fleet;
 mod framing;
 mod fuzz_smoke;
@@ -18,6 +20,7 @@ mod hostile_path;
 mod http_robustness;
 mod install;
 mod isolation;
+mod jwks;
 mod large_answers;
 mod lent_connections;
 mod limits;
@@ -43,6 +46,7 @@ mod session_reset;
 mod silence;
 mod slow_readers;
 mod soak;
+mod streams;
 mod tidy;
 mod two_way_talk;
 mod whole_numbers;

@@ -145,6 +145,8 @@ const PARAMETERS: &[&str] = &[
 const HEADERS: &[&str] = &[
     "Accept: application/json",
     "Accept: text/csv",
+    "Accept: application/x-ndjson",
+    "Accept: application/jsonl",
     "Accept: application/vnd.pgrst.object+json",
     "Accept: application/vnd.pgrst.object+json;nulls=stripped",
     "Accept: application/vnd.pgrst.array+json;nulls=stripped",
@@ -165,6 +167,8 @@ const HEADERS: &[&str] = &[
     "Range: 1-",
     "Range: 5-2",
     "Range: 100-200",
+    "Prefer: stream",
+    "Prefer: stream, count=exact",
     "Prefer: return=minimal",
     "Prefer: return=headers-only",
     "Prefer: return=representation",

@@ -442,6 +442,11 @@ fn every_error_code_has_a_case() {
         ("PGRST003", "parking.rs"),
         ("PGRST120", "PostgREST documents it, and does not give it"),
         ("PGRSTX01", "memory.rs"),
+        ("PGRSTX02", "jwks.rs"),
+        ("PGRSTX10", "events.rs"),
+        ("PGRSTX11", "events.rs"),
+        ("PGRSTX12", "events.rs"),
+        ("PGRSTX13", "events.rs"),
         ("PGRSTX00", "only a bug of the server gives it"),
     ]);
     let offenders = corerest_api::internals::error_codes()

@@ -9,7 +9,7 @@ use crate::cluster::Owner;
 use crate::waiting::{until, until_some};
 use crate::watchdog;
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -19,6 +19,9 @@ const CONFIGURATION: &str = "front.conf";
 /// Where it logs to. HAProxy does that by its output, and loses lines when that is a pipe that is
 /// full, or when two of its threads write at once, so it has one.
 const ACCESS_LOG: &str = "access.log";
+
+/// The page that browsers are given.
+const PAGE: &str = "page.html";
 
 /// Which proxy it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +74,44 @@ impl Front {
     /// # Panics
     /// If it does not.
     pub fn start(program: Program, server: SocketAddr) -> Front {
-        let owner = Owner::choose();
-        let folder = owner.make_folder();
-        let file = folder.join(CONFIGURATION);
         let text = match program {
             Program::Nginx => nginx(server),
             Program::Haproxy => haproxy(server),
         };
+        let front = Front::spawn(program, &text, "");
+        for door in program.doors() {
+            let socket = front.folder.join(door);
+            until("a proxy to listen", || socket.exists());
+        }
+        front
+    }
+
+    /// Starts an nginx that gives browsers this page, for whatever begins with `/page`, and passes
+    /// all else on to a server, but for `/report`, which it only logs. Returns where it listens.
+    ///
+    /// # Panics
+    /// If it does not listen.
+    pub fn start_for_browsers(server: SocketAddr, page: &str) -> (Front, SocketAddr) {
+        // nginx cannot be asked which port it has taken, so one is chosen that was free just now.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("there is a free port");
+        let front = Front::spawn(Program::Nginx, &nginx_for_browsers(server, address), page);
+        until("nginx to listen", || TcpStream::connect(address).is_ok());
+        (front, address)
+    }
+
+    /// The lines of what browsers have reported, without `/report`.
+    pub fn reports(&self) -> Vec<String> {
+        let text = self.logged();
+        let reported = |line: &str| line.strip_prefix("given GET /report/").map(str::to_owned);
+        text.lines().filter_map(reported).collect()
+    }
+
+    fn spawn(program: Program, text: &str, page: &str) -> Front {
+        let owner = Owner::choose();
+        let folder = owner.make_folder();
+        let file = folder.join(CONFIGURATION);
+        std::fs::write(folder.join(PAGE), page).expect("the folder is ours");
         let place = folder.to_str().expect("we chose it");
         std::fs::write(&file, text.replace("FOLDER", place)).expect("the folder is ours");
         let mut command: Command = owner.command(program.path(), &folder);
@@ -93,10 +127,6 @@ impl Front {
             .spawn()
             .expect("it is installed: scripts/install-dependencies does that");
         watchdog::watch(child.id());
-        for door in program.doors() {
-            let socket = folder.join(door);
-            until("a proxy to listen", || socket.exists());
-        }
         Front {
             program,
             folder,
@@ -175,6 +205,29 @@ http {{
   proxy_next_upstream off;
   upstream behind {{ server {server}; keepalive 2; keepalive_requests 1000000; }}
   {doors}}}
+"
+    )
+}
+
+/// As the book has it (docs/proxies.md), with nothing in it for events.
+fn nginx_for_browsers(server: SocketAddr, address: SocketAddr) -> String {
+    format!(
+        "daemon off; master_process off; pid FOLDER/pid;
+events {{ worker_connections 512; }}
+http {{
+  log_format given 'given $request_method $request_uri';
+  access_log FOLDER/{ACCESS_LOG} given;
+  client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
+  fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi;
+  scgi_temp_path FOLDER/scgi;
+  upstream behind {{ server {server}; keepalive 64; keepalive_timeout 60s; }}
+  server {{ listen {address};
+    location /page {{ default_type text/html; alias FOLDER/{PAGE}; }}
+    location /report {{ return 204; }}
+    location / {{
+      proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection '';
+      proxy_set_header Host $host; proxy_max_temp_file_size 0; }} }}
+}}
 "
     )
 }

@@ -8,7 +8,9 @@
 pub mod case_file;
 pub mod client;
 pub mod cluster;
+pub mod events;
 pub mod front;
+pub mod issuer;
 pub mod json;
 pub mod log;
 pub mod pooler;

@@ -7,7 +7,7 @@ use super::json::{Json, Members};
 use super::numeric_date::NumericDate;
 use super::role::{Patterns, find_role};
 use crate::error::{Error, JwtClaimsFault};
-use corerest_config::Config;
+use corerest_config::{Config, Issuer, RoleClaimKey};
 use std::sync::Arc;
 
 /// How far the clocks of those who issue tokens may be off.
@@ -65,7 +65,13 @@ impl Claims {
         }
     }
 
-    fn check(&self, config: &Config, now: i64) -> Result<(), JwtClaimsFault> {
+    /// Who says that he has issued the token.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.find("iss").and_then(Json::text)
+    }
+
+    fn check(&self, audience: &Audience, now: i64) -> Result<(), JwtClaimsFault> {
         use JwtClaimsFault as Fault;
         let earliest = now.saturating_sub(CLOCK_SKEW_SECONDS);
         let latest = now.saturating_add(CLOCK_SKEW_SECONDS);
@@ -87,16 +93,20 @@ impl Claims {
         {
             return Err(Fault::IssuedInFuture);
         }
-        self.check_audience(config.jwt_aud.as_deref())
+        self.check_audience(audience)
     }
 
     /// Without an audience of our own, every audience is ours, but it must still be one.
-    fn check_audience(&self, ours: Option<&str>) -> Result<(), JwtClaimsFault> {
+    fn check_audience(&self, ours: &Audience) -> Result<(), JwtClaimsFault> {
         let fault = JwtClaimsFault::AudNotStrings;
+        let for_nobody = match ours {
+            Audience::Named(_) => Err(JwtClaimsFault::NotInAudience),
+            Audience::Any | Audience::NamedIfAny(_) => Ok(()),
+        };
         let audience = match self.find("aud") {
-            None => return Ok(()),
+            None => return for_nobody,
             Some(Json::Text(single)) => vec![single.as_str()],
-            Some(Json::Array(several)) if several.is_empty() => return Ok(()),
+            Some(Json::Array(several)) if several.is_empty() => return for_nobody,
             Some(Json::Array(several)) => several
                 .iter()
                 .map(|one| one.text().ok_or(fault))
@@ -104,7 +114,11 @@ impl Claims {
             Some(_) => return Err(fault),
         };
         match ours {
-            Some(ours) if !audience.contains(&ours) => Err(JwtClaimsFault::NotInAudience),
+            Audience::NamedIfAny(ours) | Audience::Named(ours)
+                if !audience.contains(&ours.as_str()) =>
+            {
+                Err(JwtClaimsFault::NotInAudience)
+            }
             _ => Ok(()),
         }
     }
@@ -118,9 +132,52 @@ impl Claims {
     }
 }
 
-/// What a configuration says about claims, made ready once.
+/// When a token expires, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The first second that is not before exp.
+    expires: i64,
+    /// The first second at which no request would begin with it: clocks may be off.
+    refused: i64,
+}
+
+impl Expiry {
+    /// When what was begun with the token at `now` has to end: when it expires, or, if it began
+    /// after that, when it would not begin any more.
+    pub fn end_of_what_began(self, now_unix_seconds: i64) -> i64 {
+        match self.expires > now_unix_seconds {
+            true => self.expires,
+            false => self.refused,
+        }
+    }
+}
+
+/// Whom tokens must be meant for.
+#[derive(Debug)]
+enum Audience {
+    /// Anybody.
+    Any,
+    /// This one, if they say whom they are meant for at all: `jwt-aud`, as in PostgREST.
+    NamedIfAny(String),
+    /// This one (RFC 8725 section 3.9).
+    Named(String),
+}
+
+impl Audience {
+    fn of(config: &Config) -> Audience {
+        match config.jwt_aud.clone() {
+            Some(audience) => Audience::NamedIfAny(audience),
+            None => Audience::Any,
+        }
+    }
+}
+
+/// What a configuration says about the claims of tokens, or of those of one issuer, made ready
+/// once.
 #[derive(Debug)]
 pub struct ClaimRules {
+    audience: Audience,
+    role_claim_key: RoleClaimKey,
     patterns: Patterns,
     /// Who comes without a token: always the same.
     anonymous: Result<Identity, Error>,
@@ -130,9 +187,27 @@ impl ClaimRules {
     /// Compiles the regular expressions of `jwt-role-claim-key`.
     #[must_use]
     pub fn new(config: &Config) -> ClaimRules {
-        let patterns = Patterns::of(&config.jwt_role_claim_key);
-        let anonymous = identity_of(config, &patterns, &Claims::default());
+        ClaimRules::made(config, Audience::of(config), &config.jwt_role_claim_key)
+    }
+
+    /// The rules for the tokens of an issuer, who may have some of his own.
+    #[must_use]
+    pub fn of_issuer(config: &Config, issuer: &Issuer) -> ClaimRules {
+        let own = issuer.audience.clone().map(Audience::Named);
+        let role_claim_key = issuer.role_claim_key.as_ref();
+        ClaimRules::made(
+            config,
+            own.unwrap_or_else(|| Audience::of(config)),
+            role_claim_key.unwrap_or(&config.jwt_role_claim_key),
+        )
+    }
+
+    fn made(config: &Config, audience: Audience, role_claim_key: &RoleClaimKey) -> ClaimRules {
+        let patterns = Patterns::of(role_claim_key);
+        let anonymous = identity_of(config, role_claim_key, &patterns, &Claims::default());
         ClaimRules {
+            audience,
+            role_claim_key: role_claim_key.clone(),
             patterns,
             anonymous,
         }
@@ -157,14 +232,31 @@ impl ClaimRules {
         now_unix_seconds: i64,
     ) -> Result<Identity, Error> {
         claims
-            .check(config, now_unix_seconds)
+            .check(&self.audience, now_unix_seconds)
             .map_err(Error::JwtClaims)?;
-        identity_of(config, &self.patterns, claims)
+        identity_of(config, &self.role_claim_key, &self.patterns, claims)
     }
 }
 
-fn identity_of(config: &Config, patterns: &Patterns, claims: &Claims) -> Result<Identity, Error> {
-    let role: Arc<str> = match find_role(&config.jwt_role_claim_key, patterns, &claims.0) {
+impl Identity {
+    /// When its token expires; `None` if it does not.
+    pub(crate) fn expiry(&self) -> Option<Expiry> {
+        let claims = Claims::parse(self.claims.as_bytes()).ok()?;
+        let exp = claims.seconds("exp", JwtClaimsFault::ExpNotNumber).ok()??;
+        Some(Expiry {
+            expires: exp.ceiling,
+            refused: exp.floor.saturating_add(CLOCK_SKEW_SECONDS + 1),
+        })
+    }
+}
+
+fn identity_of(
+    config: &Config,
+    role_claim_key: &RoleClaimKey,
+    patterns: &Patterns,
+    claims: &Claims,
+) -> Result<Identity, Error> {
+    let role: Arc<str> = match find_role(role_claim_key, patterns, &claims.0) {
         Some(Json::Text(role)) => role.as_str().into(),
         Some(other) => {
             // Parity: whatever else the path finds, be it null, is the role as JSON.

@@ -12,7 +12,7 @@ pub(crate) mod json;
 mod numeric_date;
 mod role;
 
-pub use claims::{ClaimRules, Claims};
+pub use claims::{ClaimRules, Claims, Expiry};
 pub use identity::Identity;
 
 /// The token in the value of an Authorization header; `None` if it is of another scheme.

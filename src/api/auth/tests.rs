@@ -50,6 +50,32 @@ fn check_accepted(config: &Config, claims: &str) {
     assert!(identity.is_ok(), "{claims}: {identity:?}");
 }
 
+/// What the rules of an issuer, the first in `jwt-issuers`, make of claims.
+#[track_caller]
+fn check_issuer(issuer: &str, claims: &str, expected: Result<&str, Fault>) {
+    let config = config(&[("JWT_AUD", "ours"), ("JWT_ISSUERS", issuer)]);
+    let rules = ClaimRules::of_issuer(&config, &config.jwt_issuers.list()[0]);
+    let claims = Claims::parse(claims.as_bytes()).expect("the test gives an object");
+    let identity = rules.identify(&config, &claims, NOW);
+    let said = identity.as_ref().map(|identity| &*identity.role);
+    assert_eq!(said, expected.map_err(Error::JwtClaims).as_ref().copied());
+}
+
+#[test]
+fn issuers_may_have_rules_of_their_own() {
+    let plain = "https://a.example";
+    check_issuer(plain, r#"{"role":"r"}"#, Ok("r"));
+    check_issuer(plain, r#"{"role":"r","aud":"ours"}"#, Ok("r"));
+    check_issuer(plain, r#"{"aud":"theirs"}"#, Err(Fault::NotInAudience));
+    let own = r#"[{"issuer":"https://a.example","audience":"theirs","role_claim_key":"$.a.b"}]"#;
+    check_issuer(own, r#"{"a":{"b":"r"},"aud":["x","theirs"]}"#, Ok("r"));
+    check_issuer(own, r#"{"role":"r","aud":"theirs"}"#, Ok("anonymous"));
+    check_issuer(own, r#"{"aud":"ours"}"#, Err(Fault::NotInAudience));
+    // What is meant for nobody in particular is not meant for us.
+    check_issuer(own, r#"{"a":{"b":"r"}}"#, Err(Fault::NotInAudience));
+    check_issuer(own, r#"{"aud":[]}"#, Err(Fault::NotInAudience));
+}
+
 #[test]
 fn the_token_stands_behind_the_scheme_bearer() {
     for (header, token) in [

@@ -121,6 +121,16 @@ codes! {
     Internal "PGRSTX00" 500
     /// The answer to what was carried out is too large to be kept; PostgREST has no such code.
     AnswerTooLarge "PGRSTX01" 507
+    /// The keys that could verify the token have not come yet; PostgREST fetches none.
+    JwtKeysMissing "PGRSTX02" 503
+    /// A function that says what is to be heard names no channel that can be listened to.
+    Channel "PGRSTX10" 500
+    /// There are as many channels as there may be.
+    TooManyChannels "PGRSTX11" 503
+    /// Notifications are not heard at this time.
+    NotListening "PGRSTX12" 503
+    /// As many clients hear events as may.
+    TooManyStreams "PGRSTX13" 503
 }
 
 impl Code {

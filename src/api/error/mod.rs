@@ -218,6 +218,11 @@ pub enum Error {
     JwtSecretMissing,
     /// The token is not valid.
     JwtInvalid(JwtFault),
+    /// The keys that could verify the token have not come yet.
+    JwtKeysMissing {
+        /// When somebody asks for them again.
+        retry_seconds: u64,
+    },
     /// A token is needed.
     JwtRequired,
     /// The claims of the token are not valid.
@@ -229,6 +234,25 @@ pub enum Error {
         /// Whether it was rolled back, as it was to be.
         is_rolled_back: bool,
     },
+    /// A function that says what is to be heard names no channel that can be listened to.
+    Channel {
+        /// Why it cannot.
+        message: String,
+        /// The channel, or how many there are.
+        details: String,
+    },
+    /// The server listens to as many channels as it may.
+    TooManyChannels {
+        /// How many that is.
+        at_most: usize,
+    },
+    /// As many clients hear events as may.
+    TooManyStreams {
+        /// How many that is.
+        at_most: usize,
+    },
+    /// Notifications are not heard at this time.
+    NotListening,
     /// An error of this server.
     Internal {
         /// What is wrong.
@@ -337,9 +361,23 @@ impl Error {
                 let (code, wording) = self.wording();
                 let status = code.row().status;
                 let challenge = self.challenge(&wording.message);
-                let headers = challenge.map(|value| ("WWW-Authenticate".into(), value));
+                let challenge = challenge.map(|value| ("WWW-Authenticate".into(), value));
+                let retry = self
+                    .retry_after()
+                    .map(|value| ("Retry-After".into(), value));
+                let headers = challenge.into_iter().chain(retry);
                 respond(status, None, &wording, headers, verbosity)
             }
+        }
+    }
+
+    /// When the client may come again, where that has nothing to do with the database.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        match self {
+            Error::JwtKeysMissing { retry_seconds } => {
+                Some(HeaderValue::sanitized(retry_seconds.to_string().as_bytes()))
+            }
+            _ => None,
         }
     }
 

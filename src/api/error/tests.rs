@@ -392,6 +392,13 @@ fn samples() -> Vec<(Error, &'static str)> {
        type"}"#,
         ),
         (
+            Error::JwtKeysMissing { retry_seconds: 4 },
+            r#"503 PGRSTX02
+    Retry-After: 4
+    {"code":"PGRSTX02","details":null,"hint":null,"message":"The keys that the JWT is to be verified
+       with have not come yet. Retrying."}"#,
+        ),
+        (
             Error::JwtRequired,
             r#"401 PGRST302
     WWW-Authenticate: Bearer
@@ -425,6 +432,34 @@ fn samples() -> Vec<(Error, &'static str)> {
     {"code":"PGRSTX01","details":"The answer has 5 bytes.","hint":"Ask for less with select, or
        with Prefer: return=minimal","message":"The request was carried out, but there is no memory
        for its answer"}"#,
+        ),
+        (
+            Error::Channel {
+                message: text("A channel's name is too long"),
+                details: text("It has 64 bytes."),
+            },
+            r#"500 PGRSTX10
+    {"code":"PGRSTX10","details":"It has 64 bytes.","hint":null,"message":"A channel's name is too
+       long"}"#,
+        ),
+        (
+            Error::TooManyChannels { at_most: 5 },
+            r#"503 PGRSTX11
+    {"code":"PGRSTX11","details":"There may be 5 (server-max-channels).","hint":"Try again when
+       others have left","message":"The server listens to as many channels as it may"}"#,
+        ),
+        (
+            Error::TooManyStreams { at_most: 5 },
+            r#"503 PGRSTX13
+    {"code":"PGRSTX13","details":"There may be 5, three quarters of all clients
+       (server-max-connections).","hint":"Try again when others have left","message":"As many
+       clients hear events as may"}"#,
+        ),
+        (
+            Error::NotListening,
+            r#"503 PGRSTX12
+    {"code":"PGRSTX12","details":null,"hint":"Try again","message":"Notifications of the database
+       are not heard at this time"}"#,
         ),
         (
             Error::Internal {

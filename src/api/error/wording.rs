@@ -209,6 +209,10 @@ impl Error {
             .hinted(hint.clone()),
             Error::JwtSecretMissing => worded(Code::JwtSecret, "Server lacks JWT secret"),
             Error::JwtInvalid(fault) => jwt_invalid(fault),
+            Error::JwtKeysMissing { .. } => worded(
+                Code::JwtKeysMissing,
+                "The keys that the JWT is to be verified with have not come yet. Retrying.",
+            ),
             Error::JwtRequired => worded(Code::JwtRequired, "Anonymous access is disabled"),
             Error::JwtClaims(fault) => worded(Code::JwtClaims, jwt_claims(*fault)),
             Error::AnswerTooLarge {
@@ -226,6 +230,28 @@ impl Error {
             )
             .with(format!("The answer has {bytes} bytes."))
             .hinted("Ask for less with select, or with Prefer: return=minimal".to_owned()),
+            Error::Channel { message, details } => {
+                worded(Code::Channel, message.clone()).with(details.clone())
+            }
+            Error::TooManyChannels { at_most } => worded(
+                Code::TooManyChannels,
+                "The server listens to as many channels as it may",
+            )
+            .with(format!("There may be {at_most} (server-max-channels)."))
+            .hinted("Try again when others have left".to_owned()),
+            Error::TooManyStreams { at_most } => worded(
+                Code::TooManyStreams,
+                "As many clients hear events as may",
+            )
+            .with(format!(
+                "There may be {at_most}, three quarters of all clients (server-max-connections)."
+            ))
+            .hinted("Try again when others have left".to_owned()),
+            Error::NotListening => worded(
+                Code::NotListening,
+                "Notifications of the database are not heard at this time",
+            )
+            .hinted("Try again".to_owned()),
             Error::Internal { details } => worded(Code::Internal, details.clone()),
         }
     }

@@ -7,7 +7,7 @@ use super::precedent::Precedent;
 use crate::auth::Identity;
 use crate::catalog::{Catalog, IsolationLevel, Routine};
 use crate::error::Error;
-use crate::plan::{Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
+use crate::plan::{Frame, Negotiated, ReadPlan, Representation, RowsCheck, Wanted, negotiate};
 use crate::query::{
     AccessMode, Batch, Circumstances, MainStatement, Overrides, Parts, TransactionEnd,
     write_pre_request, write_settings,
@@ -17,6 +17,7 @@ use crate::request::payload::BodyForm;
 use crate::request::preferences::{
     ConsistencyPreference, HandlingPreference, TransactionPreference,
 };
+use crate::response::RowsSent;
 use crate::role_settings::RoleSettings;
 use corerest_config::{Config, SessionReset};
 use corerest_sql::{Ident, QualifiedName, SqlBuf, Statement};
@@ -147,6 +148,26 @@ impl<'a, 'r> Asked<'a, 'r> {
             negotiated.representation = Representation::Nothing;
         }
         Ok(negotiated)
+    }
+
+    /// Whether rows that could come as a whole are wished one by one.
+    pub(super) fn wishes_rows(&self, negotiated: &Negotiated<'_>) -> bool {
+        let always = match negotiated.representation {
+            Representation::Json(_) => self.config.db_stream_rows,
+            _ => false,
+        };
+        always || self.request.preferences.stream
+    }
+
+    /// How the rows of a read are sent, given what stands around them if it is one by one.
+    pub(super) fn rows_sent(&self, frame: Option<Frame>, read: &ReadPlan<'_>) -> RowsSent {
+        match frame {
+            None => RowsSent::Together,
+            Some(_) => RowsSent::OneByOne {
+                total_tells: read.is_counted_as_read(),
+                rows_max: self.config.db_max_rows,
+            },
+        }
     }
 
     pub(super) fn pending(

@@ -3,7 +3,7 @@
 
 use super::asked::{Asked, BodyWanted, Question};
 use super::pending::{Expected, Prepared};
-use crate::catalog::Volatility;
+use crate::catalog::{HandlerKind, Routine, Volatility};
 use crate::error::Error;
 use crate::plan::{
     PlannedRead, Root, RootRows, RoutineCall, RowsCheck, argument_names, find_routine, plan_call,
@@ -11,9 +11,13 @@ use crate::plan::{
 };
 use crate::query::{AccessMode, Count, Overrides, write_call};
 use crate::request::Invocation;
+use crate::request::media_type::MediaType;
 use crate::request::preferences::{CountPreference, HandlingPreference};
-use crate::response::{CallPending, ExplainPending};
+use crate::response::{CallPending, ExplainPending, Hears};
 use corerest_sql::QualifiedName;
+
+/// The media type of events, as domains have it.
+const EVENT_STREAM: &str = "text/event-stream";
 
 impl Asked<'_, '_> {
     pub(super) fn prepare_call(
@@ -53,7 +57,7 @@ impl Asked<'_, '_> {
         } else {
             BodyWanted::Yes
         };
-        let negotiated = self.negotiate(root.name, &read, body)?;
+        let mut negotiated = self.negotiate(root.name, &read, body)?;
         self.refuse_unknown_preferences()?;
         self.refuse_max_affected(routine.returns_single())?;
         let is_explained = negotiated.plan.is_some();
@@ -62,10 +66,15 @@ impl Asked<'_, '_> {
             false => RowsCheck::of_affected(&negotiated.media_type, &request.preferences),
         };
         let end = self.transaction_end();
+        let access = access_mode(invocation, routine.volatility);
+        // What a write answers is told when it has ended, and a check needs a number.
+        if access == AccessMode::ReadOnly && check.is_nothing() {
+            negotiated.send_row_by_row(Some(routine), self.wishes_rows(&negotiated));
+        }
         let batch = self.batch(Question {
             statement: write_call(&plan, &read, &negotiated, &check, self.call_count(), end),
             estimate: None,
-            access: access_mode(invocation, routine.volatility),
+            access,
             routine: Some(routine),
             overrides: Overrides::Possible,
             is_read: routine.volatility != Volatility::Volatile,
@@ -74,11 +83,36 @@ impl Asked<'_, '_> {
         let expected = if is_explained {
             Expected::Plan(ExplainPending::new(request, media_type))
         } else {
-            let call = CallPending::new(config, request, routine, headers_only, media_type);
+            let hears = self.hears(invocation, routine, root.name, &media_type);
+            let sent = self.rows_sent(negotiated.frame, &read);
+            let mut call =
+                CallPending::new(config, request, routine, headers_only, media_type, sent);
+            call.hears = hears;
             Expected::Call(Box::new(call))
         };
         let pending = self.pending(expected, check, &deprecated_names);
         Ok(Prepared::Ask(batch, pending))
+    }
+
+    /// Whether the call asks for events: by GET or HEAD, of a function that returns the domain
+    /// itself. What others make of rows is a document like any other.
+    fn hears(
+        &self,
+        invocation: Invocation,
+        routine: &Routine,
+        relation: &QualifiedName,
+        media_type: &MediaType,
+    ) -> Option<Hears> {
+        let is_read = matches!(invocation, Invocation::Read { .. });
+        if !(self.config.server_events_enabled && is_read && routine.returns_scalar()) {
+            return None;
+        }
+        let handler = self.catalog.media_handler(Some(relation), EVENT_STREAM)?;
+        let is_its_value = handler.kind == HandlerKind::Cast;
+        let is_wanted = *media_type == MediaType::parse(handler.media_type.as_bytes());
+        (is_its_value && is_wanted).then(|| Hears {
+            until: self.identity.expiry(),
+        })
     }
 
     /// What a function returns is counted in full, or not at all: the planner knows nothing of it.

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::position::{CONSISTENCY_TOKEN, Position};
 use crate::query::Reach;
 use crate::request::{Action, ApiRequest, HttpRequest};
-use crate::response::{Response, ResultSet, preflight, schema_info};
+use crate::response::{FirstRow, Response, ResultSet, preflight, schema_info};
 use asked::Asked;
 use pending::Expected;
 use shape::{Found, Outline, Shape, other_value};
@@ -74,6 +74,29 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
         Expected::Plan(_) | Expected::Schema(_) | Expected::Privileges => Err(Error::Internal {
             details: "Lines came as a row.".to_owned(),
         }),
+    });
+    pending.finished(response)
+}
+
+/// The same for rows that are sent one by one, as
+/// [`Answer::Rows`](crate::query::Answer) says, from the columns of the first.
+pub fn finish_first_row(
+    pending: &Pending,
+    columns: &[Option<&[u8]>],
+    first: FirstRow,
+    estimate: Option<&[u8]>,
+) -> Response {
+    let result = ResultSet::decode_first(columns).map_err(|invalid| Error::Internal {
+        details: invalid.to_string(),
+    });
+    let response = result.and_then(|result| match &pending.expected {
+        Expected::Read(read) => read.respond_to_first(&result, first, estimate.and_then(plan_rows)),
+        Expected::Call(call) => call.respond_to_first(&result, first),
+        Expected::Write(_) | Expected::Plan(_) | Expected::Schema(_) | Expected::Privileges => {
+            Err(Error::Internal {
+                details: "Rows came one by one.".to_owned(),
+            })
+        }
     });
     pending.finished(response)
 }

@@ -2,14 +2,14 @@
 //! It knows nothing of how that came about: planning and shapes give the same.
 
 use super::precedent::{AnswerSize, Precedent};
-use crate::auth::Identity;
+use crate::auth::{Expiry, Identity};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
 use crate::position::CONSISTENCY_TOKEN;
 use crate::query::Batch;
 use crate::response::{
-    CallPending, ExplainPending, Header, MutatePending, OpenApiPending, ReadPending, Response,
-    is_vary,
+    CallPending, ExplainPending, Header, Hears, MutatePending, OpenApiPending, ReadPending,
+    Response, is_vary,
 };
 use corerest_config::{Config, ErrorVerbosity};
 use corerest_sql::Ident;
@@ -76,6 +76,23 @@ impl Pending {
         match self.check.explain(&error) {
             Some(explained) => self.error(&explained),
             None => self.error(&Error::Database(error)),
+        }
+    }
+
+    /// When the token expires of the caller who is going to hear what is notified.
+    pub fn expiry(&self) -> Option<Expiry> {
+        self.hears()?.until
+    }
+
+    /// Whether the answer is what is notified from now on, and for how long.
+    pub(super) fn hears(&self) -> Option<Hears> {
+        match &self.expected {
+            Expected::Call(call) => call.hears,
+            Expected::Read(_)
+            | Expected::Write(_)
+            | Expected::Plan(_)
+            | Expected::Schema(_)
+            | Expected::Privileges => None,
         }
     }
 

@@ -35,7 +35,8 @@ impl Asked<'_, '_> {
         } else {
             BodyWanted::Yes
         };
-        let negotiated = self.negotiate(root.name, &plan, body)?;
+        let mut negotiated = self.negotiate(root.name, &plan, body)?;
+        negotiated.send_row_by_row(None, self.wishes_rows(&negotiated));
         self.refuse_unknown_preferences()?;
         let count = Count {
             preference: request.preferences.count,
@@ -59,7 +60,9 @@ impl Asked<'_, '_> {
             Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),
             None => {
                 let media_type = negotiated.media_type;
-                let read = ReadPending::new(config, request, root.name, headers_only, media_type);
+                let sent = self.rows_sent(negotiated.frame, &plan);
+                let read =
+                    ReadPending::new(config, request, root.name, headers_only, media_type, sent);
                 Expected::Read(Box::new(read))
             }
         };

@@ -8,7 +8,8 @@
 //! Source: RFC 9110, section 12.5.1; PostgREST's documentation, `resource_representation` and
 //! `media_type_handlers`.
 
-use crate::catalog::{Catalog, MediaHandler};
+use super::frame::Frame;
+use crate::catalog::{Catalog, MediaHandler, Routine};
 use crate::error::Error;
 use crate::request::media_type::{MediaType, Nulls, PlanMediaType};
 use corerest_sql::QualifiedName;
@@ -22,6 +23,8 @@ pub(crate) enum Representation<'a> {
     Object(Nulls),
     /// A line for each row, after one with the names of the columns.
     Csv,
+    /// A line of JSON for each row.
+    JsonLines,
     /// A collection of features, which PostGIS makes.
     GeoJson,
     /// What a function or aggregate of the database makes.
@@ -41,6 +44,8 @@ pub(crate) struct Negotiated<'a> {
     pub media_type: MediaType,
     /// The execution plan of the query is asked for, and not its rows.
     pub plan: Option<PlanMediaType>,
+    /// The rows are sent one by one, within this.
+    pub frame: Option<Frame>,
 }
 
 /// What is to be represented.
@@ -54,6 +59,28 @@ pub(crate) struct Wanted<'a> {
     pub whole_rows: bool,
     /// `db-plan-enabled`
     pub plan_enabled: bool,
+}
+
+impl Negotiated<'_> {
+    /// Has the rows sent one by one, if they can be, and if it is wished; lines of JSON always are.
+    /// A function that returns one value has no rows.
+    pub(crate) fn send_row_by_row(&mut self, routine: Option<&Routine>, is_wished: bool) {
+        let has_rows = routine.is_none_or(|routine| !routine.returns_single());
+        if self.plan.is_some() || !has_rows {
+            return;
+        }
+        self.frame = match self.representation {
+            Representation::JsonLines => Some(Frame::LINES),
+            Representation::Json(nulls) if is_wished => Frame::of_array(nulls, routine),
+            Representation::Csv if is_wished => Some(Frame::CSV),
+            Representation::Json(_)
+            | Representation::Csv
+            | Representation::Object(_)
+            | Representation::GeoJson
+            | Representation::Custom(_)
+            | Representation::Nothing => None,
+        };
+    }
 }
 
 /// Chooses.
@@ -98,6 +125,7 @@ fn produce<'a>(
         representation,
         media_type: produced.unwrap_or_else(|| media_type.clone()),
         plan: None,
+        frame: None,
     })
 }
 
@@ -135,6 +163,7 @@ fn built_in<'a>(media_type: &MediaType) -> Option<(Representation<'a>, Option<Me
         )),
         MediaType::ApplicationJson => Some((Representation::Json(Nulls::Kept), None)),
         MediaType::TextCsv => Some((Representation::Csv, None)),
+        MediaType::JsonLines(_) => Some((Representation::JsonLines, None)),
         MediaType::GeoJson => Some((Representation::GeoJson, None)),
         _ => None,
     }

@@ -22,6 +22,7 @@ pub(crate) fn is_quiet(
         Representation::Json(_)
         | Representation::Object(_)
         | Representation::Csv
+        | Representation::JsonLines
         | Representation::Nothing => false,
     };
     !is_custom && is_quiet_read(catalog, plan)

@@ -85,6 +85,16 @@ impl ReadPlan<'_> {
             || moved.into_iter().any(|item| item.aggregate.is_some())
     }
 
+    /// Whether its rows are as many as are counted without what is selected: nothing is grouped,
+    /// and no row is left out for want of one that is embedded and cut off.
+    pub(crate) fn is_counted_as_read(&self) -> bool {
+        let asks_for_embedded = self.conditions.iter().any(Condition::is_about_embedded);
+        let decides = |embed: &&Embed<'_>| embed.join == JoinType::Inner || asks_for_embedded;
+        let mut deciding = self.embeds.iter().filter(decides);
+        !self.is_aggregated()
+            && deciding.all(|embed| embed.plan.range.is_all() && embed.plan.is_counted_as_read())
+    }
+
     /// Whether all columns and nothing else is selected, by their own names: only then are the
     /// rows of the type that a media type handler of the relation takes.
     pub(crate) fn selects_whole_rows(&self) -> bool {
@@ -162,6 +172,17 @@ pub(crate) enum Condition<'a> {
     Filter(PlannedFilter<'a>),
     /// One on an embedded relation: whether it has rows.
     Embedded(EmbedIs, usize),
+}
+
+impl Condition<'_> {
+    /// Whether it asks for an embedded relation anywhere.
+    fn is_about_embedded(&self) -> bool {
+        match self {
+            Condition::Group(_, _, inside) => inside.iter().any(Condition::is_about_embedded),
+            Condition::Filter(_) => false,
+            Condition::Embedded(..) => true,
+        }
+    }
 }
 
 /// What is asked of an embedded relation; which one, its place among the embeds says.

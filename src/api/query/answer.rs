@@ -2,15 +2,18 @@
 //!
 //! The server makes one response of one row. So a main statement has an aggregate and no `GROUP
 //! BY` on its outside: whatever is left after filters, limits and joins, none or many, it answers
-//! with one row. An execution plan is the exception: it has lines.
+//! with one row. An execution plan is the exception: it has lines. Rows that are sent as they come
+//! are another one: each has the columns of the one row, all but the body alike, and where there is
+//! none, there is one without a body. So a head is always made of the first row.
 //!
 //! What the number of rows must be is checked by a statement, too ([`CheckTime`]).
 //!
 //! Invariant: a [`MainStatement`] is made by [`MainStatement::finish`] only, which wants an
-//! [`Aggregated`], and that only [`write_page`] gives, which has written the aggregate.
+//! [`Aggregated`], and that only [`write_page`] gives, which has written the aggregate; or by
+//! [`MainStatement::finish_rows`].
 
 use super::rows::write_number;
-use crate::plan::{Negotiated, Representation, RowsCheck, WRONG_ROWS};
+use crate::plan::{Frame, Negotiated, Representation, RowsCheck, WRONG_ROWS};
 use crate::request::media_type::{PlanFormat, PlanMediaType, PlanOption};
 use corerest_sql::{SqlBuf, Statement, sql, sql_text};
 
@@ -32,6 +35,10 @@ pub enum Answer {
     /// Rows of one column each, which are the lines of a text: an execution plan, or what there is
     /// to be said of a schema.
     Lines,
+    /// At least one row, each with the columns of a [`ResultSet`](crate::response::ResultSet),
+    /// perhaps with what stands before the rows as one column more, and one row of the body as the
+    /// last one: NULL in the only row if there is none.
+    Rows(Frame),
 }
 
 /// A main statement that answers as it says.
@@ -100,6 +107,17 @@ impl MainStatement {
             statement: out.finish(),
             answer: aggregated.answer,
             late_check: aggregated.late_check,
+        }
+    }
+
+    /// Ends a statement whose rows are sent one by one: all that [`write_each_row`] gives.
+    ///
+    /// [`write_each_row`]: super::body::write_each_row
+    pub(super) fn finish_rows(out: SqlBuf, frame: Frame) -> MainStatement {
+        MainStatement {
+            statement: out.finish(),
+            answer: Answer::Rows(frame),
+            late_check: None,
         }
     }
 
@@ -238,6 +256,8 @@ pub(super) fn write_rows_count(
         (RowKind::OnlyRow | RowKind::OnlyValue, Answer::OneRow) => {
             sql_text!("(CASE WHEN pg_catalog.count(*) IS NULL THEN 0 ELSE 1 END)::bigint")
         }
-        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::Lines) => sql_text!("1::bigint"),
+        (RowKind::OnlyRow | RowKind::OnlyValue, Answer::Lines | Answer::Rows(_)) => {
+            sql_text!("1::bigint")
+        }
     });
 }

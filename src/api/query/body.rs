@@ -97,6 +97,7 @@ fn has_named_rows(kind: RowKind, negotiated: &Negotiated<'_>) -> bool {
         Representation::Csv => true,
         Representation::Custom(handler) => is_cast_of_first(handler, kind, negotiated),
         Representation::Json(_)
+        | Representation::JsonLines
         | Representation::Object(_)
         | Representation::GeoJson
         | Representation::Nothing => false,
@@ -143,6 +144,7 @@ fn write_body(out: &mut SqlBuf, kind: RowKind, negotiated: &Negotiated<'_>) {
              OPERATOR(pg_catalog.||) coalesce(pg_catalog.string_agg(pg_catalog.left(\
              pg_catalog.right(_row::pg_catalog.text, '-1'::int), '-1'::int), E'\\n'), '')"
         ),
+        Representation::JsonLines => write_lines(out, kind),
         Representation::GeoJson => {
             sql!(
                 out,
@@ -160,6 +162,95 @@ fn write_body(out: &mut SqlBuf, kind: RowKind, negotiated: &Negotiated<'_>) {
         Representation::Custom(handler) => write_handled(out, kind, handler),
         Representation::Nothing => sql!(out, "''::pg_catalog.text"),
     }
+}
+
+/// Appends, behind the total, all else that rows have which are sent one by one, and ` FROM` with
+/// what `write` appends. There is always a row: where there is none of the rows, its body is NULL.
+///
+/// What is the same for each row is a subquery of its own, which PostgreSQL asks once, and not
+/// before the first row has been found: so a function has set its headers by then. That the empty
+/// row on the left comes first changes neither the order of the others nor that PostgreSQL sends
+/// each as it finds it, for a nested loop is the only join that it can do here.
+pub(super) fn write_each_row(
+    out: &mut SqlBuf,
+    kind: RowKind,
+    negotiated: &Negotiated<'_>,
+    overrides: Overrides,
+    write: impl Fn(&mut SqlBuf),
+) {
+    sql!(out, "null::bigint AS page, ");
+    out.constant(match overrides {
+        Overrides::Possible => sql_text!(
+            "(SELECT pg_catalog.current_setting('response.headers', true)) AS headers, \
+             (SELECT pg_catalog.current_setting('response.status', true)) AS status, "
+        ),
+        Overrides::Impossible => {
+            sql_text!("null::pg_catalog.text AS headers, null::pg_catalog.text AS status, ")
+        }
+    });
+    match negotiated.representation {
+        Representation::Csv => {
+            write_names(out, &write);
+            sql!(
+                out,
+                " AS names, pg_catalog.left(pg_catalog.right(_row::pg_catalog.text, '-1'::int), \
+                 '-1'::int)"
+            );
+        }
+        Representation::Json(nulls) => write_stripped(out, nulls, |out| write_row(out, kind)),
+        Representation::JsonLines
+        | Representation::Object(_)
+        | Representation::GeoJson
+        | Representation::Custom(_)
+        | Representation::Nothing => write_row(out, kind),
+    }
+    sql!(out, " AS body FROM (SELECT) AS _one LEFT JOIN LATERAL (");
+    write(out);
+    sql!(out, ") _row ON TRUE");
+}
+
+/// Appends a row as JSON, or NULL if there is none.
+fn write_row(out: &mut SqlBuf, kind: RowKind) {
+    out.constant(match kind {
+        RowKind::Row | RowKind::OnlyRow => sql_text!("pg_catalog.row_to_json(_row)"),
+        RowKind::Value | RowKind::OnlyValue => sql_text!(
+            "CASE WHEN _row IS DISTINCT FROM NULL \
+             THEN coalesce(pg_catalog.to_json(_row.pgrst_scalar), 'null') END"
+        ),
+    });
+}
+
+/// Appends the line with the names of the columns of rows that are written a second time, and of
+/// which none is looked for.
+fn write_names(out: &mut SqlBuf, write: impl Fn(&mut SqlBuf)) {
+    sql!(
+        out,
+        "(SELECT coalesce(pg_catalog.string_agg(name, ','), '') OPERATOR(pg_catalog.||) E'\\n' \
+         FROM (SELECT pg_catalog.json_object_keys(pg_catalog.row_to_json(_first)) AS name FROM \
+         (SELECT _rows.* FROM (SELECT) AS _one LEFT JOIN LATERAL (SELECT * FROM ("
+    );
+    write(out);
+    sql!(
+        out,
+        ") AS _all LIMIT '0'::bigint) AS _rows ON TRUE) AS _first) AS _names)"
+    );
+}
+
+/// Appends a line of JSON for each row: no line of it has a line break inside.
+fn write_lines(out: &mut SqlBuf, kind: RowKind) {
+    sql!(out, "coalesce(pg_catalog.string_agg(pg_catalog.translate(");
+    out.constant(match kind {
+        RowKind::Row | RowKind::OnlyRow => {
+            sql_text!("pg_catalog.row_to_json(_row)::pg_catalog.text")
+        }
+        RowKind::Value | RowKind::OnlyValue => {
+            sql_text!("coalesce(pg_catalog.to_json(_row.pgrst_scalar)::pg_catalog.text, 'null')")
+        }
+    });
+    sql!(
+        out,
+        ", E'\\n\\r', '  ') OPERATOR(pg_catalog.||) E'\\n', ''), '')"
+    );
 }
 
 fn write_handled(out: &mut SqlBuf, kind: RowKind, handler: &MediaHandler) {

@@ -9,11 +9,12 @@
 
 use super::answer::{CheckTime, MainStatement, RowKind, write_page};
 use super::body::{
-    NOTHING_MORE, write_content, write_from_rows, write_named_rows, write_settings_and_body,
+    NOTHING_MORE, write_content, write_each_row, write_from_rows, write_named_rows,
+    write_settings_and_body,
 };
 use super::condition::write_array_literal;
 use super::field::write_column;
-use super::read::{Count, write_total};
+use super::read::{Count, write_total, write_total_beside};
 use super::rows::{WRITTEN, write_dependency, write_rows};
 use super::settings::Overrides;
 use super::transaction::TransactionEnd;
@@ -44,6 +45,19 @@ pub(crate) fn write_call(
     write_returned(&mut out, plan);
     write_source(&mut out, plan);
     sql!(out, ")");
+    if let Some(frame) = negotiated.frame {
+        sql!(out, " SELECT ");
+        write_total_beside(&mut out, read, count);
+        sql!(out, " AS total, ");
+        write_each_row(
+            &mut out,
+            kind,
+            negotiated,
+            Overrides::Possible,
+            write_answer,
+        );
+        return MainStatement::finish_rows(out, frame);
+    }
     write_named_rows(&mut out, sql_text!(", "), kind, negotiated, write_answer);
     sql!(out, " SELECT ");
     write_total(&mut out, read, kind, answer, negotiated, count);

@@ -40,6 +40,8 @@ pub enum MediaType {
     ArrayNullsStripped,
     /// `application/vnd.pgrst.object+json`
     SingularJson(Nulls),
+    /// `application/x-ndjson` or `application/jsonl`: a line of JSON for each row
+    JsonLines(JsonLinesName),
     /// `application/vnd.pgrst.plan`
     Plan(Box<PlanMediaType>),
     /// Any other, as it was written.
@@ -53,6 +55,15 @@ pub enum Nulls {
     Kept,
     /// `nulls=stripped`: they are left out.
     Stripped,
+}
+
+/// What lines of JSON are called; neither name is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JsonLinesName {
+    /// `application/x-ndjson`
+    NdJson,
+    /// `application/jsonl`
+    JsonL,
 }
 
 /// What an execution plan is asked for.
@@ -132,6 +143,8 @@ impl MediaType {
             "application/openapi+json" => MediaType::OpenApi(openapi_version(&tokens)),
             "application/x-www-form-urlencoded" => MediaType::UrlEncoded,
             "application/octet-stream" => MediaType::OctetStream,
+            "application/x-ndjson" => MediaType::JsonLines(JsonLinesName::NdJson),
+            "application/jsonl" => MediaType::JsonLines(JsonLinesName::JsonL),
             "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text" => {
                 plan(&tokens, PlanFormat::Text)
             }
@@ -166,7 +179,9 @@ impl MediaType {
     /// The value of `Content-Type`, which tells the charset of what is known to be text.
     pub fn content_type(&self) -> String {
         match self {
-            MediaType::OctetStream | MediaType::Other(_) => self.to_string(),
+            MediaType::OctetStream | MediaType::JsonLines(_) | MediaType::Other(_) => {
+                self.to_string()
+            }
             _ => format!("{self}; charset=utf-8"),
         }
     }
@@ -223,6 +238,8 @@ impl fmt::Display for MediaType {
             MediaType::SingularJson(Nulls::Stripped) => {
                 "application/vnd.pgrst.object+json;nulls=stripped"
             }
+            MediaType::JsonLines(JsonLinesName::NdJson) => "application/x-ndjson",
+            MediaType::JsonLines(JsonLinesName::JsonL) => "application/jsonl",
             MediaType::Plan(plan) => return plan.fmt(f),
             MediaType::Other(text) => text,
         })
@@ -329,6 +346,11 @@ mod tests {
         );
         check("application/octet-stream", "application/octet-stream");
         check("*/*", "*/*");
+        check(
+            "Application/X-NDJSON; charset=utf-8",
+            "application/x-ndjson",
+        );
+        check("application/jsonl", "application/jsonl");
         check("application/json/x", "application/json");
     }
 
@@ -460,6 +482,7 @@ mod tests {
             "application/octet-stream"
         );
         assert_eq!(content_type("image/png"), "image/png");
+        assert_eq!(content_type("application/x-ndjson"), "application/x-ndjson");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Preferences {
     pub max_affected: Option<i64>,
     /// `consistency=`, where there are replicas.
     pub consistency: Option<ConsistencyPreference>,
+    /// `stream`: the rows are to be sent as they come.
+    pub stream: bool,
     /// What is not a preference.
     pub invalid: Vec<String>,
 }
@@ -137,6 +139,9 @@ preference! {
     }
 }
 
+/// The preference that has no value.
+const STREAM: &str = "stream";
+
 /// Whether `tx=` counts, which `db-tx-end` decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TransactionChoice {
@@ -191,6 +196,8 @@ impl Preferences {
             self.missing.get_or_insert(value);
         } else if let Some(value) = HandlingPreference::parse(text) {
             self.handling.get_or_insert(value);
+        } else if text == STREAM {
+            self.stream = true;
         } else if servers == Servers::Several
             && let Some(value) = ConsistencyPreference::parse(text)
         {
@@ -228,6 +235,7 @@ impl Preferences {
             timezone.as_deref(),
             max_affected.as_deref(),
             self.consistency.map(ConsistencyPreference::as_str),
+            self.stream.then_some(STREAM),
         ]
         .into_iter()
         .flatten()
@@ -249,25 +257,28 @@ impl Preferences {
             resolution: self.resolution.filter(|_| inserts && has_conflict_columns),
             missing: self.missing.filter(|_| takes_values),
             max_affected: self.max_affected.filter(|_| affects),
+            stream: false,
             ..self.clone()
         }
         .applied()
     }
 
     /// The same for a call.
-    pub(crate) fn applied_to_call(&self) -> Option<String> {
+    pub(crate) fn applied_to_call(&self, sends_row_by_row: bool) -> Option<String> {
         Preferences {
             resolution: None,
             missing: None,
             representation: None,
+            stream: self.stream && sends_row_by_row,
             ..self.clone()
         }
         .applied()
     }
 
     /// The value of `Preference-Applied` for a read, which knows nothing of writes.
-    pub(crate) fn applied_to_read(&self) -> Option<String> {
+    pub(crate) fn applied_to_read(&self, sends_row_by_row: bool) -> Option<String> {
         Preferences {
+            stream: self.stream && sends_row_by_row,
             count: self.count,
             transaction: self.transaction,
             handling: self.handling,
@@ -390,7 +401,29 @@ mod tests {
     fn reads_apply_nothing_of_writes() {
         let all = "return=minimal, missing=null, count=planned, max-affected=1, handling=strict";
         let preferences = parse(TransactionChoice::Client, &[all]);
-        let applied = preferences.applied_to_read();
+        let applied = preferences.applied_to_read(true);
         assert_eq!(applied.as_deref(), Some("count=planned, handling=strict"));
+    }
+
+    #[test]
+    fn rows_that_come_as_one_are_no_stream() {
+        let preferences = parse(
+            TransactionChoice::Client,
+            &["count=exact, stream, stream=1"],
+        );
+        let applied = |applied: Option<String>| applied.unwrap_or_default();
+        assert_eq!(
+            applied(preferences.applied_to_read(true)),
+            "count=exact, stream"
+        );
+        assert_eq!(applied(preferences.applied_to_read(false)), "count=exact");
+        assert_eq!(
+            applied(preferences.applied_to_call(true)),
+            "count=exact, stream"
+        );
+        assert_eq!(applied(preferences.applied_to_call(false)), "count=exact");
+        let of_write = preferences.applied_to_write(Mutation::Create, true);
+        assert_eq!(applied(of_write), "count=exact");
+        assert_eq!(preferences.invalid, ["stream=1"]);
     }
 }

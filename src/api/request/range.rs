@@ -80,6 +80,28 @@ impl Range {
         (status, content_range(self.first, last, total))
     }
 
+    /// The status of a read whose rows are not counted before the first one is sent, and its
+    /// `Content-Range`. Which rows come follows from an exact total; where there is none, only a
+    /// total is told, and nothing without one: a range that is not known is none, and `*/*` is that
+    /// of no rows.
+    pub(crate) fn expected_status_and_content_range(
+        &self,
+        total: Option<i64>,
+        tells_rows: bool,
+    ) -> (u16, Option<String>) {
+        let Some(total) = total else {
+            return (200, None);
+        };
+        let left = (i128::from(total) - self.first).max(0);
+        let rows = self.limit().map_or(left, |limit| left.min(limit));
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let (status, range) = self.status_and_content_range(rows, Some(total));
+        match tells_rows {
+            true => (status, Some(range)),
+            false => (status, Some(format!("*/{total}"))),
+        }
+    }
+
     /// The rows from `offset` on.
     fn from_offset(offset: i128) -> Range {
         Range {
@@ -351,6 +373,25 @@ mod tests {
         let range = parse_limit_and_offset(None, Some(offset)).unwrap();
         let answer = range.status_and_content_range(rows, total);
         assert_eq!(answer, (status, header.to_owned()));
+    }
+
+    #[test]
+    fn content_range_tells_what_will_come() {
+        let check = |limit, offset, total, tells_rows, status, header: Option<&str>| {
+            let range = Range::of_limit_and_offset(limit, offset);
+            let expected = range.expected_status_and_content_range(total, tells_rows);
+            assert_eq!(expected, (status, header.map(str::to_owned)));
+        };
+        check(None, 0, None, true, 200, None);
+        check(Some(10), 5, None, true, 200, None);
+        check(None, 0, Some(7), true, 200, Some("0-6/7"));
+        check(Some(3), 0, Some(7), true, 206, Some("0-2/7"));
+        check(Some(3), 5, Some(7), true, 206, Some("5-6/7"));
+        check(None, 0, Some(0), true, 200, Some("*/0"));
+        check(None, 7, Some(7), true, 206, Some("*/7"));
+        check(None, 8, Some(7), true, 416, Some("*/7"));
+        check(Some(3), 0, Some(7), false, 206, Some("*/7"));
+        check(None, 0, Some(7), false, 200, Some("*/7"));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Body {
     Bytes(Vec<u8>),
     /// The last column of the main row.
     LastColumn,
+    /// What is notified on the channels that the last column of the main row names, from now on.
+    Events,
 }
 
 impl Header {

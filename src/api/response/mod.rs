@@ -14,7 +14,7 @@ mod overrides;
 mod read;
 mod result_set;
 
-pub(crate) use call::CallPending;
+pub(crate) use call::{CallPending, Hears};
 pub(crate) use cors::preflight;
 pub use cors::{CorsHeaders, is_vary};
 pub(crate) use explain::ExplainPending;
@@ -23,5 +23,5 @@ pub(crate) use message::Header;
 pub use message::{Body, Response};
 pub(crate) use mutate::MutatePending;
 pub(crate) use openapi::OpenApiPending;
-pub(crate) use read::ReadPending;
-pub use result_set::ResultSet;
+pub(crate) use read::{ReadPending, RowsSent};
+pub use result_set::{FirstRow, ResultSet};

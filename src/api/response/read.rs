@@ -3,7 +3,7 @@
 //! It is made when the row's columns before the body are known; whatever it says of the rows, it
 //! says from the counts, and the body passes by unseen.
 
-use super::{Body, Header, Response, ResultSet, overrides};
+use super::{Body, FirstRow, Header, Response, ResultSet, overrides};
 use crate::error::{Error, HeaderValue};
 use crate::request::ApiRequest;
 use crate::request::media_type::MediaType;
@@ -18,6 +18,20 @@ const HEADERS_USUAL_MAX: usize = 6;
 
 const VARY: HeaderValue = HeaderValue::of_constant("Accept, Prefer, Range");
 
+/// How the rows of an answer are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowsSent {
+    /// As a whole.
+    Together,
+    /// One by one; whether an exact total tells how many they will be.
+    OneByOne {
+        /// It does.
+        total_tells: bool,
+        /// `db-max-rows`
+        rows_max: Option<i64>,
+    },
+}
+
 /// What is remembered of a read until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadPending {
@@ -31,6 +45,7 @@ pub(crate) struct ReadPending {
     preference_applied: Option<String>,
     content_profile: Option<String>,
     verbosity: ErrorVerbosity,
+    sent: RowsSent,
 }
 
 impl ReadPending {
@@ -41,6 +56,7 @@ impl ReadPending {
         name: &QualifiedName,
         headers_only: bool,
         media_type: MediaType,
+        sent: RowsSent,
     ) -> ReadPending {
         ReadPending {
             headers_only,
@@ -49,9 +65,10 @@ impl ReadPending {
             count: request.preferences.count,
             content_location: content_location(name, &request.query.canonical),
             media_type,
-            preference_applied: request.preferences.applied_to_read(),
+            preference_applied: request.preferences.applied_to_read(sent.is_one_by_one()),
             content_profile: request.content_profile(),
             verbosity: config.client_error_verbosity,
+            sent,
         }
     }
 
@@ -70,9 +87,35 @@ impl ReadPending {
         }
         let total = self.total(result.total, estimate);
         let (status, content_range) = self.range.status_and_content_range(result.page, total);
+        self.response(status, Some(content_range), total, result)
+    }
+
+    /// The same for rows that are sent one by one, from the first of them.
+    ///
+    /// # Errors
+    /// As above, but there is no other number than one.
+    pub(crate) fn respond_to_first(
+        &self,
+        result: &ResultSet<'_>,
+        first: FirstRow,
+        estimate: Option<i64>,
+    ) -> Result<Response, Error> {
+        let total = self.total(result.total, estimate);
+        let is_exact = self.count == Some(CountPreference::Exact);
+        let (status, content_range) = self.sent.head(&self.range, first, total, is_exact);
+        self.response(status, content_range, total, result)
+    }
+
+    fn response(
+        &self,
+        status: u16,
+        content_range: Option<String>,
+        total: Option<i64>,
+        result: &ResultSet<'_>,
+    ) -> Result<Response, Error> {
         let mut headers = Vec::with_capacity(HEADERS_USUAL_MAX);
+        headers.extend(content_range.map(|range| Header::new("Content-Range", range)));
         headers.extend([
-            Header::new("Content-Range", content_range),
             Header::new("Content-Location", self.content_location.as_bytes()),
             content_type(&self.media_type),
         ]);
@@ -117,6 +160,38 @@ impl ReadPending {
                 } else {
                     counted
                 }
+            }
+        }
+    }
+}
+
+impl RowsSent {
+    pub(super) fn is_one_by_one(self) -> bool {
+        self != RowsSent::Together
+    }
+
+    /// The status of rows that are sent one by one, and the `Content-Range`.
+    pub(super) fn head(
+        self,
+        range: &Range,
+        first: FirstRow,
+        total: Option<i64>,
+        is_exact: bool,
+    ) -> (u16, Option<String>) {
+        let (total_tells, rows_max) = match self {
+            RowsSent::Together => (false, None),
+            RowsSent::OneByOne {
+                total_tells,
+                rows_max,
+            } => (total_tells && is_exact, rows_max),
+        };
+        match first {
+            FirstRow::Row => range
+                .restricted_to(rows_max)
+                .expected_status_and_content_range(total, total_tells),
+            FirstRow::Nothing => {
+                let (status, range) = range.status_and_content_range(0, total);
+                (status, Some(range))
             }
         }
     }

@@ -11,7 +11,7 @@ pub struct ResultSet<'a> {
     /// How many rows there would be without a limit, if it was asked; of an upsert, how many rows
     /// were new.
     pub(crate) total: Option<i64>,
-    /// How many rows are in the body.
+    /// How many rows are in the body; 0 where nobody knows when the first one comes.
     pub(crate) page: i64,
     /// What SQL left in the setting `response.headers`.
     pub(crate) headers: Option<&'a [u8]>,
@@ -31,6 +31,15 @@ impl fmt::Display for InvalidResultSet {
     }
 }
 
+/// What is known of rows that are sent one by one when the first row of the statement has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstRow {
+    /// There are rows; how many is not known.
+    Row,
+    /// There are none.
+    Nothing,
+}
+
 impl<'a> ResultSet<'a> {
     /// How many columns come before the body at most.
     pub const COLUMNS: usize = 5;
@@ -47,11 +56,39 @@ impl<'a> ResultSet<'a> {
             _ => return Err(InvalidResultSet),
         };
         Ok(ResultSet {
-            total: total.map(decode_int8).transpose()?,
             page: decode_int8(page.ok_or(InvalidResultSet)?)?,
+            location,
+            ..ResultSet::of_head(total, headers, status)?
+        })
+    }
+
+    /// The same, of rows that are sent one by one, where nobody has counted the page. What may
+    /// come behind stands before the rows.
+    ///
+    /// # Errors
+    /// If the columns are others.
+    pub(crate) fn decode_first(
+        columns: &[Option<&'a [u8]>],
+    ) -> Result<ResultSet<'a>, InvalidResultSet> {
+        match *columns {
+            [total, None, headers, status] | [total, None, headers, status, _] => {
+                ResultSet::of_head(total, headers, status)
+            }
+            _ => Err(InvalidResultSet),
+        }
+    }
+
+    fn of_head(
+        total: Option<&[u8]>,
+        headers: Option<&'a [u8]>,
+        status: Option<&'a [u8]>,
+    ) -> Result<ResultSet<'a>, InvalidResultSet> {
+        Ok(ResultSet {
+            total: total.map(decode_int8).transpose()?,
+            page: 0,
             headers: headers.filter(|text| !text.is_empty()),
             status: status.filter(|text| !text.is_empty()),
-            location,
+            location: None,
         })
     }
 }
@@ -86,5 +123,19 @@ mod tests {
         assert!(ResultSet::decode(&row[..3]).is_err());
         assert!(ResultSet::decode(&[None, None, None, None]).is_err());
         assert!(ResultSet::decode(&[None, Some(b"3"), None, None]).is_err());
+        let first = [
+            Some(&three[..]),
+            None,
+            None,
+            Some(&b"201"[..]),
+            Some(b"a,b"),
+        ];
+        let decoded = ResultSet::decode_first(&first).unwrap();
+        assert_eq!(
+            (decoded.total, decoded.status),
+            (Some(3), Some(&b"201"[..]))
+        );
+        assert!(ResultSet::decode_first(&first[..4]).is_ok());
+        assert!(ResultSet::decode_first(&row).is_err());
     }
 }

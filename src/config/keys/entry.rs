@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Aliases, Apply, Key, Kind, Origin};
 use crate::config::{Config, OpenApiVersion};
-use crate::role_claim::RoleClaimKey;
+use crate::issuers::{KeysUrl, check_number};
 use crate::secret::Secret;
 use crate::uri;
 
@@ -230,12 +230,11 @@ pub(super) fn parse_schemas(text: &str) -> Result<Vec<String>, String> {
     Ok(schemas)
 }
 
-/// An audience is a string or a URI, and only a URI has a colon (RFC 7519, StringOrURI).
-pub(super) fn parse_audience(text: String) -> Result<Option<String>, String> {
-    if text.contains(':') && !uri::is_uri(&text) {
-        return Err("jwt-aud should be a string or a valid URI".to_owned());
-    }
-    Ok(Some(text))
+pub(super) fn parse_keys_urls(text: &str) -> Result<Vec<KeysUrl>, String> {
+    let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+    let urls: Result<Vec<KeysUrl>, String> = urls.map(KeysUrl::parse).collect();
+    let checked = urls.and_then(|urls| check_number(urls.len()).map(|()| urls));
+    checked.map_err(|why| format!("Invalid jwt-jwks-uri: {why}"))
 }
 
 pub(super) fn parse_proxy_uri(text: String) -> Result<Option<String>, String> {
@@ -278,9 +277,9 @@ pub(super) fn bare_or_empty(value: Option<impl Display>) -> String {
     value.map_or_else(|| quoted(""), bare)
 }
 
-/// A path as a file needs it, except for the quotes, so that the dump can be loaded again.
-pub(super) fn path_in_file(path: &RoleClaimKey) -> String {
-    path.to_string().replace('\\', "\\\\").replace('$', "$$")
+/// A text as a file needs it, except for the quotes, so that the dump can be loaded again.
+pub(super) fn in_file(value: impl Display) -> String {
+    value.to_string().replace('\\', "\\\\").replace('$', "$$")
 }
 
 /// The secret as it was configured, for `--dump-config` only.

@@ -7,8 +7,8 @@
 use std::num::NonZeroUsize;
 
 use super::entry::{
-    bare, bare_or_empty, count, duration, integer, joined, parse_audience, parse_openapi_version,
-    parse_proxy_uri, parse_schemas, parsed, path_in_file, put, quoted, quoted_or_empty,
+    bare, bare_or_empty, count, duration, in_file, integer, joined, parse_keys_urls,
+    parse_openapi_version, parse_proxy_uri, parse_schemas, parsed, put, quoted, quoted_or_empty,
     show_secret, split_list,
 };
 use super::{Aliases, Apply, Key, Kind, Origin};
@@ -16,9 +16,11 @@ use crate::config::{
     ErrorVerbosity, FunctionName, LogFormat, LogLevel, OpenApiMode, OpenApiVersion, Port,
     SessionReset, SocketMode, TransactionEnd,
 };
+use crate::issuers::{Issuers, KeysUrl};
 use crate::replicas::split_uris;
 use crate::role_claim::RoleClaimKey;
 use crate::secret::Secret;
+use crate::uri::parse_audience;
 
 /// PostgreSQL allocates no value of 1 GiB or more (MaxAllocSize).
 const POSTGRES_VALUE_MAX: i64 = 0x3FFF_FFFF;
@@ -268,6 +270,15 @@ pub const KEYS: &[Key] = &[
     )
     .reloadable()
     .own(),
+    boolean!(
+        "db-stream-rows",
+        db_stream_rows,
+        "Send the rows of JSON as PostgreSQL finds them, always, as the header Prefer: stream asks \
+         for. Their number is not known before the first one, so Content-Range is told only with \
+         Prefer: count."
+    )
+    .reloadable()
+    .own(),
     choice!(
         "db-tx-end",
         db_tx_end,
@@ -326,11 +337,60 @@ pub const KEYS: &[Key] = &[
     .reloadable()
     .in_database(),
     parsed(
+        "jwt-issuers",
+        Kind::Text,
+        "Whose tokens are taken: URLs of issuers with commas between them, as tokens have them in \
+         iss. Their keys are fetched as /.well-known/openid-configuration says, and count for \
+         their own tokens only; jwt-secret goes on for tokens of nobody in the list. Or a JSON \
+         array of objects with issuer, and perhaps jwks_uri, audience and role_claim_key, which \
+         count instead of what the issuer says, jwt-aud and jwt-role-claim-key. \"@file\" reads \
+         either from a file.",
+        |c, text| {
+            let named = |why| format!("Invalid jwt-issuers: {why}");
+            put(&mut c.jwt_issuers, Issuers::parse(&text).map_err(named))
+        },
+        |c| quoted(in_file(&c.jwt_issuers)),
+    )
+    .sample("\"https://login.example.com\"")
+    .reloadable()
+    .own(),
+    boolean!(
+        "jwt-jwks-allow-http",
+        jwt_jwks_allow_http,
+        "Fetch keys by http, too, and not from this machine alone. Whoever is on the way to them \
+         can be anybody then, so it is for networks in which nobody is."
+    )
+    .reloadable()
+    .own(),
+    text!(
+        "jwt-jwks-ca-file",
+        jwt_jwks_ca_file,
+        "Certificates (PEM) that vouch for those whom keys are fetched from, beside those that the \
+         system has."
+    )
+    .sample("\"/etc/corerest/ca.pem\"")
+    .reloadable()
+    .own(),
+    parsed(
+        "jwt-jwks-uri",
+        Kind::List,
+        "URLs of sets of public keys (JSON Web Key Sets) that tokens are checked with, beside \
+         jwt-secret: https, http from this machine alone, or file:. They are fetched again as \
+         often as their Cache-Control says, every 1 to 60 minutes. Not together with jwt-issuers.",
+        |c, text| put(&mut c.jwt_jwks_uri, parse_keys_urls(&text)),
+        |c| {
+            let urls: Vec<&str> = c.jwt_jwks_uri.iter().map(KeysUrl::as_str).collect();
+            quoted(in_file(urls.join(",")))
+        },
+    )
+    .reloadable()
+    .own(),
+    parsed(
         "jwt-role-claim-key",
         Kind::Text,
         "Where a token has its role: a JSONPath (RFC 9535). In a file, each $ is written $$.",
         |c, text| put(&mut c.jwt_role_claim_key, RoleClaimKey::parse(&text)),
-        |c| quoted(path_in_file(&c.jwt_role_claim_key)),
+        |c| quoted(in_file(&c.jwt_role_claim_key)),
     )
     .alias(Aliases::After("role-claim-key"))
     .reloadable()
@@ -476,6 +536,18 @@ pub const KEYS: &[Key] = &[
         "The origins whose pages may read answers (CORS). Empty, all may."
     )
     .in_database(),
+    boolean!(
+        "server-events-enabled",
+        server_events_enabled,
+        "Whether a GET with Accept: text/event-stream of a function that returns the domain \
+         \"text/event-stream\" hears events: the function returns the names of channels, one a \
+         line, and whatever is notified on them is passed on (Server-Sent Events) until the client \
+         leaves. For that the server has one more connection, which must lead to PostgreSQL \
+         itself, or to a pooler that keeps sessions. false, what the function returns is the \
+         answer, as PostgREST has it."
+    )
+    .reloadable()
+    .own(),
     seconds!(
         "server-header-timeout",
         server_header_timeout,
@@ -509,6 +581,19 @@ pub const KEYS: &[Key] = &[
         |c, n| c.server_max_body_bytes = count(n),
         |c| bare(c.server_max_body_bytes),
     )
+    .own(),
+    integer(
+        "server-max-channels",
+        1,
+        i32::MAX as i64,
+        "How many channels the server listens to for those who hear events \
+         (server-events-enabled), all of them together; whoever wants another one is answered with \
+         503. PostgreSQL looks through all of them for each notification, so the default is what \
+         costs it nothing.",
+        |c, n| c.server_max_channels = count(n),
+        |c| bare(c.server_max_channels),
+    )
+    .reloadable()
     .own(),
     integer(
         "server-max-connections",

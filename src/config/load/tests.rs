@@ -348,6 +348,38 @@ fn wrong_secrets_are_refused() {
 }
 
 #[test]
+fn places_of_keys_that_anybody_could_change_are_refused() {
+    let uri = "PGRST_JWT_JWKS_URI";
+    let issuers = "PGRST_JWT_ISSUERS";
+    let http = "\"http://a.example/k\" is not https, so that anybody on the way could give other \
+                keys (jwt-jwks-allow-http)";
+    check_error(
+        &[(uri, "https://b.example/k, http://a.example/k")],
+        &format!("Invalid jwt-jwks-uri: {http}"),
+    );
+    check_error(
+        &[(
+            issuers,
+            r#"[{"issuer":"a","jwks_uri":"http://a.example/k"}]"#,
+        )],
+        &format!("Invalid jwt-issuers: {http}"),
+    );
+    let both = "jwt-jwks-uri and jwt-issuers cannot be set both: give the issuer a \"jwks_uri\"";
+    check_error(
+        &[(uri, "https://a.example"), (issuers, "https://a.example")],
+        both,
+    );
+    check_error(
+        &[(issuers, "@none")],
+        "cannot read none (jwt-issuers): does not exist",
+    );
+    check_error(
+        &[(issuers, "@short")],
+        "cannot read short (jwt-issuers): \"short\" is not a URL",
+    );
+}
+
+#[test]
 fn wrong_words_are_refused() {
     check_error(
         &[("PGRST_CLIENT_ERROR_VERBOSITY", "invalid")],

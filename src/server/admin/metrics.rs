@@ -13,6 +13,7 @@ use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
 use crate::observing::tally::{BOUNDS_MICROSECONDS, CLASSES, Count, Histogram, METHODS, Tally};
 use crate::state::fleet::{Fleet, Replica};
 use crate::state::health::{ConfigReloads, Health, Listening, SchemaLoads};
+use crate::state::key_board::SourceReport;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) struct Asked<'a> {
     pub(super) gauges: &'a Gauges,
     pub(super) fleet: &'a Fleet,
     pub(super) health: &'a Health,
+    /// What is known of those who publish keys.
+    pub(super) keys: &'a [SourceReport],
     /// What `/ready` says, but for cores that are stuck: to look for those takes seconds.
     pub(super) is_ready: bool,
     /// When the process was started, since 1970.
@@ -51,8 +54,10 @@ pub(super) fn render(asked: &Asked<'_>) -> String {
     write_pool(&mut out, gauges);
     write_replicas(&mut out, gauges, asked.fleet);
     write_jwt_cache(&mut out, gauges);
+    write_keys(&mut out, asked.keys);
     write_requests(&mut out, gauges);
     write_clients(&mut out, gauges);
+    write_events(&mut out, gauges);
     write_cpu_time(&mut out, gauges);
     write_process(&mut out, asked.started);
     out.text
@@ -235,6 +240,44 @@ fn write_jwt_cache(out: &mut Exposition, gauges: &Gauges) {
     out.sum(name, help, gauges, |tally| &tally.jwt_evictions);
 }
 
+/// Without anybody who publishes keys there are the names alone.
+fn write_keys(out: &mut Exposition, sources: &[SourceReport]) {
+    let name = "corerest_jwks_fetches_total";
+    let help = "How often keys were fetched (jwt-jwks-uri, jwt-issuers), and with which result";
+    out.family(name, help, Type::Counter);
+    for source in sources {
+        for (result, count) in ["changed", "unchanged", "failed"]
+            .iter()
+            .zip(source.fetches)
+        {
+            let labels = format!("{{source={},result=\"{result}\"}}", label(&source.name));
+            out.sample(name, &labels, count);
+        }
+    }
+    let name = "corerest_jwks_age_seconds";
+    let help = "How long ago keys were fetched with success; absent before the first time";
+    out.family(name, help, Type::Gauge);
+    for source in sources {
+        if let Some(age) = source.age {
+            let labels = format!("{{source={}}}", label(&source.name));
+            out.sample(name, &labels, age.as_secs_f64());
+        }
+    }
+    let name = "corerest_jwks_keys";
+    let help = "Keys that verify tokens, of those that were fetched";
+    out.family(name, help, Type::Gauge);
+    for source in sources {
+        let labels = format!("{{source={}}}", label(&source.name));
+        out.sample(name, &labels, source.keys);
+    }
+}
+
+/// The value of a label, as Prometheus' format has it.
+fn label(value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", value.replace('\n', "\\n"))
+}
+
 fn write_requests(out: &mut Exposition, gauges: &Gauges) {
     let mut counts = [[0; CLASSES.len()]; METHODS.len()];
     let mut answered = 0;
@@ -267,6 +310,9 @@ fn write_requests(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_requests_cancelled_total";
     let help = "Reads given up because their clients had gone away";
     out.sum(name, help, gauges, |tally| &tally.cancelled);
+    let name = "corerest_responses_cut_off_total";
+    let help = "Responses that were begun and could not be brought to their end";
+    out.sum(name, help, gauges, |tally| &tally.cut_off);
     write_durations(out, gauges);
 }
 
@@ -340,6 +386,38 @@ fn write_clients(out: &mut Exposition, gauges: &Gauges) {
     let name = "corerest_http_sent_bytes_total";
     let help = "Bytes sent to clients";
     out.sum(name, help, gauges, |tally| &tally.sent);
+}
+
+fn write_events(out: &mut Exposition, gauges: &Gauges) {
+    if let Some(is_listening) = gauges.listening {
+        out.single(
+            "corerest_event_listener_connected",
+            "Whether what clients hear is listened to; absent with server-events-enabled=false",
+            Type::Gauge,
+            u8::from(is_listening),
+        );
+    }
+    let name = "corerest_event_streams";
+    let streams = gauges.cores.iter().map(|core| core.streams);
+    out.per_core(name, "Clients that hear events", Type::Gauge, streams);
+    out.single(
+        "corerest_event_streams_max",
+        "How many there may be: three quarters of the clients that may be connected",
+        Type::Gauge,
+        gauges.streams_max,
+    );
+    out.single(
+        "corerest_event_channels",
+        "Channels that are listened to for clients",
+        Type::Gauge,
+        gauges.channels,
+    );
+    let name = "corerest_events_sent_total";
+    let help = "Events sent to clients, counted for each of them";
+    out.sum(name, help, gauges, |tally| &tally.events);
+    let name = "corerest_event_streams_dropped_total";
+    let help = "Streams of events that were cut off because their clients did not take them";
+    out.sum(name, help, gauges, |tally| &tally.deaf);
 }
 
 fn write_cpu_time(out: &mut Exposition, gauges: &Gauges) {
@@ -575,6 +653,11 @@ mod tests {
         assert_eq!(build_labels("1.2.3", None), r#"{version="1.2.3"}"#);
         let known = build_labels("1.2.3", Some("abc1234"));
         assert_eq!(known, r#"{version="1.2.3",commit="abc1234"}"#);
+    }
+
+    #[test]
+    fn a_label_may_be_any_text() {
+        assert_eq!(label("a\\b\"c\nd"), r#""a\\b\"c\nd""#);
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Admin {
             gauges: &self.cores.gauges(),
             fleet: self.cores.fleet(),
             health: &self.health,
+            keys: &self.cores.key_board().reports(),
             is_ready: !self.cores.announces_end() && self.health.is_ready(),
             started: self.started,
         })

@@ -71,6 +71,11 @@ impl Algorithm {
             _ => return None,
         })
     }
+
+    /// Whether it is verified with what it is signed with.
+    pub(super) fn is_of_secret(self) -> bool {
+        matches!(self, Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512)
+    }
 }
 
 /// What a signature is verified with.

@@ -24,7 +24,7 @@ use super::wrapping::{is_key_type, wrapped_key};
 /// HS256 needs a key as long as its hash (RFC 7518, section 3.2).
 const SECRET_BYTES_MIN: usize = 32;
 
-/// The keys that tokens are verified with.
+/// The keys of `jwt-secret`.
 #[derive(Debug)]
 pub(crate) struct Keys {
     /// What they were read from, to know whether they have changed.
@@ -40,12 +40,13 @@ impl PartialEq for Keys {
     }
 }
 
+/// A key that may verify tokens.
 #[derive(Debug)]
-struct Key {
-    id: Option<String>,
+pub(super) struct Key {
+    pub(super) id: Option<String>,
     /// The only algorithm it may be used with, if it says so.
-    algorithm: Option<Algorithm>,
-    verification: Verification,
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) verification: Verification,
 }
 
 impl Keys {
@@ -57,10 +58,10 @@ impl Keys {
         let mut weaknesses = Weaknesses::default();
         let keys = match Json::parse(secret) {
             Some(Json::Object(members)) if members.find("keys").is_some() => {
-                parse_set(&members, &mut weaknesses)?
+                parse_set(&members, &mut weaknesses).map_err(|reason| invalid(&reason))?
             }
             Some(Json::Object(members)) if members.find("kty").is_some() => {
-                let key = parse_key(&members)?;
+                let key = parse_key(&members).map_err(|reason| invalid(&reason))?;
                 weaknesses.note("The JWT secret", &members, key.as_ref());
                 key.into_iter().collect()
             }
@@ -86,31 +87,15 @@ impl Keys {
         &self.weaknesses
     }
 
-    /// The claims of a token, if one of the keys verifies its signature.
-    ///
-    /// # Errors
-    /// If it is no signed token, or none of the keys verifies it.
-    pub(super) fn verify(&self, token: &[u8]) -> Result<Vec<u8>, Error> {
-        let token = Token::parse(token)?;
-        let mut fitting = self.keys.iter().filter(|key| key.fits(&token)).peekable();
-        if fitting.peek().is_none() {
-            return Err(key_fault("No suitable key was found to decode the JWT"));
-        }
-        let verifies = |key: &Key| {
-            key.verification
-                .verify(token.algorithm, token.signed, &token.signature)
-        };
-        if fitting.any(verifies) {
-            Ok(token.payload)
-        } else {
-            Err(key_fault("None of the keys was able to decode the JWT"))
-        }
+    /// All of them.
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
     }
 }
 
 impl Key {
     /// A token that names a key is for no other; one that names none may be for any.
-    fn fits(&self, token: &Token<'_>) -> bool {
+    pub(super) fn fits(&self, token: &Token<'_>) -> bool {
         (token.key_id.is_none() || token.key_id == self.id)
             && self.algorithm.is_none_or(|only| only == token.algorithm)
             && self.verification.fits(token.algorithm)
@@ -128,21 +113,24 @@ impl Weaknesses {
         if let Some(told) = key.verification.weakness(key.algorithm) {
             self.0.push(format!("{which} {told}"));
         }
-        let is_for_verifying = match members.find("key_ops") {
-            None | Some(Json::Null) => true,
-            Some(Json::Array(operations)) => {
-                operations.iter().any(|one| one.text() == Some("verify"))
-            }
-            Some(_) => false,
-        };
-        if !is_for_verifying {
+        if !has_verify(members) {
             let told = "is used, although its \"key_ops\" have no \"verify\"";
             self.0.push(format!("{which} {told}"));
         }
     }
 }
 
-fn key_fault(details: &str) -> Error {
+/// Whether a key may verify, by its `key_ops` if it has any.
+pub(super) fn has_verify(members: &Members) -> bool {
+    match members.find("key_ops") {
+        None | Some(Json::Null) => true,
+        Some(Json::Array(operations)) => operations.iter().any(|one| one.text() == Some("verify")),
+        Some(_) => false,
+    }
+}
+
+/// No key verifies a token.
+pub(super) fn key_fault(details: &str) -> Error {
     Error::JwtInvalid(JwtFault::Key(details.to_owned()))
 }
 
@@ -161,12 +149,12 @@ fn plain(secret: &[u8]) -> Result<Key, String> {
 
 fn parse_set(members: &Members, weaknesses: &mut Weaknesses) -> Result<Vec<Key>, String> {
     let Some(Json::Array(set)) = members.find("keys") else {
-        return Err(invalid("\"keys\" is not an array"));
+        return Err("\"keys\" is not an array".to_owned());
     };
     let mut keys = Vec::new();
     for (index, element) in set.iter().enumerate() {
         let Json::Object(members) = element else {
-            return Err(invalid("an element of \"keys\" is not an object"));
+            return Err("an element of \"keys\" is not an object".to_owned());
         };
         let key = parse_key(members)?;
         let which = format!("Key {} of the JWT secret", index + 1);
@@ -178,13 +166,16 @@ fn parse_set(members: &Members, weaknesses: &mut Weaknesses) -> Result<Vec<Key>,
 
 /// A key; `None` if it is one that no token can be verified with: of an unknown type or curve,
 /// for another algorithm, or for encryption. Sets of identity providers have such keys.
-fn parse_key(members: &Members) -> Result<Option<Key>, String> {
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse_key(members: &Members) -> Result<Option<Key>, String> {
     check_letters_of_type(members)?;
     let id = text(members, "kid")?;
     match text(members, "use")? {
         None | Some("sig") => {}
         Some("enc") => return Ok(None),
-        Some(_) => return Err(invalid("\"use\" is neither \"sig\" nor \"enc\"")),
+        Some(_) => return Err("\"use\" is neither \"sig\" nor \"enc\"".to_owned()),
     }
     let algorithm = match members.find("alg") {
         None | Some(Json::Null) => None,
@@ -197,16 +188,16 @@ fn parse_key(members: &Members) -> Result<Option<Key>, String> {
         Some("oct") => parse_octets(members)?,
         Some("RSA") => parse_rsa(members)?,
         Some("EC") => match text(members, "crv")?.map(Curve::named) {
-            None => return Err(invalid("\"crv\" is missing")),
+            None => return Err("\"crv\" is missing".to_owned()),
             Some(None) => return Ok(None),
             Some(Some(curve)) => parse_point(members, curve)?,
         },
         Some("OKP") => match text(members, "crv")? {
-            None => return Err(invalid("\"crv\" is missing")),
+            None => return Err("\"crv\" is missing".to_owned()),
             Some("Ed25519") => Verification::ed25519(&octets(members, "x")?)
-                .ok_or_else(|| invalid("\"x\" is not a key of Ed25519"))?,
+                .ok_or_else(|| "\"x\" is not a key of Ed25519".to_owned())?,
             Some("Ed448") => Verification::ed448(&octets(members, "x")?)
-                .ok_or_else(|| invalid("\"x\" is not a key of Ed448"))?,
+                .ok_or_else(|| "\"x\" is not a key of Ed448".to_owned())?,
             Some(_) => return Ok(None),
         },
         _ => return Ok(None),
@@ -223,7 +214,7 @@ fn check_letters_of_type(members: &Members) -> Result<(), String> {
     let has_other_name = members.iter().any(|(name, _)| is_key_type(name));
     let Some(key_type) = members.find("kty") else {
         return match has_other_name {
-            true => Err(invalid("the name of \"kty\" is in small letters")),
+            true => Err("the name of \"kty\" is in small letters".to_owned()),
             false => Ok(()),
         };
     };
@@ -233,9 +224,9 @@ fn check_letters_of_type(members: &Members) -> Result<(), String> {
         .iter()
         .find(|known| known.eq_ignore_ascii_case(written))
     {
-        Some(known) if *known != written => Err(invalid(&format!(
-            "\"kty\" is \"{known}\" in just these letters"
-        ))),
+        Some(known) if *known != written => {
+            Err(format!("\"kty\" is \"{known}\" in just these letters"))
+        }
         _ => Ok(()),
     }
 }
@@ -244,18 +235,18 @@ fn parse_octets(members: &Members) -> Result<Verification, String> {
     let octets = octets(members, "k")?;
     // With an empty secret anybody could sign.
     if octets.is_empty() {
-        return Err(invalid("\"k\" is empty"));
+        return Err("\"k\" is empty".to_owned());
     }
     Ok(Verification::Octets(octets.into()))
 }
 
 fn parse_rsa(members: &Members) -> Result<Verification, String> {
-    Verification::rsa(&octets(members, "n")?, &octets(members, "e")?).map_err(invalid)
+    Verification::rsa(&octets(members, "n")?, &octets(members, "e")?).map_err(str::to_owned)
 }
 
 fn parse_point(members: &Members, curve: Curve) -> Result<Verification, String> {
     Verification::ecdsa(curve, &octets(members, "x")?, &octets(members, "y")?)
-        .ok_or_else(|| invalid("\"x\" and \"y\" are not a point on the curve"))
+        .ok_or_else(|| "\"x\" and \"y\" are not a point on the curve".to_owned())
 }
 
 /// A member that is a string, or missing, or null.
@@ -263,14 +254,14 @@ fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, String>
     match members.find(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Text(text)) => Ok(Some(text)),
-        Some(_) => Err(invalid(&format!("\"{name}\" is not a string"))),
+        Some(_) => Err(format!("\"{name}\" is not a string")),
     }
 }
 
 fn octets(members: &Members, name: &str) -> Result<Vec<u8>, String> {
-    let encoded = text(members, name)?.ok_or_else(|| invalid(&format!("\"{name}\" is missing")))?;
+    let encoded = text(members, name)?.ok_or_else(|| format!("\"{name}\" is missing"))?;
     let decoded = URL_SAFE_NO_PAD.decode(encoded);
-    decoded.map_err(|_| invalid(&format!("\"{name}\" is not base64url without padding")))
+    decoded.map_err(|_| format!("\"{name}\" is not base64url without padding"))
 }
 
 /// Says what is wrong, and nothing of what is secret.

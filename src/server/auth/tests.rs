@@ -1,6 +1,7 @@
 //! Tokens of every kind, genuine and not.
 
 mod best_practices;
+mod published;
 mod smoke;
 mod wrappings;
 
@@ -60,6 +61,25 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// A token for HS256 with the secret of these tests.
 fn token(claims: &str) -> String {
     hmac_token(r#"{"alg":"HS256"}"#, claims, SECRET.as_bytes())
+}
+
+/// The keys of a secret, alone on their ring.
+#[derive(Debug)]
+struct Keys(KeyRing);
+
+impl Keys {
+    fn parse(secret: &[u8]) -> Result<Keys, String> {
+        let keys = super::keys::Keys::parse(secret)?;
+        Ok(Keys(KeyRing::new(Some(keys), Vec::new())))
+    }
+
+    /// The payload of a token, if it is genuine.
+    fn verify(&self, token: &[u8]) -> Result<Vec<u8>, Error> {
+        let verified = self.0.verify(token);
+        verified
+            .map(|verified| verified.payload)
+            .map_err(Error::from)
+    }
 }
 
 #[track_caller]
@@ -807,7 +827,9 @@ fn check(config: &Config, authorization: Option<&str>, expected: Result<&str, Er
     let mut verifier = Verifier::new();
     for _ in 0..2 {
         let header = authorization.map(str::as_bytes);
-        let identity = verifier.identify(config, &authenticator, header, NOW);
+        let identity = verifier
+            .identify(config, &authenticator, header, NOW)
+            .map_err(Error::from);
         let role = identity.as_ref().map(|identity| &*identity.role);
         assert_eq!(role.map_err(Clone::clone), expected, "{authorization:?}");
     }
@@ -915,8 +937,9 @@ fn the_messages_are_those_of_postgrest() {
             ),
         ),
     ] {
-        let identity =
-            Verifier::new().identify(&config, &authenticator, Some(header.as_bytes()), NOW);
+        let identity = Verifier::new()
+            .identify(&config, &authenticator, Some(header.as_bytes()), NOW)
+            .map_err(Error::from);
         assert_eq!(identity.map_err(body), Err(expected.to_owned()), "{header}");
     }
 }
@@ -925,7 +948,9 @@ fn the_messages_are_those_of_postgrest() {
 fn verifier_with(config: &Config, authenticator: &Authenticator) -> (Verifier, String) {
     let header = format!("Bearer {}", token(r#"{"role":"author","exp":1700000000}"#));
     let mut verifier = Verifier::new();
-    let identity = verifier.identify(config, authenticator, Some(header.as_bytes()), NOW);
+    let identity = verifier
+        .identify(config, authenticator, Some(header.as_bytes()), NOW)
+        .map_err(Error::from);
     assert_eq!(identity.map(|identity| identity.role), Ok("author".into()));
     assert!(is_known(&mut verifier, &header));
     (verifier, header)
@@ -943,7 +968,11 @@ fn claims_of_a_known_token_are_checked_again() {
     let config = config(Some(SECRET));
     let authenticator = Authenticator::new(&config).expect("the secret is one");
     let (mut verifier, header) = verifier_with(&config, &authenticator);
-    let mut at = |now| verifier.identify(&config, &authenticator, Some(header.as_bytes()), now);
+    let mut at = |now| {
+        verifier
+            .identify(&config, &authenticator, Some(header.as_bytes()), now)
+            .map_err(Error::from)
+    };
     assert!(at(NOW + 30).is_ok());
     assert_eq!(at(NOW + 31), Err(Error::JwtClaims(JwtClaimsFault::Expired)));
     assert!(at(NOW).is_ok());
@@ -956,7 +985,9 @@ fn a_token_is_known_with_its_signature_only() {
     let (mut verifier, header) = verifier_with(&config, &authenticator);
     let [empty, zeros] = hollow(&header);
     for other in [forged(&header), empty, zeros] {
-        let identity = verifier.identify(&config, &authenticator, Some(other.as_bytes()), NOW);
+        let identity = verifier
+            .identify(&config, &authenticator, Some(other.as_bytes()), NOW)
+            .map_err(Error::from);
         assert_eq!(
             identity,
             Err(Error::JwtInvalid(no_key_verifies())),
@@ -973,12 +1004,16 @@ fn other_keys_make_all_tokens_unknown() {
     let (mut verifier, header) = verifier_with(&old, &authenticator);
     let new = config(Some("another secret that also has 32 characters"));
     let authenticator = Authenticator::new(&new).expect("the secret is one");
-    let identity = verifier.identify(&new, &authenticator, Some(header.as_bytes()), NOW);
+    let identity = verifier
+        .identify(&new, &authenticator, Some(header.as_bytes()), NOW)
+        .map_err(Error::from);
     assert_eq!(identity, Err(Error::JwtInvalid(no_key_verifies())));
     assert!(!is_known(&mut verifier, &header));
     let none = config(None);
     let authenticator = Authenticator::new(&none).expect("there is no secret");
-    let identity = verifier.identify(&none, &authenticator, Some(header.as_bytes()), NOW);
+    let identity = verifier
+        .identify(&none, &authenticator, Some(header.as_bytes()), NOW)
+        .map_err(Error::from);
     assert_eq!(identity, Err(Error::JwtSecretMissing));
 }
 
@@ -992,6 +1027,7 @@ fn a_reload_with_the_same_keys_forgets_nothing() {
     assert!(
         verifier
             .identify(&config, &authenticator, Some(other.as_bytes()), NOW)
+            .map_err(Error::from)
             .is_ok()
     );
     assert!(is_known(&mut verifier, &header));
@@ -1014,6 +1050,7 @@ fn the_cache_is_as_large_as_configured() {
             assert!(
                 verifier
                     .identify(&config, &authenticator, header, NOW)
+                    .map_err(Error::from)
                     .is_ok()
             );
         }
@@ -1031,7 +1068,9 @@ fn genuine_tokens_whose_claims_cannot_be_read_are_not_kept() {
     let mut verifier = Verifier::new();
     for (claims, is_kept) in [("[]", false), ("{", false), (r#"{"exp":1}"#, true)] {
         let header = format!("Bearer {}", token(claims));
-        let identity = verifier.identify(&config, &authenticator, Some(header.as_bytes()), NOW);
+        let identity = verifier
+            .identify(&config, &authenticator, Some(header.as_bytes()), NOW)
+            .map_err(Error::from);
         assert!(identity.is_err());
         assert_eq!(is_known(&mut verifier, &header), is_kept, "{claims}");
     }

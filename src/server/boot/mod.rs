@@ -11,8 +11,10 @@ mod memory_limit;
 use crate::admin::Admin;
 use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
+use crate::control::ear::Ear;
 use crate::control::following::Watcher;
 use crate::control::inquiry::Inquiry;
+use crate::control::keys::KeyKeeper;
 use crate::control::listener::{self, Wanted};
 use crate::control::loading;
 use crate::control::reload::{Configuration, log_database_unreadable};
@@ -180,6 +182,9 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     }
     follow(&cores, &inquiry, &inquiries).map_err(cannot("start a thread for each replica"))?;
     start_listener(&target, &wanted, &health, &orders)?;
+    start_ear(&target, &cores)?;
+    let mut keys = KeyKeeper::new(Arc::clone(&cores));
+    keys.configure(&configuration);
     let control = Control {
         configuration,
         target,
@@ -189,9 +194,11 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         orders,
         wanted,
         progress,
+        keys,
         catalog: None,
         watched: None,
         loaded_since: None,
+        has_published: false,
     };
     spawn_vital("control", move || control.run())
         .map_err(cannot("start the control plane's thread"))?;
@@ -259,6 +266,17 @@ fn start_listener(
     started
         .map(drop)
         .map_err(cannot("start the listener's thread"))
+}
+
+fn start_ear(target: &Arc<SharedTarget>, cores: &Arc<Cores>) -> Result<(), String> {
+    let ear = Ear {
+        target: Arc::clone(target),
+        cores: Arc::clone(cores),
+    };
+    let started = spawn_vital("ear", move || ear.run());
+    started
+        .map(drop)
+        .map_err(cannot("start the thread that hears what clients hear"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -338,8 +356,9 @@ fn make_cores(
             authenticator: Arc::clone(&configuration.authenticator),
             role_settings: Arc::clone(&configuration.role_settings),
             catalog: None,
-            shapes: Vec::new(),
+            shapes: Arc::default(),
         },
+        key_board: Arc::default(),
         health: health.clone(),
         fleet: Arc::clone(&fleet),
         patience: Patience {

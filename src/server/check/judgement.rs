@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::name::quoted;
+use crate::auth::{PublishedKeys, Source};
 use corerest_api::{Facts, Schema};
 use corerest_config::Config;
 
@@ -11,16 +12,22 @@ const NAMES_MAX: usize = 5;
 /// What the configuration alone tells.
 pub(super) fn of_configuration(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
-    if config.db_anon_role.is_none() && config.jwt_secret.is_none() {
+    let issuers = config.jwt_issuers.list();
+    let is_by_secret = config.jwt_secret.is_some() || !config.jwt_jwks_uri.is_empty();
+    if config.db_anon_role.is_none() && !is_by_secret && issuers.is_empty() {
         found.push(
             Finding::error(
                 "db-anon-role",
                 "Neither db-anon-role nor jwt-secret is set, so every request is refused.",
             )
-            .remedy("Set db-anon-role for requests without a token, or jwt-secret for tokens."),
+            .remedy(
+                "Set db-anon-role for requests without a token, or jwt-secret, jwt-jwks-uri or \
+                 jwt-issuers for tokens.",
+            ),
         );
     }
-    if config.jwt_secret.is_some() && config.jwt_aud.is_none() {
+    let has_no_audience = issuers.iter().any(|issuer| issuer.audience.is_none());
+    if (is_by_secret || has_no_audience) && config.jwt_aud.is_none() {
         found.push(
             Finding::warning(
                 "jwt-aud",
@@ -45,6 +52,37 @@ pub(super) struct Session {
     pub(super) process_id: i32,
     /// Whether it does not leave the machine.
     pub(super) is_local: bool,
+}
+
+/// What those who publish keys tell.
+pub(super) fn of_keys(
+    source: &Source,
+    fetched: Result<Option<PublishedKeys>, String>,
+) -> Vec<Finding> {
+    let about = match source {
+        Source::Uri(_) => "jwt-jwks-uri",
+        Source::Issuer { .. } => "jwt-issuers",
+    };
+    let keys = match fetched {
+        Ok(keys) => keys,
+        Err(why) => {
+            let message = format!("The keys of {source} cannot be fetched. {why}.");
+            return vec![Finding::error(about, message)];
+        }
+    };
+    let mut found = Vec::new();
+    if let Some(keys) = keys {
+        if keys.count() == 0 {
+            let message = format!("{source} has no key that verifies tokens.");
+            found.push(Finding::error(about, message));
+        }
+        let remarks = keys.remarks().iter();
+        found.extend(remarks.map(|remark| {
+            let message = format!("{source}: {remark}.");
+            Finding::warning(about, message)
+        }));
+    }
+    found
 }
 
 /// What the database tells.
@@ -242,10 +280,11 @@ fn look_at_schema(config: &Config, schema: &Schema, found: &mut Vec<Finding>) {
 fn connections(config: &Config, facts: &Facts, session: Session, found: &mut Vec<Finding>) {
     let server = &facts.server;
     let free = server.max_connections - server.reserved_connections;
-    // The listener, and the control plane's own.
+    // The listener, the control plane's own, and the ear.
+    let others = 2 + i64::from(config.server_events_enabled);
     let wanted = i64::try_from(config.db_pool.get())
         .unwrap_or(i64::MAX)
-        .saturating_add(2);
+        .saturating_add(others);
     let limit = i64::from(facts.login.connection_limit);
     if wanted > free {
         found.push(
@@ -288,6 +327,16 @@ fn connections(config: &Config, facts: &Facts, session: Session, found: &mut Vec
                 ),
                 (false, false) => finding,
             },
+        );
+    }
+    if is_pooled && config.server_events_enabled {
+        found.push(
+            Finding::warning(
+                "server-events-enabled",
+                "There is a pooler before PostgreSQL. In transaction mode nothing is heard through \
+                 it, and nothing tells so.",
+            )
+            .remedy("Have db-uri lead to PostgreSQL itself, or to a pooler in session mode."),
         );
     }
     if !session.is_local && server.is_encrypted == Some(false) && !is_pooled {
@@ -441,6 +490,30 @@ mod tests {
         check(in_clear, &[]);
         check_from(false, in_clear, &["not encrypted"]);
         check(|facts| facts.server.tracks_activities = false, &["is off"]);
+    }
+
+    #[test]
+    fn events_need_a_connection_more_and_no_pooler() {
+        let config = Config {
+            server_events_enabled: true,
+            ..config()
+        };
+        let mut facts = facts();
+        facts.server.max_connections = 12;
+        let session = Session {
+            process_id: 7,
+            is_local: true,
+        };
+        assert!(
+            of_facts(&config, &facts, session)[0]
+                .message
+                .contains("13 connections")
+        );
+        facts.server.max_connections = 13;
+        assert_eq!(of_facts(&config, &facts, session), []);
+        facts.server.process_id = 8;
+        let found = of_facts(&config, &facts, session);
+        assert_eq!(found[1].about, "server-events-enabled");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use finding::{Finding, Severity};
 use functions::NamedFunction;
 use judgement::Session;
 use std::fmt::Write;
+use std::thread;
 use std::time::Duration;
 
 /// What was found, as it is printed, and whether there is no error in it.
@@ -53,9 +54,27 @@ fn look_at(mut configuration: Configuration, findings: &mut Vec<Finding>) {
     if let Err(finding) = look_at_database(&mut configuration, findings) {
         findings.push(finding);
     }
+    look_at_keys(&configuration, findings);
     let warnings = configuration.warnings().iter();
     findings.extend(warnings.map(|warning| Finding::warning("configuration", warning.as_str())));
     findings.extend(judgement::of_configuration(&configuration.config));
+}
+
+/// Fetches from each who publishes keys, once, all of them at the same time.
+fn look_at_keys(configuration: &Configuration, findings: &mut Vec<Finding>) {
+    let sources = configuration.authenticator.sources();
+    let fetcher = &configuration.fetcher;
+    thread::scope(|scope| {
+        let fetches: Vec<_> = sources
+            .iter()
+            .map(|source| (source, scope.spawn(|| fetcher.fetch(source, None))))
+            .collect();
+        for (source, fetch) in fetches {
+            let fetched = fetch.join();
+            let fetched = fetched.unwrap_or_else(|_| Err("a bug of this program".to_owned()));
+            findings.extend(judgement::of_keys(source, fetched.map(|it| it.keys)));
+        }
+    });
 }
 
 /// How long PostgreSQL may say nothing before there is no more waiting for it.

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the server may be quiet before it is asked whether it is there.
-const QUIET_MAX: Duration = Duration::from_secs(5);
+pub(super) const QUIET_MAX: Duration = Duration::from_secs(5);
 
 /// What the listener is to do, told by the control plane.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ pub(crate) struct ChannelListener {
 
 /// Why the listener is awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woken {
+pub(super) enum Woken {
     /// The server has said something.
     Heard,
     /// Something else may be wanted.
@@ -128,8 +128,8 @@ enum Woken {
 }
 
 /// Why it stopped listening, if nobody wanted it to.
-struct Lost {
-    text: String,
+pub(super) struct Lost {
+    pub(super) text: String,
     /// Whether PostgreSQL was there, and has refused.
     is_refused: bool,
 }
@@ -146,7 +146,7 @@ impl ChannelListener {
             }
             let Some(channel) = &wish.channel else {
                 self.health.set_listening(Listening::Off);
-                self.wait(None, None);
+                self.wait(None);
                 continue;
             };
             let Err(lost) = self.listen(channel, &wish, is_queue_untidy, &mut backoff) else {
@@ -164,7 +164,7 @@ impl ChannelListener {
         let deadline = Instant::now() + at_most;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.wait(None, Some(left)) == Woken::Quiet {
+            if left.is_zero() || self.wait(Some(left)) == Woken::Quiet {
                 return;
             }
             if self.wanted.current() != *wish {
@@ -174,6 +174,11 @@ impl ChannelListener {
                 return;
             }
         }
+    }
+
+    /// Waits for the bell, without a connection.
+    fn wait(&self, at_most: Option<Duration>) -> Woken {
+        wait(&self.wanted.bell, None, at_most)
     }
 
     fn writable(&self) -> Target {
@@ -238,7 +243,7 @@ impl ChannelListener {
             while let Some(notification) = connection.next_notification() {
                 self.pass_on(channel, &notification.payload);
             }
-            match self.wait(Some(connection), Some(QUIET_MAX)) {
+            match wait(&self.wanted.bell, Some(connection), Some(QUIET_MAX)) {
                 Woken::Heard => connection.hear().map_err(lost)?,
                 Woken::Rung => {}
                 Woken::Quiet => drop(conversation.execute(&listen, None)?),
@@ -264,36 +269,41 @@ impl ChannelListener {
             None => {}
         }
     }
+}
 
-    /// Waits for the connection, if there is one, for the bell, and for the time.
-    fn wait(&self, mut connection: Option<&mut Connection>, at_most: Option<Duration>) -> Woken {
-        let timeout = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
-        let mut waiting = vec![PollFd::new(&self.wanted.bell, PollFlags::IN)];
-        if connection
-            .as_mut()
-            .is_some_and(|connection| connection.has_unheard())
-        {
-            return Woken::Heard;
-        }
-        waiting.extend(
-            connection
-                .iter()
-                .map(|connection| PollFd::new(connection, PollFlags::IN)),
-        );
-        // An interrupted wait is like one in which something else was wanted: all is looked at.
-        let Ok(_) = poll(&mut waiting, timeout.as_ref()) else {
-            return Woken::Rung;
-        };
-        let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
-        let (is_rung, is_heard) = (is_ready(waiting.first()), is_ready(waiting.get(1)));
-        if is_rung {
-            self.wanted.bell.silence();
-            Woken::Rung
-        } else if is_heard {
-            Woken::Heard
-        } else {
-            Woken::Quiet
-        }
+/// Waits for the connection, if there is one, for the bell, and for the time.
+pub(super) fn wait(
+    bell: &Bell,
+    mut connection: Option<&mut Connection>,
+    at_most: Option<Duration>,
+) -> Woken {
+    let timeout = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
+    let mut waiting = vec![PollFd::new(bell, PollFlags::IN)];
+    if connection
+        .as_mut()
+        .is_some_and(|connection| connection.has_unheard())
+    {
+        return Woken::Heard;
+    }
+    waiting.extend(
+        connection
+            .iter()
+            .map(|connection| PollFd::new(connection, PollFlags::IN)),
+    );
+    // An interrupted wait is like one in which something else was wanted: all is looked at.
+    let Ok(_) = poll(&mut waiting, timeout.as_ref()) else {
+        return Woken::Rung;
+    };
+    let is_ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
+    let (is_rung, is_heard) = (is_ready(waiting.first()), is_ready(waiting.get(1)));
+    // A bell that rings again and again must not keep anybody from hearing.
+    if is_heard {
+        Woken::Heard
+    } else if is_rung {
+        bell.silence();
+        Woken::Rung
+    } else {
+        Woken::Quiet
     }
 }
 
@@ -315,7 +325,7 @@ impl From<LoadError> for Lost {
     }
 }
 
-fn lost(error: corerest_pg::Error) -> Lost {
+pub(super) fn lost(error: corerest_pg::Error) -> Lost {
     LoadError::from(error).into()
 }
 

@@ -15,8 +15,10 @@
 
 mod backoff;
 pub(crate) mod conversation;
+pub(crate) mod ear;
 pub(crate) mod following;
 pub(crate) mod inquiry;
+pub(crate) mod keys;
 pub(crate) mod listener;
 pub(crate) mod loading;
 pub(crate) mod reload;
@@ -37,6 +39,7 @@ use corerest_config::Config;
 use corerest_pg::connect::SharedTarget;
 use corerest_pg::{Preparation, is_out_of_connections};
 use inquiry::Inquiry;
+use keys::KeyKeeper;
 use listener::Wanted;
 use loading::LoadedCatalog;
 use reload::{Configuration, log_database_unreadable};
@@ -85,11 +88,14 @@ pub(crate) struct Control {
     pub(crate) orders: Arc<Orders>,
     pub(crate) wanted: Arc<Wanted>,
     pub(crate) progress: SyncSender<Progress>,
+    pub(crate) keys: KeyKeeper,
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The idle connection that tells that PostgreSQL is there.
     pub(crate) watched: Option<Conversation>,
     /// When the last load began that succeeded.
     pub(crate) loaded_since: Option<Instant>,
+    /// Whether something was published while streams went on that have begun before.
+    pub(crate) has_published: bool,
 }
 
 /// Whether the control plane goes on.
@@ -210,6 +216,7 @@ impl Control {
                 systemd::reloading();
             }
             let loaded = self.try_load();
+            self.end_outdated_streams();
             if is_reload {
                 // Also when it has failed: requests are answered from the old catalog.
                 systemd::ready();
@@ -389,6 +396,8 @@ impl Control {
                 }
             }
         }
+        self.end_outdated_streams();
+        self.keys.fetch_all();
         if is_serving {
             systemd::ready();
         }
@@ -417,14 +426,24 @@ impl Control {
             self.cores.flush_connections();
         }
         self.publish();
+        self.keys.configure(&self.configuration);
         self.health.config_reloads.on_success();
         log::notice("Config reloaded");
     }
 
-    fn publish(&self) {
-        self.cores.publish(Snapshot {
+    /// Ends the streams that began before something was published: once for a reload, whatever was.
+    fn end_outdated_streams(&mut self) {
+        if std::mem::take(&mut self.has_published) {
+            self.cores.end_streams();
+        }
+    }
+
+    fn publish(&mut self) {
+        self.has_published = true;
+        let authenticator = &self.configuration.authenticator;
+        self.cores.publish(|current| Snapshot {
             config: Arc::clone(&self.configuration.config),
-            authenticator: Arc::clone(&self.configuration.authenticator),
+            authenticator: Arc::new(authenticator.with_keys_of(&current.authenticator)),
             role_settings: Arc::clone(&self.configuration.role_settings),
             catalog: self.catalog.clone(),
             shapes: (0..self.cores.count()).map(|_| Shapes::new()).collect(),

@@ -9,6 +9,7 @@
 
 use crate::auth::Authenticator;
 use crate::control::conversation::{Conversation, LoadError};
+use crate::control::keys::fetching::Fetcher;
 use crate::control::loading;
 use crate::control::sources::ConfigSources;
 use crate::log;
@@ -26,6 +27,8 @@ pub(crate) struct Configuration {
     warnings: Vec<String>,
     pub(crate) config: Arc<Config>,
     pub(crate) authenticator: Arc<Authenticator>,
+    /// How keys are fetched.
+    pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) role_settings: Arc<RoleSettings>,
 }
 
@@ -41,11 +44,13 @@ impl Configuration {
         } = sources.load(&[], None)?;
         let authenticator = Authenticator::new(&config)?;
         warnings.extend_from_slice(authenticator.warnings());
+        let fetcher = Arc::new(Fetcher::new(&config)?);
         Ok(Configuration {
             sources,
             database: Vec::new(),
             warnings,
             authenticator: Arc::new(authenticator),
+            fetcher,
             config: Arc::new(config),
             role_settings: Arc::default(),
         })
@@ -106,6 +111,7 @@ impl Configuration {
         } = loaded;
         let authenticator = Authenticator::new(&config)?;
         warnings.extend_from_slice(authenticator.warnings());
+        self.fetcher = Arc::new(Fetcher::new(&config)?);
         self.authenticator = Arc::new(authenticator);
         if !config.db_config {
             self.database.clear();

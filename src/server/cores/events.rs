@@ -24,6 +24,7 @@ pub(super) const LISTENER: u64 = u64::MAX;
 const BELL: u64 = u64::MAX - 1;
 pub(super) const ALARM: u64 = u64::MAX - 2;
 pub(super) const RELIEF: u64 = u64::MAX - 3;
+pub(super) const ROUND: u64 = u64::MAX - 4;
 
 /// Everything that can wake a thread of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(super) enum Event {
     Alarm,
     /// Requests wait for connections that wait for slow readers.
     Relief,
+    /// Something is to be told to those who hear events.
+    Round,
     /// Nothing, for as long as the thread wanted to wait.
     Nothing,
 }
@@ -49,6 +52,7 @@ impl Event {
             BELL => Event::Bell,
             ALARM => Event::Alarm,
             RELIEF => Event::Relief,
+            ROUND => Event::Round,
             number => Event::Client(ClientToken::from_event(number), other_side),
         }
     }

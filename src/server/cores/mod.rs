@@ -5,19 +5,23 @@
 //! again. There is no hand-off on this path, and no lock held across a system call.
 //!
 //! ```text
-//! threads ─▶ shared ─▶ door, events, clients, parking, crew, relief, pulse, placing
+//! threads, hearing ─▶ shared ─▶ door, events, clients, parking, crew, relief, rounds, pulse,
+//!                               placing
 //! ```
-//! [`shared`] is what they have in common, [`threads`] what each of them does; the others are what
-//! they agree through, each a small protocol of its own.
+//! [`shared`] is what they have in common, [`threads`] what each of them does, with [`hearing`] for
+//! those who hear events; the others are what they agree through, each a small protocol of its own.
 
+mod awaiting;
 mod clients;
 mod crew;
 mod door;
 mod events;
+mod hearing;
 mod parking;
 mod placing;
 mod pulse;
 mod relief;
+mod rounds;
 mod shared;
 mod threads;
 

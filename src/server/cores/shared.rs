@@ -9,14 +9,16 @@
 //! always free for the clients, and a slow query delays nobody but its own client. The simulation
 //! of a whole core fails when one has to wait although nobody is before it.
 
+use super::awaiting::{Awaiting, AwaitingClient};
 use super::clients::Clients;
 use super::crew::Crew;
 use super::door::{Admission, Door};
-use super::events::{ALARM, Events, RELIEF};
+use super::events::{ALARM, Events, RELIEF, ROUND};
 use super::parking::Parking;
 use super::placing::{Share, emptiest};
 use super::pulse::Pulse;
 use super::relief::{Measure, ReliefAlarm, SlowReader, SlowReaders, measure};
+use super::rounds::Rounds;
 use crate::log;
 use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
 use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
@@ -25,10 +27,13 @@ use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{Client, ClientToken};
 use crate::serving::grant::{LargePlace, LargePlaces};
 use crate::serving::handle::WaitingRequest;
+use crate::serving::hearing::Word;
 use crate::serving::memory::Memory;
 use crate::serving::spool::{Room, Spool};
+use crate::state::channels::{Channels, Place};
 use crate::state::fleet::Fleet;
 use crate::state::health::Health;
+use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
@@ -72,6 +77,10 @@ const IDLE_SPARED: Duration = Duration::from_secs(1);
 const EVICTED_AT_ONCE: usize = 16;
 const EVICTED_PART: usize = 16;
 
+/// This part of all places is for clients who hear no events. Those who do stay for long, and are
+/// never closed for new ones.
+const STREAMLESS_PART: usize = 4;
+
 /// When somebody was told that all places are taken.
 static FULL_WARNED: log::Seldom = log::Seldom::new();
 
@@ -100,12 +109,16 @@ pub(crate) struct Patience {
 pub(crate) struct Cores {
     pub(super) cores: Vec<Core>,
     pub(super) parking: Parking<ParkedClient>,
+    pub(super) awaiting: Awaiting<AwaitingClient>,
+    pub(super) key_board: Arc<KeyBoard>,
     pub(super) door: Arc<Door>,
     pub(super) publication: Publication,
     pub(super) health: Arc<Health>,
     pub(super) fleet: Arc<Fleet>,
     pub(super) patience: Patience,
     pub(super) limits: http::Limits,
+    /// What clients hear.
+    pub(super) channels: Arc<Channels>,
     memory: Arc<Memory>,
     spool: Arc<Spool>,
     /// How many connections may wait for clients when others need them and the spool has no room.
@@ -130,6 +143,7 @@ pub(super) struct Core {
     /// Clients that rest while a connection of this core's pool waits for them.
     slow_readers: SlowReaders,
     pub(super) relief_alarm: ReliefAlarm,
+    pub(super) rounds: Rounds,
     pub(super) crew: Crew,
     pub(super) pulse: Pulse,
     /// How many requests were answered, or parked. Only whether it changes matters.
@@ -171,6 +185,8 @@ pub(super) enum Relief {
 pub(crate) struct CoresSettings {
     /// What the first requests are answered from.
     pub(crate) snapshot: Snapshot,
+    /// What is being fetched for tokens whose keys are not there.
+    pub(crate) key_board: Arc<KeyBoard>,
     /// How PostgreSQL is, and whom to tell that it may be gone.
     pub(crate) health: Arc<Health>,
     /// How the replicas are.
@@ -214,11 +230,14 @@ impl Cores {
             door: Door::new(clients_max, polls.collect()),
             cores,
             parking: Parking::new(),
+            awaiting: Awaiting::new(),
+            key_board: settings.key_board,
             publication: Publication::new(settings.snapshot),
             health: settings.health,
             fleet: settings.fleet,
             patience: settings.patience,
             limits: settings.limits,
+            channels: Arc::new(Channels::new()?),
             memory: settings.memory,
             spool: settings.spool,
             slow_readers_max: settings.slow_readers_max,
@@ -283,6 +302,8 @@ impl Cores {
             Some(false) | None => {}
         }
         self.close_door();
+        // They come to somebody else now.
+        self.end_streams();
         let over = (began + grace).max(Instant::now() + ON_ITS_WAY);
         let waits = !is_mutant(Mutant::ClosesUnannounced);
         while waits && self.door.taken() > 0 && Instant::now() < over {
@@ -312,6 +333,7 @@ impl Cores {
         let cores = self.cores.iter().map(|core| CoreGauges {
             tallies: core.tallies.clone(),
             clients: core.client_count.load(Ordering::Relaxed),
+            streams: core.rounds.audience.len(),
             connections: core.pool.connections(),
             connections_used: core.pool.leased(),
             connections_max: core.share.connections,
@@ -321,6 +343,9 @@ impl Cores {
         Gauges {
             cores: cores.collect(),
             waiting: self.parking.len(),
+            channels: self.channels.count(),
+            listening: self.channels.listening(),
+            streams_max: self.streams_max(),
             slow_readers: self.slow_readers(),
             spool_bytes: self.spool.bytes(),
             spool_bytes_max: self.spool.bytes_max(),
@@ -337,14 +362,69 @@ impl Cores {
         self.publication.current()
     }
 
+    /// What is being fetched for tokens whose keys are not there.
+    pub(crate) fn key_board(&self) -> &Arc<KeyBoard> {
+        &self.key_board
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.cores.len()
     }
 
-    /// Replaces what requests are answered from.
-    pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.publication.publish(snapshot);
+    /// Replaces what requests are answered from by what is made of it.
+    pub(crate) fn publish(&self, make: impl FnOnce(&Snapshot) -> Snapshot) {
+        self.publication.publish(make);
+        // Whether there is anything to hear may have changed.
+        self.channels.bell().ring();
+    }
+
+    /// Something else was published, and those who hear have to ask anew: whether they may hear
+    /// what they hear was decided by what has changed. Whoever has just begun to hear looks
+    /// afterwards by what.
+    pub(crate) fn end_streams(&self) {
+        self.tell(&Word::End);
+    }
+
+    /// Whether this is what requests are answered from at this moment.
+    pub(super) fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(snapshot, &self.publication.current())
+    }
+
+    /// What clients hear.
+    pub(crate) fn channels(&self) -> &Arc<Channels> {
+        &self.channels
+    }
+
+    /// Tells something to those who hear it, on all cores.
+    pub(crate) fn tell(&self, word: &Word) {
+        for core in &self.cores {
+            core.rounds.tell(word.clone());
+        }
+    }
+
+    /// Tells something to one of them.
+    pub(crate) fn tell_one(&self, place: Place, word: Word) {
+        self.cores[place.core].rounds.tell(word);
+    }
+
+    /// How many clients may hear events: the other places are for those who ask for something.
+    pub(super) fn streams_max(&self) -> usize {
+        let places = self.door.places();
+        (places - places / STREAMLESS_PART).max(1)
+    }
+
+    /// Whether as many clients hear events as may.
+    pub(super) fn are_streams_full(&self) -> bool {
+        let cores = self.cores.iter();
+        let streams: usize = cores.map(|core| core.rounds.audience.len()).sum();
+        streams >= self.streams_max()
+    }
+
+    /// A fetch of keys has ended: those who wait for one look again. Whoever is about to wait has
+    /// not seen that it has ended, and looks at once.
+    pub(crate) fn rouse_awaiting(&self) {
+        self.cores.iter().for_each(|core| core.events.ring());
     }
 
     /// Replaces the connections to PostgreSQL; those in use are replaced after their request.
@@ -779,6 +859,8 @@ impl Core {
         events.poll.add_shared(&alarm, ALARM)?;
         let relief_alarm = ReliefAlarm::new()?;
         events.poll.add_shared(&relief_alarm.alarm, RELIEF)?;
+        let rounds = Rounds::new()?;
+        events.poll.add_shared(&rounds.alarm, ROUND)?;
         Ok(Core {
             share,
             events,
@@ -787,6 +869,7 @@ impl Core {
             client_count: AtomicUsize::new(0),
             slow_readers: SlowReaders::default(),
             relief_alarm,
+            rounds,
             crew: Crew::new(share.threads),
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
@@ -880,7 +963,7 @@ fn clients_possible(shares: &[Share], servers: usize) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
     let threads: usize = shares.iter().map(|share| share.threads).sum();
-    let others = servers * connections + threads + 4 * shares.len() + OTHER_DESCRIPTORS;
+    let others = servers * connections + threads + 5 * shares.len() + OTHER_DESCRIPTORS;
     // Where there are few, the others will hardly need all of theirs.
     limit.saturating_sub(others).max(limit / 4).max(1)
 }

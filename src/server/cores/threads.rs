@@ -7,6 +7,7 @@
 //! Invariant: a panic costs one client and never a thread, nor the client's place: [`Worker::run`]
 //! goes on after it, and gives back what [`InHand`] has noted.
 
+use super::awaiting::{AwaitingClient, Due};
 use super::events::Event;
 use super::placing::Footing;
 use super::shared::{
@@ -17,21 +18,26 @@ use crate::exit;
 use crate::log;
 use crate::net::{Interest, Listener, Received};
 use crate::observing::Observer;
-use crate::observing::tally::Count;
+use crate::observing::tally::Tally;
 use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::{Grant, LargePlace};
-use crate::serving::handle::{self, Finished, Handled, Looked, WaitingRequest};
+use crate::serving::handle::{
+    self, Concluded, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
+};
+use crate::serving::hearing::Opening;
 use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
-use crate::state::snapshot::Subscription;
+use crate::state::key_board::KeyBoard;
+use crate::state::snapshot::{Snapshot, Subscription};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
+use corerest_api::channel::ChannelName;
 use corerest_api::{AnswerSize, Position};
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
@@ -67,24 +73,28 @@ const BODY_PROGRESS_BYTES: usize = 16 << 10;
 /// socket that is closed with unread bytes in it takes the response back.
 const DRAINING: Duration = Duration::from_secs(5);
 
+/// How long a request waits for the keys of its token: longer than most fetches take, and not so
+/// long that whoever sends tokens of nobody holds much.
+const KEYS_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// How much of it is thrown away before the others have their turn.
 const DRAINED_AT_ONCE: usize = 64;
 
 /// A thread, with the buffers it lends to the clients it serves.
-struct Worker {
-    cores: Arc<Cores>,
-    index: usize,
+pub(super) struct Worker {
+    pub(super) cores: Arc<Cores>,
+    pub(super) index: usize,
     number: usize,
     subscription: Subscription,
     clock: Clock,
     input: http::Buffer,
-    output: Vec<u8>,
+    pub(super) output: Vec<u8>,
     answered_seen: u64,
     verifier: Verifier,
-    observer: Observer,
+    pub(super) observer: Observer,
     /// How long it waits for the next event, at most.
     at_most: Option<Duration>,
-    in_hand: Option<InHand>,
+    pub(super) in_hand: Option<InHand>,
     /// Whether parked reads come before what waits for the primary, this time.
     reads_first: bool,
     /// Clients whose deadlines have passed, and of whom it has not thought yet.
@@ -93,7 +103,7 @@ struct Worker {
 
 /// The place of the client that a thread is about to serve, in case it comes to nothing.
 #[derive(Clone, Copy, Debug)]
-struct InHand {
+pub(super) struct InHand {
     home: usize,
     token: ClientToken,
 }
@@ -104,8 +114,20 @@ enum Next {
     Rest(Interest),
     /// Its request waits for a connection.
     Park(Box<WaitingRequest>),
+    /// It is going to hear these channels.
+    Hear(Box<Opening>, Vec<ChannelName>),
+    /// Its request waits for keys.
+    AwaitKeys(AwaitsKeys),
     /// Its connection ends.
     Close,
+}
+
+/// A request that waits for keys.
+struct AwaitsKeys {
+    lacks: LacksKeys,
+    /// How many fetches had ended when it looked for them.
+    ended_seen: u64,
+    deadline: Instant,
 }
 
 /// Whether a request that waited was served; then there may be more, and no thread must sleep.
@@ -117,7 +139,7 @@ enum Served {
 
 /// Whether the socket may have bytes for us, as far as we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Readable {
+pub(super) enum Readable {
     Maybe,
     No,
 }
@@ -163,6 +185,10 @@ impl Host for Service<'_> {
 
     fn announces_end(&self) -> bool {
         self.cores.announces_end()
+    }
+
+    fn key_board(&self) -> &KeyBoard {
+        &self.cores.key_board
     }
 
     fn health(&self) -> &Health {
@@ -260,7 +286,10 @@ impl Worker {
             Event::Client(token, other_side) => {
                 if let Some(mut client) = self.cores.take(self.index, token) {
                     client.other_side = other_side;
-                    self.serve(client, Readable::Maybe);
+                    match client.hearing.is_some() {
+                        false => self.serve(client, Readable::Maybe),
+                        true => self.attend(client),
+                    }
                 }
             }
             Event::Listener => self.accept(),
@@ -270,9 +299,13 @@ impl Worker {
             }
             Event::Alarm => self.on_alarm(),
             Event::Relief => self.core().relief_alarm.clear(),
+            Event::Round => self.on_round(),
             Event::Nothing => {}
         }
         let mut waiting = self.serve_waiting();
+        if waiting == Served::No {
+            waiting = self.serve_awaiting();
+        }
         if waiting == Served::No {
             waiting = self.relieve();
         }
@@ -334,20 +367,27 @@ impl Worker {
     }
 
     /// Serves a client until there is nothing more to do for it now.
-    fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
+    pub(super) fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let next = self.advance(&mut client, readable);
+        self.leave(client, next);
+    }
+
+    /// Brings a client to where it waits for what comes next.
+    fn leave(&mut self, mut client: Box<Client>, next: Next) {
         self.reclaim_buffers(&mut client);
         self.in_hand = None;
         match next {
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
+            Next::Hear(opening, names) => self.subscribe(client, opening, names),
+            Next::AwaitKeys(awaits) => self.await_keys(client, awaits),
             Next::Close => self.cores.close(client),
         }
     }
 
-    fn take_in_hand(&mut self, client: &Client) {
+    pub(super) fn take_in_hand(&mut self, client: &Client) {
         self.in_hand = Some(InHand {
             home: client.home,
             token: client.token,
@@ -358,7 +398,7 @@ impl Worker {
     /// waited for.
     fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
         for _ in 0..STEPS_AT_ONCE {
-            match flush(client, &self.observer.tally().sent) {
+            match flush(client, self.observer.tally()) {
                 Flushed::Completely if client.after == After::Close => return end(client),
                 Flushed::Completely => {}
                 Flushed::Partly => return Next::Rest(Interest::Write),
@@ -368,11 +408,16 @@ impl Worker {
                 return drain(client);
             }
             match client.requests.next(&self.cores.limits) {
-                Ok(Progress::Request) => match self.handle(client) {
-                    Handled::Finished(Finished { .. }) => {}
-                    Handled::Waits(waiting) => return Next::Park(waiting),
-                },
-                Ok(Progress::Head) => self.look_at_head(client),
+                Ok(Progress::Request) => {
+                    if let ControlFlow::Break(next) = self.handle(client) {
+                        return next;
+                    }
+                }
+                Ok(Progress::Head) => {
+                    if let ControlFlow::Break(next) = self.decide_by_head(client) {
+                        return next;
+                    }
+                }
                 Ok(Progress::NeedMoreAfterContinue) => client.output.push_continue(),
                 Ok(Progress::NeedMore) if readable == Readable::No => {
                     return Next::Rest(Interest::Read);
@@ -388,23 +433,78 @@ impl Worker {
         Next::Rest(Interest::Write)
     }
 
-    /// Answers one request.
-    fn handle(&mut self, client: &mut Client) -> Handled {
+    /// Answers one request, unless it has to wait.
+    fn handle(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
         let handled = self.at_desk(|desk, verifier| handle::handle(desk, verifier, client));
         self.core().answered.fetch_add(1, Ordering::Relaxed);
-        handled
+        match handled {
+            Handled::Finished(Finished { .. }) => ControlFlow::Continue(()),
+            Handled::Waits(waiting) => ControlFlow::Break(Next::Park(waiting)),
+            Handled::Hears(opening, names) => ControlFlow::Break(Next::Hear(opening, names)),
+            Handled::LacksKeys(lacks) => {
+                self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX)
+            }
+        }
     }
 
-    /// Answers a request whose body is not worth its memory, or lets the body come.
-    fn look_at_head(&mut self, client: &mut Client) {
+    /// Answers a request whose body is not worth its memory, or lets the body come, unless it has
+    /// to wait.
+    fn decide_by_head(&mut self, client: &mut Client) -> ControlFlow<Next> {
         client.has_asked = true;
-        let looked = self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client));
+        match self.look_at_head(client, KeyPatience::Unasked) {
+            None => ControlFlow::Continue(()),
+            Some(lacks) => self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX),
+        }
+    }
+
+    fn look_at_head(&mut self, client: &mut Client, patience: KeyPatience) -> Option<LacksKeys> {
+        let looked =
+            self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client, patience));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
             Looked::Finished(Finished { .. }) => client.deadline = Instant::now() + DRAINING,
             Looked::Refused(refusal) => self.refuse(client, refusal),
+            Looked::LacksKeys => return Some(LacksKeys::Head),
         }
+        None
+    }
+
+    /// Looks once more at a request whose token names a key that was not there. It waits if one
+    /// more fetch may bring it, until its deadline.
+    fn look_for_keys(
+        &mut self,
+        client: &mut Client,
+        lacks: LacksKeys,
+        deadline: Instant,
+    ) -> ControlFlow<Next> {
+        // Before the snapshot is: what comes later is seen by the next look.
+        let ended_seen = self.cores.key_board.ended();
+        let patience = match deadline <= Instant::now() {
+            true => KeyPatience::Over,
+            false => KeyPatience::Until(ended_seen),
+        };
+        let lacks = match lacks {
+            LacksKeys::Head => match self.look_at_head(client, patience) {
+                None => return ControlFlow::Continue(()),
+                Some(lacks) => lacks,
+            },
+            LacksKeys::Request(exchange) => match self.at_desk(|desk, verifier| {
+                handle::handle_again(desk, verifier, client, &exchange, patience)
+            }) {
+                Handled::Finished(Finished { .. }) => return ControlFlow::Continue(()),
+                Handled::Waits(waiting) => return ControlFlow::Break(Next::Park(waiting)),
+                Handled::Hears(opening, names) => {
+                    return ControlFlow::Break(Next::Hear(opening, names));
+                }
+                Handled::LacksKeys(lacks) => lacks,
+            },
+        };
+        ControlFlow::Break(Next::AwaitKeys(AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        }))
     }
 
     /// Does something with what the thread has at hand for a request.
@@ -426,6 +526,25 @@ impl Worker {
         drop(snapshot);
         self.subscription.renew(&cores.publication);
         done
+    }
+
+    /// The same, for a request that was prepared with a snapshot and has waited since.
+    pub(super) fn at_desk_of<T>(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        work: impl FnOnce(&Desk<'_>) -> T,
+    ) -> T {
+        work(&Desk {
+            snapshot,
+            host: &Service {
+                cores: &self.cores,
+                index: self.index,
+                number: self.number,
+            },
+            core: self.index,
+            clock: self.clock.refreshed(),
+            observer: &self.observer,
+        })
     }
 
     /// Reads once. A read that did not fill the buffer has taken everything there was.
@@ -566,7 +685,7 @@ impl Worker {
     fn end_waiting(
         &mut self,
         parked: ParkedClient,
-        answer: impl FnOnce(&Desk<'_>, &mut Client, Box<WaitingRequest>) -> Handled,
+        answer: impl FnOnce(&Desk<'_>, &mut Client, Box<WaitingRequest>) -> Concluded,
     ) {
         let ParkedClient {
             mut client,
@@ -575,25 +694,52 @@ impl Worker {
         self.take_in_hand(&client);
         self.lend_buffers(&mut client);
         let snapshot = Arc::clone(&waiting.snapshot);
-        let desk = Desk {
-            snapshot: &snapshot,
-            host: &Service {
-                cores: &self.cores,
-                index: self.index,
-                number: self.number,
-            },
-            core: self.index,
-            clock: self.clock.refreshed(),
-            observer: &self.observer,
-        };
-        match answer(&desk, &mut client, waiting) {
-            Handled::Finished(Finished { .. }) => self.serve(client, Readable::No),
-            Handled::Waits(waiting) => {
-                self.reclaim_buffers(&mut client);
-                self.in_hand = None;
-                self.park(client, waiting);
-            }
+        let concluded = self.at_desk_of(&snapshot, |desk| answer(desk, &mut client, waiting));
+        match concluded {
+            Concluded::Finished(Finished { .. }) => self.serve(client, Readable::No),
+            Concluded::Waits(waiting) => self.leave(client, Next::Park(waiting)),
+            Concluded::Hears(opening, names) => self.leave(client, Next::Hear(opening, names)),
         }
+    }
+
+    /// Lets a request wait for keys. Should they have come meanwhile, this thread finds it next, in
+    /// `serve_awaiting`.
+    fn await_keys(&mut self, mut client: Box<Client>, awaits: AwaitsKeys) {
+        let bytes = client.bytes_held();
+        client.memory.keep(bytes);
+        let AwaitsKeys {
+            lacks,
+            ended_seen,
+            deadline,
+        } = awaits;
+        let client = AwaitingClient { client, lacks };
+        self.cores.awaiting.add(client, ended_seen, deadline);
+    }
+
+    /// Looks again at a request for whose token keys may have come.
+    fn serve_awaiting(&mut self) -> Served {
+        let due = self
+            .cores
+            .awaiting
+            .take_due(|| self.cores.key_board.ended());
+        match due {
+            Some(due) => {
+                self.look_again(due);
+                Served::Yes
+            }
+            None => Served::No,
+        }
+    }
+
+    fn look_again(&mut self, due: Due<AwaitingClient>) {
+        let AwaitingClient { mut client, lacks } = due.request;
+        self.take_in_hand(&client);
+        self.lend_buffers(&mut client);
+        let next = match self.look_for_keys(&mut client, lacks, due.deadline) {
+            ControlFlow::Continue(()) => self.advance(&mut client, Readable::No),
+            ControlFlow::Break(next) => next,
+        };
+        self.leave(client, next);
     }
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
@@ -632,6 +778,7 @@ impl Worker {
                     "A response was cut off: its client reads too slowly while others wait, and \
                      there is no room for it (server-max-slow-readers, server-max-spool-bytes).",
                 );
+                self.observer.tally().cut_off.add(1);
                 self.cores.close(client);
                 // The connection may be another core's.
                 self.cores.offer_parked(self.index);
@@ -659,6 +806,7 @@ impl Worker {
             Ok(Spooling::ClientGone) => self.cores.close(client),
             Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
+                self.observer.tally().cut_off.add(1);
                 self.cores.close(client);
             }
         }
@@ -685,13 +833,21 @@ impl Worker {
                 WaitsFor::Replay => self.end_waiting(parked, handle::ask_primary),
             }
         }
+        while let Some(due) = self.cores.awaiting.take_expired(now) {
+            self.look_again(due);
+        }
+        self.core().rounds.beat(now);
         self.make_way();
         self.set_alarm();
     }
 
     /// The next time to look at deadlines, and at those who may go when all places are taken.
     fn set_alarm(&self) {
-        let next = self.cores.parking.next_deadline();
+        let deadlines = [
+            self.cores.parking.next_deadline(),
+            self.cores.awaiting.next_deadline(),
+        ];
+        let next = deadlines.into_iter().flatten().min();
         let most = if self.cores.is_full() {
             SILENT_SPARED
         } else {
@@ -725,6 +881,9 @@ impl Worker {
     /// A client has let its deadline pass. One that has just sent something is served after all:
     /// a connection is never closed with a request in it.
     fn on_deadline(&mut self, mut client: Box<Client>) {
+        if client.hearing.is_some() {
+            return self.on_end_of_hearing(client);
+        }
         self.take_in_hand(&client);
         match client.requests.phase() {
             Phase::Idle if client.is_done() => {
@@ -750,7 +909,7 @@ impl Worker {
     }
 
     /// Lets a client wait, with the deadline of what it is doing, if there is memory for that.
-    fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
+    pub(super) fn rest(&mut self, mut client: Box<Client>, interest: Interest) {
         let bytes = client.bytes_held();
         if !client.memory.hold(bytes) {
             return self.rest_without_memory(client);
@@ -792,10 +951,11 @@ impl Worker {
             "A response was cut off: its client reads too slowly, and there is no memory for it \
              (server-max-memory).",
         );
+        self.observer.tally().cut_off.add(1);
         self.cores.close(client);
     }
 
-    fn lend_buffers(&mut self, client: &mut Client) {
+    pub(super) fn lend_buffers(&mut self, client: &mut Client) {
         if let Some(own) = client.requests.lend_buffer(std::mem::take(&mut self.input)) {
             self.input = own;
         }
@@ -803,7 +963,7 @@ impl Worker {
     }
 
     /// A client that waits for its next request holds no memory but its own few fields.
-    fn reclaim_buffers(&mut self, client: &mut Client) {
+    pub(super) fn reclaim_buffers(&mut self, client: &mut Client) {
         if let Some(mut buffer) = client.requests.reclaim_buffer() {
             buffer.shrink_to(KEPT_BYTES_MAX);
             self.input = buffer;
@@ -842,6 +1002,9 @@ impl Worker {
         let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
         let until = Instant::now() + rested;
         let is_done = |client: &Client| {
+            if client.hearing.is_some() {
+                return true;
+            }
             let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
             let is_idle = client.requests.phase() == Phase::Idle && client.is_done();
             is_idle && client.after != After::Drain && has_rested
@@ -864,7 +1027,8 @@ fn line_of(aim: Aim) -> WaitsFor {
 }
 
 /// Writes what there is for a client; a body that PostgreSQL still has is passed on as it comes.
-fn flush(client: &mut Client, sent: &Count) -> Flushed {
+pub(super) fn flush(client: &mut Client, tally: &Tally) -> Flushed {
+    let sent = &tally.sent;
     loop {
         match client.output.flush(&client.socket, sent) {
             Flushed::Completely => {}
@@ -877,11 +1041,16 @@ fn flush(client: &mut Client, sent: &Count) -> Flushed {
             Flushed::Completely => {}
             flushed => return flushed,
         }
-        match body.take_more(&mut client.output) {
+        match body.take_more(&mut client.output, &client.socket) {
             Ok(Follows::More) => {}
             Ok(Follows::Nothing) => client.body = None,
+            Ok(Follows::ClientGone) => {
+                tally.cancelled.add(1);
+                return Flushed::Failed;
+            }
             Err(error) => {
                 log::error(&format!("A response was cut off: {error}"));
+                tally.cut_off.add(1);
                 return Flushed::Failed;
             }
         }

@@ -10,6 +10,12 @@ pub(crate) struct Gauges {
     pub(crate) cores: Vec<CoreGauges>,
     /// How many requests wait for a connection.
     pub(crate) waiting: usize,
+    /// How many channels are listened to for clients.
+    pub(crate) channels: usize,
+    /// Whether they are listened to at this moment; `None` if clients hear nothing.
+    pub(crate) listening: Option<bool>,
+    /// How many clients may hear events.
+    pub(crate) streams_max: usize,
     /// How many connections to PostgreSQL wait for clients.
     pub(crate) slow_readers: usize,
     /// How many bytes of answers are in files.
@@ -35,6 +41,8 @@ pub(crate) struct CoreGauges {
     pub(crate) tallies: Vec<Arc<Tally>>,
     /// Its clients.
     pub(crate) clients: usize,
+    /// Those of them that hear events.
+    pub(crate) streams: usize,
     /// Its connections to PostgreSQL that are open.
     pub(crate) connections: usize,
     /// Those of them that are in use.

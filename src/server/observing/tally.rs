@@ -95,10 +95,16 @@ pub(crate) struct Tally {
     pub(crate) received: Count,
     /// Bytes that were taken by clients.
     pub(crate) sent: Count,
+    /// Events that were told to clients, each time.
+    pub(crate) events: Count,
+    /// Streams that were cut off because their clients took nothing.
+    pub(crate) deaf: Count,
     /// Requests that waited for a connection in vain.
     pub(crate) pool_timeouts: Count,
     /// Reads that were given up because their clients were gone.
     pub(crate) cancelled: Count,
+    /// Responses that were begun and could not be brought to their end.
+    pub(crate) cut_off: Count,
     /// Tokens that were looked for in the cache.
     pub(crate) jwt_requests: Count,
     /// Those that were there.

@@ -13,13 +13,15 @@ use crate::serving::desk::{Desk, Host};
 use crate::serving::grant::size_of;
 use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to_the_end};
 use crate::serving::reply::{Misanswered, ResponseWriter};
+use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
 use crate::serving::watch::Watch;
 use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
-use corerest_api::guard_position;
-use corerest_api::{AccessMode, Answer, Batch, Body, BodyForm, Context, DatabaseError};
-use corerest_api::{Pending, Position, ResultSet, ask_position, finish, finish_lines};
+use corerest_api::channel::ChannelName;
+use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
+use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
+use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_sql::Statement;
@@ -30,11 +32,17 @@ use std::cell::Cell;
 /// frees the connection before the client has read a byte.
 const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
+/// How many columns of rows that are sent one by one are about the head.
+const HEAD_COLUMNS: usize = 4;
+
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
 
 /// What the guard says of a replica that has not replayed enough.
 const DIVISION_BY_ZERO: &str = "22012";
+
+/// More bytes than as many names as a client may hear have.
+const CHANNELS_BYTES_MAX: usize = 64 << 10;
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
 const CONNECTIONS_MAX: usize = 3;
@@ -46,8 +54,12 @@ pub(crate) enum Asked {
     Completely,
     /// The head, and the beginning of the body; the rest is still with PostgreSQL.
     BodyFollows,
+    /// The head, and the rows that had come; the others are still with PostgreSQL.
+    RowsFollow(Rows),
     /// The head; the body is in a file, for there was no memory for it.
     BodySpooled(SpoolFile),
+    /// Nothing yet: its client is going to hear these channels, and this is its head.
+    Hears(Response, Vec<ChannelName>),
     /// Nothing: the client is gone, and PostgreSQL has stopped.
     Cancelled,
     /// Nothing: this server will not do, and another one may.
@@ -284,6 +296,8 @@ fn converse(
     let mut has_failed = false;
     let mut estimate = None;
     let mut elsewhere = None;
+    let mut hears = None;
+    let mut skips_rows = false;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
@@ -323,6 +337,46 @@ fn converse(
             }
             Reply::Row(row)
                 if row.statement == batch.main.statement + ahead
+                    && matches!(batch.main.answer, Answer::Rows(_))
+                    && (skips_rows || watch.is_over()) => {}
+            Reply::Row(row)
+                if row.statement == batch.main.statement + ahead
+                    && let Answer::Rows(frame) = batch.main.answer =>
+            {
+                let rows = write_first_row(row, frame, pending, estimate.as_deref(), writer);
+                let Some(mut rows) = rows? else {
+                    skips_rows = true;
+                    continue;
+                };
+                let out = writer.body();
+                let before = out.len();
+                match rows.take_arrived(connection, out, BODY_CHUNK_BYTES)? {
+                    // What has not come at once is much, or takes its time.
+                    Taken::Some => {
+                        pending.note_size(AnswerSize::Large);
+                        return Ok(Asked::RowsFollow(rows));
+                    }
+                    Taken::All => {
+                        pending.note_size(size_of(out.len() - before));
+                        writer.close();
+                        return Ok(Asked::Completely);
+                    }
+                    // Nothing was sent yet, so there is a response of its own for that.
+                    Taken::Failed(error) if question.goes_elsewhere(&error, guard) => {
+                        return go_elsewhere(connection, error, guard, writer);
+                    }
+                    Taken::Failed(error) => {
+                        skips_rows = true;
+                        let is_over = connection.is_broken();
+                        write_failure(database_error(error), is_over, pending, writer);
+                        if is_over {
+                            return Ok(Asked::Completely);
+                        }
+                    }
+                }
+            }
+            Reply::Row(row)
+                if row.statement == batch.main.statement + ahead
                     && batch.main.answer == Answer::Lines =>
             {
                 let lines = lines.get_or_insert_default();
@@ -340,6 +394,9 @@ fn converse(
                         }
                     }
                     BodyUse::Spool => elsewhere = Some(spool(host, connection)?),
+                    BodyUse::Hear(response) => {
+                        hears = read_channels(connection, response, pending, writer)?;
+                    }
                 }
             }
             Reply::Row(row) if Some(row.statement) == batch.estimate.map(|at| at + ahead) => {
@@ -354,32 +411,28 @@ fn converse(
                 return Ok(Asked::Cancelled);
             }
             Reply::Failed(error) if question.goes_elsewhere(&error, guard) => {
-                writer.retract();
-                let is_over = connection.is_broken();
-                if !is_over {
-                    read_to_the_end(connection)?;
-                }
-                return Ok(Asked::Elsewhere(match guard {
-                    _ if is_over => Elsewhere::Lost,
-                    Guard::Unanswered if error.code == DIVISION_BY_ZERO => Elsewhere::Behind,
-                    Guard::Unanswered | Guard::None => {
-                        Elsewhere::Refused(Box::new(database_error(error)))
-                    }
-                }));
+                return go_elsewhere(connection, error, guard, writer);
             }
             Reply::Failed(error) => {
                 has_failed = true;
                 lines = None;
                 elsewhere = None;
+                hears = None;
                 let is_over = connection.is_broken();
                 write_failure(database_error(error), is_over, pending, writer);
                 if is_over {
                     return Ok(Asked::Completely);
                 }
             }
+            Reply::Done if watch.is_over() && matches!(batch.main.answer, Answer::Rows(_)) => {
+                return Ok(Asked::Cancelled);
+            }
             Reply::Done => {
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
+                }
+                if let Some((response, names)) = hears {
+                    return Ok(Asked::Hears(response, names));
                 }
                 return Ok(settled(elsewhere, question, writer));
             }
@@ -406,6 +459,25 @@ impl Question<'_> {
         let own = self.batch.statements.iter().cloned();
         Some([guard_position(after)].into_iter().chain(own).collect())
     }
+}
+
+/// Leaves a server that will not do, with nothing of its answer written.
+fn go_elsewhere(
+    connection: &mut Connection,
+    error: ServerError,
+    guard: Guard,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Asked, Failure> {
+    writer.retract();
+    let is_over = connection.is_broken();
+    if !is_over {
+        read_to_the_end(connection)?;
+    }
+    Ok(Asked::Elsewhere(match guard {
+        _ if is_over => Elsewhere::Lost,
+        Guard::Unanswered if error.code == DIVISION_BY_ZERO => Elsewhere::Behind,
+        Guard::Unanswered | Guard::None => Elsewhere::Refused(Box::new(database_error(error))),
+    }))
 }
 
 /// The batch is over, and its answer is written, but for a body that is elsewhere.
@@ -455,7 +527,6 @@ fn write_failure(
 }
 
 /// What is to be done with the last column of the main row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
     /// It is not sent.
     Skip,
@@ -465,6 +536,8 @@ enum BodyUse {
     PassOn,
     /// It is brought into a file, for there is no memory for it.
     Spool,
+    /// It names what the client is going to hear, behind this head.
+    Hear(Response),
 }
 
 /// Where the large answer of a write is, when it is not in memory.
@@ -493,6 +566,42 @@ fn spool(host: &dyn Host, connection: &mut Connection) -> Result<BodyPlace, Erro
     Ok(BodyPlace::File(file))
 }
 
+/// Reads what the client is going to hear: nothing, if that is so, or if there is something else to
+/// be said, which is written.
+fn read_channels(
+    connection: &mut Connection,
+    response: Response,
+    pending: &Pending,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Option<(Response, Vec<ChannelName>)>, Failure> {
+    let bytes = connection.body_bytes_left();
+    let mut text = Vec::new();
+    if bytes <= CHANNELS_BYTES_MAX {
+        connection.take_body(&mut text, usize::MAX)?;
+    }
+    let names = match bytes <= CHANNELS_BYTES_MAX {
+        true => ChannelName::parse_list(&text),
+        false => Err(ApiError::Channel {
+            message: "The function names too many channels".to_owned(),
+            details: format!("The names have {bytes} bytes."),
+        }),
+    };
+    match names {
+        Err(error) => {
+            log::api_error(&error);
+            writer.write(&pending.error(&error))?;
+        }
+        // Who has nothing to hear need not come again, as this status says to EventSource.
+        Ok(names) if names.is_empty() => writer.write(&Response {
+            status: 204,
+            body: Body::Absent,
+            ..response
+        })?,
+        Ok(names) => return Ok(Some((response, names))),
+    }
+    Ok(None)
+}
+
 /// Writes the response up to the last column of the row.
 fn write_main_row(
     row: Row<'_>,
@@ -511,6 +620,9 @@ fn write_main_row(
     facts.lap(Phase::Transaction);
     let response = finish(pending, &columns[..count.min(ResultSet::COLUMNS)], estimate);
     facts.lap(Phase::Response);
+    if response.body == Body::Events {
+        return Ok(BodyUse::Hear(response));
+    }
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
         writer.write(&response)?;
         return Ok(BodyUse::Skip);
@@ -526,6 +638,40 @@ fn write_main_row(
     } else {
         BodyUse::Spool
     })
+}
+
+/// Writes the head of a response whose rows are sent one by one, from the first of them. Without a
+/// body there is no more to be done with them.
+fn write_first_row(
+    row: Row<'_>,
+    frame: Frame,
+    pending: &Pending,
+    estimate: Option<&[u8]>,
+    writer: &mut ResponseWriter<'_>,
+) -> Result<Option<Rows>, Misanswered> {
+    let statement = row.statement;
+    let columns: Vec<Option<&[u8]>> = row.columns.collect();
+    let first = match row.body_bytes {
+        Some(_) => FirstRow::Row,
+        None => FirstRow::Nothing,
+    };
+    let facts = writer.facts();
+    facts.lap(Phase::Transaction);
+    let response = finish_first_row(pending, &columns, first, estimate);
+    facts.lap(Phase::Response);
+    if response.body != Body::LastColumn || !facts.sends_body(response.status) {
+        writer.write(&response)?;
+        return Ok(None);
+    }
+    let transfer = writer.begin_open(&response)?;
+    let opening = columns.get(HEAD_COLUMNS).copied().flatten();
+    Ok(Some(Rows::new(
+        statement,
+        frame,
+        transfer,
+        opening.unwrap_or_default(),
+        first == FirstRow::Row,
+    )))
 }
 
 fn database_error(error: ServerError) -> DatabaseError {

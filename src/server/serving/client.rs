@@ -7,13 +7,17 @@
 //!    │ deadline           │        └──▶ parked ──▶ being served
 //!    └──▶ closed ◀────────┘ error, end, Connection: close
 //! ```
+//! One that hears events rests, too ([`super::hearing`]), and is served when something is told.
+//!
 //! A client is owned by exactly one place at a time: the table of its core while it rests, the
 //! thread that serves it, or the queue of parked requests. So it needs no lock.
 
 use crate::net::{OtherSide, Socket};
+use crate::serving::hearing::Hearing;
 use crate::serving::memory::Held;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
+use crate::state::channels::Place;
 use crate::sync::Instant;
 use corerest_wire::http;
 use std::net::IpAddr;
@@ -31,6 +35,10 @@ impl ClientToken {
 
     pub(crate) fn from_event(number: u64) -> ClientToken {
         ClientToken(number)
+    }
+
+    pub(crate) fn from_place(place: Place) -> ClientToken {
+        ClientToken(place.number)
     }
 
     pub(crate) fn number(self) -> u64 {
@@ -78,6 +86,8 @@ pub(crate) struct Client {
     pub(crate) output: Output,
     /// The rest of a large body, which follows the output.
     pub(crate) body: Option<Remainder>,
+    /// What it hears, if it asked for events.
+    pub(crate) hearing: Option<Box<Hearing>>,
     /// Whether more requests are read after the output is written.
     pub(crate) after: After,
 }
@@ -128,13 +138,18 @@ impl Client {
             memory,
             output: Output::default(),
             body: None,
+            hearing: None,
             after: After::KeepAlive,
         }
     }
 
     /// How much memory stays with it when its thread goes on.
     pub(crate) fn bytes_held(&self) -> usize {
-        self.requests.buffer_capacity() + self.output.capacity()
+        let waiting = self
+            .hearing
+            .as_ref()
+            .map_or(0, |hearing| hearing.mailbox.bytes());
+        self.requests.buffer_capacity() + self.output.capacity() + waiting
     }
 
     /// Whether it waits for nothing from us, and has not been told to go.

@@ -6,6 +6,7 @@ use crate::serving::clock::Clock;
 use crate::serving::grant::Grant;
 use crate::serving::spool::Room;
 use crate::state::health::Health;
+use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::Snapshot;
 use corerest_api::{AnswerSize, Position};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub(crate) trait Host {
 
     /// Whether the server ends, and each response says that its connection does.
     fn announces_end(&self) -> bool;
+
+    /// What is being fetched for tokens whose keys are not there.
+    fn key_board(&self) -> &KeyBoard;
 
     /// How PostgreSQL is, and whom to tell that it may be gone.
     fn health(&self) -> &Health;

@@ -3,7 +3,9 @@
 //! ```text
 //! request ──prepare──▶ reply ─────────────────────────────────────▶ written
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
-//!                                  └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
+//!                        │         └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
+//!                        └─ finish: channels ──▶ hears: begin_stream when they are in force
+//! request ──its token names a key that is being fetched──▶ waits ──▶ prepare, as above
 //! ```
 //! A read that a replica cannot answer goes on elsewhere ([`super::aim`]), and may have to wait
 //! again.
@@ -12,7 +14,7 @@
 //! Everything in here is straight-line and blocking, on one thread, from the bytes that came in to
 //! the bytes that go out. Whatever goes wrong with one request, the thread lives on.
 
-use crate::auth::Verifier;
+use crate::auth::{Unidentified, Verifier};
 use crate::log;
 use crate::net::OtherSide;
 use crate::observing::Exchange;
@@ -22,18 +24,26 @@ use crate::serving::answer::{self, Asked, Question};
 use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::Desk;
 use crate::serving::grant::Grant;
+use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
+use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
+use corerest_api::channel::ChannelName;
 use corerest_api::{
     AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pending,
     Position, Prepared,
 };
 use corerest_api::{prepare_in_steps, refuse_by_head};
-use corerest_wire::http::Refusal;
+use corerest_wire::http::event_stream::{Part, StreamFraming};
+use corerest_wire::http::{Refusal, Version};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+/// After how long a client that hears is to come again when its connection breaks, in milliseconds.
+/// Where the server ends the stream itself, it says so anew.
+const RETRY_MILLISECONDS: u64 = 2_000;
 
 /// A request that waits for a connection to PostgreSQL.
 pub(crate) struct WaitingRequest {
@@ -59,6 +69,58 @@ pub(crate) enum Handled {
     Finished(Finished),
     /// No connection was free.
     Waits(Box<WaitingRequest>),
+    /// Its response begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
+    /// A key that its token names is not there.
+    LacksKeys(LacksKeys),
+}
+
+/// What has become of a request that has waited for a connection, or has one.
+pub(crate) enum Concluded {
+    /// Its response is in the client's output.
+    Finished(Finished),
+    /// No connection was free, on any server that it may go to.
+    Waits(Box<WaitingRequest>),
+    /// Its response begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
+}
+
+impl From<Concluded> for Handled {
+    fn from(concluded: Concluded) -> Handled {
+        match concluded {
+            Concluded::Finished(finished) => Handled::Finished(finished),
+            Concluded::Waits(waiting) => Handled::Waits(waiting),
+            Concluded::Hears(opening, names) => Handled::Hears(opening, names),
+        }
+    }
+}
+
+/// What PostgreSQL's answer amounts to.
+enum Outcome {
+    /// A response.
+    Answered(Answered),
+    /// A response that begins when these channels are in force.
+    Hears(Box<Opening>, Vec<ChannelName>),
+}
+
+/// A request whose token names a key that is not there, as far as it was looked at.
+#[derive(Debug)]
+pub(crate) enum LacksKeys {
+    /// Its body has not come.
+    Head,
+    /// It is complete.
+    Request(Box<Exchange>),
+}
+
+/// What a request does whose token names a key that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPatience {
+    /// It comes again when somebody has asked how many fetches have ended.
+    Unasked,
+    /// It waits for a fetch that had not ended when so many had, if there is one or may be.
+    Until(u64),
+    /// It has waited for long enough.
+    Over,
 }
 
 /// A request is over: its response is in the client's output, as far as it does not follow, and
@@ -74,32 +136,88 @@ pub(crate) fn handle(desk: &Desk<'_>, verifier: &mut Verifier, client: &mut Clie
         return Handled::Finished(greet(desk, client));
     }
     desk.observer.begins(&desk.snapshot.config);
-    let answered = match or_internal_error(|| prepare_request(desk, verifier, client)) {
-        Some(Prepared::Reply(response)) => writer(desk, client).respond(&response),
-        Some(Prepared::Ask(batch, _)) if has_left(client) && is_given_up(desk.snapshot, &batch) => {
+    answer_request(desk, verifier, client, KeyPatience::Unasked)
+}
+
+/// Answers a request that has lacked keys, or lets it wait for more.
+pub(crate) fn handle_again(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+    exchange: &Exchange,
+    patience: KeyPatience,
+) -> Handled {
+    desk.observer.resumes(exchange);
+    answer_request(desk, verifier, client, patience)
+}
+
+fn answer_request(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+    patience: KeyPatience,
+) -> Handled {
+    let prepared = or_internal_error(|| prepare_request(desk, verifier, client, patience));
+    let answered = match prepared {
+        Some(None) => return Handled::LacksKeys(LacksKeys::Request(desk.observer.parks().into())),
+        Some(Some(Prepared::Reply(response))) => writer(desk, client).respond(&response),
+        Some(Some(Prepared::Ask(batch, _)))
+            if has_left(client) && is_given_up(desk.snapshot, &batch) =>
+        {
             client.after = After::Close;
             lose(desk, writer(desk, client))
         }
-        Some(Prepared::Ask(batch, pending)) => {
+        Some(Some(Prepared::Ask(batch, pending))) => {
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
             let connection = desk.host.connection(quest.aim(), pending.size_before());
-            match pursue(desk, client, &batch, &pending, &mut quest, connection) {
-                Some(answered) => answered,
-                None => {
-                    return Handled::Waits(Box::new(WaitingRequest {
-                        snapshot: Arc::clone(desk.snapshot),
-                        batch,
-                        pending,
-                        quest,
-                        exchange: desk.observer.parks(),
-                    }));
-                }
-            }
+            let Some(outcome) = pursue(desk, client, &batch, &pending, &mut quest, connection)
+            else {
+                return Handled::Waits(Box::new(WaitingRequest {
+                    snapshot: Arc::clone(desk.snapshot),
+                    batch,
+                    pending,
+                    quest,
+                    exchange: desk.observer.parks(),
+                }));
+            };
+            return conclude(desk, client, outcome).into();
         }
         None => writer(desk, client).respond_internal_error(),
     };
     Handled::Finished(finish_request(desk, client, answered))
+}
+
+fn conclude(desk: &Desk<'_>, client: &mut Client, outcome: Outcome) -> Concluded {
+    match outcome {
+        Outcome::Answered(answered) => Concluded::Finished(finish_request(desk, client, answered)),
+        Outcome::Hears(opening, names) => Concluded::Hears(opening, names),
+    }
+}
+
+/// Begins the response of a client that hears, now that its channels are in force.
+pub(crate) fn begin_stream(desk: &Desk<'_>, client: &mut Client, opening: &Opening) -> Finished {
+    desk.observer.resumes(&opening.exchange);
+    let framing = opening.framing;
+    let answered = writer(desk, client).open_stream(&opening.response, framing);
+    let finished = finish_request(desk, client, answered);
+    client
+        .output
+        .push_part(Part::retry(RETRY_MILLISECONDS).bytes(framing));
+    finished
+}
+
+/// Answers a client that was going to hear with why it cannot.
+pub(crate) fn refuse_stream(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    opening: &Opening,
+    error: &Error,
+) -> Finished {
+    desk.observer.resumes(&opening.exchange);
+    log::api_error(error);
+    let answered = writer(desk, client).respond(&opening.pending.error(error));
+    finish_request(desk, client, answered)
 }
 
 /// Answers a request of ourselves, who wanted to see that it is answered.
@@ -119,6 +237,8 @@ pub(crate) enum Looked {
     Finished(Finished),
     /// There is no memory for the body, now or ever.
     Refused(Refusal),
+    /// A key that its token names is not there.
+    LacksKeys,
 }
 
 /// Decides by its head what becomes of a request: its body is taken only if it can do any good, and
@@ -127,23 +247,29 @@ pub(crate) fn look_at_head(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     client: &mut Client,
+    patience: KeyPatience,
 ) -> Looked {
     desk.observer.looks_at_head(&desk.snapshot.config);
     let refused = or_internal_error(|| {
         with_http(client, |http| {
-            let caller = identify(desk, verifier, http, client.head);
-            refuse_by_head(&desk.snapshot.context(desk.core), http, caller)
+            let caller = identify(desk, verifier, http, client.head, patience)?;
+            Some(refuse_by_head(
+                &desk.snapshot.context(desk.core),
+                http,
+                caller,
+            ))
         })
     });
     let answered = match refused {
-        Some(None) => match out_of_memory(client) {
+        Some(None) => return Looked::LacksKeys,
+        Some(Some(None)) => match out_of_memory(client) {
             Some(refusal) => return Looked::Refused(refusal),
             None => {
                 client.head = Head::LookedAt;
                 return Looked::Admitted;
             }
         },
-        Some(Some(response)) => writer(desk, client).respond(&response),
+        Some(Some(Some(response))) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
     };
     desk.observer.counts();
@@ -178,12 +304,14 @@ fn with_http<T>(client: &Client, work: impl FnOnce(&HttpRequest<'_>) -> T) -> T 
     })
 }
 
+/// Whom a request is from; `None` if it is to wait for the key that tells.
 fn identify(
     desk: &Desk<'_>,
     verifier: &mut Verifier,
     http: &HttpRequest<'_>,
     head: Head,
-) -> Result<Identity, Error> {
+    patience: KeyPatience,
+) -> Option<Result<Identity, Error>> {
     let Snapshot {
         config,
         authenticator,
@@ -191,23 +319,55 @@ fn identify(
     } = &**desk.snapshot;
     let authorization = http.header("authorization");
     let now = desk.clock.unix_seconds();
-    let caller = match head {
-        Head::New => verifier.identify(config, authenticator, authorization, now),
-        Head::LookedAt => verifier.identify_again(config, authenticator, authorization, now),
+    // Whoever has waited for keys was looked at before, too.
+    let identified = match (head, patience) {
+        (Head::New, KeyPatience::Unasked) => {
+            verifier.identify(config, authenticator, authorization, now)
+        }
+        _ => verifier.identify_again(config, authenticator, authorization, now),
+    };
+    let caller = match identified {
+        Ok(identity) => Ok(identity),
+        Err(unidentified) => Err(refusal(desk, unidentified, patience)?),
     };
     desk.observer.identified(&caller, verifier);
     if desk.snapshot.catalog.is_none() && caller.is_ok() {
         log::api_error(&Error::NoSchemaCache);
     }
-    caller
+    Some(caller)
 }
 
-fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) -> Prepared {
+/// What somebody is told of whom nothing is known; `None` if he is to wait until it is.
+fn refusal(desk: &Desk<'_>, unidentified: Unidentified, patience: KeyPatience) -> Option<Error> {
+    let lack = match unidentified {
+        Unidentified::Refused(error) => return Some(error),
+        Unidentified::LacksKeys(lack) => lack,
+    };
+    let board = desk.host.key_board();
+    let advice = match patience {
+        KeyPatience::Unasked => return None,
+        KeyPatience::Until(ended) => board.advise(&lack, ended),
+        KeyPatience::Over => Advice::GiveUp { retry_seconds: 1 },
+    };
+    match advice {
+        Advice::Wait => None,
+        Advice::GiveUp { retry_seconds } => Some(lack.into_error(retry_seconds)),
+    }
+}
+
+/// Prepares a request; `None` if it is to wait for keys.
+fn prepare_request(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &Client,
+    patience: KeyPatience,
+) -> Option<Prepared> {
     let prepared = with_http(client, |http| {
-        let caller = identify(desk, verifier, http, client.head);
+        let caller = identify(desk, verifier, http, client.head, patience)?;
         let context = desk.snapshot.context(desk.core);
-        prepare_in_steps(&context, http, caller, &|| desk.observer.lap(Phase::Parse))
-    });
+        let lap = || desk.observer.lap(Phase::Parse);
+        Some(prepare_in_steps(&context, http, caller, &lap))
+    })?;
     desk.observer.lap(Phase::Plan);
     let request = client.requests.request();
     if let Prepared::Ask(_, pending) = &prepared
@@ -219,7 +379,7 @@ fn prepare_request(desk: &Desk<'_>, verifier: &mut Verifier, client: &Client) ->
             log::warn(&instead);
         }
     }
-    prepared
+    Some(prepared)
 }
 
 /// Answers a request that has waited, with the connection it has got, or with why there is none.
@@ -228,7 +388,7 @@ pub(crate) fn resume(
     client: &mut Client,
     mut waiting: Box<WaitingRequest>,
     connection: Option<Result<Grant, Unreachable>>,
-) -> Handled {
+) -> Concluded {
     desk.observer.resumes(&waiting.exchange);
     let WaitingRequest {
         batch,
@@ -237,10 +397,10 @@ pub(crate) fn resume(
         ..
     } = &mut *waiting;
     match pursue(desk, client, batch, pending, quest, connection) {
-        Some(answered) => Handled::Finished(finish_request(desk, client, answered)),
+        Some(outcome) => conclude(desk, client, outcome),
         None => {
             waiting.exchange = desk.observer.parks();
-            Handled::Waits(waiting)
+            Concluded::Waits(waiting)
         }
     }
 }
@@ -250,7 +410,7 @@ pub(crate) fn ask_primary(
     desk: &Desk<'_>,
     client: &mut Client,
     mut waiting: Box<WaitingRequest>,
-) -> Handled {
+) -> Concluded {
     waiting.quest.on_not_replayed();
     let size = waiting.size_before();
     let connection = desk.host.connection(waiting.quest.aim(), size);
@@ -262,13 +422,13 @@ pub(crate) fn give_up(
     desk: &Desk<'_>,
     client: &mut Client,
     waiting: Box<WaitingRequest>,
-) -> Handled {
+) -> Concluded {
     desk.observer.resumes(&waiting.exchange);
     desk.observer.gives_up();
     let response = waiting.pending.error(&Error::PoolTimeout);
     let answered = writer(desk, client).respond(&response);
     log_query(desk, &waiting.batch);
-    Handled::Finished(finish_request(desk, client, answered))
+    Concluded::Finished(finish_request(desk, client, answered))
 }
 
 /// Whether nobody waits any more for the answer to a request that waits. A write is carried out
@@ -293,11 +453,11 @@ pub(crate) fn abandon(
     desk: &Desk<'_>,
     client: &mut Client,
     waiting: Box<WaitingRequest>,
-) -> Handled {
+) -> Concluded {
     desk.observer.resumes(&waiting.exchange);
     let answered = lose(desk, writer(desk, client));
     client.after = After::Close;
-    Handled::Finished(finish_request(desk, client, answered))
+    Concluded::Finished(finish_request(desk, client, answered))
 }
 
 /// The response that the client's request is owed.
@@ -322,23 +482,23 @@ fn pursue(
     pending: &Pending,
     quest: &mut Quest,
     mut connection: Option<Result<Grant, Unreachable>>,
-) -> Option<Answered> {
+) -> Option<Outcome> {
     loop {
         let asked = match connection? {
             Ok(grant) => ask(desk, client, batch, pending, grant),
             Err(unreachable) => {
                 let refusal = quest.take_refusal();
                 let writer = writer(desk, client);
-                Ok(match refusal {
+                Ok(Outcome::Answered(match refusal {
                     Some(refusal) => writer.respond(&pending.database_error(*refusal)),
                     None => respond_unreachable(desk, writer, pending, unreachable),
-                })
+                }))
             }
         };
         match asked {
-            Ok(answered) => {
+            Ok(outcome) => {
                 log_query(desk, batch);
-                return Some(answered);
+                return Some(outcome);
             }
             Err(why) => quest.on(why),
         }
@@ -357,7 +517,7 @@ fn ask(
     batch: &Batch,
     pending: &Pending,
     mut grant: Grant,
-) -> Result<Answered, Elsewhere> {
+) -> Result<Outcome, Elsewhere> {
     let server = grant.server;
     let lease = &mut grant.lease;
     desk.observer.has_connection(lease);
@@ -365,6 +525,10 @@ fn ask(
         desk.host.expect_to_wait();
     }
     let request = client.requests.request();
+    let framing = match request.version {
+        Version::Http10 => StreamFraming::UntilClose,
+        Version::Http11 => StreamFraming::Chunked,
+    };
     let facts = Facts::of(desk, &request);
     let mut writer = ResponseWriter::new(&mut client.output, &mut client.memory, facts);
     let position = Cell::new(None);
@@ -384,7 +548,14 @@ fn ask(
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {
             Ok(answered) => {
                 client.body = Some(Remainder::new(grant, desk.core));
-                return Ok(answered);
+                return Ok(Outcome::Answered(answered));
+            }
+            Err(error) => Err(error),
+        },
+        Some(Asked::RowsFollow(rows)) => match writer.finish_open() {
+            Ok(answered) => {
+                client.body = Some(Remainder::of_rows(grant, desk.core, rows));
+                return Ok(Outcome::Answered(answered));
             }
             Err(error) => Err(error),
         },
@@ -392,13 +563,23 @@ fn ask(
             Ok(answered) => {
                 client.body = Some(Remainder::spooled(file));
                 tell_position(position.get(), client, &answered);
-                return Ok(answered);
+                return Ok(Outcome::Answered(answered));
             }
             Err(error) => Err(error),
         },
+        Some(Asked::Hears(response, names)) => {
+            let opening = Box::new(Opening {
+                snapshot: Arc::clone(desk.snapshot),
+                pending: pending.clone(),
+                response,
+                framing,
+                exchange: desk.observer.parks(),
+            });
+            return Ok(Outcome::Hears(opening, names));
+        }
         Some(Asked::Cancelled) => {
             client.after = After::Close;
-            return Ok(lose(desk, writer));
+            return Ok(Outcome::Answered(lose(desk, writer)));
         }
         Some(Asked::Elsewhere(why)) => {
             let is_lost = matches!(why, Elsewhere::NotBegun | Elsewhere::Lost);
@@ -410,7 +591,7 @@ fn ask(
         // A panic, which is logged where it happens.
         None => {
             lease.reset();
-            return Ok(writer.respond_internal_error());
+            return Ok(Outcome::Answered(writer.respond_internal_error()));
         }
     };
     let answered = answered.unwrap_or_else(|error| {
@@ -419,7 +600,7 @@ fn ask(
         writer.respond_internal_error()
     });
     tell_position(position.get(), client, &answered);
-    Ok(answered)
+    Ok(Outcome::Answered(answered))
 }
 
 /// Tells the client of a write what to ask for to see it. That is known when the head is written.

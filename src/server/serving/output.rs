@@ -61,6 +61,17 @@ impl Output {
         self.bytes.extend_from_slice(CONTINUE);
     }
 
+    /// Appends a part of a stream.
+    pub(super) fn push_part(&mut self, part: &[u8]) {
+        self.bytes.extend_from_slice(part);
+    }
+
+    /// Keeps no more memory than what is not yet written needs.
+    pub(crate) fn shrink(&mut self) {
+        self.bytes.drain(..std::mem::take(&mut self.written));
+        self.bytes.shrink_to_fit();
+    }
+
     /// Lends it the memory of a thread, which is taken and left empty if there is none yet.
     pub(crate) fn lend_buffer(&mut self, buffer: &mut Vec<u8>) {
         if self.is_empty() && self.bytes.capacity() == 0 {

@@ -14,8 +14,11 @@ use crate::net::{Sent, Socket};
 use crate::observing::tally::Count;
 use crate::serving::grant::Grant;
 use crate::serving::output::{Flushed, Output};
+use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::{Room, SpoolFile};
+use crate::serving::watch::Watch;
 use crate::sync::in_simulation;
+use corerest_api::AccessMode;
 use corerest_pg::{Connection, Error, Reply};
 
 /// How much of a large body is moved at a time, and so held in memory for its client.
@@ -23,6 +26,9 @@ pub(crate) const BODY_CHUNK_BYTES: usize = in_simulation(512, 64 << 10);
 
 /// How much is written to a file at a time, and so held in memory meanwhile.
 pub(super) const SPOOLED_AT_ONCE_BYTES: usize = in_simulation(1 << 10, 256 << 10);
+
+/// How much room in the spool rows get at a time. Nobody knows how many there are.
+const ROOM_FOR_ROWS_BYTES: u64 = in_simulation(8 << 10, 8 << 20) as u64;
 
 /// How much of a file is sent before other clients have their turn: whoever sends from a file has
 /// no connection in hand, and may be the only thread that the core's clients have left.
@@ -40,6 +46,8 @@ pub(crate) struct Remainder {
 struct Held {
     grant: Grant,
     core: usize,
+    /// The body is rows that come one by one, and not the rest of one value.
+    rows: Option<Rows>,
 }
 
 /// What comes after what was taken.
@@ -49,6 +57,8 @@ pub(crate) enum Follows {
     More,
     /// Nothing.
     Nothing,
+    /// Nobody knows: the client is gone, and PostgreSQL was told to stop.
+    ClientGone,
 }
 
 /// How far spooling has come.
@@ -68,7 +78,24 @@ impl Remainder {
         Remainder {
             spooled: None,
             tail: Vec::new(),
-            held: Some(Held { grant, core }),
+            held: Some(Held {
+                grant,
+                core,
+                rows: None,
+            }),
+        }
+    }
+
+    /// Rows that PostgreSQL still has, or has still to find, on a connection of this core.
+    pub(crate) fn of_rows(grant: Grant, core: usize, rows: Rows) -> Remainder {
+        Remainder {
+            spooled: None,
+            tail: Vec::new(),
+            held: Some(Held {
+                grant,
+                core,
+                rows: Some(rows),
+            }),
         }
     }
 
@@ -86,11 +113,15 @@ impl Remainder {
         self.held.as_ref().map(|held| held.core)
     }
 
-    /// How much room in the spool it needs besides that for the output, if it can be spooled.
+    /// How much room in the spool it needs besides that for the output, if it can be spooled. Of
+    /// rows nobody knows how many there are, so they need some to begin with.
     pub(crate) fn bytes_to_spool(&mut self) -> Option<u64> {
         let held = self.held.as_mut()?;
         let is_untouched = self.spooled.is_none() && self.tail.is_empty();
-        is_untouched.then(|| held.grant.lease.connection().body_bytes_left() as u64)
+        is_untouched.then(|| match held.rows {
+            None => held.grant.lease.connection().body_bytes_left() as u64,
+            Some(_) => ROOM_FOR_ROWS_BYTES,
+        })
     }
 
     /// Sends what was spooled. The output before it has been written.
@@ -116,14 +147,25 @@ impl Remainder {
     /// Moves the next part to the client's output. What was spooled has been sent.
     ///
     /// # Errors
-    /// If the connection to PostgreSQL breaks. The client has been promised a length, so all that
-    /// is left is to close its connection too.
-    pub(crate) fn take_more(&mut self, output: &mut Output) -> Result<Follows, Error> {
+    /// If the connection to PostgreSQL breaks, or it fails among rows. The client has been promised
+    /// more, so all that is left is to close its connection too.
+    pub(crate) fn take_more(
+        &mut self,
+        output: &mut Output,
+        socket: &Socket,
+    ) -> Result<Follows, Error> {
         let out = output.end();
         out.append(&mut self.tail);
         let Some(held) = &mut self.held else {
             return Ok(Follows::Nothing);
         };
+        if held.rows.is_some() {
+            let follows = held.take_rows(out, socket, BODY_CHUNK_BYTES)?;
+            if follows != Follows::More {
+                self.held = None;
+            }
+            return Ok(follows);
+        }
         let connection = held.grant.lease.connection();
         if connection.take_body(out, BODY_CHUNK_BYTES)? > 0 {
             return Ok(Follows::More);
@@ -146,8 +188,17 @@ impl Remainder {
         let (Some(held), Some(mut file)) = (&mut self.held, SpoolFile::new(room)) else {
             return Ok(Spooling::Partly);
         };
-        let connection = held.grant.lease.connection();
         let mut piece = output.take_unwritten();
+        if held.rows.is_some() {
+            let spooling = held.spool_rows(&mut file, &mut piece, socket);
+            self.tail = piece;
+            self.spooled = Some(file);
+            if !matches!(spooling, Ok(Spooling::Partly)) {
+                self.held = None;
+            }
+            return spooling;
+        }
+        let connection = held.grant.lease.connection();
         let spooling = loop {
             let written = file.append(&piece);
             if written < piece.len() {
@@ -169,6 +220,66 @@ impl Remainder {
             self.held = None;
         }
         Ok(spooling)
+    }
+}
+
+impl Held {
+    /// Moves the rows that come next behind `out`; waits for them, if need be.
+    fn take_rows(
+        &mut self,
+        out: &mut Vec<u8>,
+        socket: &Socket,
+        bytes_max: usize,
+    ) -> Result<Follows, Error> {
+        let rows = self.rows.as_mut().expect("whoever calls has seen them");
+        // Whoever is sent rows only reads.
+        let mut watch = Watch::of(AccessMode::ReadOnly, socket);
+        match rows.take(&mut self.grant.lease, &mut watch, out, bytes_max)? {
+            Taken::Some => Ok(Follows::More),
+            Taken::All => Ok(Follows::Nothing),
+            Taken::Failed(error) => {
+                let connection = self.grant.lease.connection();
+                if !connection.is_broken() {
+                    read_to_the_end(connection)?;
+                }
+                match watch.has_caused(&error) {
+                    true => Ok(Follows::ClientGone),
+                    false => Err(Error::Server(error)),
+                }
+            }
+        }
+    }
+
+    /// Brings rows into a file, behind this piece, as long as there is room. What the disk refuses
+    /// is left in the piece.
+    fn spool_rows(
+        &mut self,
+        file: &mut SpoolFile,
+        piece: &mut Vec<u8>,
+        socket: &Socket,
+    ) -> Result<Spooling, Error> {
+        let mut follows = Follows::More;
+        loop {
+            let written = file.append(piece);
+            piece.drain(..written);
+            if !piece.is_empty() {
+                // The last rows may be among what the disk has refused.
+                return Ok(match follows {
+                    Follows::More => Spooling::Partly,
+                    Follows::Nothing | Follows::ClientGone => Spooling::Completely,
+                });
+            }
+            if follows == Follows::Nothing {
+                return Ok(Spooling::Completely);
+            }
+            if follows == Follows::ClientGone || socket.is_gone() {
+                return Ok(Spooling::ClientGone);
+            }
+            if !file.has_room(2 * SPOOLED_AT_ONCE_BYTES as u64, ROOM_FOR_ROWS_BYTES) {
+                return Ok(Spooling::Partly);
+            }
+            follows = self.take_rows(piece, socket, SPOOLED_AT_ONCE_BYTES)?;
+        }
     }
 }
 

@@ -16,12 +16,14 @@ use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
 use crate::serving::memory::Held;
 use crate::serving::output::{KEPT_BYTES_MAX, Output};
+use crate::serving::rows::Transfer;
 use corerest_api::{Body, CorsHeaders, Error, Response, is_vary};
 use corerest_config::ErrorVerbosity;
+use corerest_wire::http::event_stream::StreamFraming;
 use corerest_wire::http::response::{
     BodyFraming, ConnectionHeader, ResponseHead, status_has_body, write_head as write_http_head,
 };
-use corerest_wire::http::{Connection, Refusal, Request};
+use corerest_wire::http::{Connection, Refusal, Request, Version};
 use std::fmt;
 
 /// The value of the Server header.
@@ -35,6 +37,7 @@ pub(crate) struct Facts<'a> {
     date: &'a str,
     connection: ConnectionHeader,
     head_only: bool,
+    version: Version,
     verbosity: ErrorVerbosity,
     /// The header that is echoed (`server-trace-header`), and its value in the request.
     trace: Option<(&'a str, &'a [u8])>,
@@ -49,10 +52,19 @@ pub(crate) struct ResponseWriter<'a> {
     memory: &'a mut Held,
     start: usize,
     /// Where the response will end, once its head is there.
-    end: Option<usize>,
+    end: Option<End>,
     /// What its head says about the connection.
     connection: ConnectionHeader,
     facts: Facts<'a>,
+}
+
+/// Where a response ends in the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Here.
+    At(usize),
+    /// Nobody knows yet: its body tells.
+    Open,
 }
 
 /// A request has its response, or nobody waits for one any more.
@@ -99,6 +111,7 @@ impl<'a> Facts<'a> {
             date: desk.clock.date(),
             connection: request.connection_header(),
             head_only: request.head_only,
+            version: request.version,
             verbosity: config.client_error_verbosity,
             // Parity: an absent header is echoed as an empty one (App.hs).
             trace: trace.map(|name| (name, request.headers.get(name).unwrap_or_default())),
@@ -179,8 +192,30 @@ impl<'a> ResponseWriter<'a> {
         }
         self.connection = self.facts.connection();
         write_head(self.out, response, &self.facts, self.connection, framing);
-        self.end = Some(self.out.len() + body_bytes);
+        self.end = Some(End::At(self.out.len() + body_bytes));
         Ok(())
+    }
+
+    /// Writes the head of a response with a body of which nobody knows how long it will be, and
+    /// says how its end is told. Where that is the end of the connection, the head says so.
+    ///
+    /// # Errors
+    /// If there is one already.
+    pub(crate) fn begin_open(&mut self, response: &Response) -> Result<Transfer, Misanswered> {
+        if self.end.is_some() {
+            return Err(Misanswered::Twice);
+        }
+        let (transfer, framing) = match self.facts.version {
+            Version::Http11 => (Transfer::Chunked, BodyFraming::Chunked),
+            Version::Http10 => (Transfer::UntilClose, BodyFraming::UntilClose),
+        };
+        self.connection = match transfer {
+            Transfer::Chunked => self.facts.connection(),
+            Transfer::UntilClose => ConnectionHeader::Close,
+        };
+        write_head(self.out, response, &self.facts, self.connection, framing);
+        self.end = Some(End::Open);
+        Ok(transfer)
     }
 
     /// Where the body is appended, behind the head.
@@ -200,7 +235,7 @@ impl<'a> ResponseWriter<'a> {
                 let framing = BodyFraming::Length(bytes.len() as u64);
                 return self.begin_framed(response, framing, 0);
             }
-            Body::Bytes(_) | Body::Absent | Body::LastColumn => &[],
+            Body::Bytes(_) | Body::Absent | Body::LastColumn | Body::Events => &[],
         };
         self.begin(response, body.len())?;
         self.out.extend_from_slice(body);
@@ -251,6 +286,19 @@ impl<'a> ResponseWriter<'a> {
         }
     }
 
+    /// The response begins here, and goes on until something ends it, and with it the connection:
+    /// whoever sends another request meanwhile is told that there will be no answer.
+    pub(crate) fn open_stream(mut self, response: &Response, framing: StreamFraming) -> Answered {
+        self.retract();
+        self.connection = ConnectionHeader::Close;
+        let framing = match framing {
+            StreamFraming::Chunked => BodyFraming::Chunked,
+            StreamFraming::UntilClose => BodyFraming::UntilClose,
+        };
+        write_head(self.out, response, &self.facts, self.connection, framing);
+        self.answered()
+    }
+
     /// The client is gone, and gets nothing.
     pub(crate) fn lose(mut self) -> Answered {
         self.retract();
@@ -264,9 +312,26 @@ impl<'a> ResponseWriter<'a> {
     pub(crate) fn finish(&mut self, follow: usize) -> Result<Answered, Misanswered> {
         match self.end {
             None => Err(Misanswered::Not),
-            Some(end) if end == self.out.len() + follow => Ok(self.answered()),
-            Some(_) => Err(Misanswered::Length),
+            Some(End::At(end)) if end == self.out.len() + follow => Ok(self.answered()),
+            Some(End::At(_) | End::Open) => Err(Misanswered::Length),
         }
+    }
+
+    /// The response is written, but for what follows of its body, which tells its end itself.
+    ///
+    /// # Errors
+    /// If that is not so. The request still wants a response then.
+    pub(crate) fn finish_open(&mut self) -> Result<Answered, Misanswered> {
+        match self.end {
+            None => Err(Misanswered::Not),
+            Some(End::Open) => Ok(self.answered()),
+            Some(End::At(_)) => Err(Misanswered::Length),
+        }
+    }
+
+    /// What was to follow of an open body is here.
+    pub(crate) fn close(&mut self) {
+        self.end = Some(End::At(self.out.len()));
     }
 
     fn answered(&self) -> Answered {
@@ -310,11 +375,16 @@ fn write_head(
     };
     let size = match head.body {
         BodyFraming::Length(bytes) => Some(bytes),
-        BodyFraming::None => None,
+        BodyFraming::None | BodyFraming::Chunked | BodyFraming::UntilClose => None,
     };
     facts.observer.responds(response, size);
-    let seconds =
-        (response.status == 503).then(|| facts.host.health().retry_after_seconds().to_string());
+    // Whoever has set the header knows better than the database's health.
+    let is_told = || {
+        let mut headers = response.headers.iter();
+        headers.any(|header| header.name.eq_ignore_ascii_case("Retry-After"))
+    };
+    let seconds = (response.status == 503 && !is_told())
+        .then(|| facts.host.health().retry_after_seconds().to_string());
     let retry = seconds
         .as_deref()
         .map(|seconds| ("Retry-After", seconds.as_bytes()));

@@ -158,6 +158,22 @@ impl SpoolFile {
         count
     }
 
+    /// Whether there is room for so many bytes more; if not, some is reserved at once.
+    pub(crate) fn has_room(&mut self, bytes: u64, at_once: u64) -> bool {
+        let is_there = |file: &SpoolFile| file.room.bytes.saturating_sub(file.written) >= bytes;
+        if is_there(self) {
+            return true;
+        }
+        match self.room.spool.reserve(at_once) {
+            None => false,
+            Some(mut more) => {
+                // What is dropped gives nothing back.
+                self.room.bytes += std::mem::take(&mut more.bytes);
+                is_there(self)
+            }
+        }
+    }
+
     /// How many bytes are still to be sent.
     pub(crate) fn unsent(&self) -> u64 {
         self.written - self.sent

@@ -155,9 +155,9 @@ impl Fleet {
         }
         primary.seen = Some(now);
         primary.samples.push_back((now, standing.lsn));
-        let oldest = now.checked_sub(self.lag_max + 2 * LOOK);
-        while let [(at, _), ..] = primary.samples.make_contiguous()
-            && oldest.is_some_and(|oldest| *at < oldest)
+        let kept = self.lag_max + 2 * LOOK;
+        while let Some((at, _)) = primary.samples.front()
+            && now.saturating_duration_since(*at) > kept
         {
             primary.samples.pop_front();
         }

@@ -26,7 +26,7 @@ pub(crate) struct Snapshot {
     /// The catalog, once it has been loaded.
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The shapes of requests that were planned with these, for each core.
-    pub(crate) shapes: Vec<Shapes>,
+    pub(crate) shapes: Arc<[Shapes]>,
 }
 
 impl Snapshot {
@@ -78,10 +78,15 @@ impl Publication {
         }
     }
 
-    /// Replaces the snapshot, also that of idle threads: they may stay so for long. Requests that
-    /// have begun keep theirs.
-    pub(crate) fn publish(&self, snapshot: Snapshot) {
-        *lock(&self.current) = Arc::new(snapshot);
+    /// Replaces the snapshot by one that is made of it, also that of idle threads: they may stay so
+    /// for long. Requests that have begun keep theirs. Nobody else publishes meanwhile, so that
+    /// nothing is lost of what several threads publish.
+    pub(crate) fn publish(&self, make: impl FnOnce(&Snapshot) -> Snapshot) {
+        {
+            let mut current = lock(&self.current);
+            let next = Arc::new(make(&current));
+            *current = next;
+        }
         self.edition.fetch_add(1, Ordering::SeqCst);
         for kept in &*lock(&self.kept) {
             // A thread that is busy sees to it itself, after its request.
@@ -160,7 +165,7 @@ mod tests {
             config: Arc::new(config),
             role_settings: Arc::default(),
             catalog: None,
-            shapes: Vec::new(),
+            shapes: Arc::default(),
         }
     }
 
@@ -169,7 +174,7 @@ mod tests {
         let publication = Publication::new(snapshot());
         let _idle = publication.subscribe();
         let old = Arc::downgrade(&publication.current());
-        publication.publish(snapshot());
+        publication.publish(|_| snapshot());
         assert!(old.upgrade().is_none());
     }
 
@@ -179,7 +184,7 @@ mod tests {
         let mut busy = publication.subscribe();
         let in_use = busy.current(&publication);
         let old = Arc::downgrade(&in_use);
-        publication.publish(snapshot());
+        publication.publish(|_| snapshot());
         assert!(Arc::ptr_eq(&in_use, &old.upgrade().expect("it is in use")));
         drop(in_use);
         busy.renew(&publication);

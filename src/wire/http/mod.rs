@@ -14,6 +14,7 @@ mod buffer;
 mod chunked;
 mod connection;
 mod date;
+pub mod event_stream;
 mod field;
 mod head;
 mod limits;

@@ -37,6 +37,10 @@ pub enum BodyFraming {
     None,
     /// So many bytes follow, or would if it were not HEAD.
     Length(u64),
+    /// `Transfer-Encoding: chunked`: as many bytes as come, up to the last chunk.
+    Chunked,
+    /// The connection ends with it: clients of HTTP/1.0 know no chunks.
+    UntilClose,
 }
 
 /// What a response says about the connection.
@@ -102,9 +106,57 @@ pub fn write_head<'h>(
         BodyFraming::Length(length) => {
             debug_assert!(length == 0, "a body after status {}", head.status);
         }
-        BodyFraming::None => {}
+        BodyFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        BodyFraming::None | BodyFraming::UntilClose => {}
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// A chunk that grows at the end of a buffer. Its size is written before it when it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenChunk {
+    start: usize,
+}
+
+/// The digits of most sizes: those of a chunk that is a buffer of 4 to 64 KiB.
+const SIZE_DIGITS_USUAL: usize = 4;
+
+/// What ends a body of chunks (RFC 9112 §7.1).
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl OpenChunk {
+    /// Begins a chunk: what is appended from now on is its data.
+    pub fn begin(out: &mut Vec<u8>) -> OpenChunk {
+        let start = out.len();
+        out.extend_from_slice(b"0000\r\n");
+        OpenChunk { start }
+    }
+
+    /// How many bytes it has.
+    pub fn len(self, out: &[u8]) -> usize {
+        out.len() - self.start - SIZE_DIGITS_USUAL - 2
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(self, out: &[u8]) -> bool {
+        self.len(out) == 0
+    }
+
+    /// Ends it. One without data would be the last, so of that nothing is left.
+    pub fn end(self, out: &mut Vec<u8>) {
+        let length = self.len(out);
+        if length == 0 {
+            return out.truncate(self.start);
+        }
+        let size = format!("{length:x}");
+        let digits = self.start..self.start + SIZE_DIGITS_USUAL;
+        if size.len() == SIZE_DIGITS_USUAL {
+            out[digits].copy_from_slice(size.as_bytes());
+        } else {
+            out.splice(digits, size.bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Which of our own fields the caller's fields replace.

@@ -154,6 +154,8 @@ fn what_the_book_tells_to_do_can_be_done() {
                 "yaml" => stage.yaml(block),
                 // Figures and maps.
                 "" => {}
+                // tests/it/browser.rs has a browser do the like.
+                "js" => {}
                 // Of ARCHITECTURE and tests, which compile.
                 "rust" => {}
                 other => panic!("{}: what is to be done with {other}?", block.place),

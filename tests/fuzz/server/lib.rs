@@ -87,7 +87,9 @@ impl Gate {
             authenticator,
             verifier,
         } = self;
-        verifier.identify(config, authenticator, Some(authorization), now)
+        verifier
+            .identify(config, authenticator, Some(authorization), now)
+            .map_err(Error::from)
     }
 }
 

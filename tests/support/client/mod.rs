@@ -387,8 +387,13 @@ impl Client {
         let head = &self.buffered[..head_end];
         let head = std::str::from_utf8(head).map_err(|_| malformed("the head is not UTF-8"))?;
         let mut answer = parse_head(head)?;
-        let length = body_length(method, &answer)?;
         let body_start = head_end + 4;
+        if is_chunked(method, &answer)? {
+            self.buffered.drain(..body_start);
+            answer.body = self.read_chunks()?;
+            return Ok(answer);
+        }
+        let length = body_length(method, &answer)?;
         while self.buffered.len() < body_start + length {
             if self.receive()? == 0 {
                 let got = self.buffered.len() - body_start;
@@ -398,6 +403,46 @@ impl Client {
         let mut bytes: Vec<u8> = self.buffered.drain(..body_start + length).collect();
         answer.body = bytes.split_off(body_start);
         Ok(answer)
+    }
+
+    /// Reads chunks to the last one, in the strictest reading: sizes as they are written by whoever
+    /// has nothing to hide, no extensions and no trailers.
+    fn read_chunks(&mut self) -> Result<Vec<u8>, ClientError> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.read_chunk_part(|bytes| {
+                let end = bytes.windows(2).position(|two| two == b"\r\n");
+                end.map(|end| end + 2)
+            })?;
+            let text = String::from_utf8_lossy(&line[..line.len() - 2]).into_owned();
+            let size = usize::from_str_radix(&text, 16).ok();
+            let size = size.filter(|size| format!("{size:x}") == text);
+            let size = size.ok_or_else(|| malformed(&format!("the size of a chunk: {text:?}")))?;
+            let data =
+                self.read_chunk_part(|bytes| (bytes.len() >= size + 2).then_some(size + 2))?;
+            if &data[size..] != b"\r\n" {
+                return Err(malformed("a chunk is longer than it says"));
+            }
+            if size == 0 {
+                return Ok(body);
+            }
+            body.extend_from_slice(&data[..size]);
+        }
+    }
+
+    /// Takes as many bytes from the front as are said to be a part, when they have come.
+    fn read_chunk_part(
+        &mut self,
+        part: impl Fn(&[u8]) -> Option<usize>,
+    ) -> Result<Vec<u8>, ClientError> {
+        loop {
+            if let Some(count) = part(&self.buffered) {
+                return Ok(self.buffered.drain(..count).collect());
+            }
+            if self.receive()? == 0 {
+                return Err(malformed("it ends without its last chunk"));
+            }
+        }
     }
 
     /// Reads the bytes of `100 Continue`, which is no answer yet.
@@ -546,13 +591,22 @@ fn parse_head(head: &str) -> Result<Answer, ClientError> {
     })
 }
 
-/// How long the body is, after RFC 9112, section 6.3, in the strictest reading.
-fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
-    if answer.header("Transfer-Encoding").is_some() {
+/// Whether the body is chunks. It is never said where there is none.
+fn is_chunked(method: &str, answer: &Answer) -> Result<bool, ClientError> {
+    let Some(encoding) = answer.header("Transfer-Encoding") else {
+        return Ok(false);
+    };
+    let has_body = method != "HEAD" && !matches!(answer.status, 204 | 304);
+    if encoding != "chunked" || !has_body || answer.header("Content-Length").is_some() {
         return Err(malformed(
-            "Transfer-Encoding, of which this server makes no use",
+            "Transfer-Encoding of which nobody can make anything",
         ));
     }
+    Ok(true)
+}
+
+/// How long the body is, after RFC 9112, section 6.3, in the strictest reading.
+fn body_length(method: &str, answer: &Answer) -> Result<usize, ClientError> {
     let length = answer.header("Content-Length");
     if answer.status == 204 {
         return match length {

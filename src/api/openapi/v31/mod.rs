@@ -30,14 +30,14 @@ use super::VERSION;
 use super::address::Address;
 use super::answer::Answer;
 use super::comment::Comment;
-use super::json::Object;
+use super::json::{Array, Object};
 use super::subject::Subject;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Table};
 use corerest_config::Config;
 use operation::Operation;
 use response::{write_error_schema, write_errors, write_headers, write_responses};
 use scope::Scope;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Writes the members of the document.
 pub(super) fn write<'a>(
@@ -56,11 +56,7 @@ fn write_document(scope: &Scope<'_>, document: &mut Object<'_>) {
     document.array("servers", |servers| {
         servers.object(|server| server.string("url", &Address::of(scope.config).url()));
     });
-    document.array("tags", |tags| {
-        for tag in tags_of(scope) {
-            tags.object(|object| object.string("name", tag));
-        }
-    });
+    document.array("tags", |tags| write_tags(scope, tags));
     document.object("paths", |paths| {
         paths.object("/", |path| write_root(scope, path));
         for table in &scope.tables {
@@ -98,11 +94,25 @@ fn write_info(scope: &Scope<'_>, info: &mut Object<'_>) {
 }
 
 /// What operations are grouped by, each once: a table may be called like the functions are.
-fn tags_of<'s>(scope: &'s Scope<'_>) -> BTreeSet<&'s str> {
+fn write_tags(scope: &Scope<'_>, tags: &mut Array<'_>) {
     let tables = scope.tables.iter();
-    let tables = tables.map(|table| table.table.name.name.as_str());
-    let functions = scope.routines.iter().map(|_| routine::TAG);
-    tables.chain(functions).chain([ROOT_TAG]).collect()
+    let tables = tables.map(|scoped| (scoped.component.as_str(), Some(scoped.table)));
+    let functions = scope.routines.iter().map(|_| (routine::TAG, None));
+    // Of two that are alike the last one is kept, which is the table.
+    let all: BTreeMap<&str, Option<&Table>> = [(ROOT_TAG, None)]
+        .into_iter()
+        .chain(functions)
+        .chain(tables)
+        .collect();
+    for (name, table) in all {
+        tags.object(|tag| {
+            tag.string("name", name);
+            let comment = table.and_then(|table| table.description.as_deref());
+            tag.optional_string("description", comment);
+            let called = table.map(|table| table.name.name.as_str());
+            tag.optional_string("x-displayName", called.filter(|called| *called != name));
+        });
+    }
 }
 
 const ROOT_TAG: &str = "Introspection";

@@ -1,7 +1,6 @@
 //! Parameters that operations share, and refer to by their key.
 
 use super::embed::embeds;
-use super::names::in_query;
 use super::scope::{Scope, ScopedTable};
 use crate::openapi::json::{Array, Object};
 
@@ -169,7 +168,7 @@ pub(super) fn write_parameters(parameters: &mut Object<'_>, scope: &Scope<'_>) {
                 continue;
             };
             parameters.object(key, |parameter| {
-                parameter.string("name", &in_query(scoped.column.name.as_str()));
+                parameter.string("name", scoped.column.name.as_str());
                 parameter.string("in", "query");
                 parameter.optional_string("description", scoped.column.description.as_deref());
                 parameter.object("schema", |schema| {

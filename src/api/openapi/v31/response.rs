@@ -5,8 +5,11 @@ use super::scope::{Scope, ScopedTable};
 use crate::error::codes;
 use crate::openapi::json::Object;
 
+/// Codes, and what they say.
+type Meanings = &'static [(&'static str, &'static str)];
+
 /// The statuses of errors, what they are called, and what PostgreSQL's own codes among them mean.
-const ERRORS: [(u16, &str, &[(&str, &str)]); 9] = [
+const ERRORS: [(u16, &str, Meanings); 9] = [
     (
         300,
         "There are several things that the request could mean.",

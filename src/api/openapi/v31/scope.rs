@@ -2,7 +2,7 @@
 
 use super::builtin::{Builtin, OF_ARRAYS, builtin};
 use super::filter::Filter;
-use super::names::{Names, pascal};
+use super::names::{Names, in_query, pascal};
 use super::printed::Printed;
 use crate::catalog::{Catalog, Column, Table};
 use crate::openapi::answer::{Answer, TypeRow};
@@ -47,7 +47,7 @@ pub(super) struct ScopedColumn<'a> {
     pub(super) column: &'a Column,
     /// Whether PostgreSQL makes its values, and takes no others.
     pub(super) is_read_only: bool,
-    /// What the parameter that filters by it is called, if it can be told from all others.
+    /// What the parameter that filters by it is called, if it has one.
     pub(super) filter: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Scope<'a> {
                 )
             })
             .collect();
-        scope.error = names.claim("error", &[""]);
+        scope.error = names.claim("apiError", &[""]);
         scope
     }
 
@@ -312,7 +312,10 @@ fn scoped_tables<'a>(
         let component = names.claim(name, &["", ".insert", ".update"]);
         let columns = table.columns.iter().map(|column| {
             let column_name = column.name.as_str();
-            let is_filtered = !RESERVED.contains(&column_name);
+            // A name in quotes is none for Go's generator, which writes no escapes. Such a column is
+            // filtered by `and` and `or`.
+            let is_plain = in_query(column_name) == column_name;
+            let is_filtered = is_plain && !RESERVED.contains(&column_name);
             ScopedColumn {
                 column,
                 is_read_only: read_only.contains(&(name, column_name)),

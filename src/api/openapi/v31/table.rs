@@ -6,7 +6,7 @@
 
 use super::embed::{Embed, embeds};
 use super::literal::literal;
-use super::names::{in_query, path_segment};
+use super::names::path_segment;
 use super::operation::Operation;
 use super::parameter::{Profile, write_filters, write_profile, write_reference};
 use super::response::{write_empty, write_errors, write_rows_reference};
@@ -50,7 +50,9 @@ pub(super) fn write_path(paths: &mut Object<'_>, scope: &Scope<'_>, table: &Scop
         if table.can.insert {
             write_insert(path, scope, table);
         }
-        if table.can.insert && table.can.update && table.key().next().is_some() {
+        let mut key = table.key().peekable();
+        let has_key = key.peek().is_some() && key.all(|scoped| scoped.filter.is_some());
+        if table.can.insert && table.can.update && has_key {
             write_upsert(path, scope, table);
         }
         if table.can.update {
@@ -65,7 +67,7 @@ pub(super) fn write_path(paths: &mut Object<'_>, scope: &Scope<'_>, table: &Scop
 fn operation<'a>(verb: &str, what: &str, table: &'a ScopedTable<'_>) -> Operation<'a> {
     Operation {
         id: format!("{verb}{}", table.operation),
-        tag: table.table.name.name.as_str(),
+        tag: &table.component,
         summary: format!("{what} `{}`", table.table.name.name),
         description: table.table.description.as_deref(),
     }
@@ -113,15 +115,13 @@ fn write_insert(path: &mut Object<'_>, scope: &Scope<'_>, table: &ScopedTable<'_
         },
         |operation| {
             let component = format!("{}.insert", table.component);
-            write_body(operation, &insert_example(scope, table), |schema| {
-                schema.array("oneOf", |choices| {
-                    choices.object(|one| schema::write_reference(one, &component, Null::Refused));
-                    choices.object(|many| {
-                        many.string("type", "array");
-                        many.object("items", |items| {
-                            schema::write_reference(items, &component, Null::Refused);
-                        });
-                    });
+            // Also one row alone is taken. But a choice between a row and an array of them becomes
+            // code that does not compile (openapi-generator, typescript-fetch).
+            let example = [b"[", insert_example(scope, table).as_slice(), b"]"].concat();
+            write_body(operation, &example, |schema| {
+                schema.string("type", "array");
+                schema.object("items", |items| {
+                    schema::write_reference(items, &component, Null::Refused);
                 });
             });
         },
@@ -210,7 +210,7 @@ fn write_delete(path: &mut Object<'_>, scope: &Scope<'_>, table: &ScopedTable<'_
 }
 
 fn write_key_filter(parameter: &mut Object<'_>, scoped: &ScopedColumn<'_>) {
-    parameter.string("name", &in_query(scoped.column.name.as_str()));
+    parameter.string("name", scoped.column.name.as_str());
     parameter.string("in", "query");
     parameter.string("description", "The value of the key, after `eq.`.");
     parameter.boolean("required", true);

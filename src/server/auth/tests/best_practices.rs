@@ -88,7 +88,9 @@ fn check_for_us(secret: &str, token: &str, expected: Result<&str, Error>, attack
     };
     let authenticator = Authenticator::new(&config).expect("the secret is one");
     let header = format!("Bearer {token}");
-    let identity = Verifier::new().identify(&config, &authenticator, Some(header.as_bytes()), NOW);
+    let identity = Verifier::new()
+        .identify(&config, &authenticator, Some(header.as_bytes()), NOW)
+        .map_err(Error::from);
     let role = identity.as_ref().map(|identity| &*identity.role);
     assert_eq!(role.map_err(Clone::clone), expected, "{attack}: {token}");
 }

@@ -110,6 +110,7 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
     };
     let settings = CoresSettings {
         snapshot: snapshot(),
+        key_board: Arc::default(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         fleet: Arc::new(Fleet::new(Vec::new(), seconds(10), true)),
         patience: Patience {

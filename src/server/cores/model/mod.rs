@@ -9,8 +9,10 @@
 mod core;
 mod door;
 mod events;
+mod keys;
 mod postgresql;
 mod reloading;
+mod rounds;
 mod schedulers;
 pub(super) mod script;
 mod transcript;

@@ -24,7 +24,7 @@ fn snapshot(number: i64) -> Snapshot {
         authenticator: Arc::clone(authenticator),
         role_settings: Arc::default(),
         catalog: None,
-        shapes: Vec::new(),
+        shapes: Arc::default(),
     }
 }
 
@@ -63,7 +63,7 @@ fn snapshots_are_new_whole_and_not_kept() {
             .collect();
         let mut late = publication.subscribe();
         for next in 1..=PUBLISHED {
-            publication.publish(snapshot(next));
+            publication.publish(|_| snapshot(next));
             assert_eq!(number(&late.current(&publication)), next);
             late.renew(&publication);
         }

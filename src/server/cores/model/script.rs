@@ -18,6 +18,7 @@ use super::transcript::Transcript;
 use crate::net::Listener;
 use crate::serving::memory::{Addresses, Memory};
 use crate::serving::spool::Spool;
+use crate::state::fleet::Fleet;
 use crate::state::health::Health;
 use crate::state::orders::Orders;
 use crate::sync::Instant;
@@ -176,6 +177,7 @@ fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
     };
     let settings = CoresSettings {
         snapshot: snapshot(),
+        key_board: Arc::default(),
         health: Arc::new(Health::new(Arc::new(Orders::default()))),
         patience: Patience {
             idle: seconds(8),
@@ -190,6 +192,7 @@ fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
         memory: Memory::new(plan.memory_bytes_max, Addresses::Plenty),
         spool: Arc::new(Spool::open(&spool)),
         slow_readers_max: plan.slow_readers_max,
+        fleet: Arc::new(Fleet::new(Vec::new(), seconds(10), true)),
     };
     cores_of(settings, plan.connections, fortune)
 }

@@ -10,9 +10,9 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, document → catalog, auth → openapi, request → plan → query → response → console`; what the
-//! database says about the server itself (`database_config`, `facts`, `role_settings`, [`channel`])
-//! stands beside the catalog.
+//! `error, document → catalog, auth → openapi, request → plan → query → response → console`; what
+//! the database says about the server itself (`database_config`, `facts`, `role_settings`,
+//! [`channel`]) stands beside the catalog.
 //!
 //! The modules are private, and what is exported here is what the server uses. The packages
 //! `tests`, `fuzz` and `perf` look further inside, through the feature `internals`; `scripts/check`

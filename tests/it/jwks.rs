@@ -686,7 +686,7 @@ fn rotations_under_load_refuse_nobody_and_withdrawn_keys_are_dead() {
     });
     let (answered, seconds) = (answered.into_inner(), began.elapsed().as_secs_f64());
     let rate = answered as f64 / seconds;
-    println!("{rotations} rotations, {answered} valid tokens answered, {rate:.0} a second");
+    eprintln!("{rotations} rotations, {answered} valid tokens answered, {rate:.0} a second");
     assert!(answered > rotations * 8, "{answered}");
     server.stop();
 }
@@ -745,7 +745,7 @@ impl Drop for Provider {
 #[test]
 fn a_real_openid_provider_is_understood() {
     let Ok(modules) = std::env::var("OIDC_PROVIDER") else {
-        println!("skipped: OIDC_PROVIDER names no folder with the npm package oidc-provider");
+        eprintln!("skipped: OIDC_PROVIDER names no folder with the npm package oidc-provider");
         return;
     };
     let port = {

@@ -24,9 +24,6 @@ use corerest_sql::Ident;
 use json::write_object;
 use subject::Subject;
 
-/// The version that the document says the API has.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// Writes the document about a schema, from what PostgreSQL answered to the statement about it.
 ///
 /// # Errors

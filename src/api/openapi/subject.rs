@@ -1,12 +1,15 @@
 //! What is described: a schema with its tables and functions, as far as the role may use them.
 //!
 //! It is the one model of all the documents; what it is written as is the business of
-//! [`v2`](super::v2).
+//! [`v2`](super::v2) and [`v31`](super::v31).
 
 use super::answer::Answer;
 use super::routine::{self, DescribedRoutine};
 use crate::catalog::{Catalog, Table};
 use corerest_sql::Ident;
+
+/// The version that every document says the API has.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What is described.
 pub(super) struct Subject<'a> {

@@ -208,7 +208,8 @@ fn write_types(out: &mut SqlBuf) {
          ORDER BY attribute.attnum) \
          FROM pg_catalog.pg_attribute AS attribute \
          WHERE attribute.attrelid OPERATOR(pg_catalog.=) class.oid \
-         AND attribute.attnum OPERATOR(pg_catalog.>) 0 AND NOT attribute.attisdropped) END)), '[]') \
+         AND attribute.attnum OPERATOR(pg_catalog.>) 0 AND NOT attribute.attisdropped) END)), \
+         '[]') \
          FROM pg_catalog.pg_type AS type \
          JOIN pg_catalog.pg_namespace AS owner \
          ON owner.oid OPERATOR(pg_catalog.=) type.typnamespace \

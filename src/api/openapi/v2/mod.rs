@@ -12,11 +12,10 @@ mod definition;
 mod parameter;
 mod path;
 
-use super::VERSION;
 use super::address::Address;
 use super::comment::Comment;
 use super::json::Object;
-use super::subject::Subject;
+use super::subject::{Subject, VERSION};
 use crate::catalog::Catalog;
 use corerest_config::Config;
 use definition::write_definition;

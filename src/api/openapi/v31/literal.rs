@@ -1,7 +1,8 @@
 //! Defaults that are constants, as JSON.
 //!
 //! ```text
-//! 42   true   'text'::text   E'a\\b'::text   '-1'::integer   '{}'::jsonb   '{}'::text[]   ARRAY[]::text[]
+//! 42   true   'text'::text   E'a\\b'::text   '-1'::integer
+//! '{}'::jsonb   '{}'::text[]   ARRAY[]::text[]
 //! ```
 //!
 //! What is any other expression has no value until a row is written, and is not told.

@@ -26,12 +26,11 @@ mod schema;
 mod scope;
 mod table;
 
-use super::VERSION;
 use super::address::Address;
 use super::answer::Answer;
 use super::comment::Comment;
 use super::json::{Array, Object};
-use super::subject::Subject;
+use super::subject::{Subject, VERSION};
 use crate::catalog::{Catalog, Table};
 use corerest_config::Config;
 use operation::Operation;

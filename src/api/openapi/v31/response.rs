@@ -74,7 +74,8 @@ const ERRORS: [(u16, &str, Meanings); 9] = [
 const HEADERS: [(&str, &str); 3] = [
     (
         "Content-Range",
-        "Which rows these are, and of how many: `0-9/100`; the number is `*` if it was not asked for.",
+        "Which rows these are, and of how many: `0-9/100`; the number is `*` if it was not asked \
+         for.",
     ),
     ("Location", "The address of the row that was written."),
     ("Preference-Applied", "The preferences that were followed."),

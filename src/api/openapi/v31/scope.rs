@@ -312,8 +312,8 @@ fn scoped_tables<'a>(
         let component = names.claim(name, &["", ".insert", ".update"]);
         let columns = table.columns.iter().map(|column| {
             let column_name = column.name.as_str();
-            // A name in quotes is none for Go's generator, which writes no escapes. Such a column is
-            // filtered by `and` and `or`.
+            // A name in quotes is none for Go's generator, which writes no escapes. Such a column
+            // is filtered by `and` and `or`.
             let is_plain = in_query(column_name) == column_name;
             let is_filtered = is_plain && !RESERVED.contains(&column_name);
             ScopedColumn {

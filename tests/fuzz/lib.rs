@@ -17,6 +17,7 @@ mod corpus;
 mod headers;
 mod http;
 mod jwt_token;
+mod key_set;
 mod payload;
 mod postgres_messages;
 mod query_string;
@@ -36,6 +37,7 @@ pub use corpus::{pack, unpack};
 pub use headers::headers;
 pub use http::{http_in_any_pieces, http_request};
 pub use jwt_token::jwt_token;
+pub use key_set::key_set;
 pub use payload::payload;
 pub use postgres_messages::postgres_messages;
 pub use query_string::query_string;
@@ -76,6 +78,7 @@ targets! {
     answers answers::ANSWER_SEEDS,
     claims claims::CLAIM_SEEDS,
     jwt_token jwt_token::TOKEN_SEEDS,
+    key_set key_set::SET_SEEDS,
     access_line access_line::LINE_SEEDS,
     config_file config_file::CONFIG_FILE_SEEDS,
     connection_string connection_string::CONNECTION_SEEDS,

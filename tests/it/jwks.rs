@@ -1,11 +1,13 @@
 //! Keys that others publish (`jwt-jwks-uri`, `jwt-issuers`): fetched from a real web server, which
 //! rotates them, and does whatever it can do wrong.
 
+use crate::events;
 use crate::metrics::scrape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::Cluster;
+use corerest_tests::events::{End, Stream};
 use corerest_tests::issuer::{Authority, DISCOVERY, Manner, Page, Signer, Web, discovery, key_set};
 use corerest_tests::log::Log;
 use corerest_tests::server::{Server, command, unused_path, variable};
@@ -252,7 +254,7 @@ fn requests_wait_for_keys_that_are_being_fetched_and_hold_no_thread() {
     }
     // Meanwhile others are served.
     check_role(client, &token(&old), "gardener");
-    assert_eq!(web.times_asked(KEYS), 2);
+    until("the keys to be asked for", || web.times_asked(KEYS) == 2);
     web.set(KEYS, key_set(&[&new, &old]));
     for (index, client) in waiting.iter_mut().enumerate() {
         let answer = client.read(if index % 2 == 0 { "GET" } else { "POST" });
@@ -287,6 +289,119 @@ fn a_request_waits_two_seconds_for_a_key_and_not_longer() {
         .stderr
         .wait_for("it takes more than 5 seconds. Those that are there stay.");
     check_role(client, &token(&old), "gardener");
+    server.stop();
+}
+
+/// A client that waits for a key which nobody tells.
+fn wait_in_vain(server: &Server, web: &Web, signer: &Signer, claims: &str) -> Client {
+    let asked = web.times_asked(KEYS);
+    let mut client = server.client();
+    let authorization = format!("Bearer {}", signer.token(claims));
+    let headers = [("Authorization", authorization.as_str())];
+    client.send(request("GET", "/request?select=role", &headers));
+    until("the keys to be asked for", || web.times_asked(KEYS) > asked);
+    client
+}
+
+#[test]
+fn whoever_waits_for_a_key_is_answered_when_the_server_ends() {
+    let authority = Authority::new();
+    let web = Web::secure(&authority);
+    let [old, new] = [Signer::new("old"), Signer::new("new")];
+    web.set(KEYS, key_set(&[&old]));
+    let url = format!("{}{KEYS}", web.url());
+    let settings = [
+        ("jwt-jwks-uri", url.as_str()),
+        ("jwt-jwks-ca-file", authority.file()),
+    ];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let claims = r#"{"role":"gardener"}"#;
+    check_role(&mut server.client(), &old.token(claims), "gardener");
+    web.set(KEYS, key_set(&[&new, &old]).said(Manner::Never));
+    let mut waiting = wait_in_vain(&server, &web, &new, claims);
+    server.signal(Signal::TERM);
+    assert_eq!(waiting.read("GET").status, 401);
+    server.stop();
+}
+
+#[test]
+fn whoever_waits_for_the_keys_of_an_issuer_hears_that_he_is_none_any_more() {
+    let authority = Authority::new();
+    let web = Web::secure(&authority);
+    let [old, new] = [Signer::new("old"), Signer::new("new")];
+    web.set(KEYS, key_set(&[&old]));
+    let name = web.url();
+    let file = unused_path("config");
+    let write = |issuer: &str| {
+        let keys = format!("{name}{KEYS}");
+        let issuers = format!(r#"[{{"issuer":"{issuer}","jwks_uri":"{keys}"}}]"#);
+        let issuers = issuers.replace('"', "\\\"");
+        let text = format!(
+            "jwt-issuers = \"{issuers}\"\njwt-jwks-ca-file = \"{}\"\n",
+            authority.file()
+        );
+        std::fs::write(&file, text).expect("the temporary folder can be written");
+    };
+    write(name);
+    let server = Server::start_with_file(&Cluster::shared().database(), &file, &[]);
+    let claims = claims(name, "gardener");
+    check_role(&mut server.client(), &old.token(&claims), "gardener");
+    web.set(KEYS, key_set(&[&new, &old]).said(Manner::Never));
+    let mut waiting = wait_in_vain(&server, &web, &new, &claims);
+    write("somebody else");
+    server.signal(Signal::USR2);
+    let answer = waiting.read("GET");
+    let is_told = answer.text().contains("not one of jwt-issuers");
+    assert!(answer.status == 401 && is_told, "{}", answer.text());
+    server.stop();
+}
+
+#[test]
+fn one_whose_keys_never_come_does_not_keep_others_from_rotating_theirs() {
+    let authority = Authority::new();
+    let [web, dead] = [Web::secure(&authority), Web::secure(&authority)];
+    let [old, new] = [Signer::new("old"), Signer::new("new")];
+    web.set(KEYS, key_set(&[&old]));
+    dead.set(KEYS, Page::status(500));
+    let urls = format!("{}{KEYS},{}{KEYS}", dead.url(), web.url());
+    let settings = [
+        ("jwt-jwks-uri", urls.as_str()),
+        ("jwt-jwks-ca-file", authority.file()),
+    ];
+    let server = Server::start(&Cluster::shared().database(), &settings);
+    let client = &mut server.client();
+    let token = |signer: &Signer| signer.token(r#"{"role":"gardener"}"#);
+    check_role(client, &token(&old), "gardener");
+    web.set(KEYS, key_set(&[&new, &old]));
+    check_role(client, &token(&new), "gardener");
+    server.stop();
+}
+
+#[test]
+fn whoever_hears_events_by_a_withdrawn_key_hears_no_more() {
+    let authority = Authority::new();
+    let web = Web::secure(&authority);
+    let [old, new] = [Signer::new("old"), Signer::new("new")];
+    web.set(KEYS, key_set(&[&old]));
+    let url = format!("{}{KEYS}", web.url());
+    let settings = [
+        ("jwt-jwks-uri", url.as_str()),
+        ("jwt-jwks-ca-file", authority.file()),
+        ("server-events-enabled", "true"),
+    ];
+    let server = Server::start(&events::database(Cluster::shared()), &settings);
+    let claims = r#"{"role":"gardener"}"#;
+    let authorization = format!("Bearer {}", old.token(claims));
+    check_role(&mut server.client(), &old.token(claims), "gardener");
+    let headers = [("Authorization", authorization.as_str())];
+    let open = || Stream::open(server.address(), "/rpc/hear", &headers);
+    let mut stream = open();
+    assert_eq!(stream.status(), "200", "{}", stream.head);
+    // Its keys come by themselves: an unknown one has them fetched.
+    web.set(KEYS, key_set(&[&new]));
+    check_role(&mut server.client(), &new.token(claims), "gardener");
+    assert_eq!(stream.rest(), (vec![], End::Whole));
+    assert_eq!(open().status(), "401");
     server.stop();
 }
 
@@ -488,6 +603,8 @@ fn whoever_answers_for_somebody_else_is_not_listened_to() {
         discovery(web.url(), "http://a.example/keys"),
         "is not https",
     );
+    let downwards = format!("{}{KEYS}", plain.url());
+    check(&web, discovery(web.url(), &downwards), "is not https, as");
     check(&web, discovery(web.url(), "keys"), "is not a URL");
     // Certificates of others, and of nobody who is trusted.
     let right = |web: &Web| discovery(web.url(), &format!("{}{KEYS}", web.url()));

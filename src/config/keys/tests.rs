@@ -89,9 +89,11 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "server-cancel-on-disconnect",
             "server-console-enabled",
             "server-cores",
+            "server-events-enabled",
             "server-header-timeout",
             "server-idle-timeout",
             "server-max-body-bytes",
+            "server-max-channels",
             "server-max-connections",
             "server-max-header-bytes",
             "server-max-memory",
@@ -117,6 +119,9 @@ fn our_own_keys_are_these_and_are_not_in_the_database() {
             "log-format",
             "log-query-string",
             "openapi-version",
+            "server-console-enabled",
+            "server-events-enabled",
+            "server-max-channels",
         ];
         let is_reloadable = reloadable.contains(&key.name);
         assert_eq!(facts, (false, is_reloadable), "{}", key.name);

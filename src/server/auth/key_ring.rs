@@ -214,7 +214,9 @@ fn refuse(
     if token.key_id.is_none() && !is_first {
         return refusal.into();
     }
-    let asked = published.iter().filter(|it| !is_first || it.keys.is_none());
+    // One who never answers does not keep the others from being asked for what they have rotated.
+    let is_asked = |it: &&Published| token.key_id.is_some() || it.keys.is_none();
+    let asked = published.iter().filter(is_asked);
     Unidentified::LacksKeys(Box::new(Lack {
         sources: asked.map(|it| Arc::clone(&it.source)).collect(),
         is_first,

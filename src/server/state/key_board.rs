@@ -1,6 +1,8 @@
 //! What requests and the thread that fetches keys tell each other.
 //!
 //! ```text
+//! new ──the thread hears of it──▶ under way
+//!
 //! at rest ──a kid is unknown, 30 s after the last such──▶ ordered ──▶ under way ──▶ at rest
 //!    │  ▲──────────────────────────────────────────────────────────────────┘  ▲
 //!    └──a kid is unknown, sooner──▶ wanted ──30 s over──▶ ordered             │
@@ -108,6 +110,11 @@ impl KeyBoard {
             return Advice::Wait;
         }
         let sources = &mut notes.sources;
+        let is_noted = |source: &Arc<Source>| sources.iter().any(|note| note.source == *source);
+        // It is new in the configuration, and about to be fetched.
+        if !lack.sources.iter().all(is_noted) {
+            return Advice::Wait;
+        }
         let is_lacking = |note: &&mut Note| lack.sources.contains(&note.source);
         let mut retry_seconds = 1;
         for note in sources.iter_mut().filter(is_lacking) {
@@ -120,10 +127,8 @@ impl KeyBoard {
             retry_seconds = retry_seconds.max(seconds);
         }
         // Whoever has never answered is asked often enough.
-        if lack.is_first {
-            return Advice::GiveUp { retry_seconds };
-        }
-        let lacking = sources.iter_mut().filter(is_lacking);
+        let has_come = |note: &&mut Note| note.came.is_some();
+        let lacking = sources.iter_mut().filter(is_lacking).filter(has_come);
         lacking.for_each(|note| note.fetch = Fetch::Wanted);
         notes.order(now);
         let is_ordered = notes.is_ordered(lack);
@@ -249,7 +254,8 @@ impl Note {
     fn new(source: &Arc<Source>) -> Note {
         Note {
             source: Arc::clone(source),
-            fetch: Fetch::AtRest,
+            // It is fetched as soon as the thread hears of it.
+            fetch: Fetch::Ordered,
             due: None,
             fetches: [0; 3],
             came: None,

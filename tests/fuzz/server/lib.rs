@@ -40,6 +40,7 @@ use corerest_config::Config;
 use corerest_wire::http::Request;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs the script of cores, clients and a PostgreSQL that these bytes are.
@@ -90,6 +91,45 @@ impl Gate {
         verifier
             .identify(config, authenticator, Some(authorization), now)
             .map_err(Error::from)
+    }
+}
+
+impl Gate {
+    /// This was fetched from each of its sources.
+    pub fn publish(&mut self, set: &KeySet) {
+        for source in self.authenticator.sources() {
+            self.authenticator = self.authenticator.with_fetched(&source, &set.0);
+        }
+    }
+}
+
+/// Keys that somebody has published.
+pub struct KeySet(Arc<auth::PublishedKeys>);
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet").finish_non_exhaustive()
+    }
+}
+
+impl KeySet {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// If it is no set.
+    pub fn parse(document: &[u8]) -> Result<KeySet, String> {
+        let keys = auth::PublishedKeys::parse(document)?;
+        Ok(KeySet(Arc::new(keys)))
+    }
+
+    /// How many keys it has that verify tokens.
+    pub fn count(&self) -> usize {
+        self.0.count()
+    }
+
+    /// Of how many others something is to be said.
+    pub fn remarks(&self) -> usize {
+        self.0.remarks().len()
     }
 }
 

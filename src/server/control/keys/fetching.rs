@@ -175,6 +175,11 @@ impl Fetcher {
             // A file of this machine is nothing that somebody else may choose.
             match found.scheme() {
                 KeysScheme::File => Err(format!("{jwks_uri:?} is a file")),
+                // Nor may he who is asked by https lead to where anybody could answer, be it on
+                // this machine.
+                KeysScheme::Http if url.scheme() == KeysScheme::Https && !self.allows_http => {
+                    Err(format!("{jwks_uri:?} is not https, as its issuer is"))
+                }
                 KeysScheme::Https | KeysScheme::Http => Ok(found),
             }
         });

@@ -224,6 +224,8 @@ impl KeyThread {
                 catalog: current.catalog.clone(),
                 shapes: Arc::clone(&current.shapes),
             });
+            // They may hear by a key that is gone, and are asked anew.
+            self.cores.end_streams();
         }
         let count = keys.map_or(0, |keys| keys.count());
         self.board.end(source, ended, due, count);

@@ -81,7 +81,7 @@ impl Asked<'_, '_> {
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {
-            Expected::Plan(ExplainPending::new(request, media_type))
+            Expected::Plan(Box::new(ExplainPending::new(request, media_type)))
         } else {
             let hears = self.hears(invocation, routine, root.name, &media_type);
             let sent = self.rows_sent(negotiated.frame, &read);

@@ -63,7 +63,7 @@ impl Asked<'_, '_> {
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {
-            Expected::Plan(ExplainPending::new(request, media_type))
+            Expected::Plan(Box::new(ExplainPending::new(request, media_type)))
         } else {
             let has_conflict_columns =
                 !table.primary_key.is_empty() || request.query.on_conflict.is_some();

@@ -45,9 +45,9 @@ pub(super) enum Expected {
     /// The row of a call.
     Call(Box<CallPending>),
     /// An execution plan.
-    Plan(ExplainPending),
+    Plan(Box<ExplainPending>),
     /// What a schema has to offer.
-    Schema(OpenApiPending),
+    Schema(Box<OpenApiPending>),
     /// What the role may do with the relations of a schema.
     Privileges,
 }

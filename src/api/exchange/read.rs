@@ -57,7 +57,10 @@ impl Asked<'_, '_> {
             is_read: true,
         });
         let expected = match negotiated.plan {
-            Some(_) => Expected::Plan(ExplainPending::new(request, negotiated.media_type)),
+            Some(_) => Expected::Plan(Box::new(ExplainPending::new(
+                request,
+                negotiated.media_type,
+            ))),
             None => {
                 let media_type = negotiated.media_type;
                 let sent = self.rows_sent(negotiated.frame, &plan);

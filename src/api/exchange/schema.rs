@@ -34,7 +34,7 @@ impl Asked<'_, '_> {
             is_read: false,
         });
         let pending = Pending {
-            expected: Expected::Schema(expected),
+            expected: Expected::Schema(Box::new(expected)),
             check: RowsCheck::default(),
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,

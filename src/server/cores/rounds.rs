@@ -37,8 +37,8 @@ const WORDS_MAX: usize = 4_096;
 const PUT_MAX: usize = 64 << 10;
 
 /// How many bytes are put into mailboxes before those are served who have them. A mailbox that its
-/// client has emptied takes as much, so whoever takes what it hears is not cut off for a burst, such
-/// as the notifications of one transaction.
+/// client has emptied takes as much, so whoever takes what it hears is not cut off for a burst,
+/// such as the notifications of one transaction.
 const PUT_BYTES_MAX: usize = WAITING_BYTES_MAX / 2;
 
 /// How often something is sent to those who hear nothing, so that whoever is in between does not

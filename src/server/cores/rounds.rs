@@ -12,7 +12,7 @@
 //! sets it afterwards, also if it panics ([`Slice`]). `model::rounds` tries it.
 
 use crate::net::Alarm;
-use crate::serving::hearing::{Audience, Word};
+use crate::serving::hearing::{Audience, WAITING_BYTES_MAX, Word};
 use crate::state::channels::Place;
 use crate::sync::{Instant, Mutant, Mutex, is_mutant, lock};
 use corerest_wire::http::event_stream::Part;
@@ -28,13 +28,18 @@ const SLICE: usize = 64;
 const REST_FACTOR: u32 = 8;
 const REST_MAX: Duration = Duration::from_millis(50);
 
-/// How much may wait to be told. More than that at a time is a flood, of which nobody's mailbox
-/// would take all; who is told of the loss comes again.
+/// How much may wait to be told. More than that at a time is a flood; who is told of the loss comes
+/// again.
 const WORDS_MAX: usize = 4_096;
 
 /// How many mailboxes something is put into before those are served who have it: some
 /// milliseconds.
 const PUT_MAX: usize = 64 << 10;
+
+/// How many bytes are put into mailboxes before those are served who have them. A mailbox that its
+/// client has emptied takes as much, so whoever takes what it hears is not cut off for a burst,
+/// such as the notifications of one transaction.
+const PUT_BYTES_MAX: usize = WAITING_BYTES_MAX / 2;
 
 /// How often something is sent to those who hear nothing, so that whoever is in between does not
 /// take them for dead: less than half of what proxies wait.
@@ -119,11 +124,13 @@ impl Rounds {
         let mut state = lock(&self.state);
         let state = &mut *state;
         if state.due.is_empty() {
-            let mut put = 0;
+            let (mut put, mut bytes) = (0, 0);
             while put < PUT_MAX
+                && bytes < PUT_BYTES_MAX
                 && let Some(word) = state.words.pop_front()
             {
                 put += self.audience.tell(&word, &mut state.due);
+                bytes += word.bytes();
             }
         }
         let count = state.due.len().min(SLICE);
@@ -169,6 +176,48 @@ impl Drop for Slice<'_> {
             state.is_awake = false;
         } else {
             self.rounds.set_alarm(rest);
+        }
+    }
+}
+
+#[cfg(all(test, not(feature = "model")))]
+mod tests {
+    use super::*;
+    use crate::serving::hearing::{Letter, Mailbox};
+    use crate::serving::output::Output;
+    use corerest_api::channel::ChannelName;
+    use corerest_wire::http::event_stream::StreamFraming;
+
+    #[test]
+    fn whoever_takes_what_it_hears_hears_a_burst_whole() {
+        const EVENTS: usize = 500;
+        let place = Place { core: 0, number: 7 };
+        let names = ChannelName::parse_list(b"a").unwrap();
+        let rounds = Rounds::new().unwrap();
+        let mailbox = Arc::new(Mailbox::new(place));
+        rounds.audience.add(&names, &mailbox);
+        mailbox.begin();
+        let part = Part::event("a", None, &"x".repeat(7_000));
+        for _ in 0..EVENTS {
+            rounds.tell(Word::Event(names[0].clone(), part.clone()));
+        }
+        let mut heard = 0;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while heard < EVENTS {
+            assert!(Instant::now() < deadline, "{heard} were heard");
+            let Some(mut slice) = rounds.slice() else {
+                std::thread::yield_now();
+                continue;
+            };
+            for _ in slice.due.drain(..) {
+                match mailbox.open(StreamFraming::Chunked, &mut Output::default()) {
+                    Letter::Sent(events) => heard += events,
+                    other => panic!("{other:?} after {heard}"),
+                }
+                // It is written, and so it is asked for what comes next.
+                let nothing = mailbox.open(StreamFraming::Chunked, &mut Output::default());
+                assert_eq!(nothing, Letter::Nothing);
+            }
         }
     }
 }

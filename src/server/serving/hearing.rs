@@ -24,7 +24,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// How much may wait for a client that takes it slowly. The longest event fits in.
-const WAITING_BYTES_MAX: usize = 64 << 10;
+pub(crate) const WAITING_BYTES_MAX: usize = 64 << 10;
 
 /// When a client is to come again after the stream has ended, in milliseconds: all of them at the
 /// same time would be as many requests at once as there were streams.
@@ -116,6 +116,16 @@ pub(crate) struct Opening {
     pub(crate) response: Response,
     pub(crate) framing: StreamFraming,
     pub(crate) exchange: Exchange,
+}
+
+impl Word {
+    /// How much it puts into a mailbox.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Word::Event(_, part) | Word::ToAll(part) => part.len(),
+            Word::Ready(_) | Word::Refused(..) | Word::End => 0,
+        }
+    }
 }
 
 /// A client's part in it. It hears no longer when this is dropped.

@@ -58,7 +58,7 @@ impl Hall {
     /// As `Worker::hear` and `Worker::rest_hearing` do.
     fn hear(&self, client: usize) {
         let mailbox = &self.mailboxes[client];
-        while let Some(mut output) = lock(&self.clients[client]).take() {
+        while let Some(mut output) = self.take(client) {
             (0..choose(3)).for_each(|_| step());
             while mailbox.open(StreamFraming::UntilClose, &mut output) != Letter::Nothing {}
             *lock(&self.clients[client]) = Some(output);
@@ -66,6 +66,11 @@ impl Hall {
                 return;
             }
         }
+    }
+
+    /// A function of its own, for the condition of a loop holds its lock until the end of the body.
+    fn take(&self, client: usize) -> Option<Output> {
+        lock(&self.clients[client]).take()
     }
 
     /// Whether everybody has heard everything. Whoever is in hand has not.

@@ -21,7 +21,15 @@ const SCHEMA: &str = "
     CREATE VIEW api.tired AS
       SELECT id, line, CASE WHEN id > 20 THEN pg_sleep(1)::text END AS nap
         FROM api.wide ORDER BY id;
-    GRANT SELECT ON api.wide, api.broken, api.tired TO anonymous;";
+    CREATE VIEW api.endless AS
+      SELECT wide.* FROM api.wide, api.wide a, api.wide b, api.wide c, api.wide d;
+    CREATE FUNCTION api.judge() RETURNS void LANGUAGE plpgsql AS $$
+      DECLARE headers json := current_setting('request.headers')::json;
+      BEGIN
+        PERFORM set_config('response.status', headers ->> 'x-status', true),
+                set_config('response.headers', headers ->> 'x-headers', true);
+      END $$;
+    GRANT SELECT ON api.wide, api.broken, api.tired, api.endless TO anonymous;";
 
 fn start(settings: &[(&str, &str)]) -> (Database, Server) {
     let database = Cluster::shared().database();
@@ -242,5 +250,29 @@ fn a_client_that_goes_among_the_rows_has_its_query_cancelled() {
         server.client().get("/wide?select=id&id=eq.1").text(),
         r#"[{"id":1}]"#
     );
+    server.stop();
+}
+
+/// 40^5 rows of 100 KiB would be read for ever, for a response that has none of them.
+#[test]
+fn rows_that_nobody_wants_are_not_read_to_their_end() {
+    let (database, server) = start(&[("db-pool", "1"), ("db-pre-request", "api.judge")]);
+    let mut client = server.client();
+    for (header, status) in [
+        (("X-Status", "304"), 304),
+        (("X-Status", "204"), 204),
+        (("X-Headers", "nonsense"), 500),
+    ] {
+        let answer = client.exchange("GET", "/endless", &[LINES, header]);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let busy = "SELECT count(*)::text FROM pg_stat_activity
+                    WHERE datname = current_database() AND state = 'active'
+                      AND pid <> pg_backend_pid()";
+        assert_eq!(database.one(busy), "0");
+        check_lines(
+            &client.exchange("GET", "/wide", &[LINES]),
+            &expected(&database),
+        );
+    }
     server.stop();
 }

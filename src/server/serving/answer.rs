@@ -15,7 +15,7 @@ use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
-use crate::serving::watch::Watch;
+use crate::serving::watch::{QUERY_CANCELED, Watch};
 use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
@@ -34,6 +34,9 @@ const PASSED_ON_BYTES_MIN: usize = in_simulation(1 << 10, 256 << 10);
 
 /// How many columns of rows that are sent one by one are about the head.
 const HEAD_COLUMNS: usize = 4;
+
+/// How much is read of rows that nobody wants: more time than that takes asking PostgreSQL to stop.
+const UNWANTED_BYTES_MAX: usize = in_simulation(1 << 10, 256 << 10);
 
 /// What the client of a write is told when its connection to PostgreSQL is lost.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out";
@@ -297,7 +300,7 @@ fn converse(
     let mut estimate = None;
     let mut elsewhere = None;
     let mut hears = None;
-    let mut skips_rows = false;
+    let mut unwanted: Option<Unwanted> = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
     loop {
         let connection = lease.connection();
@@ -338,14 +341,20 @@ fn converse(
             Reply::Row(row)
                 if row.statement == batch.main.statement + ahead
                     && matches!(batch.main.answer, Answer::Rows(_))
-                    && (skips_rows || watch.is_over()) => {}
+                    && (unwanted.is_some() || watch.is_over()) =>
+            {
+                let bytes = row.body_bytes.unwrap_or(0);
+                if let Some(unwanted) = &mut unwanted {
+                    unwanted.note(bytes, watch, lease);
+                }
+            }
             Reply::Row(row)
                 if row.statement == batch.main.statement + ahead
                     && let Answer::Rows(frame) = batch.main.answer =>
             {
                 let rows = write_first_row(row, frame, pending, estimate.as_deref(), writer);
                 let Some(mut rows) = rows? else {
-                    skips_rows = true;
+                    unwanted = Some(Unwanted::default());
                     continue;
                 };
                 let out = writer.body();
@@ -366,7 +375,7 @@ fn converse(
                         return go_elsewhere(connection, error, guard, writer);
                     }
                     Taken::Failed(error) => {
-                        skips_rows = true;
+                        unwanted = Some(Unwanted::default());
                         let is_over = connection.is_broken();
                         write_failure(database_error(error), is_over, pending, writer);
                         if is_over {
@@ -410,6 +419,7 @@ fn converse(
                 read_to_the_end(connection)?;
                 return Ok(Asked::Cancelled);
             }
+            Reply::Failed(error) if unwanted.as_ref().is_some_and(|it| it.has_caused(&error)) => {}
             Reply::Failed(error) if question.goes_elsewhere(&error, guard) => {
                 return go_elsewhere(connection, error, guard, writer);
             }
@@ -524,6 +534,33 @@ fn write_failure(
         response = pending.error(&error);
     }
     writer.replace(&response);
+}
+
+/// Rows of a response that says everything in its head, or that is an error. There may be a whole
+/// table of them, so PostgreSQL is asked to stop when there are many.
+#[derive(Default)]
+struct Unwanted {
+    bytes: usize,
+    is_cancelled: bool,
+}
+
+impl Unwanted {
+    /// One more has come, with a body of so many bytes.
+    fn note(&mut self, body_bytes: usize, watch: &Watch<'_>, lease: &mut Lease) {
+        self.bytes += 1 + body_bytes;
+        if self.bytes <= UNWANTED_BYTES_MAX || self.is_cancelled || watch.is_over() {
+            return;
+        }
+        self.is_cancelled = true;
+        if let Err(error) = lease.cancel() {
+            log::warn(&format!("Cannot cancel a query: {error}"));
+        }
+    }
+
+    /// Whether PostgreSQL has stopped because we asked it to.
+    fn has_caused(&self, error: &ServerError) -> bool {
+        self.is_cancelled && error.code == QUERY_CANCELED
+    }
 }
 
 /// What is to be done with the last column of the main row.

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(crate) const SLOW: Duration = Duration::from_millis(25);
 
 /// What PostgreSQL says when it has cancelled.
-const QUERY_CANCELED: &str = "57014";
+pub(super) const QUERY_CANCELED: &str = "57014";
 
 /// How the client of a request is watched.
 #[derive(Debug)]

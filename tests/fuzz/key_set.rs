@@ -17,10 +17,14 @@ use std::sync::OnceLock;
 /// Sets: of the key that is signed with, of the secret, and of others.
 pub(crate) const SET_SEEDS: &[&[u8]] = &[
     br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"6kpsY"}]}"#,
-    br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"6kpsY","use":"sig","alg":"EdDSA","key_ops":["verify"],"kid":"1"}]}"#,
-    br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"6kpsY","d":"AA"},{"kty":"OKP","use":"enc"},null]}"#,
-    br#"{"keys":[{"kty":"oct","k":"YSBzZWNyZXQgdGhhdCBpcyBsb25nZXIgdGhhbiBpdCBoYXMgdG8gYmU","alg":"HS256"}]}"#,
-    br#"{"keys":[{"kty":"RSA","n":"2fNPeg","e":"AQAB"},{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#,
+    br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"6kpsY","use":"sig","alg":"EdDSA",
+        "key_ops":["verify"],"kid":"1"}]}"#,
+    br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"6kpsY","d":"AA"},
+        {"kty":"OKP","use":"enc"},null]}"#,
+    br#"{"keys":[{"kty":"oct","k":"YSBzZWNyZXQgdGhhdCBpcyBsb25nZXIgdGhhbiBpdCBoYXMgdG8gYmU",
+        "alg":"HS256"}]}"#,
+    br#"{"keys":[{"kty":"RSA","n":"2fNPeg","e":"AQAB"},
+        {"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#,
     br#"{"keys":[]}"#,
 ];
 

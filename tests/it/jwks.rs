@@ -314,14 +314,14 @@ fn whoever_waits_for_a_key_is_answered_when_the_server_ends() {
         ("jwt-jwks-uri", url.as_str()),
         ("jwt-jwks-ca-file", authority.file()),
     ];
-    let server = Server::start(&Cluster::shared().database(), &settings);
+    let mut server = Server::start(&Cluster::shared().database(), &settings);
     let claims = r#"{"role":"gardener"}"#;
     check_role(&mut server.client(), &old.token(claims), "gardener");
     web.set(KEYS, key_set(&[&new, &old]).said(Manner::Never));
     let mut waiting = wait_in_vain(&server, &web, &new, claims);
     server.signal(Signal::TERM);
     assert_eq!(waiting.read("GET").status, 401);
-    server.stop();
+    assert!(server.await_exit().success());
 }
 
 #[test]

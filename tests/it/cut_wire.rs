@@ -12,9 +12,30 @@ const BODY: &str = r#"[{"id":3,"name":"Yew"}]"#;
 /// More bytes than any of these flights has.
 const FLIGHT_BYTES_MAX: u64 = 4000;
 
+/// How the rows of an answer are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// All of them, when the transaction has ended.
+    Together,
+    /// As PostgreSQL sends them. On a busy machine the first may come before a cut that the last
+    /// comes behind.
+    AsTheyCome,
+}
+
 /// Asks with every cut until one request passes uncut; `step` leaves cuts out.
 #[track_caller]
 fn check_every_cut(settings: &[(&str, &str)], target: &str, body: &str, step: usize) {
+    check_every_cut_of(Sent::Together, settings, target, body, step);
+}
+
+#[track_caller]
+fn check_every_cut_of(
+    rows: Sent,
+    settings: &[(&str, &str)],
+    target: &str,
+    body: &str,
+    step: usize,
+) {
     let cluster = Cluster::shared();
     let database = cluster.database();
     let proxy = Proxy::start(cluster.socket());
@@ -29,8 +50,17 @@ fn check_every_cut(settings: &[(&str, &str)], target: &str, body: &str, step: us
         // A connection is there before the bytes are counted.
         assert_eq!(client.get("/fifteen?limit=1").status, 200);
         proxy.cut_after(bytes);
-        let answer = client.exchange("GET", target, &[]);
+        let answer = client.try_exchange("GET", target, &[]);
         let was_cut = proxy.disarm();
+        let answer = match answer {
+            Ok(answer) => answer,
+            // What was passed on before the cut cannot be taken back; its client has seen the end.
+            Err(_) if was_cut && rows == Sent::AsTheyCome => {
+                client = server.client();
+                continue;
+            }
+            Err(error) => panic!("cut after {bytes} bytes: {error}"),
+        };
         let found = (answer.status, answer.text());
         assert_eq!(found, (200, body), "cut after {bytes} bytes");
         if answer.closes() {
@@ -53,7 +83,8 @@ fn a_read_is_right_wherever_the_wire_is_cut() {
 
 #[test]
 fn so_is_one_row_by_row() {
-    check_every_cut(&[("db-stream-rows", "true")], PLANT, BODY, 1);
+    let settings = [("db-stream-rows", "true")];
+    check_every_cut_of(Sent::AsTheyCome, &settings, PLANT, BODY, 1);
 }
 
 #[test]

@@ -51,14 +51,16 @@ pub fn prepare_in_steps(
     if let Some(response) = console(context.config, http) {
         return Prepared::Reply(response);
     }
-    let prepared = try_prepare(context, http, caller, on_parsed);
-    let prepared = match context.config.db_uri_read_replicas.is_empty() {
-        true => prepared,
-        false => prepared.and_then(|prepared| after_what_was_seen(http, prepared)),
-    };
-    prepared.unwrap_or_else(|error| {
+    let refused = |error: Error| {
         Prepared::Reply(error.response(context.config.client_error_verbosity).into())
-    })
+    };
+    let mut prepared = try_prepare(context, http, caller, on_parsed).unwrap_or_else(refused);
+    if !context.config.db_uri_read_replicas.is_empty()
+        && let Err(error) = see_what_was_seen(http, &mut prepared)
+    {
+        return refused(error);
+    }
+    prepared
 }
 
 /// Turns the columns before the body, and the answer of the estimate if one was asked for, into
@@ -138,12 +140,12 @@ impl Asked<'_, '_> {
 }
 
 /// A read that names what it must see. What it names is not a part of its shape.
-fn after_what_was_seen(http: &HttpRequest<'_>, prepared: Prepared) -> Result<Prepared, Error> {
-    let Prepared::Ask(mut batch, pending) = prepared else {
-        return Ok(prepared);
+fn see_what_was_seen(http: &HttpRequest<'_>, prepared: &mut Prepared) -> Result<(), Error> {
+    let Prepared::Ask(batch, _) = prepared else {
+        return Ok(());
     };
     let Some(token) = http.header(CONSISTENCY_TOKEN) else {
-        return Ok(Prepared::Ask(batch, pending));
+        return Ok(());
     };
     let position = str::from_utf8(token).ok().and_then(Position::parse);
     let position = position.ok_or_else(|| Error::QueryParameter {
@@ -155,7 +157,7 @@ fn after_what_was_seen(http: &HttpRequest<'_>, prepared: Prepared) -> Result<Pre
         Reach::Replica => batch.after = Some(position),
         Reach::ReplicaAsItIs => batch.reach = Reach::Primary,
     }
-    Ok(Prepared::Ask(batch, pending))
+    Ok(())
 }
 
 fn try_prepare(

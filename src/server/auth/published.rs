@@ -29,16 +29,20 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// The keys of a source.
 #[derive(Debug)]
 pub(crate) struct PublishedKeys {
-    /// What they were read from, to know whether they have changed.
-    document: Box<[u8]>,
+    /// What they were read from, to know whether they have changed: at most [`KEYS_MAX`].
+    elements: Vec<Json>,
     keys: Vec<Key>,
     remarks: Vec<String>,
 }
 
-/// Equal if they were read from the same document.
+/// Equal if they were read from the same elements, in whatever order: some providers have none, and
+/// each change makes everybody verify his tokens anew.
 impl PartialEq for PublishedKeys {
     fn eq(&self, other: &PublishedKeys) -> bool {
-        self.document == other.document
+        let times = |of: &Json, all: &[Json]| all.iter().filter(|one| *one == of).count();
+        let (ours, others) = (&self.elements, &other.elements);
+        let is_alike = |element: &Json| times(element, ours) == times(element, others);
+        ours.len() == others.len() && ours.iter().all(is_alike)
     }
 }
 
@@ -71,7 +75,7 @@ impl PublishedKeys {
             ));
         }
         let mut published = PublishedKeys {
-            document: document.into(),
+            elements: elements.clone(),
             keys: Vec::new(),
             remarks: Vec::new(),
         };

@@ -414,6 +414,19 @@ fn of_keys_that_are_confused_the_first_one_counts() {
 }
 
 #[test]
+fn sets_are_equal_whatever_the_order_of_their_keys() {
+    let [a, b, c] = ["a", "b", "c"].map(|kid| Signer::new(kid).jwk());
+    let all = set(&[a.clone(), b.clone(), c.clone()]);
+    assert_eq!(all, set(&[c.clone(), a.clone(), b.clone()]));
+    assert_ne!(all, set(&[a.clone(), b.clone()]));
+    assert_ne!(all, set(&[a.clone(), b.clone(), b.clone()]));
+    assert_ne!(
+        set(&[a.clone(), b.clone(), b.clone()]),
+        set(&[a.clone(), a, b])
+    );
+}
+
+#[test]
 fn documents_that_are_no_sets_are_refused() {
     let many = vec![Signer::new("1").jwk(); 101].join(",");
     let jwk = Signer::new("1").jwk();

@@ -65,21 +65,8 @@ fn slow_reader(server: &Server) -> Client {
 /// So many of them, each with a connection in hand.
 fn holders(server: &Server, count: u32) -> Vec<Client> {
     let readers = (0..count).map(|_| slow_reader(server)).collect();
-    await_metric(server, "corerest_slow_readers", f64::from(count));
+    server.await_metric("corerest_slow_readers", f64::from(count));
     readers
-}
-
-fn metric(server: &Server, name: &str) -> f64 {
-    let answer = server.admin().get("/metrics");
-    let mut lines = answer.text().lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.and_then(|value| value.parse().ok());
-    value.unwrap_or_else(|| panic!("no metric {name}"))
-}
-
-#[track_caller]
-fn await_metric(server: &Server, name: &str, value: f64) {
-    until(&format!("{name} {value}"), || metric(server, name) == value);
 }
 
 /// How many files without a name it has open.
@@ -122,7 +109,7 @@ fn a_hundred_slow_readers_stop_nobody_and_get_every_byte() {
     }
     // They may be begun a few at a time, behind those who went on meanwhile.
     until("what they do not read to be kept for them", || {
-        metric(&server, "corerest_spool_bytes") > 90.0 * BODY_BYTES as f64 / 2.0
+        server.metric("corerest_spool_bytes") > 90.0 * BODY_BYTES as f64 / 2.0
     });
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < MEMORY_GROWTH_BYTES_MAX, "{} KiB", grown >> 10);
@@ -130,7 +117,7 @@ fn a_hundred_slow_readers_stop_nobody_and_get_every_byte() {
         check_long(&reader.read("GET"), &expected);
         reader.expect_usable();
     }
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     assert_eq!(nameless_files(&server), 0);
     server.stop();
 }
@@ -143,8 +130,8 @@ fn nobody_is_spooled_while_there_are_connections_for_the_others() {
     while begin.elapsed() < Duration::from_millis(300) {
         assert_eq!(server.client().get(PLANT).status, 200);
     }
-    assert_eq!(metric(&server, "corerest_spool_bytes"), 0.0);
-    assert_eq!(metric(&server, "corerest_slow_readers"), 1.0);
+    assert_eq!(server.metric("corerest_spool_bytes"), 0.0);
+    assert_eq!(server.metric("corerest_slow_readers"), 1.0);
     check_long(&readers[0].read("GET"), &expected(&database));
     server.stop();
 }
@@ -155,11 +142,11 @@ fn readers_that_are_spooled_and_gone_leave_nothing_behind() {
     let readers = holders(&server, 2);
     assert_eq!(server.client().get(PLANT).status, 200);
     until("a file", || nameless_files(&server) > 0);
-    assert!(metric(&server, "corerest_spool_bytes") > BODY_BYTES as f64 / 2.0);
+    assert!(server.metric("corerest_spool_bytes") > BODY_BYTES as f64 / 2.0);
     for reader in readers {
         reader.leave("it is gone within its answer");
     }
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     until("no files", || nameless_files(&server) == 0);
     assert_eq!(server.client().get(PLANT).status, 200);
     server.stop();
@@ -170,7 +157,7 @@ fn readers_that_are_spooled_and_take_nothing_are_closed_in_the_end() {
     let (_database, server) = start(&[("server-write-timeout", "1")]);
     let mut readers = holders(&server, 2);
     assert_eq!(server.client().get(PLANT).status, 200);
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     until("no files", || nameless_files(&server) == 0);
     for reader in &mut readers {
         check_cut_off(reader.try_read("GET"));
@@ -203,7 +190,7 @@ fn http_10_and_head_are_as_ever() {
         let answer = server.client().exchange("HEAD", LONG_LINE, &[]);
         assert_eq!((answer.status, answer.body.len()), (200, 0));
     }
-    assert!(metric(&server, "corerest_spool_bytes") > 0.0);
+    assert!(server.metric("corerest_spool_bytes") > 0.0);
     let answer = old.read("GET");
     check_long(&answer, &expected);
     old.expect_closed();
@@ -214,7 +201,7 @@ fn http_10_and_head_are_as_ever() {
 /// One more slow reader, besides so many others that are there already.
 fn holders_besides(server: &Server, others: u32) -> Vec<Client> {
     let readers = vec![slow_reader(server)];
-    await_metric(server, "corerest_slow_readers", f64::from(others + 1));
+    server.await_metric("corerest_slow_readers", f64::from(others + 1));
     readers
 }
 
@@ -276,11 +263,10 @@ fn a_full_spool_takes_no_more() {
     // Two connections for three of them: one is brought into the spool, which is full then.
     readers.push(slow_reader(&server));
     until("the first to be spooled", || {
-        metric(&server, "corerest_spool_bytes") > 0.0
-            && metric(&server, "corerest_slow_readers") == 2.0
+        server.metric("corerest_spool_bytes") > 0.0 && server.metric("corerest_slow_readers") == 2.0
     });
     check_that_one_is_cut_off(&database, &server, &mut readers);
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     server.stop();
 }
 
@@ -320,12 +306,12 @@ fn postgresql_dies_while_an_answer_is_spooled() {
     assert_eq!(server.client().get(PLANT).status, 200);
     proxy.cut_after(15 << 20);
     let mut reader = slow_reader(&server);
-    await_metric(&server, "corerest_slow_readers", 1.0);
+    server.await_metric("corerest_slow_readers", 1.0);
     assert_eq!(server.client().get(PLANT).status, 200);
     assert_eq!(proxy.cuts(), 1);
     server.stderr.wait_for("A response was cut off");
     check_cut_off(reader.try_read("GET"));
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     assert_eq!(nameless_files(&server), 0);
     server.stop();
 }

@@ -45,19 +45,6 @@ fn start(settings: &[(&str, &str)]) -> (Database, Server) {
     (database, server)
 }
 
-fn metric(server: &Server, name: &str) -> f64 {
-    let answer = server.admin().get("/metrics");
-    let mut lines = answer.text().lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.and_then(|value| value.parse().ok());
-    value.unwrap_or_else(|| panic!("no metric {name}"))
-}
-
-#[track_caller]
-fn await_metric(server: &Server, name: &str, value: f64) {
-    until(&format!("{name} {value}"), || metric(server, name) == value);
-}
-
 /// All rows as lines.
 fn expected(database: &Database) -> String {
     let lines = "string_agg(row_to_json(wide)::text || chr(10), '' ORDER BY id)";
@@ -141,7 +128,7 @@ fn an_error_before_the_first_byte_is_an_answer_and_one_behind_it_an_end() {
         client.send(request("GET", "/broken", &[prefer]));
         check_cut_off(client.try_read("GET"));
     }
-    await_metric(&server, "corerest_responses_cut_off_total", 2.0);
+    server.await_metric("corerest_responses_cut_off_total", 2.0);
     assert!(!server.is_silent_about("A response was cut off: ERROR: division by zero"));
     // The connections have not suffered.
     check_lines(
@@ -207,12 +194,12 @@ fn slow_readers_are_spooled_and_get_every_row() {
         server.client().get("/wide?select=id&id=eq.1").text(),
         r#"[{"id":1}]"#
     );
-    assert!(metric(&server, "corerest_spool_bytes") > 1e7);
+    assert!(server.metric("corerest_spool_bytes") > 1e7);
     for reader in &mut readers {
         check_lines(&reader.read("GET"), &expected);
         reader.expect_usable();
     }
-    await_metric(&server, "corerest_spool_bytes", 0.0);
+    server.await_metric("corerest_spool_bytes", 0.0);
     server.stop();
 }
 
@@ -225,13 +212,13 @@ fn a_slow_reader_is_cut_off_where_there_is_no_spool() {
     ]);
     let mut reader = server.client();
     reader.send(request("GET", "/wide", &[LINES]));
-    await_metric(&server, "corerest_slow_readers", 1.0);
+    server.await_metric("corerest_slow_readers", 1.0);
     assert_eq!(
         server.client().get("/wide?select=id&id=eq.1").text(),
         r#"[{"id":1}]"#
     );
     check_cut_off(reader.try_read("GET"));
-    await_metric(&server, "corerest_responses_cut_off_total", 1.0);
+    server.await_metric("corerest_responses_cut_off_total", 1.0);
     server.stop();
 }
 

@@ -192,6 +192,27 @@ impl Server {
         Client::connect(&self.admin_address())
     }
 
+    /// A number of the metrics, by its name, with its labels as they are written.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let answer = self.admin().get("/metrics");
+        let mut lines = answer.text().lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.and_then(|value| value.parse().ok());
+        value.unwrap_or_else(|| panic!("no metric {name}"))
+    }
+
+    /// Waits until a number of the metrics has this value.
+    ///
+    /// # Panics
+    /// If it does not get it.
+    #[track_caller]
+    pub fn await_metric(&self, name: &str, value: f64) {
+        until(&format!("{name} {value}"), || self.metric(name) == value);
+    }
+
     /// Where the admin server listens.
     pub fn admin_address(&self) -> Address {
         Address::Unix(self.admin.clone())

@@ -4,6 +4,7 @@
 //! They run one after the other, never together, and each round starts them afresh, so that no
 //! one profits from a cache that another one has filled, except for PostgreSQL's, which all share.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -181,25 +182,8 @@ pub fn start_baseline(
     database: &Database,
     workers: Option<usize>,
 ) -> io::Result<Running> {
-    let port = target::free_port()?;
-    let child = in_own_session(binary)
-        .args(["--database", &database.connection_string_of_role()])
-        .args(["--port", &port.to_string()])
-        .args(["--pool", &database.pool.to_string()])
-        .args(
-            workers
-                .into_iter()
-                .flat_map(|n| ["--workers".into(), n.to_string()]),
-        )
-        .stdin(Stdio::null())
-        .spawn()
-        .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;
-    let running = Running {
-        process: Ended(child),
-        target: Target::local(port),
-    };
-    let target = running.target.clone();
-    running.wait_until_ready(&target, "/items?id=eq.1")
+    let workers = workers.map(|workers| ["--workers".to_owned(), workers.to_string()]);
+    start_service(binary, database, workers.into_iter().flatten())
 }
 
 /// What a service keeps that was written by hand (`peers/peer.rs`).
@@ -214,18 +198,25 @@ pub enum Promises {
 /// Starts a service that was written by hand. Its sessions begin with the role of the requests, as
 /// the baseline's do.
 pub fn start_peer(binary: &Path, database: &Database, promises: Promises) -> io::Result<Running> {
+    let promises = match promises {
+        Promises::Kept => "kept",
+        Promises::None => "none",
+    };
+    start_service(binary, database, ["--promises", promises])
+}
+
+/// Starts a service that answers `GET /items?id=eq.N` and nothing else, on a free port.
+fn start_service(
+    binary: &Path,
+    database: &Database,
+    more: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> io::Result<Running> {
     let port = target::free_port()?;
     let child = in_own_session(binary)
         .args(["--database", &database.connection_string_of_role()])
         .args(["--port", &port.to_string()])
         .args(["--pool", &database.pool.to_string()])
-        .args([
-            "--promises",
-            match promises {
-                Promises::Kept => "kept",
-                Promises::None => "none",
-            },
-        ])
+        .args(more)
         .stdin(Stdio::null())
         .spawn()
         .map_err(|error| io::Error::other(format!("{}: {error}", binary.display())))?;

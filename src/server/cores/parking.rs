@@ -6,7 +6,8 @@
 //! The oldest comes first, with one exception. A request whose answer will be large also needs one
 //! of its core's few places for those ([`crate::serving::grant`]); while there is none, younger
 //! requests with usual answers come before it. It is next when a place is free, so neither kind
-//! keeps the other from its turn.
+//! keeps the other from its turn. What a request's answer will be like is asked again when it is
+//! its turn: of many that are parked at once, none is known to be large before the first answer.
 //!
 //! There is a line for each thing that requests wait for: the primary, a replica, or what a replica
 //! has not replayed. A connection takes from the lines that it can serve, so none passes over
@@ -111,11 +112,12 @@ impl<R> Parking<R> {
     }
 
     /// Takes the request that has waited longest for this, of those that fit, with a place if its
-    /// answer will be large; of those with usual answers if there is no place.
+    /// answer will be large; of those with usual answers if there is no place. `size_of` says how
+    /// large the answer will be, as far as is known by now, of a request that fits.
     pub(crate) fn take_oldest<P>(
         &self,
         what: WaitsFor,
-        fits: impl Fn(&R) -> bool,
+        size_of: impl Fn(&R) -> Option<AnswerSize>,
         take_place: impl FnOnce() -> Option<P>,
     ) -> Option<(R, Option<P>)> {
         let line = self.line(what);
@@ -123,20 +125,24 @@ impl<R> Parking<R> {
             return None;
         }
         let mut queues = lock(&line.queues);
-        let usual = first_that_fits(&queues.usual, &fits);
-        let large = first_that_fits(&queues.large, &fits);
-        let place = match (usual, large) {
-            (Some((_, usual)), Some((_, large))) if usual <= large => None,
+        let usual = loop {
+            match first_that_fits(&queues.usual, &size_of) {
+                Some(first) if first.size == AnswerSize::Large => queues.note_large(first.at),
+                first => break first,
+            }
+        };
+        let large = first_that_fits(&queues.large, &size_of);
+        let place = match (&usual, &large) {
+            (Some(usual), Some(large)) if usual.deadline <= large.deadline => None,
             (_, Some(_)) => take_place(),
             (_, None) => None,
         };
-        let (size, first) = match place {
-            Some(_) => (AnswerSize::Large, large),
-            None => (AnswerSize::Usual, usual),
+        let taken = match place {
+            Some(_) => large.and_then(|large| queues.large.remove(large.at)),
+            None => usual.and_then(|usual| queues.usual.remove(usual.at)),
         };
-        let (at, _) = first?;
-        let taken = queues.of(size).remove(at)?;
         line.note_lengths(&queues);
+        let taken = taken?;
         self.length.fetch_sub(1, Ordering::SeqCst);
         Some((taken.request, place))
     }
@@ -198,9 +204,10 @@ impl<R> Line<R> {
         first.map(|(_, deadline)| deadline)
     }
 
+    /// What has gone from one queue to the other is at no time in none of them.
     fn note_lengths(&self, queues: &Queues<R>) {
-        self.usual.store(queues.usual.len(), Ordering::SeqCst);
         self.large.store(queues.large.len(), Ordering::SeqCst);
+        self.usual.store(queues.usual.len(), Ordering::SeqCst);
     }
 }
 
@@ -209,6 +216,16 @@ impl<R> Queues<R> {
         match size {
             AnswerSize::Usual => &mut self.usual,
             AnswerSize::Large => &mut self.large,
+        }
+    }
+
+    /// The answer to a request that was parked for a usual one will be large. It stays as old as it
+    /// is.
+    fn note_large(&mut self, at: usize) {
+        if let Some(parked) = self.usual.remove(at) {
+            let is_older = |other: &Parked<R>| other.deadline <= parked.deadline;
+            let place = self.large.partition_point(is_older);
+            self.large.insert(place, parked);
         }
     }
 
@@ -223,14 +240,27 @@ impl<R> Queues<R> {
     }
 }
 
-/// Where the oldest request is that fits, and when it expires.
+/// A request that fits.
+struct Fitting {
+    at: usize,
+    deadline: Instant,
+    /// As far as is known by now.
+    size: AnswerSize,
+}
+
+/// The oldest one of a queue.
 fn first_that_fits<R>(
     queue: &VecDeque<Parked<R>>,
-    fits: impl Fn(&R) -> bool,
-) -> Option<(usize, Instant)> {
+    size_of: impl Fn(&R) -> Option<AnswerSize>,
+) -> Option<Fitting> {
     let mut oldest = queue.iter().take(LOOKED_AT).enumerate();
-    let (at, parked) = oldest.find(|(_, parked)| fits(&parked.request))?;
-    Some((at, parked.deadline))
+    oldest.find_map(|(at, parked)| {
+        Some(Fitting {
+            at,
+            deadline: parked.deadline,
+            size: size_of(&parked.request)?,
+        })
+    })
 }
 
 #[cfg(test)]
@@ -240,7 +270,7 @@ mod tests {
     use WaitsFor::{Primary, Replay, Replica};
     use std::time::Duration;
 
-    const ANY: fn(&&str) -> bool = |_| true;
+    const ANY: fn(&&str) -> Option<AnswerSize> = |_| Some(Usual);
 
     const NO_PLACE: fn() -> Option<()> = || None;
     const PLACE: fn() -> Option<()> = || Some(());
@@ -317,6 +347,35 @@ mod tests {
             Some((Primary, "c"))
         );
     }
+
+    #[test]
+    fn what_is_known_of_an_answer_only_now_counts() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let parking = Parking::new();
+        parking.park(Primary, "large 1", Usual, start);
+        parking.park(Primary, "large 2", Usual, start + second);
+        parking.park(Primary, "usual", Usual, start + 2 * second);
+        parking.park(Primary, "large 3", Large, start + 3 * second);
+        let known = |request: &&str| match request.starts_with("large") {
+            true => Some(Large),
+            false => Some(Usual),
+        };
+        assert_eq!(
+            parking.take_oldest(Primary, known, NO_PLACE),
+            Some(("usual", None))
+        );
+        assert!(!parking.has_next(Primary, || false));
+        assert_eq!(parking.next_deadline(), Some(start));
+        for large in ["large 1", "large 2", "large 3"] {
+            assert_eq!(
+                parking.take_oldest(Primary, known, PLACE),
+                Some((large, Some(())))
+            );
+        }
+        assert!(parking.is_empty());
+    }
+
     #[test]
     fn each_line_has_its_own_order() {
         let start = Instant::now();
@@ -345,7 +404,8 @@ mod tests {
         let parking = Parking::new();
         (0..100).for_each(|number| parking.park(Replica, number, Usual, now));
         let take = |fits: fn(&i32) -> bool| {
-            let taken = parking.take_oldest(Replica, fits, NO_PLACE);
+            let size_of = |number: &i32| fits(number).then_some(Usual);
+            let taken = parking.take_oldest(Replica, size_of, NO_PLACE);
             taken.map(|(number, _)| number)
         };
         assert_eq!(take(|number| *number > 40), Some(41));

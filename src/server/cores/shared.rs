@@ -37,7 +37,7 @@ use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
-use corerest_api::Position;
+use corerest_api::{AnswerSize, Position};
 use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
@@ -711,14 +711,16 @@ impl Cores {
 
     /// What is known of the replicas has changed: reads may have somewhere else to go now.
     pub(crate) fn on_fleet_changed(&self) {
-        let has_replayed = |parked: &ParkedClient| {
-            let after = parked.waiting.quest.after();
-            after.is_some_and(|after| self.fleet.has_replayed(after))
+        // All of this line count as usual until they wait for a connection.
+        let if_replayed = |parked: &ParkedClient| {
+            let after = parked.waiting.quest.after()?;
+            let has_replayed = self.fleet.has_replayed(after);
+            has_replayed.then_some(AnswerSize::Usual)
         };
         let no_place = || None::<()>;
         let next = || {
             self.parking
-                .take_oldest(WaitsFor::Replay, has_replayed, no_place)
+                .take_oldest(WaitsFor::Replay, if_replayed, no_place)
         };
         while let Some((mut parked, None)) = next() {
             parked.waiting.quest.on_replayed();

@@ -670,15 +670,17 @@ impl Worker {
         }) = connection
         {
             let replayed = self.cores.fleet.replicas()[*replica].replayed();
-            let fits = |parked: &ParkedClient| {
+            let size_of = |parked: &ParkedClient| {
                 let after = parked.waiting.quest.after();
-                after.is_none_or(|after| after.lsn <= replayed)
+                let fits = after.is_none_or(|after| after.lsn <= replayed);
+                fits.then(|| parked.waiting.size_before())
             };
-            if let Some(taken) = parking.take_oldest(line, fits, take_place) {
+            if let Some(taken) = parking.take_oldest(line, size_of, take_place) {
                 return Some(taken);
             }
         }
-        parking.take_oldest(line, |_| true, take_place)
+        let size_of = |parked: &ParkedClient| Some(parked.waiting.size_before());
+        parking.take_oldest(line, size_of, take_place)
     }
 
     /// Answers a request that was parked, and goes on with its client.

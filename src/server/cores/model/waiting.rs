@@ -34,6 +34,8 @@ struct House {
     places: Vec<Arc<LargePlaces>>,
     bells: Vec<Events>,
     parking: Parking<AnswerSize>,
+    /// Whether an answer has shown that all are.
+    are_large: AtomicBool,
     done: AtomicUsize,
 }
 
@@ -63,12 +65,16 @@ impl House {
             places: (0..CORES).map(|_| Arc::default()).collect(),
             bells: (0..CORES).map(|_| Events::new().unwrap()).collect(),
             parking: Parking::new(),
+            are_large: AtomicBool::new(false),
             done: AtomicUsize::new(0),
         }
     }
 
     fn ask(&self) {
         (0..choose(3)).for_each(|_| step());
+        if choose(2) == 1 {
+            self.are_large.store(true, Ordering::SeqCst);
+        }
         if self.done.fetch_add(1, Ordering::SeqCst) + 1 == REQUESTS {
             self.bells.iter().for_each(Events::ring);
         }
@@ -119,13 +125,17 @@ impl House {
             };
             let lease = lease.expect("nothing goes wrong");
             let take_place = || self.places[core].take(PLACES);
+            let size_of = |size: &AnswerSize| match self.are_large.load(Ordering::SeqCst) {
+                true => Some(AnswerSize::Large),
+                false => Some(*size),
+            };
             match self
                 .parking
-                .take_oldest(WaitsFor::Primary, |_| true, take_place)
+                .take_oldest(WaitsFor::Primary, size_of, take_place)
             {
                 None => drop(lease),
                 Some((size, place)) => {
-                    assert_eq!(place.is_some(), size == AnswerSize::Large);
+                    assert!(place.is_some() || size == AnswerSize::Usual);
                     let grant = granted(lease, place);
                     self.ask();
                     drop(grant);
@@ -260,7 +270,11 @@ impl FleetHouse {
                     break;
                 };
                 let no_place = || None::<()>;
-                if self.parking.take_oldest(line, |_| true, no_place).is_some() {
+                if self
+                    .parking
+                    .take_oldest(line, |size| Some(*size), no_place)
+                    .is_some()
+                {
                     self.ask();
                 }
                 drop(connection);

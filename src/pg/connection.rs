@@ -8,6 +8,8 @@
 //! One error leaves it idle: [`Error::Outdated`], after which the same batch may be sent again.
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
 //! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
+//! Several batches can go out in one write, too, each a transaction of its own: after the `Done` of
+//! one come the replies to the next.
 //!
 //! The socket never blocks. While a batch is written, what arrives is read as well: a server that
 //! has much to say before it has read all of it stops reading when nobody takes that, and then
@@ -102,6 +104,8 @@ pub struct Connection {
     behind: Behind,
     /// Whether the session is put in order behind the batch.
     reset: Reset,
+    /// How many batches were sent together with the one that is being answered, and come after it.
+    following: usize,
 }
 
 /// A statement behind a batch, which is no part of it.
@@ -202,6 +206,7 @@ impl Connection {
             leftovers: Leftovers::default(),
             behind: Behind::None,
             reset: Reset::None,
+            following: 0,
         }
     }
 
@@ -297,12 +302,55 @@ impl Connection {
         self.behind = Behind::Wanted(statement);
     }
 
+    /// Sends several batches in one write. Each is a transaction of its own, and is answered up to
+    /// its own [`Reply::Done`] whatever becomes of the others; their statements are counted on from
+    /// one to the next. Only batches are sent of which every statement is prepared: as many of the
+    /// first ones as that is true of. Returns how many those are; if none, nothing is sent.
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub fn send_together<'b>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'b [Statement]>,
+    ) -> Result<usize, Error> {
+        self.begin_flight(Reset::None);
+        let mut sent = 0;
+        let mut statements = 0;
+        for batch in batches {
+            if !batch.iter().all(|statement| self.is_ready(statement)) {
+                break;
+            }
+            let encoded = self.encode_transaction(batch, statements, RequestBody::NONE, &mut None);
+            encoded.map_err(|error| self.on_not_encoded(error))?;
+            statements += batch.len();
+            sent += 1;
+        }
+        if sent > 0 {
+            self.following = sent - 1;
+            self.depart(None)?;
+        }
+        Ok(sent)
+    }
+
+    fn is_ready(&self, statement: &Statement) -> bool {
+        self.preparation == Preparation::Named
+            && self.prepared.keeps(&statement.text)
+            && self.prepared.is_ready(&statement.text)
+    }
+
     fn send_flight(
         &mut self,
         statements: &[Statement],
         request_body: RequestBody<'_>,
         reset: Reset,
     ) -> Result<(), Error> {
+        self.begin_flight(reset);
+        let gap = self.encode(statements, request_body);
+        let gap = gap.map_err(|error| self.on_not_encoded(error))?;
+        self.depart(gap)
+    }
+
+    fn begin_flight(&mut self, reset: Reset) {
         assert!(
             self.state == State::Idle,
             "the last batch was read to its end"
@@ -311,14 +359,15 @@ impl Connection {
         self.reused.clear();
         self.parsed.clear();
         self.reset = reset;
-        let gap = match self.encode(statements, request_body) {
-            Ok(gap) => gap,
-            Err(error) => {
-                self.prepared.on_not_sent();
-                self.expected.clear();
-                return Err(error.into());
-            }
-        };
+    }
+
+    fn on_not_encoded(&mut self, error: pg::EncodeError) -> Error {
+        self.prepared.on_not_sent();
+        self.expected.clear();
+        error.into()
+    }
+
+    fn depart(&mut self, gap: Option<Gap<'_>>) -> Result<(), Error> {
         self.prepared.on_sent();
         self.state = State::Answering;
         self.outcome = Outcome::Unknown;
@@ -811,6 +860,16 @@ impl Connection {
         if self.reset == Reset::Due {
             self.reset = Reset::Begun;
             return Ok(Advance::More);
+        }
+        if let Some(following) = self.following.checked_sub(1) {
+            if status != TransactionStatus::Idle {
+                let text = "one of several batches has left its transaction open";
+                return Err(self.lost(io::Error::other(text)));
+            }
+            self.following = following;
+            self.outcome = Outcome::Unknown;
+            self.on_over();
+            return Ok(Advance::Done);
         }
         if status != TransactionStatus::Idle {
             self.on_over();

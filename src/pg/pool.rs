@@ -429,6 +429,12 @@ impl Lease {
         connection.is_some_and(Connection::is_idle)
     }
 
+    /// Whether there is no connection any more, or one that can never be used again.
+    pub fn is_lost(&self) -> bool {
+        let connection = self.slot.connection.as_deref();
+        connection.is_none_or(Connection::is_broken)
+    }
+
     /// The connection.
     ///
     /// # Panics

@@ -136,6 +136,12 @@ impl PreparedStatements {
         text.as_str().len() <= TEXT_BYTES_MAX && self.mix_ups < MIX_UPS_MAX
     }
 
+    /// Whether a statement can be bound with nothing sent before it, now that no batch is written.
+    pub(crate) fn is_ready(&self, text: &SqlText) -> bool {
+        let known = self.known.peek(text);
+        self.closing.is_empty() && known.is_some_and(|known| known.is_prepared)
+    }
+
     /// The name under which a statement is, or is about to be, prepared. The statement has this
     /// place in its batch.
     pub(crate) fn look_up(&mut self, text: &SqlText, index: StatementIndex) -> Lookup {

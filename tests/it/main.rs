@@ -48,6 +48,7 @@ mod slow_readers;
 mod soak;
 mod streams;
 mod tidy;
+mod together;
 mod two_way_talk;
 mod whole_numbers;
 mod write_outcome;

@@ -21,7 +21,7 @@ mod shape;
 pub use context::Context;
 pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
-pub use precedent::AnswerSize;
+pub use precedent::{AnswerSize, Pace};
 pub use shape::Shapes;
 
 use crate::auth::Identity;

@@ -1,7 +1,7 @@
 //! What a request has become before PostgreSQL answers, and what is remembered of it until then.
 //! It knows nothing of how that came about: planning and shapes give the same.
 
-use super::precedent::{AnswerSize, Precedent};
+use super::precedent::{AnswerSize, Pace, Precedent};
 use crate::auth::{Expiry, Identity};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
@@ -109,6 +109,16 @@ impl Pending {
     /// How large the answer is, for later requests of the same shape.
     pub fn note_size(&self, size: AnswerSize) {
         self.precedent.note(size);
+    }
+
+    /// How many answers to requests of the same shape have been quick of late.
+    pub fn quick_answers(&self) -> u32 {
+        self.precedent.quick_answers()
+    }
+
+    /// How soon the answer came, for later requests of the same shape.
+    pub fn note_pace(&self, pace: Pace) {
+        self.precedent.note_pace(pace);
     }
 
     /// The lines that the log gets if a request for this target has a deprecated name in it.

@@ -7,7 +7,7 @@
 //!
 //! Source: PostgreSQL's documentation, 55.2.3 "Extended Query" and 55.2.4 "Pipelining".
 
-use super::answer::{Main, MainStatement};
+use super::answer::{Answer, Main, MainStatement};
 use super::settings::{AccessMode, Overrides};
 use crate::catalog::{IsolationLevel, TransactionDefaults};
 use crate::position::Position;
@@ -162,6 +162,22 @@ impl Batch {
             after: None,
             tells_position: parts.tells_position,
         }
+    }
+
+    /// Whether it may be one of several in one flight: a read that runs none of the database's own
+    /// code, so that it leaves nothing that the next one would find, and may be carried out twice;
+    /// in an implicit transaction, so that nothing is left open when it fails; and with one row.
+    pub fn can_go_together(&self) -> bool {
+        self.access == AccessMode::ReadOnly
+            && self.overrides == Overrides::Impossible
+            && self.settings == 0
+            && !self.is_rolled_back
+            && self.main.answer == Answer::OneRow
+            && self.estimate.is_none()
+            && self.body == BodyForm::AsItCame
+            && !self.resets_session
+            && !self.tells_position
+            && self.after.is_none()
     }
 
     /// The texts, for the log.

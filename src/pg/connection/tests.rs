@@ -592,3 +592,95 @@ fn patience_ends_in_the_middle_of_a_body_too() {
     drop(stay);
     server.join().expect("the script ran to its end");
 }
+
+/// What a server says to a batch of one statement that is prepared and has no rows.
+fn answer_of_prepared() -> Vec<u8> {
+    let messages = [
+        message(b'2', b""),
+        message(b'C', b"SELECT 0\0"),
+        message(b'Z', b"I"),
+    ];
+    messages.concat()
+}
+
+/// A connection that has prepared the statement, to a server that reads so many batches after that
+/// and then says this.
+fn connect_prepared(batches: usize, says: &[Vec<u8>]) -> (Connection, JoinHandle<()>) {
+    let says = says.concat();
+    let (mut connection, server) = connect(Way::Unix, move |client| {
+        read_batch(client);
+        client.write_all(&answer()).expect("it listens");
+        (0..batches).for_each(|_| read_batch(client));
+        client.write_all(&says).expect("it listens");
+    });
+    let sent = connection.send(&[statement()], RequestBody::NONE);
+    sent.expect("it is there");
+    assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+    (connection, server)
+}
+
+#[test]
+fn several_batches_in_one_write_are_answered_one_after_the_other() {
+    let refused = [
+        refusal("ERROR", "22P02", "that is no number"),
+        message(b'Z', b"I"),
+    ];
+    let says = [answer_of_prepared(), refused.concat(), answer_of_prepared()];
+    let (mut connection, server) = connect_prepared(3, &says);
+    let batch = [statement()];
+    let sent = connection.send_together([&batch[..]; 3]);
+    assert_eq!(sent.expect("it is there"), 3);
+    assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+    assert!(!connection.is_idle());
+    assert!(matches!(connection.next_reply(), Ok(Reply::Failed(_))));
+    assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+    assert!(!connection.is_idle());
+    assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+    assert!(connection.is_idle());
+    server.join().expect("it has ended");
+}
+
+#[test]
+fn only_batches_that_are_prepared_are_sent_together() {
+    let (mut connection, server) = connect_prepared(1, &[answer_of_prepared()]);
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT 2");
+    let (known, unknown) = ([statement()], [out.finish()]);
+    let sent = connection.send_together([&unknown[..], &known[..]]);
+    assert_eq!(sent.expect("it is there"), 0);
+    assert!(connection.is_idle());
+    let sent = connection.send_together([&known[..], &unknown[..], &known[..]]);
+    assert_eq!(sent.expect("it is there"), 1);
+    assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+    assert!(connection.is_idle());
+    server.join().expect("it has ended");
+}
+
+#[test]
+fn a_server_that_ends_between_batches_leaves_the_others_unanswered() {
+    for says in [
+        vec![answer_of_prepared()],
+        vec![
+            answer_of_prepared(),
+            farewell(b'E', "FATAL", "57P01", "ProcessInterrupts"),
+        ],
+        // Whoever is in a transaction now would find the others in it.
+        vec![
+            answer_of_prepared(),
+            message(b'2', b""),
+            message(b'C', b"BEGIN\0"),
+            message(b'Z', b"T"),
+        ],
+    ] {
+        let (mut connection, server) = connect_prepared(3, &says);
+        let batch = [statement()];
+        let sent = connection.send_together([&batch[..]; 3]);
+        assert_eq!(sent.expect("it is there"), 3);
+        assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
+        in_time(move || {
+            assert!(connection.next_reply().is_err());
+            assert!(connection.is_broken());
+        });
+        server.join().expect("it has ended");
+    }
+}

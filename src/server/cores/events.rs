@@ -112,6 +112,27 @@ impl Events {
         !lock(&self.queue).is_empty()
     }
 
+    /// Whether the next thing to be done is for a client, and no other thread is there to do it.
+    pub(super) fn is_client_queued(&self) -> bool {
+        self.idle_threads.load(Ordering::SeqCst) == 0
+            && matches!(lock(&self.queue).front(), Some(Event::Client(..)))
+    }
+
+    /// Takes it.
+    pub(super) fn queued_client(&self) -> Option<(ClientToken, OtherSide)> {
+        if self.idle_threads.load(Ordering::SeqCst) > 0 {
+            return None;
+        }
+        let mut queue = lock(&self.queue);
+        match queue.front() {
+            Some(&Event::Client(token, other_side)) => {
+                queue.pop_front();
+                Some((token, other_side))
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the next event. Whoever does may be held up by it, so if there are more, another
     /// thread is woken, apart from so many who count as waiting and do not.
     fn queued(&self, apart_from: usize) -> Option<Event> {

@@ -16,6 +16,7 @@ mod clients;
 mod crew;
 mod door;
 mod events;
+mod gathering;
 mod hearing;
 mod parking;
 mod placing;

@@ -9,6 +9,7 @@
 
 use super::awaiting::{AwaitingClient, Due};
 use super::events::Event;
+use super::gathering::Gathering;
 use super::placing::Footing;
 use super::shared::{
     Core, Cores, ON_ITS_WAY, ParkedClient, Relief, SILENT_SPARED, STOPPING_TICK, TICK,
@@ -22,7 +23,7 @@ use crate::observing::tally::Tally;
 use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
-use crate::serving::desk::{Desk, Host};
+use crate::serving::desk::{Desk, Gathers, Host};
 use crate::serving::grant::{Grant, LargePlace};
 use crate::serving::handle::{
     self, Concluded, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
@@ -32,6 +33,7 @@ use crate::serving::output::{Flushed, KEPT_BYTES_MAX};
 use crate::serving::remainder::{Follows, Spooling};
 use crate::serving::reply::refuse;
 use crate::serving::spool::Room;
+use crate::serving::together::TOGETHER_MAX;
 use crate::state::health::Health;
 use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Snapshot, Subscription};
@@ -87,7 +89,8 @@ pub(super) struct Worker {
     number: usize,
     subscription: Subscription,
     clock: Clock,
-    input: http::Buffer,
+    /// Those that no client has now.
+    inputs: Vec<http::Buffer>,
     pub(super) output: Vec<u8>,
     answered_seen: u64,
     verifier: Verifier,
@@ -97,6 +100,9 @@ pub(super) struct Worker {
     pub(super) in_hand: Option<InHand>,
     /// Whether parked reads come before what waits for the primary, this time.
     reads_first: bool,
+    /// Whether requests that may go together are gathered.
+    pub(super) gathers: Gathers,
+    pub(super) gathering: Gathering,
     /// Clients whose deadlines have passed, and of whom it has not thought yet.
     expired: VecDeque<Box<Client>>,
 }
@@ -109,11 +115,15 @@ pub(super) struct InHand {
 }
 
 /// What becomes of a client after it was served.
-enum Next {
+pub(super) enum Next {
     /// It waits for this.
     Rest(Interest),
     /// Its request waits for a connection.
     Park(Box<WaitingRequest>),
+    /// Its request is to be asked together with others.
+    Join(Box<WaitingRequest>),
+    /// Its request is to be asked by itself, behind those that are gathered.
+    StandBack(Box<WaitingRequest>),
     /// It is going to hear these channels.
     Hear(Box<Opening>, Vec<ChannelName>),
     /// Its request waits for keys.
@@ -123,7 +133,7 @@ enum Next {
 }
 
 /// A request that waits for keys.
-struct AwaitsKeys {
+pub(super) struct AwaitsKeys {
     lacks: LacksKeys,
     /// How many fetches had ended when it looked for them.
     ended_seen: u64,
@@ -149,6 +159,7 @@ struct Service<'a> {
     cores: &'a Cores,
     index: usize,
     number: usize,
+    gathers: Gathers,
 }
 
 impl Host for Service<'_> {
@@ -163,6 +174,18 @@ impl Host for Service<'_> {
         };
         let connection = self.cores.connection(self.index, aim)?;
         Some(connection.map(|connected| Grant::new(connected, place)))
+    }
+
+    fn gathers(&self) -> Gathers {
+        self.gathers
+    }
+
+    fn has_company(&self) -> bool {
+        match self.gathers {
+            Gathers::No => false,
+            Gathers::First => self.cores.cores[self.index].events.is_client_queued(),
+            Gathers::More => true,
+        }
     }
 
     fn can_tell(&self, position: Position) -> bool {
@@ -237,14 +260,13 @@ impl Worker {
     fn new(cores: Arc<Cores>, index: usize, number: usize) -> Worker {
         let observer = Observer::new(Arc::clone(&cores.cores[index].tallies[number]));
         let subscription = cores.publication.subscribe();
-        let input = http::Buffer::new();
         Worker {
             cores,
             index,
             number,
             subscription,
             clock: Clock::new(),
-            input,
+            inputs: Vec::new(),
             output: Vec::new(),
             answered_seen: 0,
             verifier: Verifier::new(),
@@ -252,6 +274,8 @@ impl Worker {
             at_most: None,
             in_hand: None,
             reads_first: false,
+            gathers: Gathers::No,
+            gathering: Gathering::default(),
             expired: VecDeque::new(),
         }
     }
@@ -276,6 +300,8 @@ impl Worker {
 
     /// Waits for an event and deals with it.
     fn step(&mut self) -> ControlFlow<()> {
+        // What a panic has left.
+        self.disperse();
         while let Some(client) = self.expired.pop_front() {
             self.on_deadline(client);
         }
@@ -286,10 +312,7 @@ impl Worker {
             Event::Client(token, other_side) => {
                 if let Some(mut client) = self.cores.take(self.index, token) {
                     client.other_side = other_side;
-                    match client.hearing.is_some() {
-                        false => self.serve(client, Readable::Maybe),
-                        true => self.attend(client),
-                    }
+                    self.serve_event(client);
                 }
             }
             Event::Listener => self.accept(),
@@ -346,7 +369,7 @@ impl Worker {
         self.at_most = Some(Duration::ZERO);
     }
 
-    fn core(&self) -> &Core {
+    pub(super) fn core(&self) -> &Core {
         &self.cores.cores[self.index]
     }
 
@@ -366,6 +389,14 @@ impl Worker {
         }
     }
 
+    /// Something has come from a client, or it can be written to.
+    pub(super) fn serve_event(&mut self, client: Box<Client>) {
+        match client.hearing.is_some() {
+            false => self.serve_with_others(client),
+            true => self.attend(client),
+        }
+    }
+
     /// Serves a client until there is nothing more to do for it now.
     pub(super) fn serve(&mut self, mut client: Box<Client>, readable: Readable) {
         self.take_in_hand(&client);
@@ -375,12 +406,16 @@ impl Worker {
     }
 
     /// Brings a client to where it waits for what comes next.
-    fn leave(&mut self, mut client: Box<Client>, next: Next) {
+    pub(super) fn leave(&mut self, mut client: Box<Client>, next: Next) {
         self.reclaim_buffers(&mut client);
         self.in_hand = None;
         match next {
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
+            Next::Join(waiting) | Next::StandBack(waiting) => {
+                let parked = ParkedClient { client, waiting };
+                self.end_waiting(parked, handle::ask_by_itself);
+            }
             Next::Hear(opening, names) => self.subscribe(client, opening, names),
             Next::AwaitKeys(awaits) => self.await_keys(client, awaits),
             Next::Close => self.cores.close(client),
@@ -396,7 +431,7 @@ impl Worker {
 
     /// Writes what is due, then takes the next request, and so on until the client has to be
     /// waited for.
-    fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
+    pub(super) fn advance(&mut self, client: &mut Client, mut readable: Readable) -> Next {
         for _ in 0..STEPS_AT_ONCE {
             match flush(client, self.observer.tally()) {
                 Flushed::Completely if client.after == After::Close => return end(client),
@@ -441,6 +476,8 @@ impl Worker {
         match handled {
             Handled::Finished(Finished { .. }) => ControlFlow::Continue(()),
             Handled::Waits(waiting) => ControlFlow::Break(Next::Park(waiting)),
+            Handled::Joins(waiting) => ControlFlow::Break(Next::Join(waiting)),
+            Handled::StandsBack(waiting) => ControlFlow::Break(Next::StandBack(waiting)),
             Handled::Hears(opening, names) => ControlFlow::Break(Next::Hear(opening, names)),
             Handled::LacksKeys(lacks) => {
                 self.look_for_keys(client, lacks, Instant::now() + KEYS_WAIT_MAX)
@@ -494,6 +531,10 @@ impl Worker {
             }) {
                 Handled::Finished(Finished { .. }) => return ControlFlow::Continue(()),
                 Handled::Waits(waiting) => return ControlFlow::Break(Next::Park(waiting)),
+                Handled::Joins(waiting) => return ControlFlow::Break(Next::Join(waiting)),
+                Handled::StandsBack(waiting) => {
+                    return ControlFlow::Break(Next::StandBack(waiting));
+                }
                 Handled::Hears(opening, names) => {
                     return ControlFlow::Break(Next::Hear(opening, names));
                 }
@@ -517,6 +558,7 @@ impl Worker {
                 cores,
                 index: self.index,
                 number: self.number,
+                gathers: self.gathers,
             },
             core: self.index,
             clock: self.clock.refreshed(),
@@ -540,6 +582,7 @@ impl Worker {
                 cores: &self.cores,
                 index: self.index,
                 number: self.number,
+                gathers: Gathers::No,
             },
             core: self.index,
             clock: self.clock.refreshed(),
@@ -640,14 +683,18 @@ impl Worker {
                 continue;
             };
             self.take_in_hand(&parked.client);
-            if handle::is_abandoned(&parked.client, &parked.waiting) {
-                drop(connection);
-                self.end_waiting(parked, handle::abandon);
-            } else {
-                let connection = connection.map(|connected| Grant::new(connected, place));
-                self.end_waiting(parked, |desk, client, waiting| {
+            let connection = connection.map(|connected| Grant::new(connected, place));
+            match connection {
+                connection if handle::is_abandoned(&parked.client, &parked.waiting) => {
+                    drop(connection);
+                    self.end_waiting(parked, handle::abandon);
+                }
+                Ok(grant) if parked.waiting.may_go_together() => {
+                    self.serve_parked_together(parked, grant);
+                }
+                connection => self.end_waiting(parked, |desk, client, waiting| {
                     handle::resume(desk, client, waiting, Some(connection))
-                });
+                }),
             }
             self.core().answered.fetch_add(1, Ordering::Relaxed);
             return Served::Yes;
@@ -684,7 +731,7 @@ impl Worker {
     }
 
     /// Answers a request that was parked, and goes on with its client.
-    fn end_waiting(
+    pub(super) fn end_waiting(
         &mut self,
         parked: ParkedClient,
         answer: impl FnOnce(&Desk<'_>, &mut Client, Box<WaitingRequest>) -> Concluded,
@@ -958,8 +1005,9 @@ impl Worker {
     }
 
     pub(super) fn lend_buffers(&mut self, client: &mut Client) {
-        if let Some(own) = client.requests.lend_buffer(std::mem::take(&mut self.input)) {
-            self.input = own;
+        let input = self.inputs.pop().unwrap_or_default();
+        if let Some(own) = client.requests.lend_buffer(input) {
+            self.inputs.push(own);
         }
         client.output.lend_buffer(&mut self.output);
     }
@@ -967,8 +1015,11 @@ impl Worker {
     /// A client that waits for its next request holds no memory but its own few fields.
     pub(super) fn reclaim_buffers(&mut self, client: &mut Client) {
         if let Some(mut buffer) = client.requests.reclaim_buffer() {
-            buffer.shrink_to(KEPT_BYTES_MAX);
-            self.input = buffer;
+            // A gathering takes more than one of them.
+            if self.inputs.len() < TOGETHER_MAX {
+                buffer.shrink_to(KEPT_BYTES_MAX);
+                self.inputs.push(buffer);
+            }
         }
         client.output.reclaim_buffer(&mut self.output);
     }

@@ -22,6 +22,7 @@ use corerest_wire::http::Request;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tally::Tally;
 use timing::{Phase, Stopwatch};
@@ -196,13 +197,12 @@ impl Observer {
         exchange.since = now;
     }
 
-    /// PostgreSQL has answered, or will not.
-    pub(crate) fn database_done(&self, lease: &Lease) {
+    /// PostgreSQL has answered, or will not. Says how long that took.
+    pub(crate) fn database_done(&self, lease: &Lease) -> Duration {
         let now = Instant::now();
         let mut exchange = self.exchange.borrow_mut();
-        self.tally
-            .database
-            .record(now.duration_since(exchange.since));
+        let took = now.duration_since(exchange.since);
+        self.tally.database.record(took);
         exchange.done = Some(now);
         exchange.stopwatch.lap(Phase::Transaction);
         if lease.is_idle() {
@@ -213,6 +213,7 @@ impl Observer {
             log::debug(|| format!("Connection {} is available due to {outcome}", lease.id()));
         }
         log::debug(|| "Borrowed a connection from the pool".to_owned());
+        took
     }
 
     /// The head of a response is written. Should another one replace it, that one counts.

@@ -103,6 +103,8 @@ pub(crate) struct Tally {
     pub(crate) pool_timeouts: Count,
     /// Reads that were given up because their clients were gone.
     pub(crate) cancelled: Count,
+    /// Requests that were asked together with others.
+    pub(crate) together: Count,
     /// Responses that were begun and could not be brought to their end.
     pub(crate) cut_off: Count,
     /// Tokens that were looked for in the cache.

@@ -160,6 +160,40 @@ pub(crate) fn ask(
     })
 }
 
+/// Takes the answer to a batch that was sent together with others, whose first statement has this
+/// number, and writes the response. Says whether it is there; if not, the batch is to be sent by
+/// itself, even if the connection is of no more use.
+pub(crate) fn take_answer(
+    lease: &mut Lease,
+    batch: &Batch,
+    pending: &Pending,
+    first: usize,
+    writer: &mut ResponseWriter<'_>,
+) -> bool {
+    let connection = lease.connection();
+    let mut is_there = false;
+    loop {
+        match connection.next_reply() {
+            Ok(Reply::Row(row)) if row.statement == first + batch.main.statement => {
+                let body = write_main_row(row, batch, pending, None, writer);
+                let copied = match body {
+                    Ok(BodyUse::Skip) => Ok(0),
+                    Ok(BodyUse::Copy) => connection.take_body(writer.body(), usize::MAX),
+                    // What is so large is not waited for by others.
+                    _ => continue,
+                };
+                is_there = copied.is_ok();
+            }
+            Ok(Reply::Row(_) | Reply::Settled) => {}
+            Ok(Reply::Done) => return is_there,
+            Ok(Reply::Failed(error)) if error.ends_session() => return false,
+            Ok(Reply::Failed(_)) => is_there = false,
+            // If a statement was outdated, the replies were read to the end of this batch.
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Sends the batch until there is an answer, as long as that is safe.
 fn persist(
     host: &dyn Host,

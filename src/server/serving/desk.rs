@@ -20,6 +20,12 @@ pub(crate) trait Host {
     /// If there will be none soon.
     fn connection(&self, aim: Aim, size: AnswerSize) -> Option<Result<Grant, Unreachable>>;
 
+    /// Whether requests that may go together are gathered.
+    fn gathers(&self) -> Gathers;
+
+    /// Whether others wait whose requests may go together with this one.
+    fn has_company(&self) -> bool;
+
     /// Whether replicas can have replayed this.
     fn can_tell(&self, position: Position) -> bool;
 
@@ -40,6 +46,17 @@ pub(crate) trait Host {
 
     /// How PostgreSQL is, and whom to tell that it may be gone.
     fn health(&self) -> &Health;
+}
+
+/// Whether requests are gathered that may be asked together ([`super::together`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gathers {
+    /// Each is asked by itself.
+    No,
+    /// This one would be the first.
+    First,
+    /// Some are there already, for whom nobody else may be asked before them.
+    More,
 }
 
 /// What a thread has on its desk besides the request.

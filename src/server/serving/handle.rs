@@ -7,6 +7,8 @@
 //!                        └─ finish: channels ──▶ hears: begin_stream when they are in force
 //! request ──its token names a key that is being fetched──▶ waits ──▶ prepare, as above
 //! ```
+//! Where many clients wait, quick reads are gathered after `prepare`, and asked together
+//! ([`super::together`]).
 //! A read that a replica cannot answer goes on elsewhere ([`super::aim`]), and may have to wait
 //! again.
 //! A read whose client goes away meanwhile ends there, without a response ([`super::watch`]).
@@ -22,11 +24,12 @@ use crate::observing::timing::Phase;
 use crate::serving::aim::{Elsewhere, Quest, Server, Unreachable, WaitsFor};
 use crate::serving::answer::{self, Asked, Question};
 use crate::serving::client::{After, Client, Head};
-use crate::serving::desk::Desk;
+use crate::serving::desk::{Desk, Gathers};
 use crate::serving::grant::Grant;
 use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
+use crate::serving::together::{may_go_together, pace_of};
 use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
@@ -35,6 +38,7 @@ use corerest_api::{
     Position, Prepared,
 };
 use corerest_api::{prepare_in_steps, refuse_by_head};
+use corerest_sql::Statement;
 use corerest_wire::http::event_stream::{Part, StreamFraming};
 use corerest_wire::http::{Refusal, Version};
 use std::cell::Cell;
@@ -54,9 +58,26 @@ pub(crate) struct WaitingRequest {
     /// What it waits for.
     pub(crate) quest: Quest,
     exchange: Exchange,
+    /// Whether it was asked together with others, and got no answer.
+    stays_alone: bool,
 }
 
 impl WaitingRequest {
+    /// Whether it may be asked together with others.
+    pub(crate) fn may_go_together(&self) -> bool {
+        !self.stays_alone && may_go_together(&self.batch, &self.pending, &self.quest)
+    }
+
+    /// From now on it is asked by itself: it is not to be asked together with others for ever.
+    pub(crate) fn stay_alone(&mut self) {
+        self.stays_alone = true;
+    }
+
+    /// What it asks.
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.batch.statements
+    }
+
     /// How large its answer will be, as far as is known.
     pub(crate) fn size_before(&self) -> AnswerSize {
         self.pending.size_before()
@@ -69,6 +90,10 @@ pub(crate) enum Handled {
     Finished(Finished),
     /// No connection was free.
     Waits(Box<WaitingRequest>),
+    /// It is to be asked together with others.
+    Joins(Box<WaitingRequest>),
+    /// It is to be asked by itself, behind those that are gathered.
+    StandsBack(Box<WaitingRequest>),
     /// Its response begins when these channels are in force.
     Hears(Box<Opening>, Vec<ChannelName>),
     /// A key that its token names is not there.
@@ -170,18 +195,27 @@ fn answer_request(
         Some(Some(Prepared::Ask(batch, pending))) => {
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
-            let connection = desk.host.connection(quest.aim(), pending.size_before());
-            let Some(outcome) = pursue(desk, client, &batch, &pending, &mut quest, connection)
-            else {
-                return Handled::Waits(Box::new(WaitingRequest {
+            let waiting = |batch, pending, quest| {
+                Box::new(WaitingRequest {
                     snapshot: Arc::clone(desk.snapshot),
                     batch,
                     pending,
                     quest,
                     exchange: desk.observer.parks(),
-                }));
+                    stays_alone: false,
+                })
             };
-            return conclude(desk, client, outcome).into();
+            if may_go_together(&batch, &pending, &quest) && desk.host.has_company() {
+                return Handled::Joins(waiting(batch, pending, quest));
+            }
+            if desk.host.gathers() == Gathers::More {
+                return Handled::StandsBack(waiting(batch, pending, quest));
+            }
+            let connection = desk.host.connection(quest.aim(), pending.size_before());
+            return match pursue(desk, client, &batch, &pending, &mut quest, connection) {
+                Some(outcome) => conclude(desk, client, outcome).into(),
+                None => Handled::Waits(waiting(batch, pending, quest)),
+            };
         }
         None => writer(desk, client).respond_internal_error(),
     };
@@ -405,6 +439,55 @@ pub(crate) fn resume(
     }
 }
 
+/// Answers a request that is not to be asked together with others after all.
+pub(crate) fn ask_by_itself(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    waiting: Box<WaitingRequest>,
+) -> Concluded {
+    let connection = desk
+        .host
+        .connection(waiting.quest.aim(), waiting.size_before());
+    resume(desk, client, waiting, connection)
+}
+
+/// Answers a request that was sent together with others, whose first statement has this number.
+/// `None` if it is to be asked by itself; nothing of an answer is there, then.
+pub(crate) fn take_answer(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    waiting: &mut WaitingRequest,
+    grant: &mut Grant,
+    first: usize,
+) -> Option<Finished> {
+    let lease = &mut grant.lease;
+    desk.observer.resumes(&waiting.exchange);
+    desk.observer.has_connection(lease);
+    let WaitingRequest { batch, pending, .. } = &*waiting;
+    let mut writer = writer(desk, client);
+    let taken =
+        or_internal_error(|| answer::take_answer(lease, batch, pending, first, &mut writer));
+    let answered = match taken {
+        Some(true) => writer.finish(0).ok(),
+        Some(false) => None,
+        // A panic, which is logged where it happens.
+        None => {
+            lease.reset();
+            None
+        }
+    };
+    let Some(answered) = answered else {
+        writer.retract();
+        waiting.exchange = desk.observer.parks();
+        return None;
+    };
+    let took = desk.observer.database_done(lease);
+    pending.note_pace(pace_of(took));
+    log_query(desk, batch);
+    desk.observer.tally().together.add(1);
+    Some(finish_request(desk, client, answered))
+}
+
 /// No replica has replayed in time what the request must see: the primary has it.
 pub(crate) fn ask_primary(
     desk: &Desk<'_>,
@@ -542,7 +625,7 @@ fn ask(
         position: &position,
     };
     let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));
-    desk.observer.database_done(lease);
+    pending.note_pace(pace_of(desk.observer.database_done(lease)));
     let answered = match asked {
         Some(Asked::Completely) => writer.finish(0),
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {

@@ -19,4 +19,5 @@ pub(crate) mod remainder;
 pub(crate) mod reply;
 pub(crate) mod rows;
 pub(crate) mod spool;
+pub(crate) mod together;
 pub(crate) mod watch;

@@ -1,0 +1,45 @@
+//! Which requests are asked together, in one flight of one connection.
+//!
+//! PostgreSQL wakes once for all of them, and so do we. They wait for each other, so they are few,
+//! and of shapes whose answers have been quick of late; and what one leaves must be nothing to the
+//! next ([`Batch::can_go_together`]). Whatever becomes of one but a plain answer, it is asked again
+//! by itself, as if nothing had been: nobody has to tell whose fault it was.
+
+use crate::serving::aim::{Aim, Quest};
+use crate::sync::in_simulation;
+use corerest_api::{AnswerSize, Batch, Pace, Pending};
+use std::time::Duration;
+
+/// How many requests go together at the most.
+pub(crate) const TOGETHER_MAX: usize = 8;
+
+/// How many quick answers a shape must have had.
+const QUICK_ANSWERS_MIN: u32 = in_simulation(1, 100) as u32;
+
+/// An answer that took no longer is quick: a lookup takes 50 µs, and some hundred where threads have
+/// to wait for a CPU; but one after the other, what waits for a disk must not be. Without
+/// optimization, everything takes longer.
+const QUICK: Duration = match cfg!(debug_assertions) {
+    true => Duration::from_millis(50),
+    false => Duration::from_millis(1),
+};
+
+/// One that took longer is slow, however busy the machine is.
+const SLOW: Duration = QUICK.saturating_mul(20);
+
+/// Whether the request may be asked together with others.
+pub(crate) fn may_go_together(batch: &Batch, pending: &Pending, quest: &Quest) -> bool {
+    pending.quick_answers() >= QUICK_ANSWERS_MIN
+        && pending.size_before() == AnswerSize::Usual
+        && quest.aim() == Aim::Primary
+        && batch.can_go_together()
+}
+
+/// How soon an answer came that took so long.
+pub(crate) fn pace_of(took: Duration) -> Pace {
+    match took {
+        _ if took <= QUICK => Pace::Quick,
+        _ if took <= SLOW => Pace::Late,
+        _ => Pace::Slow,
+    }
+}

@@ -1,0 +1,154 @@
+//! Quick reads that are sent to PostgreSQL together, in one flight: each gets its own answer,
+//! whatever becomes of the others.
+
+use corerest_tests::client::{Client, request};
+use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::server::Server;
+use corerest_tests::waiting::{until, until_some};
+
+/// As many quick answers make a shape one that is known as quick, and more.
+const QUICK: usize = 400;
+
+fn plant(id: &str) -> String {
+    format!("/plants?select=id&id=eq.{id}")
+}
+
+/// A server with one connection that knows the plants as quick.
+fn start(database: &Database) -> Server {
+    let server = Server::start(database, &[("db-pool", "1"), ("server-cores", "1")]);
+    let mut client = server.client();
+    for _ in 0..QUICK {
+        assert_eq!(client.get(&plant("1")).status, 200);
+    }
+    server
+}
+
+/// Sends them while the only connection is in use, so that all of them wait; says how many went
+/// together.
+fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Vec<String>, f64) {
+    let before = server.metric("corerest_requests_together_total");
+    let mut keeper = database.connect();
+    let mut lock = keeper.transaction().expect("PostgreSQL is there");
+    lock.batch_execute("LOCK TABLE private.naps IN ACCESS EXCLUSIVE MODE")
+        .expect("nobody has it");
+    let mut occupier = server.client();
+    occupier.send(request("GET", "/naps?milliseconds=eq.0", &[]));
+    let mut session = database.connect();
+    let sql = "SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("the connection to be in use", || {
+        let waiting = session.query(sql, &[]);
+        !waiting.expect("PostgreSQL is there").is_empty()
+    });
+    let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
+    for (client, id) in clients.iter_mut().zip(ids) {
+        client.send(request("GET", &plant(id), &[]));
+    }
+    server.await_metric("pgrst_db_pool_waiting", ids.len() as f64);
+    lock.rollback().expect("PostgreSQL is there");
+    let answers = clients.iter_mut().map(|client| {
+        let answer = client.read("GET");
+        client.expect_usable();
+        format!("{} {}", answer.status, answer.text())
+    });
+    let answers = answers.collect();
+    assert_eq!(occupier.read("GET").status, 200);
+    let after = server.metric("corerest_requests_together_total");
+    (answers, after - before)
+}
+
+/// Asks until some have gone together, and checks what all got each time.
+#[track_caller]
+fn check(server: &Server, database: &Database, ids: &[&str], expected: &[&str]) {
+    until("some to go together", || {
+        let (answers, together) = ask_while_occupied(server, database, ids);
+        assert_eq!(answers, expected);
+        together > 1.0
+    });
+}
+
+#[test]
+fn those_who_wait_together_get_each_their_own_answer() {
+    let database = Cluster::shared().database();
+    let server = start(&database);
+    let ids = ["1", "2", "999", "3", "1", "2", "3", "999", "2", "1"];
+    let answers = ids.map(|id| match id {
+        "999" => "200 []".to_owned(),
+        id => format!(r#"200 [{{"id":{id}}}]"#),
+    });
+    check(
+        &server,
+        &database,
+        &ids,
+        &answers.each_ref().map(|it| it.as_str()),
+    );
+    server.stop();
+}
+
+#[test]
+fn a_request_that_fails_concerns_nobody_else() {
+    let database = Cluster::shared().database();
+    let server = start(&database);
+    let refused = "400 {\"code\":\"22P02\",\"details\":null,\"hint\":null,\
+                   \"message\":\"invalid input syntax for type integer: \\\"no\\\"\"}";
+    let ids = ["1", "no", "2", "no", "3"];
+    let expected = [
+        r#"200 [{"id":1}]"#,
+        refused,
+        r#"200 [{"id":2}]"#,
+        refused,
+        r#"200 [{"id":3}]"#,
+    ];
+    check(&server, &database, &ids, &expected);
+    server.stop();
+}
+
+#[test]
+fn a_table_that_changes_meanwhile_costs_nobody_an_answer() {
+    let database = Cluster::shared().database();
+    let server = start(&database);
+    let ids = ["1", "2", "3", "1"];
+    let expected = [1, 2, 3, 1].map(|id| format!(r#"200 [{{"id":{id}}}]"#));
+    let expected = expected.each_ref().map(|it| it.as_str());
+    check(&server, &database, &ids, &expected);
+    // Statements are outdated by that, and nobody tells the server.
+    database.run(
+        "CREATE TABLE api.bulbs (LIKE api.plants INCLUDING ALL);
+         INSERT INTO api.bulbs SELECT * FROM api.plants;
+         ALTER TABLE api.plants RENAME TO old_plants;
+         ALTER TABLE api.bulbs ALTER COLUMN id TYPE bigint;
+         ALTER TABLE api.bulbs RENAME TO plants;
+         GRANT SELECT ON api.plants TO PUBLIC",
+    );
+    let (answers, _) = ask_while_occupied(&server, &database, &ids);
+    assert_eq!(answers, expected);
+    check(&server, &database, &ids, &expected);
+    server.stop();
+}
+
+#[test]
+fn a_session_that_ends_costs_nobody_an_answer() {
+    let database = Cluster::shared().database();
+    let server = start(&database);
+    let ids = ["1", "2", "3", "1"];
+    let expected = [1, 2, 3, 1].map(|id| format!(r#"200 [{{"id":{id}}}]"#));
+    let expected = expected.each_ref().map(|it| it.as_str());
+    check(&server, &database, &ids, &expected);
+    let mut session = database.connect();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE usename = 'authenticator' AND datname = current_database()
+                  AND query LIKE '%plants%'";
+    until_some("the session", || {
+        let ended = session.query(end, &[]).expect("PostgreSQL is there");
+        (!ended.is_empty()).then_some(())
+    });
+    let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
+    for (client, id) in clients.iter_mut().zip(ids) {
+        client.send(request("GET", &plant(id), &[]));
+    }
+    for (client, expected) in clients.iter_mut().zip(expected) {
+        let answer = client.read("GET");
+        assert_eq!(format!("{} {}", answer.status, answer.text()), expected);
+    }
+    server.stop();
+}

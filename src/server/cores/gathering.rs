@@ -100,7 +100,9 @@ impl Worker {
     fn go_together(&mut self, grant: Grant) {
         let grant = self.ask_together(grant);
         self.go_on();
-        if let (Some(grant), Some(first)) = (grant, self.gathering.asking.pop_front()) {
+        if let Some(grant) = grant
+            && let Some(first) = self.gathering.asking.pop_front()
+        {
             self.end_waiting(first, |desk, client, waiting| {
                 handle::resume(desk, client, waiting, Some(Ok(grant)))
             });

@@ -1,222 +1,24 @@
-//! Gathers the requests of clients that wait, and asks them together.
-//!
-//! ```text
-//! a client's turn ──its request may go together, others wait──▶ gathered ◀── the next in the queue
-//!                                                                  │ no more wait, or enough
-//!                  answered ◀──in the order of their coming── one flight
-//!                                  asked by itself ◀──anything but a plain answer──┘
-//! ```
-//! Only clients are gathered that no other thread of the core would serve at once: where threads
-//! are free, each request has a connection of its own sooner. While some are gathered, nothing is
-//! done that could take long: whoever needs that has its turn behind the flight. Requests that are
-//! parked, since all connections are in use, go together, too.
+//! The clients whose requests a thread asks together ([`flights`](super::flights)).
 
 use super::shared::ParkedClient;
-use super::threads::{Next, Readable, Worker, flush};
-use crate::serving::aim::{Aim, WaitsFor};
 use crate::serving::client::Client;
-use crate::serving::desk::Gathers;
-use crate::serving::grant::{Grant, LargePlace};
-use crate::serving::handle::{self, or_internal_error};
-use crate::serving::together::TOGETHER_MAX;
-use crate::sync::atomic::Ordering;
-use corerest_api::AnswerSize;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// Requests that are asked together, and what becomes of them.
 #[derive(Default)]
 pub(super) struct Gathering {
     /// Those that were not answered yet, in the order of their coming.
-    asking: VecDeque<ParkedClient>,
+    pub(super) asking: VecDeque<ParkedClient>,
     /// Clients that have their answers.
-    answered: VecDeque<Box<Client>>,
+    pub(super) answered: VecDeque<Box<Client>>,
     /// Who has its turn behind them.
-    behind: Option<Behind>,
+    pub(super) behind: Option<Behind>,
 }
 
 /// Whoever could have held up the others.
-enum Behind {
+pub(super) enum Behind {
     /// It has a request that is asked by itself.
     Asks(ParkedClient),
     /// It was not looked at.
     Unserved(Box<Client>),
-}
-
-impl Worker {
-    /// Serves a client that something has come from, and perhaps others together with it.
-    pub(super) fn serve_with_others(&mut self, client: Box<Client>) {
-        self.gathers = match self.cores.parking.is_empty() {
-            true => Gathers::First,
-            false => Gathers::No,
-        };
-        let mut next = Some(client);
-        for served in 1..=TOGETHER_MAX {
-            let Some(client) = next else {
-                break;
-            };
-            self.gather(client);
-            let may_gather = self.gathers == Gathers::More && self.gathering.behind.is_none();
-            next = match may_gather && served < TOGETHER_MAX {
-                true => self.next_to_gather(),
-                false => None,
-            };
-        }
-        self.gathers = Gathers::No;
-        if self.gathering.asking.len() > 1
-            && let Some(Ok(connected)) = self.cores.connection(self.index, Aim::Primary)
-        {
-            self.go_together(Grant::new(connected, None));
-        }
-        self.disperse();
-    }
-
-    /// Answers a request that was parked, and others that are, with a connection that it has got.
-    pub(super) fn serve_parked_together(&mut self, first: ParkedClient, grant: Grant) {
-        self.in_hand = None;
-        self.gathering.asking.push_back(first);
-        let size_of = |parked: &ParkedClient| {
-            let may_join = parked.waiting.may_go_together();
-            may_join.then_some(AnswerSize::Usual)
-        };
-        while self.gathering.asking.len() < TOGETHER_MAX {
-            let no_place = || None::<LargePlace>;
-            let parking = &self.cores.parking;
-            let Some((parked, _)) = parking.take_oldest(WaitsFor::Primary, size_of, no_place)
-            else {
-                break;
-            };
-            match handle::is_abandoned(&parked.client, &parked.waiting) {
-                true => self.end_waiting(parked, handle::abandon),
-                false => self.gathering.asking.push_back(parked),
-            }
-        }
-        self.go_together(grant);
-        self.disperse();
-    }
-
-    /// Asks those who are gathered, and goes on with those who have their answers. The first who
-    /// has none keeps the connection, so with each flight somebody gets on.
-    fn go_together(&mut self, grant: Grant) {
-        let grant = self.ask_together(grant);
-        self.go_on();
-        if let Some(grant) = grant
-            && let Some(first) = self.gathering.asking.pop_front()
-        {
-            self.end_waiting(first, |desk, client, waiting| {
-                handle::resume(desk, client, waiting, Some(Ok(grant)))
-            });
-        }
-    }
-
-    /// Lets a client's request join, if it may, or else serves it.
-    fn gather(&mut self, mut client: Box<Client>) {
-        self.take_in_hand(&client);
-        self.lend_buffers(&mut client);
-        match self.advance(&mut client, Readable::Maybe) {
-            Next::Join(waiting) => {
-                self.gathers = Gathers::More;
-                self.reclaim_buffers(&mut client);
-                let parked = ParkedClient { client, waiting };
-                self.gathering.asking.push_back(parked);
-                self.in_hand = None;
-            }
-            Next::StandBack(waiting) => {
-                self.reclaim_buffers(&mut client);
-                let parked = ParkedClient { client, waiting };
-                self.gathering.behind = Some(Behind::Asks(parked));
-                self.in_hand = None;
-            }
-            next => self.leave(client, next),
-        }
-    }
-
-    fn next_to_gather(&mut self) -> Option<Box<Client>> {
-        let (token, other_side) = self.core().events.queued_client()?;
-        let mut client = self.cores.take(self.index, token)?;
-        client.other_side = other_side;
-        // Of a body that follows there may be no more yet.
-        if client.hearing.is_some() || client.body.is_some() {
-            self.gathering.behind = Some(Behind::Unserved(client));
-            return None;
-        }
-        Some(client)
-    }
-
-    /// Sends what is gathered, and takes the answers. Who gets none stays to be asked by itself.
-    /// Gives the connection back if it is of use.
-    fn ask_together(&mut self, mut grant: Grant) -> Option<Grant> {
-        let asking = &self.gathering.asking;
-        let batches = asking.iter().map(|parked| parked.waiting.statements());
-        let sent = or_internal_error(|| grant.lease.connection().send_together(batches));
-        // What is wrong with the connection is found out anew, by each of them.
-        let mut left = sent.and_then(Result::ok).unwrap_or(0);
-        let mut first = 0;
-        let mut unanswered = VecDeque::new();
-        while left > 0
-            && !grant.lease.is_lost()
-            && let Some(mut parked) = self.gathering.asking.pop_front()
-        {
-            left -= 1;
-            let statements = parked.waiting.statements().len();
-            self.take_in_hand(&parked.client);
-            self.lend_buffers(&mut parked.client);
-            let snapshot = Arc::clone(&parked.waiting.snapshot);
-            let finished = self.at_desk_of(&snapshot, |desk| {
-                let ParkedClient { client, waiting } = &mut parked;
-                handle::take_answer(desk, client, waiting, &mut grant, first)
-            });
-            first += statements;
-            match finished {
-                Some(_) => self.send_answer(parked.client),
-                None => {
-                    self.reclaim_buffers(&mut parked.client);
-                    unanswered.push_back(parked);
-                }
-            }
-            self.in_hand = None;
-        }
-        unanswered.append(&mut self.gathering.asking);
-        let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
-        waiting.for_each(|waiting| waiting.stay_alone());
-        self.gathering.asking = unanswered;
-        match grant.lease.is_idle() {
-            true => Some(grant),
-            false => {
-                grant.lease.reset();
-                None
-            }
-        }
-    }
-
-    /// Sends an answer, and no more: what the client asks next must not hold up the others. Whether
-    /// the client takes it is looked at when it has its turn.
-    fn send_answer(&mut self, mut client: Box<Client>) {
-        let _ = flush(&mut client, self.observer.tally());
-        self.reclaim_buffers(&mut client);
-        self.gathering.answered.push_back(client);
-        self.core().answered.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Goes on with those who have their answers.
-    fn go_on(&mut self) {
-        while let Some(client) = self.gathering.answered.pop_front() {
-            self.serve(client, Readable::No);
-        }
-    }
-
-    /// Goes on with all who were gathered. Should a panic cost one of them, the others are still
-    /// there.
-    pub(super) fn disperse(&mut self) {
-        self.go_on();
-        while let Some(parked) = self.gathering.asking.pop_front() {
-            self.end_waiting(parked, handle::ask_by_itself);
-        }
-        match self.gathering.behind.take() {
-            Some(Behind::Asks(parked)) => self.end_waiting(parked, handle::ask_by_itself),
-            Some(Behind::Unserved(client)) if client.hearing.is_some() => self.attend(client),
-            Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
-            None => {}
-        }
-    }
 }

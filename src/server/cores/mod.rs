@@ -16,6 +16,7 @@ mod clients;
 mod crew;
 mod door;
 mod events;
+mod flights;
 mod gathering;
 mod hearing;
 mod parking;

@@ -16,8 +16,8 @@ pub(crate) const TOGETHER_MAX: usize = 8;
 /// How many quick answers a shape must have had.
 const QUICK_ANSWERS_MIN: u32 = in_simulation(1, 100) as u32;
 
-/// An answer that took no longer is quick: a lookup takes 50 µs, and some hundred where threads have
-/// to wait for a CPU; but one after the other, what waits for a disk must not be. Without
+/// An answer that took no longer is quick: a lookup takes 50 µs, and some hundred where threads
+/// wait for a CPU; but one after the other, what waits for a disk must not be. Without
 /// optimization, everything takes longer.
 const QUICK: Duration = match cfg!(debug_assertions) {
     true => Duration::from_millis(50),

@@ -10,6 +10,10 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long a read of four seconds may take that began on a replica that hangs: three until that is
+/// known, and then it begins anew. The rest is for machines that are busy.
+const HANGING_MAX: Duration = Duration::from_secs(14);
+
 const ON_STANDBY: &str = "/rpc/is_standby";
 
 const FIXTURE: &str = "\
@@ -21,6 +25,10 @@ const FIXTURE: &str = "\
         AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.is_told() RETURNS boolean LANGUAGE plpgsql STABLE \
         AS 'BEGIN PERFORM pg_notify(''x'', ''''); RETURN pg_is_in_recovery(); END'; \
+    CREATE FUNCTION api.refuses() RETURNS void LANGUAGE plpgsql \
+        AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''25006''; END'; \
+    CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
+        AS 'SELECT pg_backend_pid()'; \
     CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
 
 /// A primary and its standbys, with a database on all of them.
@@ -479,9 +487,188 @@ fn a_standby_that_is_promoted_takes_the_writes() {
         .expect("it was asked for")
         .to_owned();
     assert!(token.starts_with("2-"), "{token}");
-    for token in [old_token, token] {
-        let read = read_after(&mut client, "/memos?n=in.(1,3)&order=n&select=n", &token);
-        assert_eq!(read.text(), "[{\"n\":1}, \n {\"n\":3}]");
-    }
+    let both = "[{\"n\":1}, \n {\"n\":3}]";
+    let target = "/memos?n=in.(1,3)&order=n&select=n";
+    assert_eq!(read_after(&mut client, target, &token).text(), both);
+    // That its timeline is over is known when somebody has looked.
+    until("the old token to be the primary's", || {
+        read_after(&mut client, target, &old_token).text() == both
+    });
+    server.stop();
+}
+
+/// Its kernel takes what is sent to it, so nothing breaks. What waits for it goes on elsewhere when
+/// those who look after it hear nothing, either.
+#[test]
+fn a_replica_that_hangs_holds_no_read_up_for_long() {
+    let fleet = Fleet::start(2);
+    let server = fleet.serve(&[("db-pool", "8")]);
+    thread::scope(|scope| {
+        let asked = Instant::now();
+        let slow: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    server
+                        .client()
+                        .get("/rpc/rests?seconds=4")
+                        .text()
+                        .to_owned()
+                })
+            })
+            .collect();
+        until("both replicas to be at work", || {
+            let samples = scrape(&server);
+            let used = samples.iter().filter(|(name, count)| {
+                name.starts_with("corerest_server_connections_in_use")
+                    && !name.contains("primary")
+                    && **count == 2.0
+            });
+            used.count() == 2
+        });
+        let frozen = fleet.standbys[0].freeze();
+        for read in slow {
+            assert_eq!(read.join().expect("it was answered"), "true");
+        }
+        assert!(asked.elapsed() < HANGING_MAX, "{:?}", asked.elapsed());
+        assert_eq!(usable(&server), 1);
+        let mut client = server.client();
+        for _ in 0..20 {
+            let began = Instant::now();
+            on_standby(&mut client, "true");
+            assert!(began.elapsed() < Duration::from_secs(1));
+        }
+        drop(frozen);
+    });
+    await_replicas(&server, 2);
+    server.stop();
+}
+
+/// Whoever asks for a query that takes long is left alone by those who look for replicas that hang.
+#[test]
+fn a_slow_read_stays_with_a_replica_that_answers_others() {
+    let server = Fleet::shared().serve(&[]);
+    let mut client = server.client();
+    let began = Instant::now();
+    assert_eq!(client.get("/rpc/rests?seconds=6").text(), "true");
+    assert!(began.elapsed() >= Duration::from_secs(6));
+    let samples = scrape(&server);
+    let asked = samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("corerest_server_requests_total"));
+    assert_eq!(asked.map(|(_, count)| count).sum::<f64>(), 1.0);
+    server.stop();
+}
+
+/// The settings of a server change while it has sessions, and what they refuse the next one takes.
+#[test]
+fn a_write_that_a_server_takes_no_more_is_sent_to_the_one_that_does() {
+    let fleet = Fleet::start(1);
+    let database = &fleet.database;
+    let uri = database.uri_of_many(&[&fleet.primary, &fleet.standbys[0]], "read-write");
+    let mut server = Server::spawn(&[("db-uri", &uri), ("db-pool", "1")]);
+    server.await_listening();
+    server.await_ready();
+    let mut client = server.client();
+    let post = |client: &mut Client, n: usize| {
+        send(client, "POST", "/memos", &[], &format!(r#"{{"n":{n}}}"#)).status
+    };
+    assert_eq!(post(&mut client, 0), 201);
+    fleet.run_on(0, "SELECT pg_promote()");
+    fleet
+        .primary
+        .postgres()
+        .run("ALTER SYSTEM SET default_transaction_read_only = on");
+    fleet.primary.postgres().run("SELECT pg_reload_conf()");
+    let other = fleet.standbys[0].copy_of(database);
+    let mut n = 0;
+    until("the other one to be written to", || {
+        n += 1;
+        assert_eq!(post(&mut client, n), 201);
+        other.one("SELECT count(*)::text FROM api.memos WHERE n > 0") != "0"
+    });
+    assert!(!server.is_silent_about("A write was refused, and is sent to another server"));
+    let of_other = other.one("SELECT count(*)::text FROM api.memos WHERE n > 0");
+    let of_first = database.one("SELECT count(*)::text FROM api.memos WHERE n > 0");
+    let all: usize = [of_first, of_other]
+        .map(|count| count.parse::<usize>().expect("it is one"))
+        .iter()
+        .sum();
+    assert_eq!(all, n);
+    // With a connection that is as it should be, this is an answer like others.
+    let session = |client: &mut Client| client.get("/rpc/session").text().to_owned();
+    let before = session(&mut client);
+    let answer = send(&mut client, "POST", "/rpc/refuses", &[], "{}");
+    assert_eq!(answer.status, 405, "{}", answer.text());
+    assert_eq!(session(&mut client), before);
+    server.stop();
+}
+
+/// Both take writes for a moment, and only those to one of them count: the one that was promoted,
+/// for it is on a newer timeline.
+#[test]
+fn of_two_primaries_the_newer_one_takes_the_writes() {
+    let fleet = Fleet::start(1);
+    // The old one comes first, and is passed over.
+    let primaries = fleet.uri(&[&fleet.primary, &fleet.standbys[0]]);
+    let replicas = fleet.uri(&[&fleet.standbys[0]]);
+    let mut server = Server::spawn(&[("db-uri", &primaries), ("db-uri-read-replicas", &replicas)]);
+    server.await_listening();
+    server.await_ready();
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    let timeline = |answer: &Answer| {
+        let token = answer
+            .header("Consistency-Token")
+            .expect("it was asked for");
+        token.split('-').next().map(str::to_owned)
+    };
+    assert_eq!(timeline(&write(&mut client, 1)).as_deref(), Some("1"));
+    fleet.run_on(0, "SELECT pg_promote()");
+    until("the new one to be written to", || {
+        timeline(&write(&mut client, 2)).as_deref() == Some("2")
+    });
+    let of_first = || fleet.database.one("SELECT count(*)::text FROM api.memos");
+    let before = of_first();
+    // More than there are connections, by clients who are at it all the time.
+    thread::scope(|scope| {
+        for client in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                let mut own = server.client();
+                for n in 0..10 {
+                    let written = write(&mut own, 100 + 10 * client + n);
+                    assert_eq!(timeline(&written).as_deref(), Some("2"));
+                }
+            });
+        }
+    });
+    assert_eq!(of_first(), before);
+    // Connections that are opened from now on go there, too.
+    fleet.standbys[0].postgres().run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'authenticator'",
+    );
+    assert_eq!(timeline(&write(&mut client, 3)).as_deref(), Some("2"));
+    assert_eq!(of_first(), before);
+    server.stop();
+}
+
+#[test]
+fn who_prefers_standbys_comes_back_to_one() {
+    let fleet = Fleet::start(1);
+    let both = fleet.uri(&[&fleet.standbys[0], &fleet.primary]);
+    let replicas = format!("{both}&target_session_attrs=prefer-standby");
+    let settings = [("db-uri-read-replicas", replicas.as_str())];
+    let server = Server::start(&fleet.database, &settings);
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    fleet.standbys[0].stop(Stop::Fast);
+    until("the primary to answer as a replica", || {
+        usable(&server) == 1 && client.get(ON_STANDBY).text() == "false"
+    });
+    fleet.standbys[0].start_again();
+    until("the standby to answer", || {
+        client.get(ON_STANDBY).text() == "true"
+    });
     server.stop();
 }

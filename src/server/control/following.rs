@@ -27,6 +27,10 @@ use std::time::{Duration, Instant};
 /// The same while somebody waits for what a replica has not replayed.
 const HASTY_LOOK: Duration = Duration::from_millis(10);
 
+/// How long a replica may take to say how it is: then it is mute, and reads that wait for it go on
+/// elsewhere. Longer than anything takes on a machine that is merely busy.
+const MUTE: Duration = Duration::from_secs(2);
+
 /// How often a standby is looked for by who prefers one.
 const STANDBY_LOOK: Duration = Duration::from_secs(5);
 
@@ -72,6 +76,10 @@ impl Watcher {
                 Err(error) => {
                     memory.conversation = None;
                     if let Server::Replica(replica) = self.server {
+                        // Who refuses is there.
+                        if !error.is_refusal() {
+                            self.cores.fleet().on_mute(replica);
+                        }
                         self.cores.lose(replica, &error.json());
                     }
                 }
@@ -88,12 +96,14 @@ impl Watcher {
         let conversation = match &mut memory.conversation {
             Some(conversation) => conversation,
             none => {
-                let timeline_min = match self.server {
-                    Server::Primary => self.cores.fleet().timeline(),
-                    Server::Replica(_) => 0,
-                };
                 let target = self.target.current();
-                let (conversation, _) = Conversation::begin_on(&target, None, timeline_min)?;
+                let (conversation, _) = match self.server {
+                    Server::Primary => {
+                        let timeline_min = self.cores.fleet().timeline();
+                        Conversation::begin_on(&target, None, timeline_min)?
+                    }
+                    Server::Replica(_) => Conversation::begin_shortly(&target, MUTE)?,
+                };
                 memory.connected = Some(Instant::now());
                 none.insert(conversation)
             }
@@ -171,17 +181,19 @@ impl Watcher {
         self.look_for_standby(replica, standing, memory);
     }
 
-    /// Connections of who prefers standbys stay with a primary when there is a standby again.
+    /// Connections of who prefers standbys stay with a primary when there is a standby again. Ours
+    /// may be with the standby while theirs are not.
     fn look_for_standby(&self, replica: usize, standing: &Standing, memory: &mut Memory) {
         let is_due = |at: Instant| at.elapsed() >= STANDBY_LOOK;
-        if standing.recovers
-            || !self.target.current().prefers_standby()
-            || !memory.connected.is_none_or(is_due)
-        {
+        if !self.target.current().prefers_standby() || !memory.connected.is_none_or(is_due) {
             return;
         }
         memory.connected = Some(Instant::now());
-        if let Ok((conversation, _)) = Conversation::begin(&self.target.current(), None)
+        if standing.recovers {
+            if self.cores.has_met_primary(replica) {
+                self.cores.flush_connections_to(Server::Replica(replica));
+            }
+        } else if let Ok((conversation, _)) = Conversation::begin(&self.target.current(), None)
             && conversation.is_with_standby()
         {
             memory.conversation = Some(conversation);

@@ -4,7 +4,7 @@
 use crate::metrics::scrape;
 use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
-use corerest_tests::server::Server;
+use corerest_tests::server::{Server, unused_path};
 use corerest_tests::waiting::until;
 use std::sync::OnceLock;
 use std::thread;
@@ -30,6 +30,15 @@ const FIXTURE: &str = "\
     CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
         AS 'SELECT pg_backend_pid()'; \
     CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
+
+/// A line that fits into no socket, kept as it is sent.
+const LONG_LINES: &str = "\
+    CREATE TABLE api.long_lines (line text); \
+    ALTER TABLE api.long_lines ALTER COLUMN line SET STORAGE EXTERNAL; \
+    INSERT INTO api.long_lines SELECT repeat('x', 2097152); \
+    GRANT SELECT ON api.long_lines TO PUBLIC";
+
+const LONG_LINE_BYTES: usize = (2 << 20) + r#"[{"line":""}]"#.len();
 
 /// A primary and its standbys, with a database on all of them.
 struct Fleet {
@@ -670,5 +679,76 @@ fn who_prefers_standbys_comes_back_to_one() {
     until("the standby to answer", || {
         client.get(ON_STANDBY).text() == "true"
     });
+    server.stop();
+}
+
+/// Their answers are spooled when others wait, whichever server those wait for.
+#[test]
+fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
+    let fleet = Fleet::start(2);
+    fleet.database.run(LONG_LINES);
+    for standby in 0..2 {
+        let copy = fleet.standbys[standby].copy_of(&fleet.database);
+        until("the lines to be replayed", || {
+            copy.one("SELECT (to_regclass('api.long_lines') IS NOT NULL)::text") == "true"
+        });
+    }
+    let socket = unused_path("api");
+    let server = fleet.serve(&[
+        ("db-pool", "2"),
+        ("server-cores", "1"),
+        ("server-unix-socket", socket.to_str().expect("we chose it")),
+    ]);
+    let check_bounds = || {
+        let samples = scrape(&server);
+        let servers = samples
+            .iter()
+            .filter(|(name, _)| name.starts_with("corerest_server_connections{"));
+        let servers: Vec<_> = servers.collect();
+        assert_eq!(servers.len(), 3, "{servers:?}");
+        assert!(
+            servers.iter().all(|(_, count)| **count <= 2.0),
+            "{servers:?}"
+        );
+        // Each is looked at by one more; the primary is listened to, and asked for the catalog.
+        for (cluster, others) in [
+            (&fleet.standbys[0], 1),
+            (&fleet.standbys[1], 1),
+            (&fleet.primary, 3),
+        ] {
+            let sessions = cluster
+                .postgres()
+                .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
+            let sessions: usize = sessions.parse().expect("it is a number");
+            assert!(sessions <= 2 + others, "{sessions}");
+        }
+    };
+    let mut readers: Vec<Client> = (0..12)
+        .map(|_| {
+            let mut reader = server.client();
+            reader.send(request("GET", "/long_lines?select=line", &[]));
+            check_bounds();
+            reader
+        })
+        .collect();
+    let mut client = server.client();
+    for n in 0..10 {
+        write(&mut client, n);
+        assert_eq!(
+            client.get("/plants?select=id&id=eq.1").text(),
+            r#"[{"id":1}]"#
+        );
+        let strong = [("Prefer", "consistency=strong")];
+        assert_eq!(
+            send(&mut client, "GET", ON_STANDBY, &strong, "").text(),
+            "false"
+        );
+        check_bounds();
+    }
+    for reader in &mut readers {
+        let answer = reader.read("GET");
+        assert_eq!((answer.status, answer.body.len()), (200, LONG_LINE_BYTES));
+    }
+    check_bounds();
     server.stop();
 }

@@ -6,6 +6,8 @@ use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::server::{Server, unused_path};
 use corerest_tests::waiting::until;
+use rustix::process::Signal;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -227,7 +229,17 @@ fn who_has_a_token_sees_what_was_written() {
 fn a_token_that_is_none_is_refused_and_one_of_another_time_is_the_primarys() {
     let server = Fleet::shared().serve(&[]);
     let mut client = server.client();
-    for token in ["", "x", "1-0", "1-0/0 1-0/0", "0x1-0/0", "99999999999-0/0"] {
+    let long = format!("1-0/{}", "0".repeat(10_000));
+    let malformed = [
+        "",
+        "x",
+        "1-0",
+        "1-0/0 1-0/0",
+        "0x1-0/0",
+        "99999999999-0/0",
+        &long,
+    ];
+    for token in malformed {
         let answer = send(
             &mut client,
             "GET",
@@ -512,19 +524,7 @@ fn a_standby_that_is_promoted_takes_the_writes() {
 fn a_replica_that_hangs_holds_no_read_up_for_long() {
     let fleet = Fleet::start(2);
     let server = fleet.serve(&[("db-pool", "8")]);
-    thread::scope(|scope| {
-        let asked = Instant::now();
-        let slow: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    server
-                        .client()
-                        .get("/rpc/rests?seconds=4")
-                        .text()
-                        .to_owned()
-                })
-            })
-            .collect();
+    let await_busy = || {
         until("both replicas to be at work", || {
             let samples = scrape(&server);
             let used = samples.iter().filter(|(name, count)| {
@@ -534,6 +534,16 @@ fn a_replica_that_hangs_holds_no_read_up_for_long() {
             });
             used.count() == 2
         });
+    };
+    let read = || {
+        let mut client = server.client();
+        client.get("/rpc/rests?seconds=4").text().to_owned()
+    };
+    thread::scope(|scope| {
+        let start_slow = || (0..4).map(|_| scope.spawn(read)).collect::<Vec<_>>();
+        let asked = Instant::now();
+        let slow = start_slow();
+        await_busy();
         let frozen = fleet.standbys[0].freeze();
         for read in slow {
             assert_eq!(read.join().expect("it was answered"), "true");
@@ -546,6 +556,21 @@ fn a_replica_that_hangs_holds_no_read_up_for_long() {
             on_standby(&mut client, "true");
             assert!(began.elapsed() < Duration::from_secs(1));
         }
+        drop(frozen);
+        await_replicas(&server, 2);
+        // Both do, and the primary is left.
+        let asked = Instant::now();
+        let slow = start_slow();
+        await_busy();
+        let frozen = fleet
+            .standbys
+            .iter()
+            .map(Cluster::freeze)
+            .collect::<Vec<_>>();
+        for read in slow {
+            assert_eq!(read.join().expect("it was answered"), "false");
+        }
+        assert!(asked.elapsed() < HANGING_MAX, "{:?}", asked.elapsed());
         drop(frozen);
     });
     await_replicas(&server, 2);
@@ -750,5 +775,91 @@ fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
         assert_eq!((answer.status, answer.body.len()), (200, LONG_LINE_BYTES));
     }
     check_bounds();
+    server.stop();
+}
+
+#[test]
+fn a_reload_that_names_other_replicas_changes_nothing_and_says_so() {
+    let fleet = Fleet::start(1);
+    let path = unused_path("replicas");
+    let line = format!(
+        "db-uri-read-replicas = \"{}\"\n",
+        fleet.uri(&[&fleet.standbys[0]])
+    );
+    std::fs::write(&path, &line).expect("the name is new");
+    let server = Server::start_with_file(&fleet.database, &path, &[]);
+    await_replicas(&server, 1);
+    let others = ["", "db-uri-read-replicas = \"postgresql://x@nowhere/x\"\n"];
+    let until_when = Instant::now() + Duration::from_secs(3);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = server.client();
+                    while Instant::now() < until_when {
+                        let token = write(&mut client, 1);
+                        let token = token.header("Consistency-Token").expect("it was asked for");
+                        read_after(&mut client, "/memos?limit=1", token);
+                        on_standby(&mut client, "true");
+                    }
+                })
+            })
+            .collect();
+        for text in others {
+            std::fs::write(&path, text).expect("it is ours");
+            let reloads = || {
+                let samples = scrape(&server);
+                let all = samples
+                    .iter()
+                    .filter(|(name, _)| name.starts_with("corerest_config_reloads_total"));
+                all.map(|(_, count)| count).sum::<f64>()
+            };
+            let before = reloads();
+            server.signal(Signal::USR2);
+            until("the configuration to be reloaded", || reloads() > before);
+        }
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().expect("nothing failed"));
+    });
+    assert!(!server.is_silent_about("Other db-uri-read-replicas are asked after a restart"));
+    std::fs::remove_file(&path).expect("it is ours");
+    server.stop();
+}
+
+/// A password that is wrong, or a line of `pg_hba.conf` that is missing.
+#[test]
+fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[]);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    let rules = Path::new(fleet.standbys[0].socket_folder()).join("data/pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("initdb made it");
+    let turn_away = |is_done: bool| {
+        let first = if is_done {
+            "local all authenticator reject\n"
+        } else {
+            ""
+        };
+        std::fs::write(&rules, format!("{first}{before}")).expect("its owner may");
+        let standby = fleet.standbys[0].postgres();
+        standby.run("SELECT pg_reload_conf()");
+        standby.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE usename = 'authenticator'",
+        );
+    };
+    turn_away(true);
+    until("it to be left out", || {
+        assert!(["true", "false"].contains(&client.get(ON_STANDBY).text()));
+        usable(&server) == 0
+    });
+    for _ in 0..20 {
+        on_standby(&mut client, "false");
+    }
+    turn_away(false);
+    await_replicas(&server, 1);
+    on_standby(&mut client, "true");
     server.stop();
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a read of four seconds may take that began on a replica that hangs: three until that is
+/// How long a read of four seconds may take that began on a replica that hangs: five until that is
 /// known, and then it begins anew. The rest is for machines that are busy.
 const HANGING_MAX: Duration = Duration::from_secs(14);
 
@@ -27,6 +27,8 @@ const FIXTURE: &str = "\
         AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.is_told() RETURNS boolean LANGUAGE plpgsql STABLE \
         AS 'BEGIN PERFORM pg_notify(''x'', ''''); RETURN pg_is_in_recovery(); END'; \
+    CREATE FUNCTION api.rests_perhaps(seconds float) RETURNS boolean LANGUAGE sql VOLATILE \
+        AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.refuses() RETURNS void LANGUAGE plpgsql \
         AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''25006''; END'; \
     CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
@@ -861,5 +863,57 @@ fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
     turn_away(false);
     await_replicas(&server, 1);
     on_standby(&mut client, "true");
+    server.stop();
+}
+
+/// The arithmetic of docs/replicas.md, for who names the primary among the replicas, too.
+#[test]
+fn a_primary_that_is_a_replica_has_the_connections_of_both_and_no_more() {
+    let fleet = Fleet::start(0);
+    let replicas = fleet.uri(&[&fleet.primary]);
+    let settings = [
+        ("db-uri-read-replicas", &*replicas),
+        ("db-pool", "2"),
+        ("server-cores", "1"),
+    ];
+    let server = Server::start(&fleet.database, &settings);
+    await_replicas(&server, 1);
+    let sessions = || {
+        let sessions = fleet
+            .primary
+            .postgres()
+            .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
+        sessions.parse::<usize>().expect("it is a number")
+    };
+    thread::scope(|scope| {
+        let read = || server.client().get("/rpc/rests?seconds=1").status;
+        let write = || {
+            let body = r#"{"seconds":1}"#;
+            send(
+                &mut server.client(),
+                "POST",
+                "/rpc/rests_perhaps",
+                &[],
+                body,
+            )
+            .status
+        };
+        let mut all: Vec<_> = (0..6).map(|_| scope.spawn(read)).collect();
+        all.extend((0..6).map(|_| scope.spawn(write)));
+        until("all connections to be in use", || {
+            let now = sessions();
+            assert!(now <= 2 * 2 + 4, "{now}");
+            let samples = scrape(&server);
+            let used = samples
+                .iter()
+                .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
+            used.map(|(_, count)| count).sum::<f64>() == 4.0
+        });
+        for one in all {
+            let status = one.join().expect("it was answered");
+            assert_eq!(status, 200);
+            assert!(sessions() <= 2 * 2 + 4);
+        }
+    });
     server.stop();
 }

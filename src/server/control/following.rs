@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! not connected ──▶ connected ──look──▶ published ──a second, or somebody waits──▶ look …
-//!       ▲                └──silent, or gone──▶ left out ──┐
-//!       └─────────────────────────────────────────────────┘
+//!   │   ▲                └──silent, or gone──▶ left out ──┐
+//!   ▼   └─────────────────────────────────────────────────┘
+//! mute
 //! ```
 //! Each server has a thread of its own, and a connection to it, so that one that says nothing
 //! delays nobody. A pool that prefers standbys and has found none looks for one again: its
@@ -27,8 +28,9 @@ use std::time::{Duration, Instant};
 /// The same while somebody waits for what a replica has not replayed.
 const HASTY_LOOK: Duration = Duration::from_millis(10);
 
-/// How long a replica may take to say how it is: then it is mute, and reads that wait for it go on
-/// elsewhere. Longer than anything takes on a machine that is merely busy.
+/// How long a replica may take to say how it is: then it is left out. If nobody answers a new
+/// connection for as long, either, it is mute, and reads that wait for it go on elsewhere. Somebody
+/// does on a machine that is merely busy.
 const MUTE: Duration = Duration::from_secs(2);
 
 /// How often a standby is looked for by who prefers one.
@@ -46,6 +48,8 @@ pub(crate) struct Watcher {
 struct Memory {
     conversation: Option<Conversation>,
     connected: Option<Instant>,
+    /// Whether it could not be looked at the last time.
+    has_failed: bool,
     /// What was wrong the last time, for the log.
     said: Option<String>,
 }
@@ -72,15 +76,24 @@ impl Watcher {
         let mut memory = Memory::default();
         loop {
             match self.look(&mut memory) {
-                Ok(standing) => self.publish(&standing, &mut memory),
+                Ok(standing) => {
+                    memory.has_failed = false;
+                    self.publish(&standing, &mut memory);
+                }
                 Err(error) => {
-                    memory.conversation = None;
+                    let was_connected = memory.conversation.take().is_some();
+                    let had_failed = std::mem::replace(&mut memory.has_failed, true);
+                    // Perhaps it was the connection alone.
+                    let looks_again = was_connected && !had_failed;
                     if let Server::Replica(replica) = self.server {
+                        self.cores.lose(replica, &error.json());
                         // Who refuses is there.
-                        if !error.is_refusal() {
+                        if !looks_again && !error.is_refusal() {
                             self.cores.fleet().on_mute(replica);
                         }
-                        self.cores.lose(replica, &error.json());
+                    }
+                    if looks_again {
+                        continue;
                     }
                 }
             }

@@ -266,7 +266,7 @@ impl Replica {
         self.is_usable.load(Ordering::SeqCst)
     }
 
-    /// Whether it says nothing, to nobody: what it has been asked before is not waited for any more.
+    /// Whether it says nothing, to nobody: what it was asked before is not waited for any more.
     pub(crate) fn is_mute(&self) -> bool {
         self.is_mute.load(Ordering::SeqCst)
     }

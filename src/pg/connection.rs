@@ -1118,6 +1118,20 @@ impl Connection {
         }
     }
 
+    /// The same, when nothing has come for so long.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn next_reply_within(&mut self, at_most: Duration) -> Result<Option<Reply<'_>>, Error> {
+        match self.proceed(Some(at_most))? {
+            Advance::Silence => Ok(None),
+            advance => self.reply(advance).map(Some),
+        }
+    }
+
     /// As [`next_reply`](Connection::next_reply), but `None` when there is no more of it now.
     ///
     /// # Errors
@@ -1126,10 +1140,7 @@ impl Connection {
     /// # Panics
     /// As there.
     pub fn next_reply_if_there(&mut self) -> Result<Option<Reply<'_>>, Error> {
-        match self.proceed(Some(Duration::ZERO))? {
-            Advance::Silence => Ok(None),
-            advance => self.reply(advance).map(Some),
-        }
+        self.next_reply_within(Duration::ZERO)
     }
 
     /// Moves bytes of the current row's last column to the end of `out`, as many as have come but

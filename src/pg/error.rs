@@ -25,6 +25,9 @@ pub enum Error {
         /// What the operating system said, or the server.
         source: io::Error,
     },
+    /// The server refused the batch, which was rolled back, for it is no longer what the connection
+    /// string asks for ([`Lease::suits`](crate::Lease::suits)).
+    Unsuited(Box<ServerError>),
     /// The server sent what the protocol does not allow.
     Protocol(ProtocolError),
     /// The batch was rolled back because a prepared statement of it no longer fits the database,
@@ -58,7 +61,7 @@ pub enum Retry {
     /// On the same connection, also if it writes: nothing of it is left, except what functions do
     /// outside of transactions.
     SameConnection,
-    /// On another connection, also if it writes: nothing of it was begun.
+    /// On another connection, also if it writes: nothing of it was begun, or is left.
     OtherConnection,
     /// On another connection, if it only reads, and if nothing of the answer was passed on.
     IfReadOnly,
@@ -70,7 +73,7 @@ impl Error {
     /// Whether the same batch may be sent again.
     pub fn retry(&self) -> Retry {
         match self {
-            Error::NotBegun { .. } => Retry::OtherConnection,
+            Error::NotBegun { .. } | Error::Unsuited(_) => Retry::OtherConnection,
             Error::Lost { .. } => Retry::IfReadOnly,
             Error::Outdated { .. } => Retry::SameConnection,
             _ => Retry::Never,
@@ -91,7 +94,9 @@ impl fmt::Display for Error {
         match self {
             Error::Connect(error) => write!(f, "{error}"),
             Error::Server(error) => write!(f, "{}: {}", error.severity, error.message),
-            Error::Outdated { error, .. } => write!(f, "{}: {}", error.severity, error.message),
+            Error::Outdated { error, .. } | Error::Unsuited(error) => {
+                write!(f, "{}: {}", error.severity, error.message)
+            }
             Error::Lost { source } | Error::NotBegun { source } => {
                 write!(f, "the connection to the server was lost: {source}")
             }

@@ -12,10 +12,14 @@
 //!
 //! Invariant: there are never more leases, and so never more connections, than `size`.
 
-use crate::connect::{self, CancelToken, ConnectError, OpenOptions, Session, SharedTarget};
-use crate::connection::{Connection, Preparation};
+use crate::connect::{
+    self, CancelToken, ConnectError, FACTS, OpenOptions, Session, SessionFacts, SharedTarget,
+};
+use crate::connection::{Connection, Preparation, Reply, RequestBody};
+use crate::error::Error;
 use crate::silence::Silences;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use corerest_sql::{SqlBuf, sql};
 use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::fmt;
@@ -51,6 +55,15 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// If it is in doubt whether the request will still arrive.
     fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError>;
+
+    /// Whether a session is still what was wanted when it was opened, which it is asked for. A
+    /// simulation's always is.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    fn suits(&self, _connection: &mut Connection) -> Result<bool, Error> {
+        Ok(true)
+    }
 }
 
 /// The way to a real PostgreSQL.
@@ -75,6 +88,41 @@ impl Connector for TargetConnector {
 
     fn cancel(&self, token: &CancelToken) -> Result<(), ConnectError> {
         connect::cancel(&self.target.current(), token, &self.options)
+    }
+
+    fn suits(&self, connection: &mut Connection) -> Result<bool, Error> {
+        let target = self.target.current();
+        if target.takes_any_session() {
+            return Ok(true);
+        }
+        let facts = ask_for_facts(connection)?;
+        Ok(facts.is_none_or(|facts| target.suits(facts)))
+    }
+}
+
+/// What a session is now, if it tells.
+fn ask_for_facts(connection: &mut Connection) -> Result<Option<SessionFacts>, Error> {
+    let mut question = SqlBuf::new();
+    sql!(question, FACTS);
+    connection.send(&[question.finish()], RequestBody::NONE)?;
+    let mut facts = None;
+    loop {
+        match connection.next_reply()? {
+            Reply::Row(row) => {
+                let read_only = row.columns.into_iter().next().flatten() == Some(b"on");
+                let mut standby = Vec::new();
+                connection.take_body(&mut standby, usize::MAX)?;
+                facts = Some(SessionFacts {
+                    read_only,
+                    standby: standby == b"t",
+                });
+            }
+            Reply::Failed(_) | Reply::Settled => {}
+            Reply::Done => return Ok(facts),
+        }
+        if connection.is_broken() {
+            return Ok(None);
+        }
     }
 }
 
@@ -141,6 +189,8 @@ pub struct Pool {
     guests: AtomicUsize,
     /// Counts the flushes; a connection belongs to the edition that it was opened in.
     edition: AtomicU64,
+    /// Whether one was opened since the last flush that leads to a primary, as it has said itself.
+    has_met_primary: AtomicBool,
     /// Whether connections opened from now on prepare their statements under a name.
     names_statements: AtomicBool,
 }
@@ -229,6 +279,7 @@ impl Pool {
             leased: AtomicUsize::new(0),
             guests: AtomicUsize::new(0),
             edition: AtomicU64::new(0),
+            has_met_primary: AtomicBool::new(false),
         }
     }
 
@@ -242,6 +293,7 @@ impl Pool {
     /// Replaces all connections by new ones: idle ones are closed now, those in use after their
     /// request.
     pub fn flush(&self) {
+        self.has_met_primary.store(false, Ordering::SeqCst);
         self.edition.fetch_add(1, Ordering::SeqCst);
         // All of them are held until the end, for r2d2 would give out the same one again.
         let mut idle = Vec::new();
@@ -329,6 +381,11 @@ impl Pool {
         }
     }
 
+    /// Whether a connection that leads to a primary was opened since the last flush.
+    pub fn has_met_primary(&self) -> bool {
+        self.has_met_primary.load(Ordering::SeqCst)
+    }
+
     /// Whether [`take_as_guest`](Pool::take_as_guest) would give a connection at this moment.
     pub fn has_room_for_guest(&self, guests_max: usize) -> bool {
         self.guests.load(Ordering::SeqCst) < guests_max && self.has_room()
@@ -383,6 +440,9 @@ impl Pool {
                 self.held_back_until.store(until, Ordering::SeqCst);
             }
         })?;
+        if session.parameters.in_hot_standby() == Some(false) {
+            self.has_met_primary.store(true, Ordering::SeqCst);
+        }
         let preparation = match self.names_statements.load(Ordering::Relaxed) {
             true => Preparation::Named,
             false => Preparation::Unnamed,
@@ -453,6 +513,16 @@ impl Lease {
     pub fn reconnect(&mut self) -> Result<(), ConnectError> {
         self.reset();
         self.make_ready()
+    }
+
+    /// Whether the session is still what the connection string asks for: a server can become
+    /// read-only under it, and behind a pooler the server can be another one by now.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub fn suits(&mut self) -> Result<bool, Error> {
+        let connector = Arc::clone(&self.pool.settings.connector);
+        connector.suits(self.connection())
     }
 
     /// Asks the server to cancel what the connection is doing, and returns when the server has

@@ -21,6 +21,8 @@ pub struct Fault {
     pub effort: Effort,
     /// Which errors there may be: statuses, and what stands for them where there was none.
     pub errors: &'static [u16],
+    /// Whether only writes may fail.
+    pub reads_go_on: bool,
     /// Whether answers may be wrong: nobody notices a changed byte in a value.
     pub may_be_wrong: bool,
     /// What is promised.
@@ -78,6 +80,7 @@ impl Fault {
         act: |_| {},
         effort: Effort::Quick,
         errors: &[503],
+        reads_go_on: false,
         may_be_wrong: false,
         limits: Limits::USUAL,
     };

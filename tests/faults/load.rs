@@ -29,6 +29,8 @@ pub struct Habits {
     pub reads_only: bool,
     /// The function it calls, which writes.
     pub call: &'static str,
+    /// Whether it reads what it has inserted, wherever that is answered.
+    pub reads_back: bool,
 }
 
 impl Habits {
@@ -39,6 +41,7 @@ impl Habits {
         looks_first: true,
         reads_only: false,
         call: "/rpc/put_w",
+        reads_back: false,
     };
 }
 
@@ -63,6 +66,8 @@ struct Shared {
 struct Visitor<'a> {
     shared: &'a Shared,
     client: Option<Client>,
+    /// What it has inserted last, and the token that it was given for it.
+    inserted: Option<(i64, String)>,
 }
 
 /// A request and what must come.
@@ -124,12 +129,16 @@ fn keep_asking(shared: &Shared, number: usize) -> Vec<Entry> {
     let mut visitor = Visitor {
         shared,
         client: None,
+        inserted: None,
     };
     for round in number.. {
         if shared.is_over.load(Ordering::SeqCst) {
             break;
         }
-        let ask = Ask::of_round(round, shared.habits);
+        let ask = match visitor.inserted.take() {
+            Some((id, token)) => Ask::read_back(id, &token),
+            None => Ask::of_round(round, shared.habits),
+        };
         let began = Instant::now();
         let outcome = visitor.ask(&ask);
         if outcome.is_good() {
@@ -170,6 +179,11 @@ impl Visitor<'_> {
             true => client.leave("the server ends it"),
             false => self.client = Some(client),
         }
+        if self.shared.habits.reads_back
+            && let (Some(id), Some(token)) = (ask.id, answer.header("Consistency-Token"))
+        {
+            self.inserted = Some((id, token.to_owned()));
+        }
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         match answer.status {
             status if status == ask.status && text == ask.body => Outcome::Good,
@@ -203,7 +217,7 @@ impl Ask {
     /// Two reads, an insert and a call, in turn.
     fn of_round(round: usize, habits: Habits) -> Ask {
         match round % 4 {
-            1 if !habits.reads_only => Ask::insert(),
+            1 if !habits.reads_only => Ask::insert(habits.reads_back),
             3 if !habits.reads_only => Ask::call(habits.call),
             _ => Ask::read(round % FIXED_ROWS + 1),
         }
@@ -220,11 +234,28 @@ impl Ask {
         }
     }
 
-    fn insert() -> Ask {
+    /// What was inserted, as whoever has this token must see it.
+    fn read_back(id: i64, token: &str) -> Ask {
+        let target = format!("/w?select=id&id=eq.{id}");
+        let head = format!("Host: localhost\r\nConsistency-Token: {token}\r\n\r\n");
+        Ask {
+            id: None,
+            bytes: format!("GET {target} HTTP/1.1\r\n{head}").into_bytes(),
+            method: "GET",
+            status: 200,
+            body: format!(r#"[{{"id":{id}}}]"#),
+        }
+    }
+
+    fn insert(wants_token: bool) -> Ask {
         let id = new_id();
+        let prefer = match wants_token {
+            true => "Prefer: consistency=session\r\n",
+            false => "",
+        };
         Ask {
             id: Some(id),
-            bytes: post("/w", &format!(r#"{{"id":{id}}}"#)),
+            bytes: post("/w", prefer, &format!(r#"{{"id":{id}}}"#)),
             method: "POST",
             status: 201,
             body: String::new(),
@@ -235,7 +266,7 @@ impl Ask {
         let id = new_id();
         Ask {
             id: Some(id),
-            bytes: post(function, &format!(r#"{{"number":{id}}}"#)),
+            bytes: post(function, "", &format!(r#"{{"number":{id}}}"#)),
             method: "POST",
             status: 200,
             body: id.to_string(),
@@ -243,11 +274,11 @@ impl Ask {
     }
 }
 
-fn post(target: &str, body: &str) -> Vec<u8> {
+fn post(target: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
+         {headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }

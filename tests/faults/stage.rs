@@ -26,6 +26,8 @@ pub enum Stage {
     Pooler(PoolMode),
     /// A primary with a synchronous standby, and `target_session_attrs`.
     Pair(&'static str),
+    /// The same, and reads go to the standby: it is a replica, and both are in `db-uri`.
+    Fleet,
     /// The server is in a network of its own, and packets can be dropped on the way.
     Network,
     /// PostgreSQL on a Unix socket that wants a password.
@@ -52,7 +54,7 @@ impl Stage {
     pub fn missing(self) -> Option<String> {
         match self {
             Stage::Network => Network::missing(),
-            Stage::Pair(_) if !programs().join("pg_basebackup").exists() => {
+            Stage::Pair(_) | Stage::Fleet if !programs().join("pg_basebackup").exists() => {
                 Some("there is no pg_basebackup of this version".to_owned())
             }
             _ => None,
@@ -66,7 +68,7 @@ impl Stage {
 
     /// Whether a world serves for one trial only.
     pub fn is_used_up(self) -> bool {
-        matches!(self, Stage::Pair(_))
+        matches!(self, Stage::Pair(_) | Stage::Fleet)
     }
 
     /// Lines of PostgreSQL's configuration; where it listens on an address, on this one.
@@ -119,6 +121,18 @@ impl Stage {
                 let standby = scenery.standby.insert(cluster.start_standby());
                 follow_closely(cluster);
                 database.uri_of_many(&[cluster, standby], attributes)
+            }
+            Stage::Fleet => {
+                let standby = cluster.start_standby();
+                follow_closely(cluster);
+                let replica = format!(
+                    "postgresql://authenticator@/{}?host={}",
+                    database.name,
+                    standby.socket_folder()
+                );
+                scenery.setting("db-uri-read-replicas", &replica);
+                let standby = scenery.standby.insert(standby);
+                database.uri_of_many(&[cluster, standby], "any")
             }
         };
         scenery

@@ -7,6 +7,7 @@ use corerest_tests::client::Address;
 use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::pooler::Pooler;
 use corerest_tests::server::{Server, command};
+use corerest_tests::waiting::until;
 use postgres::Client;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -125,14 +126,30 @@ impl World {
         false
     }
 
-    /// Makes a primary of the standby; from then on it is asked what was written.
-    pub fn promote(&mut self) {
-        let standby = self
-            .scenery
+    /// The standby.
+    pub fn standby(&self) -> &Cluster {
+        self.scenery
             .standby
             .as_ref()
-            .expect("the stage has a standby");
-        let copy = standby.copy_of(&self.database);
+            .expect("the stage has a standby")
+    }
+
+    /// Waits until the server asks its only replica, or does not.
+    ///
+    /// # Panics
+    /// If it does not come to that.
+    pub fn await_replica(&self, is_asked: bool) {
+        let state = format!(" {}", u8::from(is_asked));
+        until("the replica to be asked, or not to be", || {
+            let metrics = self.server.admin().get("/metrics");
+            let mut lines = metrics.text().lines();
+            lines.any(|line| line.starts_with("corerest_replica_up{") && line.ends_with(&state))
+        });
+    }
+
+    /// Makes a primary of the standby; from then on it is asked what was written.
+    pub fn promote(&mut self) {
+        let copy = self.standby().copy_of(&self.database);
         copy.run("SELECT pg_promote()");
         self.others.push(copy);
     }

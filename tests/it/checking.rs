@@ -35,6 +35,50 @@ fn check(sql: &str, settings: &[(&str, &str)], status: i32, expected: &[&str]) -
     text
 }
 
+/// One that follows, one that is the primary itself, one of another cluster, and one that is away.
+#[test]
+fn each_replica_is_looked_at() {
+    let primary = Cluster::start(&[]);
+    let database = primary.database();
+    database.run("create schema shop; grant usage on schema shop to anonymous");
+    let standby = primary.start_standby();
+    let uri_at = |folder: &str| {
+        format!(
+            "postgresql://authenticator@/{}?host={folder}",
+            database.name
+        )
+    };
+    let foreign = format!(
+        "postgresql://authenticator@/postgres?host={}",
+        Cluster::shared().socket_folder()
+    );
+    let own = database.uri();
+    let look = |replicas: &[&str], status: i32| {
+        let replicas = replicas.join(" ");
+        let settings = [
+            ("PGRST_DB_URI", &*own),
+            ("PGRST_DB_URI_READ_REPLICAS", &*replicas),
+        ];
+        check("", &settings, status, &[])
+    };
+    let follows = uri_at(standby.socket_folder());
+    let text = look(&[&follows], 0);
+    assert!(!text.contains("db-uri-read-replicas"), "{text}");
+    let itself = uri_at(primary.socket_folder());
+    let text = look(&[&follows, &itself], 0);
+    assert!(
+        text.contains("is no standby: what it reads, the primary does."),
+        "{text}"
+    );
+    let nowhere = uri_at("/nowhere");
+    let text = look(&[&foreign, &nowhere], 1);
+    assert!(
+        text.contains("is a part of another cluster, and is asked for nothing."),
+        "{text}"
+    );
+    assert!(text.contains("/nowhere:5432 cannot be asked: "), "{text}");
+}
+
 /// Whoever owns the table is a role that the policies hold for only if they are forced. The first
 /// role is the one that the tests load the fixture as, a superuser.
 #[test]

@@ -4,11 +4,17 @@
 use crate::metrics::scrape;
 use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
-use corerest_tests::server::Server;
+use corerest_tests::server::{Server, unused_path};
 use corerest_tests::waiting::until;
+use rustix::process::Signal;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// How long a read of four seconds may take that began on a replica that hangs: five until that is
+/// known, and then it begins anew. The rest is for machines that are busy.
+const HANGING_MAX: Duration = Duration::from_secs(14);
 
 const ON_STANDBY: &str = "/rpc/is_standby";
 
@@ -21,7 +27,22 @@ const FIXTURE: &str = "\
         AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.is_told() RETURNS boolean LANGUAGE plpgsql STABLE \
         AS 'BEGIN PERFORM pg_notify(''x'', ''''); RETURN pg_is_in_recovery(); END'; \
+    CREATE FUNCTION api.rests_perhaps(seconds float) RETURNS boolean LANGUAGE sql VOLATILE \
+        AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
+    CREATE FUNCTION api.refuses() RETURNS void LANGUAGE plpgsql \
+        AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''25006''; END'; \
+    CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
+        AS 'SELECT pg_backend_pid()'; \
     CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
+
+/// A line that fits into no socket, kept as it is sent.
+const LONG_LINES: &str = "\
+    CREATE TABLE api.long_lines (line text); \
+    ALTER TABLE api.long_lines ALTER COLUMN line SET STORAGE EXTERNAL; \
+    INSERT INTO api.long_lines SELECT repeat('x', 2097152); \
+    GRANT SELECT ON api.long_lines TO PUBLIC";
+
+const LONG_LINE_BYTES: usize = (2 << 20) + r#"[{"line":""}]"#.len();
 
 /// A primary and its standbys, with a database on all of them.
 struct Fleet {
@@ -210,7 +231,17 @@ fn who_has_a_token_sees_what_was_written() {
 fn a_token_that_is_none_is_refused_and_one_of_another_time_is_the_primarys() {
     let server = Fleet::shared().serve(&[]);
     let mut client = server.client();
-    for token in ["", "x", "1-0", "1-0/0 1-0/0", "0x1-0/0", "99999999999-0/0"] {
+    let long = format!("1-0/{}", "0".repeat(10_000));
+    let malformed = [
+        "",
+        "x",
+        "1-0",
+        "1-0/0 1-0/0",
+        "0x1-0/0",
+        "99999999999-0/0",
+        &long,
+    ];
+    for token in malformed {
         let answer = send(
             &mut client,
             "GET",
@@ -479,9 +510,410 @@ fn a_standby_that_is_promoted_takes_the_writes() {
         .expect("it was asked for")
         .to_owned();
     assert!(token.starts_with("2-"), "{token}");
-    for token in [old_token, token] {
-        let read = read_after(&mut client, "/memos?n=in.(1,3)&order=n&select=n", &token);
-        assert_eq!(read.text(), "[{\"n\":1}, \n {\"n\":3}]");
+    let both = "[{\"n\":1}, \n {\"n\":3}]";
+    let target = "/memos?n=in.(1,3)&order=n&select=n";
+    assert_eq!(read_after(&mut client, target, &token).text(), both);
+    // That its timeline is over is known when somebody has looked.
+    until("the old token to be the primary's", || {
+        read_after(&mut client, target, &old_token).text() == both
+    });
+    server.stop();
+}
+
+/// Its kernel takes what is sent to it, so nothing breaks. What waits for it goes on elsewhere when
+/// those who look after it hear nothing, either.
+#[test]
+fn a_replica_that_hangs_holds_no_read_up_for_long() {
+    let fleet = Fleet::start(2);
+    let server = fleet.serve(&[("db-pool", "8")]);
+    let await_busy = || {
+        until("both replicas to be at work", || {
+            let samples = scrape(&server);
+            let used = samples.iter().filter(|(name, count)| {
+                name.starts_with("corerest_server_connections_in_use")
+                    && !name.contains("primary")
+                    && **count == 2.0
+            });
+            used.count() == 2
+        });
+    };
+    let read = || {
+        let mut client = server.client();
+        client.get("/rpc/rests?seconds=4").text().to_owned()
+    };
+    thread::scope(|scope| {
+        let start_slow = || (0..4).map(|_| scope.spawn(read)).collect::<Vec<_>>();
+        let asked = Instant::now();
+        let slow = start_slow();
+        await_busy();
+        let frozen = fleet.standbys[0].freeze();
+        for read in slow {
+            assert_eq!(read.join().expect("it was answered"), "true");
+        }
+        assert!(asked.elapsed() < HANGING_MAX, "{:?}", asked.elapsed());
+        assert_eq!(usable(&server), 1);
+        let mut client = server.client();
+        for _ in 0..20 {
+            let began = Instant::now();
+            on_standby(&mut client, "true");
+            assert!(began.elapsed() < Duration::from_secs(1));
+        }
+        drop(frozen);
+        await_replicas(&server, 2);
+        // Both do, and the primary is left.
+        let asked = Instant::now();
+        let slow = start_slow();
+        await_busy();
+        let frozen = fleet
+            .standbys
+            .iter()
+            .map(Cluster::freeze)
+            .collect::<Vec<_>>();
+        for read in slow {
+            assert_eq!(read.join().expect("it was answered"), "false");
+        }
+        assert!(asked.elapsed() < HANGING_MAX, "{:?}", asked.elapsed());
+        drop(frozen);
+    });
+    await_replicas(&server, 2);
+    server.stop();
+}
+
+/// Whoever asks for a query that takes long is left alone by those who look for replicas that hang.
+#[test]
+fn a_slow_read_stays_with_a_replica_that_answers_others() {
+    let server = Fleet::shared().serve(&[]);
+    let mut client = server.client();
+    let began = Instant::now();
+    assert_eq!(client.get("/rpc/rests?seconds=6").text(), "true");
+    assert!(began.elapsed() >= Duration::from_secs(6));
+    let samples = scrape(&server);
+    let asked = samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("corerest_server_requests_total"));
+    assert_eq!(asked.map(|(_, count)| count).sum::<f64>(), 1.0);
+    server.stop();
+}
+
+/// The settings of a server change while it has sessions, and what they refuse the next one takes.
+#[test]
+fn a_write_that_a_server_takes_no_more_is_sent_to_the_one_that_does() {
+    let fleet = Fleet::start(1);
+    let database = &fleet.database;
+    let uri = database.uri_of_many(&[&fleet.primary, &fleet.standbys[0]], "read-write");
+    let mut server = Server::spawn(&[("db-uri", &uri), ("db-pool", "1")]);
+    server.await_listening();
+    server.await_ready();
+    let mut client = server.client();
+    let post = |client: &mut Client, n: usize| {
+        send(client, "POST", "/memos", &[], &format!(r#"{{"n":{n}}}"#)).status
+    };
+    assert_eq!(post(&mut client, 0), 201);
+    fleet.run_on(0, "SELECT pg_promote()");
+    fleet
+        .primary
+        .postgres()
+        .run("ALTER SYSTEM SET default_transaction_read_only = on");
+    fleet.primary.postgres().run("SELECT pg_reload_conf()");
+    let other = fleet.standbys[0].copy_of(database);
+    let mut n = 0;
+    until("the other one to be written to", || {
+        n += 1;
+        assert_eq!(post(&mut client, n), 201);
+        other.one("SELECT count(*)::text FROM api.memos WHERE n > 0") != "0"
+    });
+    assert!(!server.is_silent_about("A write was refused, and is sent to another server"));
+    let of_other = other.one("SELECT count(*)::text FROM api.memos WHERE n > 0");
+    let of_first = database.one("SELECT count(*)::text FROM api.memos WHERE n > 0");
+    let all: usize = [of_first, of_other]
+        .map(|count| count.parse::<usize>().expect("it is one"))
+        .iter()
+        .sum();
+    assert_eq!(all, n);
+    // With a connection that is as it should be, this is an answer like others.
+    let session = |client: &mut Client| client.get("/rpc/session").text().to_owned();
+    let before = session(&mut client);
+    let answer = send(&mut client, "POST", "/rpc/refuses", &[], "{}");
+    assert_eq!(answer.status, 405, "{}", answer.text());
+    assert_eq!(session(&mut client), before);
+    server.stop();
+}
+
+/// Both take writes for a moment, and only those to one of them count: the one that was promoted,
+/// for it is on a newer timeline.
+#[test]
+fn of_two_primaries_the_newer_one_takes_the_writes() {
+    let fleet = Fleet::start(1);
+    // The old one comes first, and is passed over.
+    let primaries = fleet.uri(&[&fleet.primary, &fleet.standbys[0]]);
+    let replicas = fleet.uri(&[&fleet.standbys[0]]);
+    let mut server = Server::spawn(&[("db-uri", &primaries), ("db-uri-read-replicas", &replicas)]);
+    server.await_listening();
+    server.await_ready();
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    let timeline = |answer: &Answer| {
+        let token = answer
+            .header("Consistency-Token")
+            .expect("it was asked for");
+        token.split('-').next().map(str::to_owned)
+    };
+    assert_eq!(timeline(&write(&mut client, 1)).as_deref(), Some("1"));
+    fleet.run_on(0, "SELECT pg_promote()");
+    until("the new one to be written to", || {
+        timeline(&write(&mut client, 2)).as_deref() == Some("2")
+    });
+    let of_first = || fleet.database.one("SELECT count(*)::text FROM api.memos");
+    let before = of_first();
+    // More than there are connections, by clients who are at it all the time.
+    thread::scope(|scope| {
+        for client in 0..8 {
+            let server = &server;
+            scope.spawn(move || {
+                let mut own = server.client();
+                for n in 0..10 {
+                    let written = write(&mut own, 100 + 10 * client + n);
+                    assert_eq!(timeline(&written).as_deref(), Some("2"));
+                }
+            });
+        }
+    });
+    assert_eq!(of_first(), before);
+    // Connections that are opened from now on go there, too.
+    fleet.standbys[0].postgres().run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'authenticator'",
+    );
+    assert_eq!(timeline(&write(&mut client, 3)).as_deref(), Some("2"));
+    assert_eq!(of_first(), before);
+    server.stop();
+}
+
+#[test]
+fn who_prefers_standbys_comes_back_to_one() {
+    let fleet = Fleet::start(1);
+    let both = fleet.uri(&[&fleet.standbys[0], &fleet.primary]);
+    let replicas = format!("{both}&target_session_attrs=prefer-standby");
+    let settings = [("db-uri-read-replicas", replicas.as_str())];
+    let server = Server::start(&fleet.database, &settings);
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    fleet.standbys[0].stop(Stop::Fast);
+    until("the primary to answer as a replica", || {
+        usable(&server) == 1 && client.get(ON_STANDBY).text() == "false"
+    });
+    fleet.standbys[0].start_again();
+    until("the standby to answer", || {
+        client.get(ON_STANDBY).text() == "true"
+    });
+    server.stop();
+}
+
+/// Their answers are spooled when others wait, whichever server those wait for.
+#[test]
+fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
+    let fleet = Fleet::start(2);
+    fleet.database.run(LONG_LINES);
+    for standby in 0..2 {
+        let copy = fleet.standbys[standby].copy_of(&fleet.database);
+        until("the lines to be replayed", || {
+            copy.one("SELECT (to_regclass('api.long_lines') IS NOT NULL)::text") == "true"
+        });
     }
+    let socket = unused_path("api");
+    let server = fleet.serve(&[
+        ("db-pool", "2"),
+        ("server-cores", "1"),
+        ("server-unix-socket", socket.to_str().expect("we chose it")),
+    ]);
+    let check_bounds = || {
+        let samples = scrape(&server);
+        let servers = samples
+            .iter()
+            .filter(|(name, _)| name.starts_with("corerest_server_connections{"));
+        let servers: Vec<_> = servers.collect();
+        assert_eq!(servers.len(), 3, "{servers:?}");
+        assert!(
+            servers.iter().all(|(_, count)| **count <= 2.0),
+            "{servers:?}"
+        );
+        // Each is looked at by one more; the primary is listened to, and asked for the catalog.
+        for (cluster, others) in [
+            (&fleet.standbys[0], 1),
+            (&fleet.standbys[1], 1),
+            (&fleet.primary, 3),
+        ] {
+            let sessions = cluster
+                .postgres()
+                .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
+            let sessions: usize = sessions.parse().expect("it is a number");
+            assert!(sessions <= 2 + others, "{sessions}");
+        }
+    };
+    let mut readers: Vec<Client> = (0..12)
+        .map(|_| {
+            let mut reader = server.client();
+            reader.send(request("GET", "/long_lines?select=line", &[]));
+            check_bounds();
+            reader
+        })
+        .collect();
+    let mut client = server.client();
+    for n in 0..10 {
+        write(&mut client, n);
+        assert_eq!(
+            client.get("/plants?select=id&id=eq.1").text(),
+            r#"[{"id":1}]"#
+        );
+        let strong = [("Prefer", "consistency=strong")];
+        assert_eq!(
+            send(&mut client, "GET", ON_STANDBY, &strong, "").text(),
+            "false"
+        );
+        check_bounds();
+    }
+    for reader in &mut readers {
+        let answer = reader.read("GET");
+        assert_eq!((answer.status, answer.body.len()), (200, LONG_LINE_BYTES));
+    }
+    check_bounds();
+    server.stop();
+}
+
+#[test]
+fn a_reload_that_names_other_replicas_changes_nothing_and_says_so() {
+    let fleet = Fleet::start(1);
+    let path = unused_path("replicas");
+    let line = format!(
+        "db-uri-read-replicas = \"{}\"\n",
+        fleet.uri(&[&fleet.standbys[0]])
+    );
+    std::fs::write(&path, &line).expect("the name is new");
+    let server = Server::start_with_file(&fleet.database, &path, &[]);
+    await_replicas(&server, 1);
+    let others = ["", "db-uri-read-replicas = \"postgresql://x@nowhere/x\"\n"];
+    let until_when = Instant::now() + Duration::from_secs(3);
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = server.client();
+                    while Instant::now() < until_when {
+                        let token = write(&mut client, 1);
+                        let token = token.header("Consistency-Token").expect("it was asked for");
+                        read_after(&mut client, "/memos?limit=1", token);
+                        on_standby(&mut client, "true");
+                    }
+                })
+            })
+            .collect();
+        for text in others {
+            std::fs::write(&path, text).expect("it is ours");
+            let reloads = || {
+                let samples = scrape(&server);
+                let all = samples
+                    .iter()
+                    .filter(|(name, _)| name.starts_with("corerest_config_reloads_total"));
+                all.map(|(_, count)| count).sum::<f64>()
+            };
+            let before = reloads();
+            server.signal(Signal::USR2);
+            until("the configuration to be reloaded", || reloads() > before);
+        }
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().expect("nothing failed"));
+    });
+    assert!(!server.is_silent_about("Other db-uri-read-replicas are asked after a restart"));
+    std::fs::remove_file(&path).expect("it is ours");
+    server.stop();
+}
+
+/// A password that is wrong, or a line of `pg_hba.conf` that is missing.
+#[test]
+fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[]);
+    let mut client = server.client();
+    on_standby(&mut client, "true");
+    let rules = Path::new(fleet.standbys[0].socket_folder()).join("data/pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("initdb made it");
+    let turn_away = |is_done: bool| {
+        let first = if is_done {
+            "local all authenticator reject\n"
+        } else {
+            ""
+        };
+        std::fs::write(&rules, format!("{first}{before}")).expect("its owner may");
+        let standby = fleet.standbys[0].postgres();
+        standby.run("SELECT pg_reload_conf()");
+        standby.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE usename = 'authenticator'",
+        );
+    };
+    turn_away(true);
+    until("it to be left out", || {
+        assert!(["true", "false"].contains(&client.get(ON_STANDBY).text()));
+        usable(&server) == 0
+    });
+    for _ in 0..20 {
+        on_standby(&mut client, "false");
+    }
+    turn_away(false);
+    await_replicas(&server, 1);
+    on_standby(&mut client, "true");
+    server.stop();
+}
+
+/// The arithmetic of docs/replicas.md, for who names the primary among the replicas, too.
+#[test]
+fn a_primary_that_is_a_replica_has_the_connections_of_both_and_no_more() {
+    let fleet = Fleet::start(0);
+    let replicas = fleet.uri(&[&fleet.primary]);
+    let settings = [
+        ("db-uri-read-replicas", &*replicas),
+        ("db-pool", "2"),
+        ("server-cores", "1"),
+    ];
+    let server = Server::start(&fleet.database, &settings);
+    await_replicas(&server, 1);
+    let sessions = || {
+        let sessions = fleet
+            .primary
+            .postgres()
+            .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
+        sessions.parse::<usize>().expect("it is a number")
+    };
+    thread::scope(|scope| {
+        let read = || server.client().get("/rpc/rests?seconds=1").status;
+        let write = || {
+            let body = r#"{"seconds":1}"#;
+            send(
+                &mut server.client(),
+                "POST",
+                "/rpc/rests_perhaps",
+                &[],
+                body,
+            )
+            .status
+        };
+        let mut all: Vec<_> = (0..6).map(|_| scope.spawn(read)).collect();
+        all.extend((0..6).map(|_| scope.spawn(write)));
+        until("all connections to be in use", || {
+            let now = sessions();
+            assert!(now <= 2 * 2 + 4, "{now}");
+            let samples = scrape(&server);
+            let used = samples
+                .iter()
+                .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
+            used.map(|(_, count)| count).sum::<f64>() == 4.0
+        });
+        for one in all {
+            let status = one.join().expect("it was answered");
+            assert_eq!(status, 200);
+            assert!(sessions() <= 2 * 2 + 4);
+        }
+    });
     server.stop();
 }

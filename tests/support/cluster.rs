@@ -5,6 +5,7 @@
 
 use crate::waiting::until_some;
 use postgres::{Client, NoTls};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
@@ -249,6 +250,22 @@ impl Cluster {
         line.trim().parse().expect("its first line is a number")
     }
 
+    /// Has all of its processes stand still, as those of a machine that hangs. The kernel goes on,
+    /// and takes connections and what is sent on them.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn freeze(&self) -> Frozen {
+        let postmaster = self.postmaster();
+        let mut all: Vec<Pid> = Pid::from_raw(postmaster).into_iter().collect();
+        // The postmaster comes first, for it has no more children then.
+        signal_all(&all, Signal::STOP);
+        let children = children_of(postmaster);
+        signal_all(&children, Signal::STOP);
+        all.extend(children);
+        Frozen(all)
+    }
+
     /// Starts it again, and returns when it accepts connections. One that was killed leaves
     /// processes behind, and as long as one of them lives, another does not start.
     pub fn start_again(&self) {
@@ -369,6 +386,39 @@ impl Database {
             self.name
         )
     }
+}
+
+/// A PostgreSQL that says nothing, until this is dropped.
+#[derive(Debug)]
+pub struct Frozen(Vec<Pid>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal_all(&self.0, Signal::CONT);
+    }
+}
+
+fn signal_all(processes: &[Pid], signal: Signal) {
+    for process in processes {
+        // One that has ended meanwhile needs none.
+        let _ = kill_process(*process, signal);
+    }
+}
+
+/// Which processes a process has started, as the kernel knows.
+fn children_of(process: i32) -> Vec<Pid> {
+    let folders = std::fs::read_dir("/proc").expect("Linux has it");
+    let numbers = folders
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_child = |child: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // The name of the program stands in brackets, and may have anything in it.
+        let parent = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        let parent = parent.and_then(|rest| rest.split(' ').nth(1)?.parse::<i32>().ok());
+        parent == Some(process)
+    };
+    numbers.filter(is_child).filter_map(Pid::from_raw).collect()
 }
 
 /// The user that PostgreSQL runs as: it refuses root, and so does PgBouncer.

@@ -41,9 +41,9 @@ impl FromStr for TargetSessionAttributes {
 
 /// What is known of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SessionFacts {
-    pub(super) read_only: bool,
-    pub(super) standby: bool,
+pub(crate) struct SessionFacts {
+    pub(crate) read_only: bool,
+    pub(crate) standby: bool,
 }
 
 impl TargetSessionAttributes {

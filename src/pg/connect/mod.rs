@@ -38,10 +38,12 @@ mod tls;
 pub(crate) mod fake_server;
 
 pub use address::Address;
+pub(crate) use attributes::SessionFacts;
 pub use attributes::TargetSessionAttributes;
 pub use cancel::cancel;
 pub use environment::Environment;
 pub use error::{Attempt, Cause, ConnectError};
+pub(crate) use open::FACTS;
 pub use open::{OpenOptions, open};
 #[cfg(feature = "internals")]
 pub use password_file::find_password;

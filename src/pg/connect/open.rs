@@ -401,7 +401,8 @@ fn check_attributes(
     demand.check(facts).map_err(Cause::SessionAttributes)
 }
 
-const FACTS: &str = "SELECT pg_catalog.current_setting('transaction_read_only'), \
+/// What [`SessionFacts`] are made of.
+pub(crate) const FACTS: &str = "SELECT pg_catalog.current_setting('transaction_read_only'), \
      pg_catalog.pg_is_in_recovery()";
 
 const IDENTITY: &str = "SELECT pg_catalog.pg_backend_pid(), \

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::address::{Address, Endpoint, Place};
-use super::attributes::TargetSessionAttributes;
+use super::attributes::{SessionFacts, TargetSessionAttributes};
 use super::authenticate::{AuthMethods, ChannelBindingMode};
 use super::conninfo::{self, Settings};
 use super::environment::Environment;
@@ -116,6 +116,16 @@ impl Target {
     /// Whether a standby is wanted if there is one, and another server if there is none.
     pub fn prefers_standby(&self) -> bool {
         self.session_attributes == TargetSessionAttributes::PreferStandby
+    }
+
+    /// Whether any session will do.
+    pub(crate) fn takes_any_session(&self) -> bool {
+        self.session_attributes == TargetSessionAttributes::Any
+    }
+
+    /// Whether a session that is so is what `target_session_attrs` asks for.
+    pub(crate) fn suits(&self, facts: SessionFacts) -> bool {
+        self.session_attributes.check(facts).is_ok()
     }
 
     /// The same target for who wants to write: what the user has not decided is a primary.

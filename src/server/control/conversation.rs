@@ -63,6 +63,13 @@ pub(crate) struct Conversation {
     witness: Option<Arc<dyn Witness>>,
 }
 
+/// How long a server may take that nobody else can be asked about.
+#[derive(Clone, Copy)]
+struct Patience {
+    connecting: Duration,
+    answer: Duration,
+}
+
 /// Why something could not be loaded.
 #[derive(Debug)]
 pub(crate) enum LoadError {
@@ -101,8 +108,36 @@ impl Conversation {
         witness: Option<Arc<dyn Witness>>,
         timeline_min: u32,
     ) -> Result<(Conversation, PgVersion), LoadError> {
+        let patience = Patience {
+            connecting: CONNECT_MAX,
+            answer: ANSWER_MAX,
+        };
+        Conversation::begin_with(target, witness, timeline_min, patience)
+    }
+
+    /// The same with a server that is left alone when it says nothing for so long.
+    ///
+    /// # Errors
+    /// As [`begin`](Conversation::begin).
+    pub(crate) fn begin_shortly(
+        target: &Target,
+        patience: Duration,
+    ) -> Result<(Conversation, PgVersion), LoadError> {
+        let patience = Patience {
+            connecting: patience,
+            answer: patience,
+        };
+        Conversation::begin_with(target, None, 0, patience)
+    }
+
+    fn begin_with(
+        target: &Target,
+        witness: Option<Arc<dyn Witness>>,
+        timeline_min: u32,
+        patience: Patience,
+    ) -> Result<(Conversation, PgVersion), LoadError> {
         let options = OpenOptions {
-            attempt_timeout: CONNECT_MAX,
+            attempt_timeout: patience.connecting,
             asks_identity: true,
             timeline_min,
         };
@@ -118,7 +153,7 @@ impl Conversation {
                 connection.tell_silence(NOTED_AFTER);
                 connection.set_patience(UNWITNESSED_MAX);
             }
-            None => connection.set_patience(ANSWER_MAX),
+            None => connection.set_patience(patience.answer),
         }
         let mut conversation = Conversation {
             connection,

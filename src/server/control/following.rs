@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! not connected ──▶ connected ──look──▶ published ──a second, or somebody waits──▶ look …
-//!       ▲                └──silent, or gone──▶ left out ──┐
-//!       └─────────────────────────────────────────────────┘
+//!   │   ▲                └──silent, or gone──▶ left out ──┐
+//!   ▼   └─────────────────────────────────────────────────┘
+//! mute
 //! ```
 //! Each server has a thread of its own, and a connection to it, so that one that says nothing
 //! delays nobody. A pool that prefers standbys and has found none looks for one again: its
@@ -27,6 +28,11 @@ use std::time::{Duration, Instant};
 /// The same while somebody waits for what a replica has not replayed.
 const HASTY_LOOK: Duration = Duration::from_millis(10);
 
+/// How long a replica may take to say how it is: then it is left out. If nobody answers a new
+/// connection for as long, either, it is mute, and reads that wait for it go on elsewhere. Somebody
+/// does on a machine that is merely busy.
+const MUTE: Duration = Duration::from_secs(2);
+
 /// How often a standby is looked for by who prefers one.
 const STANDBY_LOOK: Duration = Duration::from_secs(5);
 
@@ -42,6 +48,8 @@ pub(crate) struct Watcher {
 struct Memory {
     conversation: Option<Conversation>,
     connected: Option<Instant>,
+    /// Whether it could not be looked at the last time.
+    has_failed: bool,
     /// What was wrong the last time, for the log.
     said: Option<String>,
 }
@@ -68,11 +76,24 @@ impl Watcher {
         let mut memory = Memory::default();
         loop {
             match self.look(&mut memory) {
-                Ok(standing) => self.publish(&standing, &mut memory),
+                Ok(standing) => {
+                    memory.has_failed = false;
+                    self.publish(&standing, &mut memory);
+                }
                 Err(error) => {
-                    memory.conversation = None;
+                    let was_connected = memory.conversation.take().is_some();
+                    let had_failed = std::mem::replace(&mut memory.has_failed, true);
+                    // Perhaps it was the connection alone.
+                    let looks_again = was_connected && !had_failed;
                     if let Server::Replica(replica) = self.server {
                         self.cores.lose(replica, &error.json());
+                        // Who refuses is there.
+                        if !looks_again && !error.is_refusal() {
+                            self.cores.fleet().on_mute(replica);
+                        }
+                    }
+                    if looks_again {
+                        continue;
                     }
                 }
             }
@@ -88,12 +109,14 @@ impl Watcher {
         let conversation = match &mut memory.conversation {
             Some(conversation) => conversation,
             none => {
-                let timeline_min = match self.server {
-                    Server::Primary => self.cores.fleet().timeline(),
-                    Server::Replica(_) => 0,
-                };
                 let target = self.target.current();
-                let (conversation, _) = Conversation::begin_on(&target, None, timeline_min)?;
+                let (conversation, _) = match self.server {
+                    Server::Primary => {
+                        let timeline_min = self.cores.fleet().timeline();
+                        Conversation::begin_on(&target, None, timeline_min)?
+                    }
+                    Server::Replica(_) => Conversation::begin_shortly(&target, MUTE)?,
+                };
                 memory.connected = Some(Instant::now());
                 none.insert(conversation)
             }
@@ -171,17 +194,19 @@ impl Watcher {
         self.look_for_standby(replica, standing, memory);
     }
 
-    /// Connections of who prefers standbys stay with a primary when there is a standby again.
+    /// Connections of who prefers standbys stay with a primary when there is a standby again. Ours
+    /// may be with the standby while theirs are not.
     fn look_for_standby(&self, replica: usize, standing: &Standing, memory: &mut Memory) {
         let is_due = |at: Instant| at.elapsed() >= STANDBY_LOOK;
-        if standing.recovers
-            || !self.target.current().prefers_standby()
-            || !memory.connected.is_none_or(is_due)
-        {
+        if !self.target.current().prefers_standby() || !memory.connected.is_none_or(is_due) {
             return;
         }
         memory.connected = Some(Instant::now());
-        if let Ok((conversation, _)) = Conversation::begin(&self.target.current(), None)
+        if standing.recovers {
+            if self.cores.has_met_primary(replica) {
+                self.cores.flush_connections_to(Server::Replica(replica));
+            }
+        } else if let Ok((conversation, _)) = Conversation::begin(&self.target.current(), None)
             && conversation.is_with_standby()
         {
             memory.conversation = Some(conversation);

@@ -106,9 +106,16 @@ impl Configuration {
         };
         let loaded = self.sources.load(database, Some(&self.config.db_uri))?;
         let Loaded {
-            config,
+            mut config,
             mut warnings,
         } = loaded;
+        // There are pools for those of the start. A request that is planned for others would go
+        // to the primary, as a guest.
+        if config.db_uri_read_replicas != self.config.db_uri_read_replicas {
+            warnings.push("Other db-uri-read-replicas are asked after a restart".to_owned());
+            let asked = &self.config.db_uri_read_replicas;
+            config.db_uri_read_replicas.clone_from(asked);
+        }
         let authenticator = Authenticator::new(&config)?;
         warnings.extend_from_slice(authenticator.warnings());
         self.fetcher = Arc::new(Fetcher::new(&config)?);

@@ -443,6 +443,12 @@ impl Cores {
         }
     }
 
+    /// Whether connections to a replica were opened that lead to a primary.
+    pub(crate) fn has_met_primary(&self, replica: usize) -> bool {
+        let mut cores = self.cores.iter();
+        cores.any(|core| core.replicas[replica].pool.has_met_primary())
+    }
+
     /// Whether connections opened from now on keep their statements.
     pub(crate) fn set_preparation(&self, preparation: Preparation) {
         self.pools()

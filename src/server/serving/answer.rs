@@ -16,17 +16,18 @@ use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
 use crate::serving::watch::{QUERY_CANCELED, Watch};
-use crate::sync::in_simulation;
+use crate::sync::{Instant, in_simulation};
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
 use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
 use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
+use corerest_pg::{Connection, Error, Lease, NOTED_AFTER, Reply, RequestBody, Retry, Row, Sink};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::cell::Cell;
+use std::time::Duration;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -44,8 +45,18 @@ const UNKNOWN_OUTCOME: &str = "it is unknown whether the request was carried out
 /// What the guard says of a replica that has not replayed enough.
 const DIVISION_BY_ZERO: &str = "22012";
 
+/// What a server says that takes no writes, as all do of which the transactions only read.
+const READ_ONLY: &str = "25006";
+
 /// More bytes than as many names as a client may hear have.
 const CHANNELS_BYTES_MAX: usize = 64 << 10;
+
+/// How long a replica may say nothing to a read while it says nothing to those who look after it,
+/// either. A query that takes its time is not concerned.
+const MUTE_MAX: Duration = Duration::from_secs(2);
+
+/// How often a read that hears nothing looks whether anybody does.
+const MUTE_LOOK: Duration = Duration::from_millis(500);
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
 const CONNECTIONS_MAX: usize = 3;
@@ -94,6 +105,8 @@ enum Failure {
     Connection(Error),
     /// PostgreSQL has not said what the batch promises: one main row. A bug of ours.
     Rows(Misanswered),
+    /// The replica says nothing any more, to nobody.
+    Mute,
 }
 
 /// What is asked before the batch, of a replica.
@@ -125,7 +138,10 @@ pub(crate) fn ask(
     writer: &mut ResponseWriter<'_>,
 ) -> Asked {
     let Question { batch, pending, .. } = *question;
-    let mut watch = Watch::of(batch.access, question.client);
+    let mut watch = match question.context.config.server_cancel_on_disconnect {
+        true => Watch::of(batch.access, question.client),
+        false => Watch::Off,
+    };
     let asked = persist(desk.host, lease, question, &mut watch, writer);
     asked.unwrap_or_else(|failure| {
         lease.reset();
@@ -142,6 +158,11 @@ pub(crate) fn ask(
                     Error::Connect(_) | Error::NotBegun { .. } => Elsewhere::NotBegun,
                     _ => Elsewhere::Lost,
                 });
+            }
+            Failure::Mute => {
+                writer.retract();
+                log::warn("A replica has failed: it says nothing any more");
+                return Asked::Elsewhere(Elsewhere::Lost);
             }
             Failure::Connection(error) => {
                 desk.host.health().suspect();
@@ -235,6 +256,12 @@ fn persist(
         };
         if !may_reconnect || watch.is_over() {
             return Err(error.into());
+        }
+        if let Error::Unsuited(_) = error {
+            // What functions did outside of the transaction happens twice.
+            log::warn(&format!(
+                "A write was refused, and is sent to another server: {error}"
+            ));
         }
         lease.reconnect().map_err(Error::from)?;
         host.health().look_again();
@@ -336,10 +363,14 @@ fn converse(
     let mut hears = None;
     let mut unwanted: Option<Unwanted> = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
+    let mut silent_since = None;
+    let mut refused = None;
     loop {
         let connection = lease.connection();
         let reply = if watch.is_on() {
             connection.next_reply_if_soon()?
+        } else if question.may_go_elsewhere() && !watch.is_over() {
+            connection.next_reply_within(MUTE_LOOK)?
         } else {
             match connection.next_reply() {
                 // What was asked for is done, and only where the log ends is not known.
@@ -351,9 +382,21 @@ fn converse(
             }
         };
         let Some(reply) = reply else {
-            watch.wait(lease);
+            let Server::Replica(replica) = question.server else {
+                watch.wait(lease);
+                continue;
+            };
+            let silent = silent_since.get_or_insert_with(Instant::now).elapsed();
+            if silent >= MUTE_MAX && host.is_mute(replica) {
+                return Err(Failure::Mute);
+            }
+            if silent >= NOTED_AFTER {
+                lease.connection().note_silence();
+            }
+            watch.wait_at_most(lease, MUTE_LOOK);
             continue;
         };
+        silent_since = None;
         match reply {
             Reply::Row(_) if guard == Guard::Unanswered => guard = Guard::None,
             Reply::Row(row) if is_settled => {
@@ -463,6 +506,9 @@ fn converse(
                 elsewhere = None;
                 hears = None;
                 let is_over = connection.is_broken();
+                if error.code == READ_ONLY && batch.access == AccessMode::ReadWrite {
+                    refused = Some(Box::new(error.clone()));
+                }
                 write_failure(database_error(error), is_over, pending, writer);
                 if is_over {
                     return Ok(Asked::Completely);
@@ -472,6 +518,12 @@ fn converse(
                 return Ok(Asked::Cancelled);
             }
             Reply::Done => {
+                // Whoever cannot even say what it is will not do, either.
+                if let Some(error) = refused
+                    && !lease.suits().unwrap_or(false)
+                {
+                    return Err(Error::Unsuited(error).into());
+                }
                 if let Some(lines) = lines {
                     writer.write(&finish_lines(&question.context, pending, lines))?;
                 }
@@ -761,6 +813,9 @@ fn api_error(error: &Error, access: AccessMode) -> ApiError {
     match error {
         Error::Connect(error) => ApiError::DatabaseConnection {
             details: Some(error.to_string()),
+        },
+        Error::Unsuited(error) => ApiError::DatabaseConnection {
+            details: Some(error.message.clone()),
         },
         Error::Lost { .. } | Error::Protocol(_) if access == AccessMode::ReadWrite => {
             ApiError::DatabaseClient {

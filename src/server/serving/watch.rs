@@ -66,12 +66,19 @@ impl<'a> Watch<'a> {
     /// Blocks until PostgreSQL says something, has said nothing for long, or the client is gone;
     /// then PostgreSQL is asked to cancel.
     pub(crate) fn wait(&mut self, lease: &mut Lease) {
+        if let Beside::Silence = self.wait_at_most(lease, NOTED_AFTER) {
+            lease.connection().note_silence();
+        }
+    }
+
+    /// The same for so long, and nothing is made of silence. Says what has come first.
+    pub(crate) fn wait_at_most(&mut self, lease: &mut Lease, at_most: Duration) -> Beside {
         let Watch::On(client) = self else {
-            return;
+            return Beside::OtherSpeaks;
         };
-        match client.wait_beside(lease.connection(), NOTED_AFTER) {
-            Beside::OtherSpeaks => {}
-            Beside::Silence => lease.connection().note_silence(),
+        let first = client.wait_beside(lease.connection(), at_most);
+        match first {
+            Beside::OtherSpeaks | Beside::Silence => {}
             Beside::ClientGone => {
                 *self = Watch::Over;
                 if let Err(error) = lease.cancel() {
@@ -79,5 +86,6 @@ impl<'a> Watch<'a> {
                 }
             }
         }
+        first
     }
 }

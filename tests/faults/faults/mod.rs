@@ -2,6 +2,7 @@
 
 mod backend;
 mod ddl;
+mod fleet;
 mod pooler;
 mod postmaster;
 mod process;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Fault> {
         silence::FAULTS,
         pooler::FAULTS,
         standby::FAULTS,
+        fleet::FAULTS,
     ];
     tables.concat()
 }

@@ -771,7 +771,9 @@ fn read(bytes: &[u8], piece: usize) -> Connection {
         match progress {
             Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => {}
             Ok(Progress::Request) => return connection,
-            Ok(Progress::Head) => unreachable!("the body is admitted"),
+            Ok(Progress::Head | Progress::Part | Progress::LastPart) => {
+                unreachable!("the body is admitted as a whole")
+            }
             Err(refusal) => panic!("{refusal:?}"),
         }
     }

@@ -1,7 +1,7 @@
 //! What only the packages `tests`, `fuzz` and `perf` see, with the feature `internals`.
 
 pub use crate::catalog::IsolationLevel;
-pub use crate::request::media_type::MediaType;
+pub use crate::request::media_type::{JsonLinesName, MediaType};
 pub use crate::request::payload::{Content, JsonForm, Payload};
 pub use crate::request::{Action, Invocation, Mutation};
 

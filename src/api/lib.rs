@@ -51,6 +51,11 @@ pub use query::{AccessMode, Answer, Batch, Reach};
 pub use request::{BodyForm, HttpRequest};
 pub use response::{Body, CorsHeaders, FirstRow, Response, ResultSet, is_vary};
 
+// Bodies that come in parts.
+pub use exchange::{PART_BYTES, PartAnswers, PreparedUpload, RECORD_BYTES_MAX};
+pub use exchange::{comes_in_parts, finish_upload, prepare_upload, rollback_statement};
+pub use request::{Intake, PartEnd, Records};
+
 // The page for browsers, of which the admin server has a part.
 pub use console::{ConsoleFile, console_file};
 

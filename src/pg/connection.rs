@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! idle ──send()──▶ answering ──next_reply()──▶ Row ──take_body()──▶ answering … ──▶ Done ──▶ idle
-//!                      │ any error but the server's own
-//!                      └──▶ broken: is_broken(), never used again
+//!  │                   │ any error but the server's own                          └─▶ open
+//!  │                   └──▶ broken: is_broken(), never used again                     │
+//!  └────── send_open() ──▶ answering ◀── send_open(), send() ─────────────────────────┘
 //! ```
 //! One error leaves it idle: [`Error::Outdated`], after which the same batch may be sent again.
 //! The batch is one implicit transaction, unless its statements say BEGIN. One that leaves a
-//! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle.
+//! transaction open (it failed before its ROLLBACK) is rolled back before the connection is idle;
+//! but the one of [`Connection::send_open`], unless it has failed, goes on with the next batch.
 //! Several batches can go out in one write, too, each a transaction of its own: after the `Done` of
 //! one come the replies to the next.
 //!
@@ -106,6 +108,8 @@ pub struct Connection {
     reset: Reset,
     /// How many batches were sent together with the one that is being answered, and come after it.
     following: usize,
+    /// Whether a transaction that the batch leaves open is to stay so.
+    stays_open: bool,
 }
 
 /// A statement behind a batch, which is no part of it.
@@ -152,6 +156,8 @@ struct Silence {
 enum State {
     /// Nothing: a batch may be sent.
     Idle,
+    /// Nothing, but a transaction is open, which the next batch goes on with.
+    Open,
     /// A batch is being answered.
     Answering,
     /// A row's last column is being read; so many of its bytes are still to come.
@@ -207,6 +213,7 @@ impl Connection {
             behind: Behind::None,
             reset: Reset::None,
             following: 0,
+            stays_open: false,
         }
     }
 
@@ -247,6 +254,11 @@ impl Connection {
         self.state == State::Idle
     }
 
+    /// Whether nothing is under way but a transaction, which goes on with the next batch.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// Whether a batch has left something that the next one would find, and that could not be put
     /// in order. The connection must not be used again, then.
     pub fn has_leftovers(&self) -> bool {
@@ -280,6 +292,21 @@ impl Connection {
         request_body: RequestBody<'_>,
     ) -> Result<(), Error> {
         self.send_flight(statements, request_body, Reset::None)
+    }
+
+    /// The same, and the transaction that it begins, or goes on with, stays open when the batch is
+    /// over, unless the batch has failed.
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub fn send_open(
+        &mut self,
+        statements: &[Statement],
+        request_body: RequestBody<'_>,
+    ) -> Result<(), Error> {
+        self.send_flight(statements, request_body, Reset::None)?;
+        self.stays_open = true;
+        Ok(())
     }
 
     /// The same, and has the session put in order when the batch is over, whatever becomes of it.
@@ -352,9 +379,10 @@ impl Connection {
 
     fn begin_flight(&mut self, reset: Reset) {
         assert!(
-            self.state == State::Idle,
+            matches!(self.state, State::Idle | State::Open),
             "the last batch was read to its end"
         );
+        self.stays_open = false;
         self.output.clear();
         self.reused.clear();
         self.parsed.clear();
@@ -652,7 +680,10 @@ impl Connection {
 
     /// Goes on until something matters, be it silence that is to be told of.
     fn proceed(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
-        assert!(self.state != State::Idle, "a batch was sent");
+        assert!(
+            !matches!(self.state, State::Idle | State::Open),
+            "a batch was sent"
+        );
         self.skip_body()?;
         loop {
             match self.advance(told_after)? {
@@ -861,6 +892,11 @@ impl Connection {
             self.reset = Reset::Begun;
             return Ok(Advance::More);
         }
+        if self.stays_open && status == TransactionStatus::InTransaction {
+            self.on_over();
+            self.state = State::Open;
+            return Ok(Advance::Done);
+        }
         if let Some(following) = self.following.checked_sub(1) {
             if status != TransactionStatus::Idle {
                 let text = "one of several batches has left its transaction open";
@@ -997,7 +1033,7 @@ impl Connection {
     pub fn body_bytes_left(&self) -> usize {
         match self.state {
             State::InBody(missing) => missing,
-            State::Idle | State::Answering | State::Broken => 0,
+            State::Idle | State::Open | State::Answering | State::Broken => 0,
         }
     }
 

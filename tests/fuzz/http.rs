@@ -128,6 +128,7 @@ fn drain(connection: &mut Connection, limits: &Limits, transcript: &mut Transcri
         match connection.next(limits) {
             Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => return,
             Ok(Progress::Head) => connection.admit_body(),
+            Ok(Progress::Part | Progress::LastPart) => unreachable!("no body is taken in parts"),
             Ok(Progress::Request) => {
                 transcript
                     .requests

@@ -16,6 +16,7 @@ mod conversation;
 mod corpus;
 mod headers;
 mod http;
+mod intake;
 mod jwt_token;
 mod key_set;
 mod payload;
@@ -36,6 +37,7 @@ pub use conversation::conversation;
 pub use corpus::{pack, unpack};
 pub use headers::headers;
 pub use http::{http_in_any_pieces, http_request};
+pub use intake::intake;
 pub use jwt_token::jwt_token;
 pub use key_set::key_set;
 pub use payload::payload;
@@ -74,6 +76,7 @@ targets! {
     query_string query_string::QUERY_STRING_SEEDS,
     headers headers::HEADER_SEEDS,
     payload payload::PAYLOAD_SEEDS,
+    intake intake::INTAKE_SEEDS,
     statements statements::STATEMENT_SEEDS,
     answers answers::ANSWER_SEEDS,
     claims claims::CLAIM_SEEDS,

@@ -6,7 +6,7 @@
 
 use corerest_api::Error;
 use corerest_api::internals::{
-    Action, Content, Invocation, JsonForm, MediaType, Mutation, Payload,
+    Action, Content, Invocation, JsonForm, JsonLinesName, MediaType, Mutation, Payload,
 };
 use corerest_sql::{Ident, QualifiedName};
 use simd_json::BorrowedValue;
@@ -27,6 +27,7 @@ pub(crate) const PAYLOAD_SEEDS: &[&[u8]] = &[
     b"\x03<a/>",
     b"\x00\xef\xbb\xbf{\"a\":1}",
     b"\x01\xef\xbb\xbfa\n1\n",
+    b"\x04{\"a\":1}\n\r\n {\"a\":[2]}",
 ];
 
 /// The first byte chooses the media type, and whom the body is for.
@@ -34,10 +35,11 @@ pub fn payload(data: &[u8]) {
     let [choice, body @ ..] = data else {
         return;
     };
-    let content_type = match choice % 4 {
+    let content_type = match choice % 5 {
         0 => MediaType::ApplicationJson,
         1 => MediaType::TextCsv,
         2 => MediaType::UrlEncoded,
+        4 => MediaType::JsonLines(JsonLinesName::NdJson),
         _ => MediaType::TextPlain,
     };
     let parsed = parse(choice >> 2, &content_type, body);
@@ -51,7 +53,7 @@ pub fn payload(data: &[u8]) {
     let mut written = Vec::new();
     payload.content.write(&mut written);
     match payload.content {
-        Content::Csv(_) | Content::Form(_) => {
+        Content::Csv(_) | Content::Form(_) | Content::Lines { .. } => {
             let again = parse(choice >> 2, &MediaType::ApplicationJson, &written);
             let again = again.expect("what is written for PostgreSQL is JSON");
             assert_eq!(again.content.shape(), payload.content.shape());
@@ -64,6 +66,7 @@ pub fn payload(data: &[u8]) {
         }
         Content::Empty => assert!(written == b"[]"),
         Content::Raw(_) => assert_eq!(written, body),
+        Content::Parts => unreachable!("it is here as a whole"),
     }
 }
 
@@ -81,7 +84,7 @@ fn parse<'a>(choice: u8, content_type: &MediaType, body: &'a [u8]) -> Result<Pay
     };
     match Payload::parse(&action, content_type, None, body) {
         Ok(payload) => Ok(payload.expect("these actions have a body")),
-        Err(Error::InvalidBody { message }) => Err(message),
+        Err(Error::InvalidBody { message } | Error::InvalidRecord { message, .. }) => Err(message),
         Err(other) => panic!("{other:?}"),
     }
 }

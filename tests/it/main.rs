@@ -50,5 +50,6 @@ mod streams;
 mod tidy;
 mod together;
 mod two_way_talk;
+mod uploads;
 mod whole_numbers;
 mod write_outcome;

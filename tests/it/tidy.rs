@@ -443,6 +443,8 @@ fn every_error_code_has_a_case() {
         ("PGRST120", "PostgREST documents it, and does not give it"),
         ("PGRSTX01", "memory.rs"),
         ("PGRSTX02", "jwks.rs"),
+        ("PGRSTX03", "uploads.rs"),
+        ("PGRSTX04", "uploads.rs"),
         ("PGRSTX10", "events.rs"),
         ("PGRSTX11", "events.rs"),
         ("PGRSTX12", "events.rs"),

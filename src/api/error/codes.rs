@@ -123,6 +123,10 @@ codes! {
     AnswerTooLarge "PGRSTX01" 507
     /// The keys that could verify the token have not come yet; PostgREST fetches none.
     JwtKeysMissing "PGRSTX02" 503
+    /// There are as many uploads as there may be.
+    TooManyUploads "PGRSTX03" 503
+    /// The server stops, and has rolled an upload back.
+    UploadEnded "PGRSTX04" 503
     /// A function that says what is to be heard names no channel that can be listened to.
     Channel "PGRSTX10" 500
     /// There are as many channels as there may be.

@@ -62,6 +62,29 @@ pub enum Error {
         /// Why.
         message: String,
     },
+    /// One of the records of the body is not what it should be.
+    InvalidRecord {
+        /// Why.
+        message: String,
+        /// On which line it was found out, the first one being 1.
+        line: u64,
+        /// At which byte, from the beginning of the body.
+        byte: u64,
+    },
+    /// The body is too long for what is to become of it.
+    BodyInParts {
+        /// What cannot be had.
+        message: String,
+        /// How long a body can be with which it can be had.
+        bytes_max: usize,
+    },
+    /// As many uploads are under way as may be.
+    TooManyUploads {
+        /// How many that is.
+        at_most: usize,
+    },
+    /// The server ends, and with it an upload.
+    UploadEnded,
     /// The parameters of the range leave no rows.
     RangeNegativeLimit,
     /// The `Range` header ends before it begins.

@@ -88,6 +88,38 @@ fn samples() -> Vec<(Error, &'static str)> {
     {"code":"PGRST102","details":null,"hint":null,"message":"Empty or invalid json"}"#,
         ),
         (
+            Error::InvalidRecord {
+                message: text("Empty or invalid json"),
+                line: 12,
+                byte: 345,
+            },
+            r#"400 PGRST102
+    {"code":"PGRST102","details":"Line 12 of the body, at byte 345","hint":null,"message":"Empty
+       or invalid json"}"#,
+        ),
+        (
+            Error::BodyInParts {
+                message: text("So many rows cannot be returned"),
+                bytes_max: 1_048_576,
+            },
+            r#"400 PGRST102
+    {"code":"PGRST102","details":"The body has more than 1048576 bytes","hint":"Send Prefer:
+       return=minimal or return=headers-only","message":"So many rows cannot be returned"}"#,
+        ),
+        (
+            Error::TooManyUploads { at_most: 3 },
+            r#"503 PGRSTX03
+    {"code":"PGRSTX03","details":"There may be 3, so that others find connections
+       (db-pool).","hint":"Try again when others have ended","message":"As many uploads are under
+       way as may be"}"#,
+        ),
+        (
+            Error::UploadEnded,
+            r#"503 PGRSTX04
+    {"code":"PGRSTX04","details":null,"hint":"Try again","message":"The server stops, and has
+       rolled the upload back"}"#,
+        ),
+        (
             Error::RangeNegativeLimit,
             r#"416 PGRST103
     {"code":"PGRST103","details":"Limit should be greater than or equal to

@@ -43,6 +43,28 @@ impl Error {
                 format!("Cannot use the {method} method on RPC"),
             ),
             Error::InvalidBody { message } => worded(Code::Body, message.clone()),
+            Error::InvalidRecord {
+                message,
+                line,
+                byte,
+            } => worded(Code::Body, message.clone())
+                .with(format!("Line {line} of the body, at byte {byte}")),
+            Error::BodyInParts { message, bytes_max } => worded(Code::Body, message.clone())
+                .with(format!("The body has more than {bytes_max} bytes"))
+                .hinted("Send Prefer: return=minimal or return=headers-only".to_owned()),
+            Error::TooManyUploads { at_most } => worded(
+                Code::TooManyUploads,
+                "As many uploads are under way as may be",
+            )
+            .with(format!(
+                "There may be {at_most}, so that others find connections (db-pool)."
+            ))
+            .hinted("Try again when others have ended".to_owned()),
+            Error::UploadEnded => worded(
+                Code::UploadEnded,
+                "The server stops, and has rolled the upload back",
+            )
+            .hinted("Try again".to_owned()),
             Error::RangeNegativeLimit => {
                 range("Limit should be greater than or equal to zero.".to_owned())
             }

@@ -50,6 +50,8 @@ pub(super) struct Question<'a> {
     pub(super) overrides: Overrides,
     /// Whether it reads and does nothing else, for all that is known.
     pub(super) is_read: bool,
+    /// Whether its transaction begins and ends with words of its own.
+    pub(super) is_explicit: bool,
 }
 
 impl<'a, 'r> Asked<'a, 'r> {
@@ -108,6 +110,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
             defaults: self.catalog.transaction_defaults,
+            is_explicit: main.is_explicit,
             resets_session,
             overrides: main.overrides,
             is_replicable: main.is_read && has_replicas && !preferences.is_strong(),

@@ -78,6 +78,7 @@ impl Asked<'_, '_> {
             routine: Some(routine),
             overrides: Overrides::Possible,
             is_read: routine.volatility != Volatility::Volatile,
+            is_explicit: false,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

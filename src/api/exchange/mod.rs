@@ -17,12 +17,15 @@ mod privileges;
 mod read;
 mod schema;
 mod shape;
+mod upload;
 
 pub use context::Context;
 pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
 pub use precedent::{AnswerSize, Pace};
 pub use shape::Shapes;
+pub use upload::{PART_BYTES, PartAnswers, PreparedUpload, RECORD_BYTES_MAX};
+pub use upload::{comes_in_parts, prepare_upload, rollback_statement};
 
 use crate::auth::Identity;
 use crate::catalog::Catalog;
@@ -78,6 +81,13 @@ pub fn finish(pending: &Pending, columns: &[Option<&[u8]>], estimate: Option<&[u
         }),
     });
     pending.finished(response)
+}
+
+/// The same for what was written in parts.
+pub fn finish_upload(pending: &Pending, answers: PartAnswers) -> Response {
+    let row = answers.row();
+    let columns: Vec<Option<&[u8]>> = row.iter().map(Option::as_deref).collect();
+    finish(pending, &columns, None)
 }
 
 /// The same for rows that are sent one by one, as

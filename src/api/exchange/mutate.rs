@@ -11,11 +11,29 @@ use crate::request::preferences::RepresentationPreference;
 use crate::response::{ExplainPending, MutatePending};
 use corerest_sql::QualifiedName;
 
+/// How the statements of a write are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flights {
+    /// All at once.
+    One,
+    /// The main statement again and again, before the transaction is ended.
+    Several,
+}
+
 impl Asked<'_, '_> {
     pub(super) fn prepare_mutate(
         &self,
         name: &QualifiedName,
         mutation: Mutation,
+    ) -> Result<Prepared, Error> {
+        self.prepare_write(name, mutation, Flights::One)
+    }
+
+    pub(super) fn prepare_write(
+        &self,
+        name: &QualifiedName,
+        mutation: Mutation,
+        flights: Flights,
     ) -> Result<Prepared, Error> {
         let Asked {
             config,
@@ -53,13 +71,19 @@ impl Asked<'_, '_> {
         } else {
             Location::Unsaid
         };
+        // Where there are several, whoever sends them adds the rows up.
+        let checked_by_sql = match flights {
+            Flights::One => check,
+            Flights::Several => RowsCheck::default(),
+        };
         let batch = self.batch(Question {
-            statement: write_mutation(&plan, &read, &negotiated, &check, location),
+            statement: write_mutation(&plan, &read, &negotiated, &checked_by_sql, location),
             estimate: None,
             access: AccessMode::ReadWrite,
             routine: None,
             overrides: Overrides::Possible,
             is_read: false,
+            is_explicit: flights == Flights::Several,
         });
         let media_type = negotiated.media_type;
         let expected = if is_explained {

@@ -17,6 +17,7 @@ impl Asked<'_, '_> {
             overrides: self.overrides(true),
             // They must agree with the catalog, which is the primary's.
             is_read: false,
+            is_explicit: false,
         });
         let pending = Pending {
             expected: Expected::Privileges,

@@ -55,6 +55,7 @@ impl Asked<'_, '_> {
             routine: None,
             overrides,
             is_read: true,
+            is_explicit: false,
         });
         let expected = match negotiated.plan {
             Some(_) => Expected::Plan(Box::new(ExplainPending::new(

@@ -32,6 +32,7 @@ impl Asked<'_, '_> {
             overrides: self.overrides(true),
             // The document must agree with the catalog, which is the primary's.
             is_read: false,
+            is_explicit: false,
         });
         let pending = Pending {
             expected: Expected::Schema(Box::new(expected)),

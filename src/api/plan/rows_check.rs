@@ -81,10 +81,22 @@ impl RowsCheck {
         let (_, rest) = error.message.split_once(WRONG_ROWS)?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let rows: i64 = rest[..digits].parse().ok()?;
+        Some(self.wrong(rows))
+    }
+
+    /// What is wrong with the number of rows, if anything is.
+    pub(crate) fn refuse(&self, rows: i64) -> Option<Error> {
+        let is_one = self.one.is_none() || rows == 1;
+        let is_allowed = self.at_most.is_none_or(|at_most| rows <= at_most);
+        (!is_one || !is_allowed).then(|| self.wrong(rows))
+    }
+
+    /// What a number is that is wrong.
+    fn wrong(&self, rows: i64) -> Error {
         match self.one {
-            Some(OneBecause::Singular) if rows != 1 => Some(Error::NotSingular { rows }),
-            Some(OneBecause::Put) if rows != 1 => Some(Error::PutKeyMismatch),
-            _ => Some(Error::MaxAffectedExceeded { rows }),
+            Some(OneBecause::Singular) if rows != 1 => Error::NotSingular { rows },
+            Some(OneBecause::Put) if rows != 1 => Error::PutKeyMismatch,
+            _ => Error::MaxAffectedExceeded { rows },
         }
     }
 }

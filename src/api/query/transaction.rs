@@ -77,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) isolation: IsolationLevel,
     /// How a transaction begins that does not say otherwise.
     pub(crate) defaults: TransactionDefaults,
+    /// Whether it is explicit in any case.
+    pub(crate) is_explicit: bool,
     pub(crate) resets_session: bool,
     pub(crate) overrides: Overrides,
     /// Whether it may be carried out by a replica, for all that it does.
@@ -98,7 +100,8 @@ impl Parts {
     /// Whether an implicit transaction is not what is wanted.
     fn is_explicit(&self) -> bool {
         let other_access = self.defaults.read_only && self.access == AccessMode::ReadWrite;
-        self.end == TransactionEnd::Rollback
+        self.is_explicit
+            || self.end == TransactionEnd::Rollback
             || self.isolation != self.defaults.isolation
             || other_access
     }

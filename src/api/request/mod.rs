@@ -28,7 +28,8 @@ mod select;
 
 pub use action::{Action, Invocation, Mutation};
 pub use http::HttpRequest;
-pub use payload::BodyForm;
+pub use payload::intake::{PartEnd, Records};
+pub use payload::{BodyForm, Intake};
 
 use crate::error::Error;
 use corerest_config::{Config, OpenApiMode};
@@ -88,10 +89,19 @@ impl<'a> ApiRequest<'a> {
         ApiRequest::parse_with(config, http, Payload::expected)
     }
 
-    fn parse_with(
+    /// Parses a request whose payload this makes of an action, a media type, `columns=` and a body.
+    ///
+    /// # Errors
+    /// As [`ApiRequest::parse`].
+    pub(crate) fn parse_with(
         config: &Config,
         http: &HttpRequest<'a>,
-        payload: PayloadParser<'a>,
+        payload: impl FnOnce(
+            &Action,
+            &MediaType,
+            Option<&BTreeSet<Ident>>,
+            &'a [u8],
+        ) -> Result<Option<Payload<'a>>, Error>,
     ) -> Result<ApiRequest<'a>, Error> {
         let resource = parse_resource(config, http)?;
         let (schema, negotiated_by_profile) = negotiate_schema(config, http)?;
@@ -134,14 +144,6 @@ impl<'a> ApiRequest<'a> {
         self.negotiated_by_profile.then(|| self.schema.to_string())
     }
 }
-
-/// Makes the payload of an action, a media type, `columns=` and a body.
-type PayloadParser<'a> = fn(
-    &Action,
-    &MediaType,
-    Option<&BTreeSet<Ident>>,
-    &'a [u8],
-) -> Result<Option<Payload<'a>>, Error>;
 
 /// What a path names.
 enum Resource<'a> {

@@ -497,7 +497,8 @@ pub const KEYS: &[Key] = &[
         server_body_timeout,
         1,
         "Seconds in which 16 KiB of a request body must arrive, or the rest of it; then it is \
-         answered with 408. A slow but steady upload is not cut off."
+         answered with 408. A slow but steady upload is not cut off. Of a body that is written \
+         part by part it is 256 KiB, for a transaction is open as long."
     )
     .own(),
     boolean!(
@@ -577,7 +578,8 @@ pub const KEYS: &[Key] = &[
         1,
         POSTGRES_VALUE_MAX,
         "The largest request body; 413 beyond it. A body is one parameter of a statement, and \
-         PostgreSQL takes none of 1 GiB or more; the default leaves a MiB for what surrounds it.",
+         PostgreSQL takes none of 1 GiB or more; the default leaves a MiB for what surrounds it. \
+         Inserts of lines of JSON and of CSV are taken in parts, and may be longer.",
         |c, n| c.server_max_body_bytes = count(n),
         |c| bare(c.server_max_body_bytes),
     )

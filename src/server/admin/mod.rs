@@ -272,7 +272,7 @@ impl Office {
         loop {
             match requests.next(&limits) {
                 // It answers without a body, whatever comes.
-                Ok(Progress::Request | Progress::Head) => {
+                Ok(Progress::Request | Progress::Head | Progress::Part | Progress::LastPart) => {
                     let request = requests.request();
                     let began = Instant::now();
                     let target = request.target();

@@ -17,7 +17,7 @@ use super::threads::{Next, Readable, Worker, flush};
 use crate::serving::aim::{Aim, WaitsFor};
 use crate::serving::client::Client;
 use crate::serving::desk::Gathers;
-use crate::serving::grant::{Grant, LargePlace};
+use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::handle::{self, or_internal_error};
 use crate::serving::together::TOGETHER_MAX;
 use crate::sync::atomic::Ordering;
@@ -62,7 +62,7 @@ impl Worker {
             may_join.then_some(AnswerSize::Usual)
         };
         while self.gathering.asking.len() < TOGETHER_MAX {
-            let no_place = || None::<LargePlace>;
+            let no_place = || None::<HeldPlace>;
             let parking = &self.cores.parking;
             let Some((parked, _)) = parking.take_oldest(WaitsFor::Primary, size_of, no_place)
             else {
@@ -117,8 +117,8 @@ impl Worker {
         let (token, other_side) = self.core().events.queued_client()?;
         let mut client = self.cores.take(self.index, token)?;
         client.other_side = other_side;
-        // Of a body that follows there may be no more yet.
-        if client.hearing.is_some() || client.body.is_some() {
+        // Of a body that follows there may be no more yet, and a part of an upload takes its time.
+        if client.hearing.is_some() || client.body.is_some() || client.upload.is_some() {
             self.gathering.behind = Some(Behind::Unserved(client));
             return None;
         }

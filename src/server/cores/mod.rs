@@ -5,11 +5,12 @@
 //! again. There is no hand-off on this path, and no lock held across a system call.
 //!
 //! ```text
-//! threads, hearing ─▶ shared ─▶ door, events, clients, parking, crew, relief, rounds, pulse,
-//!                               placing
+//! threads, hearing, uploading ─▶ shared ─▶ door, events, clients, parking, crew, relief, rounds,
+//!                                          pulse, placing
 //! ```
 //! [`shared`] is what they have in common, [`threads`] what each of them does, with [`hearing`] for
-//! those who hear events; the others are what they agree through, each a small protocol of its own.
+//! those who hear events, and [`uploading`] for those who send a body in parts; the others are what
+//! they agree through, each a small protocol of its own.
 
 mod awaiting;
 mod clients;
@@ -26,6 +27,7 @@ mod relief;
 mod rounds;
 mod shared;
 mod threads;
+mod uploading;
 
 #[cfg(feature = "model")]
 mod model;

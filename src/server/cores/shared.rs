@@ -25,7 +25,7 @@ use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
 use crate::observing::tally::Tally;
 use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{Client, ClientToken};
-use crate::serving::grant::{LargePlace, LargePlaces};
+use crate::serving::grant::{HeldPlace, Places};
 use crate::serving::handle::WaitingRequest;
 use crate::serving::hearing::Word;
 use crate::serving::memory::Memory;
@@ -121,6 +121,8 @@ pub(crate) struct Cores {
     pub(super) channels: Arc<Channels>,
     memory: Arc<Memory>,
     spool: Arc<Spool>,
+    /// The uploads that are under way, on all cores.
+    uploads: Arc<Places>,
     /// How many connections may wait for clients when others need them and the spool has no room.
     slow_readers_max: usize,
     /// Held by the thread that counts them, until it has cut one off.
@@ -151,7 +153,7 @@ pub(super) struct Core {
     /// Its connections to the primary.
     pub(super) pool: Arc<Pool>,
     /// How many of its connections may bring large answers.
-    large: Arc<LargePlaces>,
+    large: Arc<Places>,
     /// How often the primary was asked, where there are replicas.
     primary_asked: AtomicU64,
     /// Its connections to each replica.
@@ -240,6 +242,7 @@ impl Cores {
             channels: Arc::new(Channels::new()?),
             memory: settings.memory,
             spool: settings.spool,
+            uploads: Arc::default(),
             slow_readers_max: settings.slow_readers_max,
             cutting_off: Mutex::new(()),
             ending: AtomicBool::new(false),
@@ -561,9 +564,9 @@ impl Cores {
     /// Brings a client back to its core, to wait there: to that of its connection, if one waits
     /// for it, so that no thread ever reads from another core's connection.
     pub(super) fn rest(&self, mut client: Box<Client>, interest: Interest) {
-        let connected_to = client.body.as_ref().and_then(|body| body.core());
-        let moves_to =
-            connected_to.filter(|core| *core != client.home && !is_mutant(Mutant::ClientsStay));
+        let moves_to = client
+            .connected_to()
+            .filter(|core| *core != client.home && !is_mutant(Mutant::ClientsStay));
         if let Some(core) = moves_to {
             self.move_home(&mut client, core);
         }
@@ -800,6 +803,15 @@ impl Cores {
         }
     }
 
+    /// A place for an upload, or how many there may be at a time if all are taken. Each has a
+    /// connection to itself, so others find as many as there are cores, if there are more.
+    pub(super) fn upload_place(&self) -> Result<HeldPlace, usize> {
+        let cores = self.cores.iter();
+        let connections: usize = cores.map(|core| core.share.connections).sum();
+        let at_most = connections.saturating_sub(self.cores.len()).max(1);
+        self.uploads.take(at_most).ok_or(at_most)
+    }
+
     /// Room in the spool for an answer, if there is so much.
     pub(super) fn reserve_spool(&self, bytes: u64) -> Option<Room> {
         self.spool.reserve(bytes)
@@ -890,7 +902,7 @@ impl Core {
     }
 
     /// A place for a large answer, if one is free.
-    pub(super) fn large_place(&self) -> Option<LargePlace> {
+    pub(super) fn large_place(&self) -> Option<HeldPlace> {
         self.large.take(self.large_at_once())
     }
 

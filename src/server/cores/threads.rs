@@ -24,7 +24,7 @@ use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
 use crate::serving::client::{After, Client, ClientToken};
 use crate::serving::clock::Clock;
 use crate::serving::desk::{Desk, Gathers, Host};
-use crate::serving::grant::{Grant, LargePlace};
+use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::handle::{
     self, Concluded, Finished, Handled, KeyPatience, LacksKeys, Looked, WaitingRequest,
 };
@@ -40,7 +40,7 @@ use crate::state::snapshot::{Snapshot, Subscription};
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
 use corerest_api::channel::ChannelName;
-use corerest_api::{AnswerSize, Position};
+use corerest_api::{AnswerSize, PART_BYTES, PartEnd, Position};
 use corerest_wire::http::{self, Phase, Progress, Refusal};
 use std::collections::VecDeque;
 use std::io;
@@ -71,9 +71,13 @@ static NO_MEMORY_WARNED: log::Seldom = log::Seldom::new();
 /// default.
 const BODY_PROGRESS_BYTES: usize = 16 << 10;
 
+/// The same of an upload, whose transaction others may have to wait for: 4 KiB a second, with the
+/// default.
+pub(super) const UPLOAD_PROGRESS_BYTES: usize = 256 << 10;
+
 /// How long what a refused client still sends is thrown away, so that it can read the refusal: a
 /// socket that is closed with unread bytes in it takes the response back.
-const DRAINING: Duration = Duration::from_secs(5);
+pub(super) const DRAINING: Duration = Duration::from_secs(5);
 
 /// How long a request waits for the keys of its token: longer than most fetches take, and not so
 /// long that whoever sends tokens of nobody holds much.
@@ -186,6 +190,10 @@ impl Host for Service<'_> {
             Gathers::First => self.cores.cores[self.index].events.is_client_queued(),
             Gathers::More => true,
         }
+    }
+
+    fn upload_place(&self) -> Result<HeldPlace, usize> {
+        self.cores.upload_place()
     }
 
     fn can_tell(&self, position: Position) -> bool {
@@ -414,6 +422,7 @@ impl Worker {
         self.reclaim_buffers(&mut client);
         self.in_hand = None;
         match next {
+            Next::Close if client.upload.is_some() => self.lose_upload(client),
             Next::Rest(interest) => self.rest(client, interest),
             Next::Park(waiting) => self.park(client, waiting),
             Next::Join(waiting) | Next::StandBack(waiting) => {
@@ -454,6 +463,16 @@ impl Worker {
                 }
                 Ok(Progress::Head) => {
                     if let ControlFlow::Break(next) = self.decide_by_head(client) {
+                        return next;
+                    }
+                }
+                Ok(Progress::Part) => {
+                    if let ControlFlow::Break(next) = self.take_part(client, PartEnd::Open) {
+                        return next;
+                    }
+                }
+                Ok(Progress::LastPart) => {
+                    if let ControlFlow::Break(next) = self.take_part(client, PartEnd::Last) {
                         return next;
                     }
                 }
@@ -504,6 +523,7 @@ impl Worker {
             self.at_desk(|desk, verifier| handle::look_at_head(desk, verifier, client, patience));
         match looked {
             Looked::Admitted => client.requests.admit_body(),
+            Looked::AdmittedInParts => client.requests.admit_body_in_parts(PART_BYTES),
             Looked::Finished(Finished { .. }) => client.deadline = Instant::now() + DRAINING,
             Looked::Refused(refusal) => self.refuse(client, refusal),
             Looked::LacksKeys => return Some(LacksKeys::Head),
@@ -553,7 +573,7 @@ impl Worker {
     }
 
     /// Does something with what the thread has at hand for a request.
-    fn at_desk<T>(&mut self, work: impl FnOnce(&Desk<'_>, &mut Verifier) -> T) -> T {
+    pub(super) fn at_desk<T>(&mut self, work: impl FnOnce(&Desk<'_>, &mut Verifier) -> T) -> T {
         let cores = &self.cores;
         let snapshot = self.subscription.current(&cores.publication);
         let desk = Desk {
@@ -637,7 +657,11 @@ impl Worker {
         }
     }
 
-    fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, client: &mut Client, refusal: Refusal) {
+        if let Some(upload) = client.upload.take() {
+            self.observer.breaks_off(refusal.status());
+            upload.abandon();
+        }
         self.at_desk(|desk, _| refuse(&mut client.output, &client.requests, refusal, desk));
         // What has come is of no use, and need not be held while the client hears of it.
         client.requests.give_up();
@@ -712,7 +736,7 @@ impl Worker {
         &self,
         line: WaitsFor,
         connection: &Result<Connected, Unreachable>,
-    ) -> Option<(ParkedClient, Option<LargePlace>)> {
+    ) -> Option<(ParkedClient, Option<HeldPlace>)> {
         let parking = &self.cores.parking;
         let take_place = || self.core().large_place();
         if let Ok(Connected {
@@ -749,7 +773,14 @@ impl Worker {
         let snapshot = Arc::clone(&waiting.snapshot);
         let concluded = self.at_desk_of(&snapshot, |desk| answer(desk, &mut client, waiting));
         match concluded {
-            Concluded::Finished(Finished { .. }) => self.serve(client, Readable::No),
+            Concluded::Finished(Finished { .. }) => {
+                self.drain_from_now(&mut client);
+                self.serve(client, Readable::No);
+            }
+            Concluded::Uploads => {
+                client.came = UPLOAD_PROGRESS_BYTES;
+                self.serve(client, Readable::Maybe);
+            }
             Concluded::Waits(waiting) => self.leave(client, Next::Park(waiting)),
             Concluded::Hears(opening, names) => self.leave(client, Next::Hear(opening, names)),
         }
@@ -937,6 +968,9 @@ impl Worker {
         if client.hearing.is_some() {
             return self.on_end_of_hearing(client);
         }
+        if client.upload.is_some() && self.cores.is_stopping() {
+            return self.end_upload(client);
+        }
         self.take_in_hand(&client);
         match client.requests.phase() {
             Phase::Idle if client.is_done() => {
@@ -957,6 +991,9 @@ impl Worker {
     }
 
     fn close(&mut self, client: Box<Client>) {
+        if client.upload.is_some() {
+            return self.lose_upload(client);
+        }
         self.in_hand = None;
         self.cores.close(client);
     }
@@ -977,7 +1014,7 @@ impl Worker {
             (Interest::Read, Phase::Head) => Some(patience.header),
             // A body holds memory: it must come on, and not a byte now and then.
             (Interest::Read, Phase::Body)
-                if client.phase == Phase::Body && client.came < BODY_PROGRESS_BYTES =>
+                if client.phase == Phase::Body && client.came < progress_bytes(&client) =>
             {
                 None
             }
@@ -1059,7 +1096,7 @@ impl Worker {
         let rested = self.cores.patience.idle.saturating_sub(ON_ITS_WAY);
         let until = Instant::now() + rested;
         let is_done = |client: &Client| {
-            if client.hearing.is_some() {
+            if client.hearing.is_some() || client.upload.is_some() {
                 return true;
             }
             let has_rested = client.deadline <= until || is_mutant(Mutant::ClosesUnannounced);
@@ -1072,6 +1109,14 @@ impl Worker {
             // A request that arrived just now is answered, like those before it.
             self.on_deadline(client);
         }
+    }
+}
+
+/// How much must come in `server-body-timeout`: more while a transaction is open for it.
+fn progress_bytes(client: &Client) -> usize {
+    match client.upload {
+        None => BODY_PROGRESS_BYTES,
+        Some(_) => UPLOAD_PROGRESS_BYTES,
     }
 }
 

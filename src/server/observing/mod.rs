@@ -188,6 +188,11 @@ impl Observer {
         self.tally.cancelled.add(1);
     }
 
+    /// An upload that has been set aside ends in the middle of its body, with this status.
+    pub(crate) fn breaks_off(&self, status: u16) {
+        self.tally.answered("POST", status);
+    }
+
     fn stops_waiting(&self) {
         let now = Instant::now();
         let mut exchange = self.exchange.borrow_mut();

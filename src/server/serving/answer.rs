@@ -59,7 +59,7 @@ const MUTE_MAX: Duration = Duration::from_secs(2);
 const MUTE_LOOK: Duration = Duration::from_millis(500);
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
-const CONNECTIONS_MAX: usize = 3;
+pub(super) const CONNECTIONS_MAX: usize = 3;
 
 /// How much of the response is in the output.
 #[derive(Debug)]
@@ -335,10 +335,12 @@ fn converse(
         BodyForm::AsItCame | BodyForm::AfterMark => {
             RequestBody::Plain(batch.body.part_of(question.request_body))
         }
-        BodyForm::CsvAsJson { bytes } => RequestBody::Converted {
-            bytes,
-            write: &convert,
-        },
+        BodyForm::CsvAsJson { bytes } | BodyForm::LinesAsArray { bytes } => {
+            RequestBody::Converted {
+                bytes,
+                write: &convert,
+            }
+        }
     };
     let connection = lease.connection();
     if batch.tells_position {
@@ -797,7 +799,7 @@ fn write_first_row(
     )))
 }
 
-fn database_error(error: ServerError) -> DatabaseError {
+pub(super) fn database_error(error: ServerError) -> DatabaseError {
     DatabaseError {
         code: error.code,
         message: error.message,
@@ -809,7 +811,7 @@ fn database_error(error: ServerError) -> DatabaseError {
 
 /// A connection that is lost tells nothing about a write that was on its way: the client must know
 /// that it may have happened.
-fn api_error(error: &Error, access: AccessMode) -> ApiError {
+pub(super) fn api_error(error: &Error, access: AccessMode) -> ApiError {
     match error {
         Error::Connect(error) => ApiError::DatabaseConnection {
             details: Some(error.to_string()),

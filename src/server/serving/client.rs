@@ -17,6 +17,7 @@ use crate::serving::hearing::Hearing;
 use crate::serving::memory::Held;
 use crate::serving::output::Output;
 use crate::serving::remainder::Remainder;
+use crate::serving::upload::Upload;
 use crate::state::channels::Place;
 use crate::sync::Instant;
 use corerest_wire::http;
@@ -86,6 +87,8 @@ pub(crate) struct Client {
     pub(crate) output: Output,
     /// The rest of a large body, which follows the output.
     pub(crate) body: Option<Remainder>,
+    /// What has become of the body that it sends in parts.
+    pub(crate) upload: Option<Box<Upload>>,
     /// What it hears, if it asked for events.
     pub(crate) hearing: Option<Box<Hearing>>,
     /// Whether more requests are read after the output is written.
@@ -138,6 +141,7 @@ impl Client {
             memory,
             output: Output::default(),
             body: None,
+            upload: None,
             hearing: None,
             after: After::KeepAlive,
         }
@@ -150,6 +154,15 @@ impl Client {
             .as_ref()
             .map_or(0, |hearing| hearing.mailbox.bytes());
         self.requests.buffer_capacity() + self.output.capacity() + waiting
+    }
+
+    /// The core whose connection waits for it, if one does.
+    pub(crate) fn connected_to(&self) -> Option<usize> {
+        let of_upload = || self.upload.as_ref().map(|upload| upload.core());
+        self.body
+            .as_ref()
+            .and_then(Remainder::core)
+            .or_else(of_upload)
     }
 
     /// Whether it waits for nothing from us, and has not been told to go.

@@ -3,7 +3,7 @@
 use crate::observing::Observer;
 use crate::serving::aim::{Aim, Unreachable};
 use crate::serving::clock::Clock;
-use crate::serving::grant::Grant;
+use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::spool::Room;
 use crate::state::health::Health;
 use crate::state::key_board::KeyBoard;
@@ -25,6 +25,9 @@ pub(crate) trait Host {
 
     /// Whether others wait whose requests may go together with this one.
     fn has_company(&self) -> bool;
+
+    /// A place for an upload, or how many there may be at a time if all are taken.
+    fn upload_place(&self) -> Result<HeldPlace, usize>;
 
     /// Whether replicas can have replayed this.
     fn can_tell(&self, position: Position) -> bool;

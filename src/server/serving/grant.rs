@@ -1,4 +1,5 @@
 //! A connection that is granted to a request, and the place of a large answer, if it has one.
+//! Uploads have places of the same kind, for they keep their connections.
 //!
 //! Large answers are begun by a few at a time on each core: without that, clients who all ask for
 //! one have all connections and all threads, and whoever wants a row waits behind them. Which
@@ -32,12 +33,12 @@ pub(crate) struct Grant {
     /// What it leads to.
     pub(crate) server: Server,
     /// Given back after the connection: fields are dropped in their order.
-    _place: Option<LargePlace>,
+    _place: Option<HeldPlace>,
 }
 
 impl Grant {
     /// The answer is to be a usual one, or has this place.
-    pub(crate) fn new(connected: Connected, place: Option<LargePlace>) -> Grant {
+    pub(crate) fn new(connected: Connected, place: Option<HeldPlace>) -> Grant {
         let Connected { lease, server } = connected;
         Grant {
             lease,
@@ -47,9 +48,10 @@ impl Grant {
     }
 }
 
-/// The places for large answers of a core. How many there are is for the core to say, each time.
+/// The places for large answers of a core, or for the uploads of all. How many there are is for the
+/// cores to say, each time.
 #[derive(Debug, Default)]
-pub(crate) struct LargePlaces {
+pub(crate) struct Places {
     /// Sequentially consistent, like the leases of a pool: who frees a place looks for parked
     /// requests after it, and who parks one looks for a place after it; one of the two sees the
     /// other.
@@ -58,16 +60,16 @@ pub(crate) struct LargePlaces {
 
 /// One of them, which is free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct LargePlace(Arc<LargePlaces>);
+pub(crate) struct HeldPlace(Arc<Places>);
 
-impl LargePlaces {
+impl Places {
     /// Takes one of so many, if one is free.
-    pub(crate) fn take(self: &Arc<LargePlaces>, at_most: usize) -> Option<LargePlace> {
+    pub(crate) fn take(self: &Arc<Places>, at_most: usize) -> Option<HeldPlace> {
         let next = |taken| (taken < at_most).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
             .ok()?;
-        Some(LargePlace(Arc::clone(self)))
+        Some(HeldPlace(Arc::clone(self)))
     }
 
     /// Whether one of so many is free.
@@ -76,7 +78,7 @@ impl LargePlaces {
     }
 }
 
-impl Drop for LargePlace {
+impl Drop for HeldPlace {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::SeqCst);
     }
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_each_is_free_again() {
-        let places = Arc::<LargePlaces>::default();
+        let places = Arc::<Places>::default();
         let (first, second) = (places.take(2), places.take(2));
         assert!(first.is_some() && second.is_some());
         assert!(places.take(2).is_none());

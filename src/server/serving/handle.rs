@@ -5,6 +5,7 @@
 //!                └───▶ batch ──take a connection──▶ ask ──finish──▶ written, body following
 //!                        │         └─ none free ──▶ parked ──▶ ask, or 504 at its deadline
 //!                        └─ finish: channels ──▶ hears: begin_stream when they are in force
+//! head of a long body ──part──▶ take a connection ──▶ upload ──parts──▶ ended ──▶ written
 //! request ──its token names a key that is being fetched──▶ waits ──▶ prepare, as above
 //! ```
 //! Where many clients wait, quick reads are gathered after `prepare`, and asked together
@@ -30,17 +31,19 @@ use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::serving::together::{may_go_together, pace_of};
+use crate::serving::upload::{Failure, FirstPart, Taken, Upload};
 use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
 use corerest_api::{
     AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pending,
-    Position, Prepared,
+    Position, Prepared, Response,
 };
-use corerest_api::{prepare_in_steps, refuse_by_head};
+use corerest_api::{PART_BYTES, PartEnd, PreparedUpload, RECORD_BYTES_MAX};
+use corerest_api::{comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head};
 use corerest_sql::Statement;
 use corerest_wire::http::event_stream::{Part, StreamFraming};
-use corerest_wire::http::{Refusal, Version};
+use corerest_wire::http::{self, Refusal, Version};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -60,6 +63,8 @@ pub(crate) struct WaitingRequest {
     exchange: Exchange,
     /// Whether it was asked together with others, and got no answer.
     stays_alone: bool,
+    /// The first part of its body, if more follow.
+    first_part: Option<Box<FirstPart>>,
 }
 
 impl WaitingRequest {
@@ -108,16 +113,18 @@ pub(crate) enum Concluded {
     Waits(Box<WaitingRequest>),
     /// Its response begins when these channels are in force.
     Hears(Box<Opening>, Vec<ChannelName>),
+    /// The first part of its body is written, and it goes on with the others.
+    Uploads,
 }
 
-impl From<Concluded> for Handled {
-    fn from(concluded: Concluded) -> Handled {
-        match concluded {
-            Concluded::Finished(finished) => Handled::Finished(finished),
-            Concluded::Waits(waiting) => Handled::Waits(waiting),
-            Concluded::Hears(opening, names) => Handled::Hears(opening, names),
-        }
-    }
+/// What has become of a part of a body.
+pub(crate) enum Parted {
+    /// It has been taken, or more of it is wanted.
+    Taken,
+    /// The response to the request is in the client's output.
+    Finished(Finished),
+    /// It is the first one, and no connection was free.
+    Waits(Box<WaitingRequest>),
 }
 
 /// What PostgreSQL's answer amounts to.
@@ -203,6 +210,7 @@ fn answer_request(
                     quest,
                     exchange: desk.observer.parks(),
                     stays_alone: false,
+                    first_part: None,
                 })
             };
             if may_go_together(&batch, &pending, &quest) && desk.host.has_company() {
@@ -213,7 +221,10 @@ fn answer_request(
             }
             let connection = desk.host.connection(quest.aim(), pending.size_before());
             return match pursue(desk, client, &batch, &pending, &mut quest, connection) {
-                Some(outcome) => conclude(desk, client, outcome).into(),
+                Some(Outcome::Answered(answered)) => {
+                    Handled::Finished(finish_request(desk, client, answered))
+                }
+                Some(Outcome::Hears(opening, names)) => Handled::Hears(opening, names),
                 None => Handled::Waits(waiting(batch, pending, quest)),
             };
         }
@@ -267,6 +278,8 @@ fn greet(desk: &Desk<'_>, client: &mut Client) -> Finished {
 pub(crate) enum Looked {
     /// The body may come.
     Admitted,
+    /// It may, in parts.
+    AdmittedInParts,
     /// Its response, which did not need the body, is in the client's output.
     Finished(Finished),
     /// There is no memory for the body, now or ever.
@@ -287,23 +300,27 @@ pub(crate) fn look_at_head(
     let refused = or_internal_error(|| {
         with_http(client, |http| {
             let caller = identify(desk, verifier, http, client.head, patience)?;
-            Some(refuse_by_head(
-                &desk.snapshot.context(desk.core),
-                http,
-                caller,
-            ))
+            let context = desk.snapshot.context(desk.core);
+            let is_long = (client.requests.declared_body_bytes())
+                .is_none_or(|declared| declared > PART_BYTES);
+            let in_parts = is_long && comes_in_parts(&context, http);
+            Some((refuse_by_head(&context, http, caller), in_parts))
         })
     });
     let answered = match refused {
         Some(None) => return Looked::LacksKeys,
-        Some(Some(None)) => match out_of_memory(client) {
+        Some(Some((None, true))) => {
+            client.head = Head::LookedAt;
+            return Looked::AdmittedInParts;
+        }
+        Some(Some((None, false))) => match out_of_memory(client) {
             Some(refusal) => return Looked::Refused(refusal),
             None => {
                 client.head = Head::LookedAt;
                 return Looked::Admitted;
             }
         },
-        Some(Some(Some(response))) => writer(desk, client).respond(&response),
+        Some(Some((Some(response), _))) => writer(desk, client).respond(&response),
         None => writer(desk, client).respond_internal_error(),
     };
     desk.observer.counts();
@@ -416,6 +433,214 @@ fn prepare_request(
     Some(prepared)
 }
 
+/// Takes one more part of a body; the last one ends the upload.
+pub(crate) fn take_part(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    mut upload: Box<Upload>,
+    end: PartEnd,
+) -> Parted {
+    desk.observer.resumes(&upload.exchange);
+    let part = client.requests.request().body;
+    let taken = or_internal_error(|| match upload.take(part, end) {
+        Ok(Taken::Bytes(count)) if end == PartEnd::Last && count == part.len() => {
+            upload.end().map(Ok)
+        }
+        taken => taken.map(Err),
+    });
+    match taken {
+        Some(Ok(Err(taken))) => {
+            match taken {
+                Taken::Bytes(count) => client.requests.take_part(count, PART_BYTES),
+                Taken::Wants(bytes) => client.requests.want_part(bytes),
+            }
+            upload.exchange = desk.observer.parks();
+            client.upload = Some(upload);
+            Parted::Taken
+        }
+        Some(Ok(Ok((response, position)))) => {
+            desk.observer.database_done(upload.lease());
+            log_query(desk, &upload.batch);
+            drop(upload);
+            let answered = writer(desk, client).respond(&response);
+            tell_position(position, client, &answered);
+            Parted::Finished(finish_request(desk, client, answered))
+        }
+        Some(Err(failure)) => Parted::Finished(fail_upload(desk, client, upload, failure)),
+        // A panic, which is logged where it happens; its connection goes with it.
+        None => {
+            upload.lease().reset();
+            drop(upload);
+            let answered = writer(desk, client).respond_internal_error();
+            Parted::Finished(finish_request(desk, client, answered))
+        }
+    }
+}
+
+/// Ends an upload before its body does, and says why.
+pub(crate) fn fail_upload(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    mut upload: Box<Upload>,
+    failure: Failure,
+) -> Finished {
+    desk.observer.resumes(&upload.exchange);
+    let response = failure.response(desk.host, &upload.pending);
+    let answered = writer(desk, client).respond(&response);
+    desk.observer.database_done(upload.lease());
+    log_query(desk, &upload.batch);
+    upload.abandon();
+    finish_request(desk, client, answered)
+}
+
+/// The client of an upload is gone.
+pub(crate) fn lose_upload(desk: &Desk<'_>, client: &mut Client, upload: Box<Upload>) {
+    desk.observer.resumes(&upload.exchange);
+    let answered = lose(desk, writer(desk, client));
+    upload.abandon();
+    finish_request(desk, client, answered);
+}
+
+/// Prepares an upload with the first part of its body, and begins it.
+pub(crate) fn begin_upload(
+    desk: &Desk<'_>,
+    verifier: &mut Verifier,
+    client: &mut Client,
+    end: PartEnd,
+) -> Parted {
+    desk.observer.looks_at_head(&desk.snapshot.config);
+    let prepared = or_internal_error(|| {
+        with_http(client, |http| {
+            // It was found out when the head came, so a key that has gone since is gone.
+            let patience = KeyPatience::Over;
+            let caller = identify(desk, verifier, http, client.head, patience)
+                .expect("whoever has no patience is told something");
+            prepare_first_part(desk, http, caller, end)
+        })
+    });
+    let first = match prepared {
+        None => Err(writer(desk, client).respond_internal_error()),
+        Some(Err(response)) => Err(writer(desk, client).respond(&response)),
+        Some(Ok(None)) => {
+            let bytes = client.requests.request().body.len();
+            client.requests.want_part((2 * bytes).min(RECORD_BYTES_MAX));
+            return Parted::Taken;
+        }
+        Some(Ok(Some(first))) => Ok(first),
+    };
+    desk.observer.counts();
+    let (first_part, batch, pending) = match first {
+        Ok(first) => first,
+        Err(answered) => return Parted::Finished(finish_request(desk, client, answered)),
+    };
+    desk.observer.wants_connection();
+    let quest = Quest::new(&batch, |position| desk.host.can_tell(position));
+    let connection = desk.host.connection(quest.aim(), pending.size_before());
+    let waiting = Box::new(WaitingRequest {
+        snapshot: Arc::clone(desk.snapshot),
+        batch,
+        pending,
+        quest,
+        exchange: desk.observer.parks(),
+        stays_alone: false,
+        first_part: Some(Box::new(first_part)),
+    });
+    match resume(desk, client, waiting, connection) {
+        Concluded::Finished(finished) => Parted::Finished(finished),
+        Concluded::Waits(waiting) => Parted::Waits(waiting),
+        Concluded::Uploads | Concluded::Hears(..) => Parted::Taken,
+    }
+}
+
+/// Reads the first part of a body; `None` if it is too short.
+fn prepare_first_part(
+    desk: &Desk<'_>,
+    http: &HttpRequest<'_>,
+    caller: Result<Identity, Error>,
+    end: PartEnd,
+) -> Result<Option<(FirstPart, Batch, Pending)>, Response> {
+    let context = desk.snapshot.context(desk.core);
+    let (mut intake, batch, pending) = match prepare_upload(&context, http, caller, end) {
+        PreparedUpload::Reply(response) => return Err(response),
+        PreparedUpload::WantsMore => return Ok(None),
+        PreparedUpload::Begin(intake, batch, pending) => (intake, batch, pending),
+    };
+    desk.observer.lap(Phase::Plan);
+    let refused = |error: Error| Err(pending.error(&error));
+    let bytes = intake.cut(http.body, end);
+    let records = match intake.read(&http.body[..bytes]) {
+        Ok(records) => records,
+        Err(error) => return refused(error),
+    };
+    let place = match desk.host.upload_place() {
+        Ok(place) => place,
+        Err(at_most) => return refused(Error::TooManyUploads { at_most }),
+    };
+    let first = FirstPart {
+        intake,
+        records,
+        bytes,
+        place,
+    };
+    Ok(Some((first, batch, pending)))
+}
+
+/// Begins an upload whose first part has waited for this connection.
+fn resume_upload(
+    desk: &Desk<'_>,
+    client: &mut Client,
+    mut waiting: Box<WaitingRequest>,
+    first: Box<FirstPart>,
+    connection: Option<Result<Grant, Unreachable>>,
+) -> Concluded {
+    let grant = match connection {
+        None => {
+            waiting.first_part = Some(first);
+            waiting.exchange = desk.observer.parks();
+            return Concluded::Waits(waiting);
+        }
+        Some(Err(unreachable)) => {
+            let writer = writer(desk, client);
+            let answered = respond_unreachable(desk, writer, &waiting.pending, unreachable);
+            return Concluded::Finished(finish_request(desk, client, answered));
+        }
+        Some(Ok(grant)) => {
+            desk.observer.has_connection(&grant.lease);
+            grant
+        }
+    };
+    desk.host.expect_to_wait();
+    let bytes = first.bytes;
+    let part = client.requests.request().body;
+    let begun = or_internal_error(|| {
+        let asked = (&waiting.batch, &waiting.pending);
+        let told = (part, desk.observer.parks());
+        Upload::begin(
+            desk.host,
+            grant,
+            desk.core,
+            desk.snapshot,
+            asked,
+            *first,
+            told,
+        )
+    });
+    let answered = match begun {
+        Some(Ok(upload)) => {
+            client.requests.take_part(bytes, PART_BYTES);
+            client.upload = Some(Box::new(upload));
+            return Concluded::Uploads;
+        }
+        Some(Err(failure)) => {
+            let response = failure.response(desk.host, &waiting.pending);
+            writer(desk, client).respond(&response)
+        }
+        None => writer(desk, client).respond_internal_error(),
+    };
+    log_query(desk, &waiting.batch);
+    Concluded::Finished(finish_request(desk, client, answered))
+}
+
 /// Answers a request that has waited, with the connection it has got, or with why there is none.
 pub(crate) fn resume(
     desk: &Desk<'_>,
@@ -424,6 +649,9 @@ pub(crate) fn resume(
     connection: Option<Result<Grant, Unreachable>>,
 ) -> Concluded {
     desk.observer.resumes(&waiting.exchange);
+    if let Some(first) = waiting.first_part.take() {
+        return resume_upload(desk, client, waiting, first, connection);
+    }
     let WaitingRequest {
         batch,
         pending,
@@ -712,7 +940,12 @@ fn finish_request(desk: &Desk<'_>, client: &mut Client, answered: Answered) -> F
     let request = client.requests.request();
     desk.observer.finishes(client.peer, request);
     if answered.closes() {
-        client.after = After::Close;
+        // Of a body that is still on its way the rest is thrown away: whoever closed now would
+        // take the response back.
+        client.after = match client.requests.phase() {
+            http::Phase::Body => After::Drain,
+            _ => After::Close,
+        };
     }
     client.requests.finish_request();
     client.head = Head::New;

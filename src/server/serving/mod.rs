@@ -20,4 +20,5 @@ pub(crate) mod reply;
 pub(crate) mod rows;
 pub(crate) mod spool;
 pub(crate) mod together;
+pub(crate) mod upload;
 pub(crate) mod watch;

@@ -53,6 +53,15 @@ impl ChunkedBody {
         self.write
     }
 
+    /// How long the body is at least: what was decoded, and what is left of the present chunk.
+    pub(super) fn told_bytes(&self) -> u64 {
+        let decoded = (self.write - self.body_start) as u64;
+        match self.step {
+            Step::Data { remaining } => decoded.saturating_add(remaining),
+            Step::Size | Step::DataEnd | Step::Trailers { .. } | Step::Done => decoded,
+        }
+    }
+
     /// Where the undecoded bytes begin; behind a finished body, the next request.
     pub(super) fn read_position(&self) -> usize {
         self.read
@@ -63,12 +72,18 @@ impl ChunkedBody {
         self.read = self.write;
     }
 
+    /// Tells that so many bytes of the decoded data were removed.
+    pub(super) fn shorten(&mut self, count: usize) {
+        self.write -= count;
+        self.read -= count;
+    }
+
     /// Decodes what is there. `message` is the message as far as it has arrived. True when the
     /// body is complete.
     pub(super) fn advance(&mut self, message: &mut [u8], limits: &Limits) -> Result<bool, Refusal> {
         loop {
             let progressed = match self.step {
-                Step::Size => self.read_size(message, limits)?,
+                Step::Size => self.read_size(message)?,
                 Step::Data { remaining } => self.move_data(message, remaining),
                 Step::DataEnd => self.read_data_end(message)?,
                 Step::Trailers { bytes, count } => {
@@ -84,7 +99,7 @@ impl ChunkedBody {
     }
 
     /// `chunk-size [ chunk-ext ] CRLF`
-    fn read_size(&mut self, message: &[u8], limits: &Limits) -> Result<bool, Refusal> {
+    fn read_size(&mut self, message: &[u8]) -> Result<bool, Refusal> {
         let unread = &message[self.read..];
         let Some(line) = line_of(unread, CHUNK_LINE_BYTES_MAX, Refusal::ChunkExtensionTooLong)?
         else {
@@ -106,10 +121,6 @@ impl ChunkedBody {
         self.extension_bytes += extension.len();
         if self.extension_bytes > CHUNK_EXTENSION_BYTES_MAX {
             return Err(Refusal::ChunkExtensionTooLong);
-        }
-        let decoded = (self.write - self.body_start) as u64;
-        if decoded.saturating_add(size) > limits.body_bytes_max {
-            return Err(Refusal::BodyTooLarge);
         }
         self.read += line.len() + 2;
         self.step = match size {

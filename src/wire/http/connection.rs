@@ -62,6 +62,13 @@ pub enum Progress {
     NeedMoreAfterContinue,
     /// A request is complete; see [`Connection::request`].
     Request,
+    /// A part of a body that is taken in parts is there: [`Connection::request`] shows it as the
+    /// body. Take something of it ([`Connection::take_part`]), want more of it
+    /// ([`Connection::want_part`]), or answer without the rest ([`Connection::finish_request`],
+    /// which ends the connection). Said until one of these is done.
+    Part,
+    /// The same, of the last one: the request is complete.
+    LastPart,
 }
 
 /// What the client is doing, so that the right deadline can be applied.
@@ -86,6 +93,8 @@ enum Reading {
     /// The body is not read on before somebody has looked at the head.
     Unadmitted(Head, Body),
     Body(Head, Body, Admission),
+    /// What is in the buffer of the body is the part that is to be taken next.
+    Parts(Head, Body, Parts),
     Complete(Head, BodyEnds),
     Refused(Refusal),
     Closed,
@@ -116,6 +125,19 @@ enum Admission {
     Announced,
     /// The body may come.
     Given,
+}
+
+/// How far a body has come that is taken in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parts {
+    /// The next part is longer than this, unless it is the last.
+    wanted: usize,
+    /// Whether one was taken. Before that, a body that fits in the first is a body like any other.
+    are_begun: bool,
+    /// Whether the client is still to be told that the body may come.
+    announced: bool,
+    /// Where body and message end, once the end has come.
+    ends: Option<BodyEnds>,
 }
 
 /// Where the body ends, and where the message does: framing may lie between.
@@ -163,6 +185,7 @@ impl Connection {
             Reading::Head(_)
             | Reading::Unadmitted(..)
             | Reading::Body(..)
+            | Reading::Parts(..)
             | Reading::Complete(..) => false,
         };
         reclaimable.then(|| {
@@ -252,11 +275,12 @@ impl Connection {
     }
 
     /// The complete request, or the head of one whose body is not admitted yet: a request without
-    /// a body that ends the connection.
+    /// a body that ends the connection. If the body is taken in parts, what has come of it is the
+    /// body, and the connection ends unless its end has come.
     ///
     /// # Panics
     /// Unless [`Connection::next`] said [`Progress::Request`] or [`Progress::Head`], and the
-    /// request is not finished, or its body admitted.
+    /// request is not finished, or its body admitted; or the body is taken in parts.
     pub fn request(&self) -> Request<'_> {
         match &self.reading {
             Reading::Complete(head, ends) => {
@@ -272,6 +296,22 @@ impl Connection {
                 let message = &self.buffer.bytes[self.start..self.start + head.length];
                 Request::new(&last, message, &self.buffer.fields, &[])
             }
+            Reading::Parts(head, body, parts) => {
+                let end = parts
+                    .ends
+                    .map_or_else(|| body.arrived(self.filled - self.start), |ends| ends.body);
+                let shown = Head {
+                    keep_alive: head.keep_alive && parts.ends.is_some(),
+                    ..*head
+                };
+                let message = &self.buffer.bytes[self.start..self.start + end];
+                Request::new(
+                    &shown,
+                    message,
+                    &self.buffer.fields,
+                    &message[head.length..],
+                )
+            }
             other => panic!("no complete request: {other:?}"),
         }
     }
@@ -285,17 +325,13 @@ impl Connection {
         }
     }
 
-    /// Lets the body come.
+    /// Lets the body come. One that is said to be longer than any may be is refused by the next
+    /// step.
     ///
     /// # Panics
     /// Unless [`Connection::next`] said [`Progress::Head`].
     pub fn admit_body(&mut self) {
-        let Reading::Unadmitted(head, body) = self.reading else {
-            panic!("no head to look at: {:?}", self.reading);
-        };
-        // A client whose body is under way already waits for nothing.
-        let waits =
-            head.expectation == Expectation::Continue && self.filled - self.start == head.length;
+        let (head, body, waits) = self.unadmitted();
         let admission = if waits {
             Admission::Announced
         } else {
@@ -304,18 +340,90 @@ impl Connection {
         self.reading = Reading::Body(head, body, admission);
     }
 
+    /// Lets the body come, of any length, to be taken in parts longer than this. If it is no
+    /// longer than that itself, it is a complete request when it has come.
+    ///
+    /// # Panics
+    /// As [`Connection::admit_body`].
+    pub fn admit_body_in_parts(&mut self, part_bytes: usize) {
+        let (head, body, announced) = self.unadmitted();
+        let parts = Parts {
+            wanted: part_bytes,
+            are_begun: false,
+            announced,
+            ends: None,
+        };
+        self.reading = Reading::Parts(head, body, parts);
+    }
+
+    /// The head and the body that are to be admitted, and whether the client waits to be told so:
+    /// one whose body is under way already waits for nothing.
+    fn unadmitted(&self) -> (Head, Body, bool) {
+        let Reading::Unadmitted(head, body) = self.reading else {
+            panic!("no head to look at: {:?}", self.reading);
+        };
+        let waits =
+            head.expectation == Expectation::Continue && self.filled - self.start == head.length;
+        (head, body, waits)
+    }
+
+    /// Drops so many bytes from the beginning of the part, and wants more than so many in the
+    /// next one.
+    ///
+    /// # Panics
+    /// If the body is not taken in parts, or the part is shorter.
+    pub fn take_part(&mut self, count: usize, next_bytes: usize) {
+        let Reading::Parts(head, mut body, mut parts) = self.reading else {
+            panic!("nothing is taken in parts: {:?}", self.reading);
+        };
+        let part = self.request().body;
+        assert!(count <= part.len(), "more bytes than the part has");
+        let from = self.start + head.length;
+        self.buffer
+            .bytes
+            .copy_within(from + count..self.filled, from);
+        self.filled -= count;
+        body.shorten(count);
+        if let Some(ends) = &mut parts.ends {
+            ends.body -= count;
+            ends.message -= count;
+        }
+        parts.are_begun = true;
+        parts.wanted = next_bytes;
+        self.reading = Reading::Parts(head, body, parts);
+        self.invariants();
+    }
+
+    /// Wants the part to have more than so many bytes, for what has come is of no use yet.
+    ///
+    /// # Panics
+    /// If the body is not taken in parts.
+    pub fn want_part(&mut self, bytes: usize) {
+        let Reading::Parts(_, _, parts) = &mut self.reading else {
+            panic!("nothing is taken in parts: {:?}", self.reading);
+        };
+        parts.wanted = bytes;
+    }
+
     /// Drops the bytes of the answered request. Bytes of the next one stay, unless this one was
-    /// the last, or its body was not admitted.
+    /// the last, or its body has not come as a whole.
     ///
     /// # Panics
     /// As [`Connection::request`].
     pub fn finish_request(&mut self) {
         match self.reading {
-            Reading::Complete(head, ends) if head.keep_alive => {
+            Reading::Complete(head, ends)
+            | Reading::Parts(
+                head,
+                _,
+                Parts {
+                    ends: Some(ends), ..
+                },
+            ) if head.keep_alive => {
                 self.start += ends.message;
                 self.reading = Reading::Start(EmptyLine::Allowed);
             }
-            Reading::Complete(..) | Reading::Unadmitted(..) => {
+            Reading::Complete(..) | Reading::Unadmitted(..) | Reading::Parts(..) => {
                 self.start = self.filled;
                 self.reading = Reading::Closed;
             }
@@ -333,7 +441,8 @@ impl Connection {
         match self.reading {
             Reading::Start(_) if self.start == self.filled => Phase::Idle,
             Reading::Start(_) | Reading::Head(_) => Phase::Head,
-            Reading::Body(..) => Phase::Body,
+            Reading::Body(..) | Reading::Parts(_, _, Parts { ends: None, .. }) => Phase::Body,
+            Reading::Parts(..) => Phase::Answering,
             Reading::Unadmitted(..) | Reading::Complete(..) => Phase::Answering,
             Reading::Refused(_) | Reading::Closed => Phase::Closing,
         }
@@ -344,6 +453,12 @@ impl Connection {
             Reading::Start(empty_line) => self.begin(empty_line, limits),
             Reading::Head(scan) => self.read_head(scan, limits),
             Reading::Unadmitted(..) => Ok(Progress::Head),
+            Reading::Body(head, Body::Known { end }, _)
+                if (end - head.length) as u64 > limits.body_bytes_max =>
+            {
+                Err(Refusal::BodyTooLarge)
+            }
+            Reading::Parts(head, body, parts) => self.read_part(head, body, parts, limits),
             Reading::Body(head, body, Admission::Announced) => {
                 self.reading = Reading::Body(head, body, Admission::Given);
                 Ok(Progress::NeedMoreAfterContinue)
@@ -391,15 +506,20 @@ impl Connection {
             outline = head::outline(&message[..length], fields, limits)?;
         }
         let outline = outline.expect("the empty line that ends a head was found");
-        let head = head::interpret(message, fields, outline, limits)?;
+        let head = head::interpret(message, fields, outline)?;
         let body = match head.body {
             BodyLength::Known(length) => Body::Known {
                 end: body_end(head.length, length)?,
             },
             BodyLength::Chunked => Body::Chunked(ChunkedBody::new(head.length)),
         };
-        let comes = head.body != BodyLength::Known(0);
-        if comes && head.expectation == Expectation::Continue {
+        let waits = match head.body {
+            BodyLength::Known(0) => false,
+            // It may be one that is taken in parts.
+            BodyLength::Known(length) if length > limits.body_bytes_max => true,
+            BodyLength::Known(_) | BodyLength::Chunked => head.expectation == Expectation::Continue,
+        };
+        if waits {
             self.reading = Reading::Unadmitted(head, body);
             return Ok(Progress::Head);
         }
@@ -436,7 +556,14 @@ impl Connection {
                 (ends, chunks.body_end())
             }
         };
-        let is_large = body_end - head.length > limits.unadmitted_body_bytes_max;
+        let is_too_large = match &body {
+            Body::Known { .. } => false, // that was seen in the head
+            Body::Chunked(chunks) => chunks.told_bytes() > limits.body_bytes_max,
+        };
+        if is_too_large && admission != Admission::Unasked {
+            return Err(Refusal::BodyTooLarge);
+        }
+        let is_large = is_too_large || body_end - head.length > limits.unadmitted_body_bytes_max;
         if admission == Admission::Unasked && is_large {
             self.reading = Reading::Unadmitted(head, body);
             return Ok(Progress::Head);
@@ -449,6 +576,55 @@ impl Connection {
             None => {
                 self.reading = Reading::Body(head, body, admission);
                 Ok(Progress::NeedMore)
+            }
+        }
+    }
+
+    /// The part that is there, if it is as long as is wanted, or the end has come.
+    fn read_part(
+        &mut self,
+        head: Head,
+        mut body: Body,
+        mut parts: Parts,
+        limits: &Limits,
+    ) -> Result<Progress, Refusal> {
+        if mem::take(&mut parts.announced) {
+            self.reading = Reading::Parts(head, body, parts);
+            return Ok(Progress::NeedMoreAfterContinue);
+        }
+        if parts.ends.is_none() {
+            parts.ends = match &mut body {
+                Body::Known { end } => (self.filled - self.start >= *end).then_some(BodyEnds {
+                    body: *end,
+                    message: *end,
+                }),
+                Body::Chunked(chunks) => {
+                    let message = &mut self.buffer.bytes[self.start..self.filled];
+                    let is_here = chunks.advance(message, limits)?;
+                    let ends = is_here.then(|| BodyEnds {
+                        body: chunks.body_end(),
+                        message: chunks.read_position(),
+                    });
+                    if !is_here {
+                        self.close_gap(chunks);
+                    }
+                    ends
+                }
+            };
+        }
+        self.reading = Reading::Parts(head, body, parts);
+        match parts.ends {
+            Some(ends) if !parts.are_begun && ends.body - head.length <= parts.wanted => {
+                self.reading = Reading::Complete(head, ends);
+                Ok(Progress::Request)
+            }
+            Some(_) => Ok(Progress::LastPart),
+            None => {
+                let arrived = body.arrived(self.filled - self.start) - head.length;
+                Ok(match arrived > parts.wanted {
+                    true => Progress::Part,
+                    false => Progress::NeedMore,
+                })
             }
         }
     }
@@ -484,6 +660,14 @@ impl Connection {
             Reading::Body(_, Body::Chunked(chunks), _) => {
                 chunks.body_end().saturating_add(TRAILER_BYTES_MAX)
             }
+            Reading::Parts(head, body, parts) => {
+                let part_end = head.length.saturating_add(parts.wanted).saturating_add(1);
+                match (parts.ends, body) {
+                    (Some(ends), _) => ends.message,
+                    (None, Body::Known { end }) => part_end.min(*end),
+                    (None, Body::Chunked(_)) => part_end.saturating_add(TRAILER_BYTES_MAX),
+                }
+            }
             Reading::Complete(_, ends) => ends.message,
             Reading::Unadmitted(..) | Reading::Refused(_) | Reading::Closed => return 0,
         };
@@ -493,7 +677,8 @@ impl Connection {
     /// How many more bytes are expected for sure, so that no memory is taken for more than them.
     fn remaining_bytes(&self, buffered: usize) -> usize {
         match &self.reading {
-            Reading::Body(_, Body::Known { end }, _) => *end - buffered,
+            Reading::Body(_, Body::Known { end }, _)
+            | Reading::Parts(_, Body::Known { end }, Parts { ends: None, .. }) => *end - buffered,
             _ => READ_BYTES_MIN,
         }
     }
@@ -534,13 +719,45 @@ impl Connection {
                 debug_assert!(chunks.body_end() <= chunks.read_position());
                 debug_assert!(chunks.read_position() <= buffered);
             }
-            Reading::Complete(head, ends) => {
+            Reading::Parts(head, Body::Known { end }, Parts { ends: None, .. }) => {
+                debug_assert!(head.length <= *end);
+            }
+            Reading::Parts(head, Body::Chunked(chunks), Parts { ends: None, .. }) => {
+                debug_assert!(head.length <= chunks.body_end());
+                debug_assert!(chunks.read_position() <= buffered);
+            }
+            Reading::Complete(head, ends)
+            | Reading::Parts(
+                head,
+                _,
+                Parts {
+                    ends: Some(ends), ..
+                },
+            ) => {
                 debug_assert!(head.length <= ends.body);
                 debug_assert!(ends.body <= ends.message);
                 debug_assert!(ends.message <= buffered);
             }
             Reading::Refused(_) | Reading::Closed => debug_assert!(buffered == 0),
             Reading::Start(_) | Reading::Head(_) => {}
+        }
+    }
+}
+
+impl Body {
+    /// Where what has come of the body ends, when so many bytes of the message have come.
+    fn arrived(&self, received: usize) -> usize {
+        match self {
+            Body::Known { end } => received.min(*end),
+            Body::Chunked(chunks) => chunks.body_end(),
+        }
+    }
+
+    /// So many bytes of what has come were taken.
+    fn shorten(&mut self, count: usize) {
+        match self {
+            Body::Known { end } => *end -= count,
+            Body::Chunked(chunks) => chunks.shorten(count),
         }
     }
 }

@@ -129,7 +129,6 @@ pub(super) fn interpret(
     bytes: &[u8],
     fields: &mut [FieldSpan],
     outline: Outline,
-    limits: &Limits,
 ) -> Result<Head, Refusal> {
     let Outline {
         method,
@@ -163,9 +162,6 @@ pub(super) fn interpret(
         (None, None) => Span::default(),
     };
     let body = noted.body_length(version)?;
-    if matches!(body, BodyLength::Known(length) if length > limits.body_bytes_max) {
-        return Err(Refusal::BodyTooLarge);
-    }
     Ok(Head {
         length,
         method,

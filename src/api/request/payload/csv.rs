@@ -42,9 +42,9 @@ impl<'a> Csv<'a> {
     pub(super) fn parse(body: &'a [u8]) -> Result<(Csv<'a>, BTreeSet<Ident>), String> {
         let (mut csv, names) = Csv::header(body)?;
         let mut shape = RowShapes::new(&names);
-        csv.json_bytes = csv.measure(&mut shape)?;
-        if !shape.are_equal {
-            return Err("All lines must have same number of fields".to_owned());
+        csv.json_bytes = measure(&csv.keys, csv.rows, &mut shape).map_err(|it| it.message)?;
+        if shape.unequal.is_some() {
+            return Err(UNEQUAL.to_owned());
         }
         if csv.json_bytes > JSON_BYTES_MAX {
             return Err("The lines are too long for PostgreSQL when written as json".to_owned());
@@ -67,24 +67,6 @@ impl<'a> Csv<'a> {
         Ok((csv, names))
     }
 
-    /// Looks at all rows, and adds up how long they are as JSON.
-    fn measure(&self, shapes: &mut RowShapes) -> Result<usize, String> {
-        let mut bytes = "[]".len();
-        let mut rows = 0;
-        each_value(self.rows, |column, value, end| {
-            if let Some(key) = self.keys.get(column) {
-                bytes += "{".len() + key.len() + json_bytes(value);
-            }
-            if end != End::Comma {
-                bytes += "}".len();
-                rows += 1;
-                shapes.see(column + 1);
-            }
-        })?;
-        let commas = usize::saturating_sub(rows, 1);
-        Ok(bytes + commas)
-    }
-
     /// How long the JSON is, in bytes.
     pub(crate) fn json_bytes(&self) -> usize {
         self.json_bytes
@@ -99,44 +81,90 @@ impl<'a> Csv<'a> {
 
     /// Writes an array of objects with strings and nulls, piece by piece.
     pub(super) fn write_json(&self, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
-        let mut piece = Vec::with_capacity(PIECE_BYTES.min(self.json_bytes));
-        let out = &mut piece;
-        let mut flow = ControlFlow::Continue(());
-        out.push(b'[');
-        let mut between_rows: &[u8] = b"";
-        let read = each_value(self.rows, |column, value, end| {
-            if flow.is_break() {
-                return;
-            }
-            if out.len() >= PIECE_BYTES {
-                flow = sink(out);
-                out.clear();
-            }
-            if column == 0 {
-                out.extend_from_slice(between_rows);
-                between_rows = b",";
-            }
-            if let Some(key) = self.keys.get(column) {
-                out.push(if column == 0 { b'{' } else { b',' });
-                out.extend_from_slice(key);
-                match value {
-                    "NULL" => out.extend_from_slice(b"null"),
-                    text => write_json_string(out, text),
-                }
-            }
-            if end != End::Comma {
-                out.push(b'}');
-            }
-        });
-        read.expect("the rows have been read before");
-        out.push(b']');
-        if flow.is_continue() {
-            let _ = sink(out);
-        }
+        write_rows(&self.keys, self.rows, sink);
     }
 }
 
-fn key(name: &str) -> Vec<u8> {
+/// Looks at all rows, and adds up how long they are as JSON.
+///
+/// # Errors
+/// If they are no CSV.
+pub(super) fn measure(
+    keys: &[Vec<u8>],
+    rows: &str,
+    shapes: &mut RowShapes,
+) -> Result<usize, Misread> {
+    let mut bytes = "[]".len();
+    let mut count = 0;
+    each_value(rows, |column, value, end, left| {
+        if let Some(key) = keys.get(column) {
+            bytes += "{".len() + key.len() + json_bytes(value);
+        }
+        if end != End::Comma {
+            bytes += "}".len();
+            count += 1;
+            shapes.see(column + 1, left);
+        }
+    })?;
+    shapes.rows += count;
+    let commas = usize::saturating_sub(count, 1);
+    Ok(bytes + commas)
+}
+
+/// Writes rows that were measured before as an array of objects, piece by piece.
+pub(super) fn write_rows(
+    keys: &[Vec<u8>],
+    rows: &str,
+    sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+) {
+    let mut piece = Vec::with_capacity(PIECE_BYTES.min(2 * rows.len()));
+    let out = &mut piece;
+    let mut flow = ControlFlow::Continue(());
+    out.push(b'[');
+    let mut between_rows: &[u8] = b"";
+    let read = each_value(rows, |column, value, end, _| {
+        if flow.is_break() {
+            return;
+        }
+        if out.len() >= PIECE_BYTES {
+            flow = sink(out);
+            out.clear();
+        }
+        if column == 0 {
+            out.extend_from_slice(between_rows);
+            between_rows = b",";
+        }
+        if let Some(key) = keys.get(column) {
+            out.push(if column == 0 { b'{' } else { b',' });
+            out.extend_from_slice(key);
+            match value {
+                "NULL" => out.extend_from_slice(b"null"),
+                text => write_json_string(out, text),
+            }
+        }
+        if end != End::Comma {
+            out.push(b'}');
+        }
+    });
+    read.map_err(|it| it.message)
+        .expect("the rows have been read before");
+    out.push(b']');
+    if flow.is_continue() {
+        let _ = sink(out);
+    }
+}
+
+/// What is said of rows with another number of values than the first.
+pub(super) const UNEQUAL: &str = "All lines must have same number of fields";
+
+/// Why rows are no CSV.
+pub(super) struct Misread {
+    pub(super) message: String,
+    /// How much was left of them.
+    pub(super) left: usize,
+}
+
+pub(super) fn key(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(name.len() + 3);
     write_json_string(&mut key, name);
     key.push(b':');
@@ -157,16 +185,20 @@ fn json_bytes(value: &str) -> usize {
 }
 
 /// Whether all rows have values for the same names.
-struct RowShapes {
+#[derive(Clone, Debug)]
+pub(super) struct RowShapes {
     /// How many different names there are among the first 0, 1, 2, …
     names: Vec<usize>,
     /// How many of the names the first row has values for.
-    first_width: Option<usize>,
-    are_equal: bool,
+    pub(super) first_width: Option<usize>,
+    /// How much was left of the text behind the first row that has not.
+    pub(super) unequal: Option<usize>,
+    /// How many there were.
+    pub(super) rows: usize,
 }
 
 impl RowShapes {
-    fn new(names: &[Cow<'_, str>]) -> RowShapes {
+    pub(super) fn new(names: &[Cow<'_, str>]) -> RowShapes {
         let mut known = HashSet::new();
         let mut counts = vec![0];
         for name in names {
@@ -176,14 +208,17 @@ impl RowShapes {
         RowShapes {
             names: counts,
             first_width: None,
-            are_equal: true,
+            unequal: None,
+            rows: 0,
         }
     }
 
-    fn see(&mut self, width: usize) {
+    fn see(&mut self, width: usize, left: usize) {
         let width = width.min(self.names.len() - 1);
         let first = *self.first_width.get_or_insert(width);
-        self.are_equal &= self.names[width] == self.names[first];
+        if self.names[width] != self.names[first] && self.unequal.is_none() {
+            self.unequal = Some(left);
+        }
     }
 }
 
@@ -196,7 +231,7 @@ enum End {
 }
 
 /// The names, and what follows their line.
-fn parse_header(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
+pub(super) fn parse_header(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
     let mut reader = Reader { rest: text };
     let mut names = Vec::new();
     loop {
@@ -211,15 +246,22 @@ fn parse_header(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
     }
 }
 
-/// Calls for each value of each row, with its column and what follows it.
-fn each_value(rows: &str, mut on_value: impl FnMut(usize, &str, End)) -> Result<(), String> {
+/// Calls for each value of each row, with its column, what follows it, and how much of the text is
+/// left then.
+fn each_value(
+    rows: &str,
+    mut on_value: impl FnMut(usize, &str, End, usize),
+) -> Result<(), Misread> {
     let mut reader = Reader { rest: rows };
     let mut column = 0;
     loop {
-        let (value, end) = reader.field()?;
+        let (value, end) = reader.field().map_err(|message| Misread {
+            message,
+            left: reader.rest.len(),
+        })?;
         let is_blank_line = column == 0 && value.is_empty() && end != End::Comma;
         if !is_blank_line {
-            on_value(column, &value, end);
+            on_value(column, &value, end, reader.rest.len());
         }
         column = match end {
             End::Comma => column + 1,
@@ -298,7 +340,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Parity: PostgREST answers 500, unless the byte is in the header.
-fn invalid_utf8(rest: &[u8]) -> String {
+pub(super) fn invalid_utf8(rest: &[u8]) -> String {
     let byte = rest.first().copied().unwrap_or_default();
     let reason = format!(
         "Failed reading: conversion error: Cannot decode byte '\\x{byte:x}': \

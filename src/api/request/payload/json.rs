@@ -41,11 +41,20 @@ pub(super) fn check(text: &[u8]) -> Result<Document, &'static str> {
         },
         Err(_) => Refused::Invalid,
     };
-    Err(match refused {
-        Refused::Invalid => "Empty or invalid json",
-        Refused::TooDeep => "The json is nested too deeply",
-        Refused::Mixed => "All object keys must match",
-    })
+    Err(refused.message())
+}
+
+/// Checks a text that is to be one object, and shows its keys.
+///
+/// # Errors
+/// The message, and where in the text it is not.
+pub(super) fn check_object<'a>(
+    text: &'a str,
+    on_key: impl FnMut(Key<'a>),
+) -> Result<(), (&'static str, usize)> {
+    let mut scanner = Scanner::new(text);
+    let checked = scanner.lone_object(on_key);
+    checked.map_err(|refused| (refused.message(), scanner.at))
 }
 
 /// Whether JSON may have this byte between two tokens.
@@ -60,6 +69,19 @@ enum Refused {
     TooDeep,
     Mixed,
 }
+
+impl Refused {
+    fn message(self) -> &'static str {
+        match self {
+            Refused::Invalid => "Empty or invalid json",
+            Refused::TooDeep => "The json is nested too deeply",
+            Refused::Mixed => MIXED,
+        }
+    }
+}
+
+/// What is said of objects with other keys than the first.
+pub(super) const MIXED: &str = "All object keys must match";
 
 type Scanned<T> = Result<T, Refused>;
 
@@ -105,6 +127,18 @@ impl<'a> Scanner<'a> {
             Ok(_) => Err(Refused::Invalid),
             // Parity: only what is JSON to its end is looked at for its keys.
             Err(_) => document,
+        }
+    }
+
+    /// An object, and nothing else.
+    fn lone_object(&mut self, on_key: impl FnMut(Key<'a>)) -> Scanned<()> {
+        if self.peek()? != b'{' {
+            return Err(Refused::Invalid);
+        }
+        self.object(on_key)?;
+        match self.peek() {
+            Ok(_) => Err(Refused::Invalid),
+            Err(_) => Ok(()),
         }
     }
 

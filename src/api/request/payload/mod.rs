@@ -10,6 +10,7 @@
 
 mod csv;
 mod form;
+pub(crate) mod intake;
 mod json;
 mod keys;
 mod mark;
@@ -25,6 +26,7 @@ use std::ops::ControlFlow;
 use mark::without_mark;
 
 pub(crate) use csv::Csv;
+pub use intake::Intake;
 
 /// In what form the body of a request is a parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,11 @@ pub enum BodyForm {
         /// How long the JSON is.
         bytes: usize,
     },
+    /// Lines of JSON, as an array of so many bytes.
+    LinesAsArray {
+        /// How long the array is.
+        bytes: usize,
+    },
 }
 
 impl BodyForm {
@@ -47,6 +54,7 @@ impl BodyForm {
         match self {
             BodyForm::AsItCame | BodyForm::AfterMark => drop(sink(self.part_of(body))),
             BodyForm::CsvAsJson { .. } => Csv::convert(body, sink),
+            BodyForm::LinesAsArray { .. } => intake::write_lines(self.part_of(body), sink),
         }
     }
 
@@ -54,7 +62,9 @@ impl BodyForm {
     pub fn part_of(self, body: &[u8]) -> &[u8] {
         match self {
             BodyForm::AsItCame => body,
-            BodyForm::AfterMark | BodyForm::CsvAsJson { .. } => without_mark(body),
+            BodyForm::AfterMark | BodyForm::CsvAsJson { .. } | BodyForm::LinesAsArray { .. } => {
+                without_mark(body)
+            }
         }
     }
 }
@@ -89,6 +99,15 @@ pub enum Content<'a> {
     },
     /// CSV, which PostgreSQL gets as an array of objects.
     Csv(Csv<'a>),
+    /// Lines of JSON, which PostgreSQL gets as an array of objects.
+    Lines {
+        /// The text.
+        text: &'a [u8],
+        /// How long the array is.
+        array_bytes: usize,
+    },
+    /// Records that come in parts, each of which PostgreSQL gets as an array of objects.
+    Parts,
     /// A form. For a table each key is there once, with its last value; for a function all pairs
     /// are there, for a repeated one may be variadic.
     Form(Vec<(Cow<'a, str>, Cow<'a, str>)>),
@@ -134,6 +153,7 @@ impl<'a> Payload<'a> {
                 Some(columns) => Ok(unchecked_json(body, columns)),
                 None => json(target, body),
             },
+            MediaType::JsonLines(_) => return lines(body, columns).map(Some),
             MediaType::TextCsv => csv(body),
             MediaType::UrlEncoded => form(target, body),
             _ => Ok(Payload {
@@ -160,17 +180,30 @@ impl<'a> Payload<'a> {
             return Ok(None);
         };
         refuse_unacceptable(content_type, target)?;
-        let columns = columns.filter(|_| *content_type == MediaType::ApplicationJson);
+        let is_told = matches!(
+            content_type,
+            MediaType::ApplicationJson | MediaType::JsonLines(_)
+        );
+        let columns = columns.filter(|_| is_told);
         Ok(Some(Payload {
             content: Content::Empty,
             columns: columns.cloned().unwrap_or_default(),
         }))
+    }
+
+    /// What is known of the payload of a request whose body comes in parts, from the first of them.
+    pub(crate) fn in_parts(intake: &Intake) -> Payload<'a> {
+        Payload {
+            content: Content::Parts,
+            columns: intake.columns().clone(),
+        }
     }
 }
 
 fn refuse_unacceptable(content_type: &MediaType, target: Target) -> Result<(), Error> {
     match (content_type, target) {
         (MediaType::ApplicationJson | MediaType::TextCsv | MediaType::UrlEncoded, _)
+        | (MediaType::JsonLines(_), Target::NewRows)
         | (MediaType::TextPlain | MediaType::TextXml | MediaType::OctetStream, Target::Routine) => {
             Ok(())
         }
@@ -202,7 +235,11 @@ impl Content<'_> {
         match self {
             Content::Json { shape, .. } => *shape,
             Content::Form(_) => JsonForm::Object,
-            Content::Empty | Content::Csv(_) | Content::Raw(_) => JsonForm::Array,
+            Content::Empty
+            | Content::Csv(_)
+            | Content::Lines { .. }
+            | Content::Parts
+            | Content::Raw(_) => JsonForm::Array,
         }
     }
 
@@ -211,7 +248,11 @@ impl Content<'_> {
     pub(crate) fn body_form(&self) -> Option<BodyForm> {
         match self {
             Content::Json { body, .. } => Some(*body),
-            Content::Raw(_) => Some(BodyForm::AsItCame),
+            // In which form each part is the parameter, its intake knows.
+            Content::Raw(_) | Content::Parts => Some(BodyForm::AsItCame),
+            Content::Lines { array_bytes, .. } => Some(BodyForm::LinesAsArray {
+                bytes: *array_bytes,
+            }),
             Content::Csv(csv) => Some(BodyForm::CsvAsJson {
                 bytes: csv.json_bytes(),
             }),
@@ -228,6 +269,11 @@ impl Content<'_> {
                 out.extend_from_slice(piece);
                 ControlFlow::Continue(())
             }),
+            Content::Lines { text, .. } => intake::write_lines(text, &mut |piece| {
+                out.extend_from_slice(piece);
+                ControlFlow::Continue(())
+            }),
+            Content::Parts => {}
             Content::Form(pairs) => form::write_json(out, pairs),
         }
     }
@@ -236,6 +282,8 @@ impl Content<'_> {
 /// Whom a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
+    /// New rows of a table.
+    NewRows,
     Table,
     Routine,
 }
@@ -247,7 +295,8 @@ fn target<'c>(
 ) -> Option<(Target, Option<&'c BTreeSet<Ident>>)> {
     match action {
         Action::MutateRelation { mutation, .. } => match mutation {
-            Mutation::Create | Mutation::Update => Some((Target::Table, columns)),
+            Mutation::Create => Some((Target::NewRows, columns)),
+            Mutation::Update => Some((Target::Table, columns)),
             Mutation::SingleUpsert => Some((Target::Table, None)),
             Mutation::Delete => None,
         },
@@ -308,6 +357,17 @@ fn json(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
     Ok(Payload { content, columns })
 }
 
+fn lines<'a>(body: &'a [u8], columns: Option<&BTreeSet<Ident>>) -> Result<Payload<'a>, Error> {
+    let Some((array_bytes, columns)) = intake::read_whole_lines(columns, body)? else {
+        return Ok(Payload::empty());
+    };
+    let content = Content::Lines {
+        text: without_mark(body),
+        array_bytes,
+    };
+    Ok(Payload { content, columns })
+}
+
 fn csv(body: &[u8]) -> Result<Payload<'_>, String> {
     let (csv, columns) = Csv::parse(body)?;
     let content = Content::Csv(csv);
@@ -317,7 +377,7 @@ fn csv(body: &[u8]) -> Result<Payload<'_>, String> {
 fn form(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
     let pairs = form::parse(body)?;
     let pairs = match target {
-        Target::Table => form::last_of_each(pairs),
+        Target::Table | Target::NewRows => form::last_of_each(pairs),
         Target::Routine => pairs,
     };
     let columns = keys::first_columns(pairs.iter().map(|(key, _)| key.as_ref()));

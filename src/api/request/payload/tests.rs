@@ -25,6 +25,8 @@ fn shown(payload: &Payload<'_>) -> String {
     let kind = match &payload.content {
         Content::Json { .. } | Content::Empty => "json",
         Content::Csv(_) => "csv",
+        Content::Lines { .. } => "lines",
+        Content::Parts => "parts",
         Content::Form(_) => "form",
         Content::Raw(_) => "raw",
     };

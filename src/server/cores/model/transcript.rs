@@ -104,6 +104,9 @@ fn read_requests(bytes: &[u8], limits: &Limits) -> Sent {
             match connection.next(limits) {
                 Ok(Progress::NeedMore | Progress::NeedMoreAfterContinue) => break,
                 Ok(Progress::Head) => connection.admit_body(),
+                Ok(Progress::Part | Progress::LastPart) => {
+                    unreachable!("no body is taken in parts")
+                }
                 Ok(Progress::Request) => {
                     sent.asked.push(Asked::of(&connection.request()));
                     connection.finish_request();

@@ -11,7 +11,7 @@ use super::check;
 use super::core::janitor;
 use super::postgresql::{Backend, Faults, Fortune};
 use crate::serving::aim::{Connected, Server, WaitsFor};
-use crate::serving::grant::{Grant, LargePlace, LargePlaces};
+use crate::serving::grant::{Grant, HeldPlace, Places};
 use crate::sync::Instant;
 use corerest_api::AnswerSize;
 use corerest_pg::connect::ConnectError;
@@ -31,7 +31,7 @@ const PLACES: usize = 1;
 /// Two cores of one connection each, or of two with a place for one large answer.
 struct House {
     pools: Vec<Arc<Pool>>,
-    places: Vec<Arc<LargePlaces>>,
+    places: Vec<Arc<Places>>,
     bells: Vec<Events>,
     parking: Parking<AnswerSize>,
     /// Whether an answer has shown that all are.
@@ -296,7 +296,7 @@ impl FleetHouse {
 }
 
 /// A connection to the primary.
-fn granted(lease: Lease, place: Option<LargePlace>) -> Grant {
+fn granted(lease: Lease, place: Option<HeldPlace>) -> Grant {
     let server = Server::Primary;
     Grant::new(Connected { lease, server }, place)
 }

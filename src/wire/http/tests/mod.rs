@@ -6,6 +6,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod parts;
 
 use super::*;
 use std::fmt::Write;
@@ -64,6 +65,7 @@ fn drain(connection: &mut Connection, limits: &Limits, transcript: &mut Transcri
                 return connection.phase() != Phase::Closing;
             }
             Ok(Progress::Head) => connection.admit_body(),
+            Ok(Progress::Part | Progress::LastPart) => unreachable!("no body is taken in parts"),
             Ok(Progress::Request) => {
                 describe(&connection.request(), &mut transcript.text);
                 connection.finish_request();

@@ -24,8 +24,9 @@ use crate::control::{Control, Progress, preparation};
 use crate::cores::{self, Cores, CoresSettings, Footing, Patience, Share, divide};
 use crate::exit::spawn_vital;
 use crate::log;
-use crate::net::is_standard_output_missing;
-use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
+use crate::net::{
+    Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix, is_standard_output_missing,
+};
 use crate::observing::on_connection_event;
 use crate::ready;
 use crate::serving::aim::Server;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Those with arguments that somebody may want to ask for before anything happens.
-const EXPLAIN: [&str; 13] = [
+const EXPLAIN: [&str; 14] = [
     "bare-machine",
     "check",
     "demo",
@@ -16,6 +16,7 @@ const EXPLAIN: [&str; 13] = [
     "publish",
     "release",
     "soak",
+    "test-emulated",
     "test-image",
     "test-package",
 ];

@@ -75,6 +75,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// The exit status of `--check` if nobody can read what it has found.
+#[cfg(not(feature = "model"))]
+const UNSAID: u8 = 2;
+
 /// Says what is wrong, and by the exit status whether anything is.
 #[cfg(not(feature = "model"))]
 fn check_only(cli: &cli::Cli) -> ExitCode {
@@ -84,7 +88,7 @@ fn check_only(cli: &cli::Cli) -> ExitCode {
         Ok(()) => ExitCode::FAILURE,
         Err(reason) => {
             log::fatal(&reason);
-            ExitCode::FAILURE
+            ExitCode::from(UNSAID)
         }
     }
 }

@@ -160,6 +160,10 @@ pub(crate) fn program(date: &str) -> String {
         "The configuration is wrong, `--check` has found errors, or `--ready` has found a server \
          that is not ready.",
     );
+    page.term(
+        "`2`",
+        "What `--check` has found could not be written to the standard output.",
+    );
     page.section("EXAMPLES");
     page.lines(&[
         "corerest --example > corerest.conf",

@@ -5,7 +5,7 @@ use corerest_tests::server::command;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// The schema `shop` is served to `anonymous` of the database where this was run.
 fn checked(sql: &str, settings: &[(&str, &str)]) -> Output {
@@ -244,11 +244,40 @@ fn a_report_that_cannot_be_written_is_a_failure_that_says_so() {
     command.stdout(full.expect("the system has it"));
     let output = command.output().expect("the server can be started");
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(
         text.contains("Cannot write to the standard output"),
         "{text}"
     );
+}
+
+/// Rust opens `/dev/null` in its place, where everything can be written and nothing is read.
+#[test]
+fn a_standard_output_that_is_closed_is_not_one_that_is_not_read() {
+    let server = command().get_program().to_owned();
+    for (arguments, closed, unread) in [
+        ("--check", Some(2), Some(1)),
+        ("--dump-config", Some(1), Some(0)),
+    ] {
+        for (redirection, status) in [(">&-", closed), (">/dev/null", unread)] {
+            let mut shell = Command::new("sh");
+            shell.env("PGRST_DB_URI", "postgresql:///?host=/no/where");
+            shell.args(["-c", &format!("\"$0\" {arguments} {redirection}")]);
+            let output = shell.arg(&server).output().expect("there is a shell");
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                status,
+                "{arguments} {redirection}: {text}"
+            );
+            let is_told = text.contains("Cannot write to the standard output: it is closed.");
+            assert_eq!(
+                is_told,
+                redirection == ">&-",
+                "{arguments} {redirection}: {text}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod pool_limits;
 mod pooler;
 mod postgres_away;
 mod prepared;
+mod publish;
 mod reload;
 mod replica;
 mod scripts;

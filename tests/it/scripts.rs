@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Those with arguments that somebody may want to ask for before anything happens.
-const EXPLAIN: [&str; 11] = [
+const EXPLAIN: [&str; 14] = [
+    "bare-machine",
     "check",
     "demo",
     "faults",
@@ -15,6 +16,8 @@ const EXPLAIN: [&str; 11] = [
     "publish",
     "release",
     "soak",
+    "test-emulated",
+    "test-image",
     "test-package",
 ];
 

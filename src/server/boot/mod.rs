@@ -24,7 +24,9 @@ use crate::control::{Control, Progress, preparation};
 use crate::cores::{self, Cores, CoresSettings, Footing, Patience, Share, divide};
 use crate::exit::spawn_vital;
 use crate::log;
-use crate::net::{Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix};
+use crate::net::{
+    Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix, is_standard_output_missing,
+};
 use crate::observing::on_connection_event;
 use crate::ready;
 use crate::serving::aim::Server;
@@ -95,6 +97,9 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
 
 /// Shows what the command line asks for.
 pub(crate) fn print(text: &str) -> Result<(), String> {
+    if is_standard_output_missing() {
+        return Err("Cannot write to the standard output: it is closed.".to_owned());
+    }
     io::stdout()
         .write_all(text.as_bytes())
         .map_err(cannot("write to the standard output"))

@@ -22,6 +22,8 @@ mod simulated;
 #[cfg(not(feature = "model"))]
 mod socket;
 #[cfg(not(feature = "model"))]
+mod standard_output;
+#[cfg(not(feature = "model"))]
 mod visit;
 
 #[cfg(not(feature = "model"))]
@@ -33,6 +35,7 @@ mod real {
     pub(crate) use super::reserve::Reserve;
     pub(crate) use super::run_delay::RunDelay;
     pub(crate) use super::socket::{Received, Sent, Socket};
+    pub(crate) use super::standard_output::is_standard_output_missing;
 }
 
 pub(crate) use beside::{Beside, OtherSide};

@@ -155,6 +155,7 @@ async function load() {
       loadSchema(schemaName, caller.headers),
       loadPrivileges(schemaName, caller.headers).catch(() => null),
     ]);
+    state.schema.addComputed(state.privileges?.computed ?? []);
     document.title = state.schema.title || "Console";
   } catch (error) {
     state.schema = null;
@@ -468,7 +469,7 @@ function structure(subject) {
       h("td", {}, column.isKey && h("span", { class: "badge" }, "key"), " ", column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
       h("td", {}, column.comment),
     );
-  const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}` };
+  const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}`, computed: (via) => `one, by the function ${via}`, computedMany: (via) => `many, by the function ${via}` };
   const related = ({ kind, target, via }) => h("li", {}, h("a", { href: start(target, false) }, target), " ", h("small", {}, words[kind](via)));
   return h(
     "div",

@@ -189,7 +189,12 @@ function number(form, path, name, label) {
   );
 }
 
-const KINDS = { one: "one", many: "many", through: "many, through" };
+/** What a relationship is called where it is offered. */
+function offer({ kind, target, via }) {
+  if (kind === "through") return `${target} through ${via}`;
+  if (kind.startsWith("computed")) return `${via} (${kind === "computed" ? "one" : "many"} of ${target}, computed)`;
+  return `${target} (${kind === "one" ? via : `many, ${via}`})`;
+}
 
 /** What can be embedded and is not yet, as buttons; and what is, each with a form of its own. */
 function embeds(form, path, relation) {
@@ -208,11 +213,10 @@ function embeds(form, path, relation) {
   const offered = relation.relationships.filter(({ target, embed }) => schema.relations.has(target) && !isThere(embed));
   const buttons = offered.map((relationship) => {
     const { kind, target, via, embed } = relationship;
-    const label = kind === "through" ? `${target} through ${via}` : `${target} (${kind === "one" ? via : `${KINDS[kind]}, ${via}`})`;
     return h(
       "button",
       { type: "button", class: "chip", "data-key": `embed-${path}-${kind}-${target}-${via}`, title: embed.modifiers.length ? `With the hint ${embed.modifiers[0]}, for there is more than one way` : null, onclick: () => add(relationship) },
-      `+ ${label}`,
+      `+ ${offer(relationship)}`,
     );
   });
   const blocks = items.map((item) => {

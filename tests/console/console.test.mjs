@@ -4,11 +4,11 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 
-const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOLE_CHROMIUM, CONSOLE_PLAYWRIGHT, CONSOLE_AXE, CONSOLE_IMAGES } = process.env;
+const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOLE_CONFIG, CONSOLE_CHROMIUM, CONSOLE_PLAYWRIGHT, CONSOLE_AXE, CONSOLE_IMAGES } = process.env;
 const { chromium } = createRequire(import.meta.url)(CONSOLE_PLAYWRIGHT);
 const axe = readFileSync(CONSOLE_AXE, "utf8");
 const SIZE_BYTES_MAX = 150 << 10;
@@ -453,6 +453,22 @@ test("a thousand tables are listed, drawn and searched", async () => {
   assert.match(await page.textContent(".side li"), /table_777/);
 });
 
+test("what a function makes of a row is embedded like a relation", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  await page.click('.chip:text-is("+ latest_review (one of reviews, computed)")');
+  await expectAddress("films?select=*,latest_review(*)&limit=25");
+  await page.click('.chip:text-is("+ sequels (many of films, computed)")');
+  await expectAddress("films?select=*,latest_review(*),sequels(*)&limit=25");
+  // Its columns are those of the relation that its rows are of.
+  await page.click('fieldset.embed:has(legend:text-is("sequels")) .chip:text-is("title")');
+  await expectAddress("films?select=*,latest_review(*),sequels(title)&limit=25");
+  await page.waitForFunction(() => [...document.querySelectorAll("table.rows > thead > tr > th")].some((cell) => cell.textContent === "sequels"));
+  await page.click('[role=tab]:text-is("Columns")');
+  assert.match(await page.innerText("main"), /reviews one, by the function latest_review/);
+});
+
 test("the server's state is on the admin server", async () => {
   await open(CONSOLE_URL);
   const link = await page.getAttribute('.top a:text-is("Server")', "href");
@@ -466,6 +482,55 @@ test("the server's state is on the admin server", async () => {
   }
   await page.waitForFunction(() => document.querySelector("polyline")?.getAttribute("points").includes(" "));
   assert.deepEqual(await seriousViolations(), []);
+});
+
+test("the schema and the configuration are loaded again from there, and what is wrong is told", async () => {
+  await open(CONSOLE_ADMIN_URL);
+  const card = (title) => `.card[aria-label="${title}"]`;
+  const when = (title) => page.getAttribute(`${card(title)} time`, "datetime");
+  /** Waits for an attempt after this one, whose words are shown then. */
+  const again = async (title, before) => {
+    await page.waitForFunction(([selector, before]) => {
+      const time = document.querySelector(`${selector} time`)?.getAttribute("datetime");
+      return time && time !== before && !document.querySelector(`${selector} button`).disabled;
+    }, [card(title), before]);
+    return page.innerText(`${card(title)} strong`);
+  };
+  await page.waitForSelector(`${card("Schema cache")} time`);
+  let before = await when("Schema cache");
+  await page.click('button:text-is("Load the schema again")');
+  assert.equal(await again("Schema cache", before), "loaded");
+  before = await when("Configuration");
+  writeFileSync(CONSOLE_CONFIG, "db-max-rows = many\n");
+  try {
+    await page.click('button:text-is("Read the configuration again")');
+    assert.equal(await again("Configuration", before), "the last load failed");
+    assert.match(await page.innerText(`${card("Configuration")} .problem`), /expected a value/);
+    assert.deepEqual(await seriousViolations(), []);
+    before = await when("Configuration");
+  } finally {
+    writeFileSync(CONSOLE_CONFIG, "");
+  }
+  await page.click('button:text-is("Read the configuration again")');
+  assert.equal(await again("Configuration", before), "in effect");
+  assert.equal(await page.locator(`${card("Configuration")} .problem`).count(), 0);
+});
+
+test("a page of somebody else cannot give the admin server orders", async () => {
+  const lastLoads = () => fetch(new URL(".console/state.json", CONSOLE_ADMIN_URL)).then((response) => response.text());
+  const before = await lastLoads();
+  await open(CONSOLE_URL);
+  // Another port is another origin, and this page has no policy that would keep it from asking.
+  await page.route("**/foreign", (route) => route.fulfill({ contentType: "text/html", body: "<h1>Foreign</h1>" }));
+  await page.goto(`${CONSOLE_URL}foreign`);
+  const url = new URL(".console/reload/schema", CONSOLE_ADMIN_URL).href;
+  const order = (options) => page.evaluate(([url, options]) => fetch(url, { method: "POST", ...options }).then((response) => response.type, (error) => error.name), [url, options]);
+  assert.equal(await order({ headers: { "CoreREST-Console": "reload" } }), "TypeError");
+  // Without the header it is sent, and refused, and the page may not see how.
+  await order({ mode: "no-cors" });
+  assert.equal(await lastLoads(), before);
+  assert.ok(troubles.length > 0 && troubles.every((trouble) => /CORS policy|ERR_FAILED/.test(trouble)), troubles.join());
+  troubles = [];
 });
 
 for (const colorScheme of ["light", "dark"]) {

@@ -7,6 +7,8 @@ import { h, replace, s } from "./dom.js";
 const EVERY_MS = 2000;
 /** How soon to look again while something is being loaded. */
 const SOON_MS = 250;
+/** How long to wait for an answer: `/ready` may look at each core for five seconds. */
+const PATIENCE_MS = 20_000;
 const POINTS = 150;
 
 const parts = { state: h("div"), cards: h("div", { class: "cards" }) };
@@ -167,7 +169,8 @@ function draw() {
 
 async function look() {
   try {
-    const [ready, metrics, state] = await Promise.all([fetch("./ready"), fetch("./metrics"), fetch("./.console/state.json")]);
+    const get = (path) => fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const [ready, metrics, state] = await Promise.all([get("./ready"), get("./metrics"), get("./.console/state.json")]);
     if (!metrics.ok) throw new Error(`/metrics says ${metrics.status}`);
     const { schemaCache: schema, configuration: config } = await state.json();
     const point = { at: performance.now(), ready: ready.status, samples: parse(await metrics.text()), schema, config };

@@ -145,7 +145,7 @@ function filters(form, path, relation) {
     "div",
     {},
     [...form.request.conditions(path), ...drafts.map((draft) => ({ draft }))].map((condition, number) => conditionRow(form, path, relation, condition, number)),
-    h("button", { type: "button", class: "small", "data-key": `add-filter-${path}`, "aria-label": path.length ? `Add a filter on ${path.join(".")}` : "Add a filter", onclick: add }, "+ Filter"),
+    h("button", { type: "button", class: "small", "data-key": `add-filter-${path}`, "aria-label": path.length ? `Add a filter on ${path.join(".")}` : "Add a filter", onclick: add }, `+ Filter ${path.join(".")}`.trim()),
   );
 }
 
@@ -172,7 +172,7 @@ function orders(form, path, relation) {
     list.push({ column: quoteName(names.find((name) => !used.has(name)) ?? "id"), isDescending: false, nulls: "" });
     write();
   };
-  return h("div", {}, list.map(row), h("button", { type: "button", class: "small", "data-key": `add-order-${path}`, "aria-label": path.length ? `Order ${path.join(".")}` : "Add an order", onclick: add }, "+ Order"));
+  return h("div", {}, list.map(row), h("button", { type: "button", class: "small", "data-key": `add-order-${path}`, "aria-label": path.length ? `Order ${path.join(".")}` : "Add an order", onclick: add }, `+ Order ${path.join(".")}`.trim()));
 }
 
 function number(form, path, name, label) {

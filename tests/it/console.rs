@@ -48,6 +48,7 @@ fn who_does_not_prefer_html_notices_nothing() {
         ("HEAD", "/", "application/json"),
         ("GET", "/", "application/openapi+json, text/html;q=0.5"),
         ("GET", "/", "text/csv"),
+        ("GET", "/", "text/html;q=0"),
         ("OPTIONS", "/", BROWSER.1),
         ("POST", "/", BROWSER.1),
         ("GET", "/plants?id=eq.1", BROWSER.1),

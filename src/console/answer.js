@@ -60,6 +60,7 @@ export async function ask({ method, address, headers, body }, caller, signal, on
     answer.milliseconds = performance.now() - began;
     if (answer.header("content-type").startsWith("text/event-stream")) {
       answer.events = [];
+      onevent(answer);
       await readEvents(response.body, answer, () => onevent(answer));
     } else await readText(response.body, answer);
     answer.milliseconds = performance.now() - began;
@@ -237,11 +238,8 @@ function asTable(answer, view) {
 
 function asEvents(answer) {
   if (answer.events.length === 0) return h("p", { class: "empty", role: "status" }, "Listening. Nothing has come yet.");
-  return h(
-    "ol",
-    { class: "events", role: "log", "aria-label": "Events" },
-    answer.events.toReversed().map((event) => h("li", {}, h("time", {}, event.at.toLocaleTimeString()), " ", h("strong", {}, event.type), h("pre", {}, event.data))),
-  );
+  const event = ({ at, type, data }) => h("li", {}, h("time", {}, at.toLocaleTimeString()), " ", h("strong", {}, type), h("pre", {}, data));
+  return h("div", { role: "log", "aria-label": "Events" }, h("ol", { class: "events" }, answer.events.toReversed().map(event)));
 }
 
 function timings(answer) {

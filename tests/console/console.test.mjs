@@ -361,6 +361,10 @@ test("a request is told in other languages, without the token", async () => {
   for (const text of [curl, javascript, python]) {
     assert.ok(!text.includes("eyJ"));
   }
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.click('.code section:has(h3:text-is("Python")) button');
+  await page.waitForSelector('.code button:text-is("Copied")');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), python);
 });
 
 test("the diagram leads to relations", async () => {
@@ -486,9 +490,16 @@ test("events are shown as they come", async () => {
   await page.click('.side a:text-is("ticks")');
   await answered();
   await page.selectOption('[data-key="accept"]', "text/event-stream");
-  await page.waitForSelector(".events li >> nth=1");
+  await page.waitForSelector('.answer .empty:has-text("Listening")');
+  for (const word of ["one", "two\nlines", "<img src=x onerror='window.ran = 13'>"]) {
+    const body = JSON.stringify({ word });
+    const told = await fetch(new URL("rpc/tick", CONSOLE_HARD_URL), { method: "POST", headers: { "Content-Profile": "hostile", "Content-Type": "application/json" }, body });
+    assert.equal(told.status, 204);
+  }
+  await page.waitForSelector(".events li >> nth=2");
   const events = await page.$$eval(".events li", (items) => items.map((item) => [item.querySelector("strong").textContent, item.querySelector("pre").textContent]));
-  assert.deepEqual(events, [["message", "two\nlines"], ["tick", "one"]]);
+  assert.deepEqual(events, [["ticks", "<img src=x onerror='window.ran = 13'>"], ["ticks", "two\nlines"], ["ticks", "one"]]);
+  assert.deepEqual(await seriousViolations(), []);
 });
 
 test("a thousand tables are listed, drawn and searched", async () => {

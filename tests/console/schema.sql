@@ -35,9 +35,8 @@ insert into teams values (1, 'red'), (2, 'blue');
 insert into games values (1, 1, 2);
 
 create domain "text/event-stream" as text;
-create function ticks() returns "text/event-stream" language sql stable as $$
-  select E'event: tick\ndata: one\n\ndata: two\ndata: lines\n\n'
-$$;
+create function ticks() returns "text/event-stream" language sql stable as $$ select 'ticks' $$;
+create function tick(word text) returns void language sql as $$ select pg_notify('ticks', word) $$;
 
 -- So many thousand letters; a value inside of so many others; a row of so many columns; an error.
 create function large(rows integer) returns setof text language sql stable as $$

@@ -1,14 +1,24 @@
-// The page of the admin server: how the server is, from `/ready` and `/metrics`, asked for every two
-// seconds while somebody looks. What it draws is kept in this page, and begins when it is opened.
+// The page of the admin server: how the server is, from `/ready`, `/metrics` and its own state, asked
+// for every two seconds while somebody looks. What it draws is kept in this page, and begins when it
+// is opened. All that it can do to the server is to make it load again what it has loaded.
 
 import { h, replace, s } from "./dom.js";
 
 const EVERY_MS = 2000;
+/** How soon to look again while something is being loaded. */
+const SOON_MS = 250;
+/** How long to wait for an answer: `/ready` may look at each core for five seconds. */
+const PATIENCE_MS = 20_000;
 const POINTS = 150;
 
 const parts = { state: h("div"), cards: h("div", { class: "cards" }) };
 const history = [];
+/** What was asked to be loaded again, with when it had been loaded before. */
+const reloads = new Map();
 let problem = "";
+/** Why the server could not be asked to load something again. */
+let refusal = "";
+let wake = () => {};
 
 /** The samples of a family by their labels, from Prometheus' text format. */
 function parse(text) {
@@ -75,6 +85,47 @@ function card(title, value, detail, of) {
   return h("section", { class: "card", "aria-label": title }, h("h2", {}, title), h("strong", {}, value), detail && h("small", {}, detail), of && curve(history.map((point, at) => of(point, history[at - 1])), title));
 }
 
+/** What was loaded last, what was wrong with it, and a button that loads it again. */
+function loaded(title, what, attempt, fine, detail) {
+  const isUnderWay = reloads.has(what);
+  const error = attempt?.error;
+  const words = isUnderWay ? "loading …" : error ? "the last load failed" : fine;
+  return h(
+    "section",
+    { class: "card", "aria-label": title },
+    h("h2", {}, title),
+    h("strong", { role: "status" }, words),
+    h("small", {}, attempt && h("time", { datetime: new Date(attempt.at * 1000).toISOString() }, `${new Date(attempt.at * 1000).toLocaleString()}. `), detail),
+    error && h("p", { class: "problem" }, inWords(error)),
+    h("button", { type: "button", "data-key": `reload-${what}`, disabled: isUnderWay, onclick: () => reload(what) }, what === "schema" ? "Load the schema again" : "Read the configuration again"),
+  );
+}
+
+/** An error as the log has it: the document that a client would get, or a text. */
+function inWords(error) {
+  try {
+    const { message, details, hint, code } = JSON.parse(error);
+    return [message, details, hint].filter((part) => typeof part === "string").join(" ") + (code ? ` (${code})` : "");
+  } catch {
+    return error;
+  }
+}
+
+async function reload(what) {
+  const before = history.at(-1)?.[what]?.at ?? 0;
+  reloads.set(what, before);
+  refusal = "";
+  draw();
+  try {
+    const response = await fetch(`./.console/reload/${what}`, { method: "POST", headers: { "CoreREST-Console": "reload" } });
+    if (!response.ok) throw new Error(`The server answers with ${response.status}.`);
+  } catch (error) {
+    reloads.delete(what);
+    refusal = `The server could not be asked to load it again: ${error.message}`;
+  }
+  wake();
+}
+
 const isFailure = (labels) => labels.status === "FAIL";
 const isError = (labels) => labels.status === "5xx";
 const REQUESTS = "corerest_http_requests_total";
@@ -93,13 +144,11 @@ function draw() {
     parts.state,
     h("h1", {}, "Server ", now && h("span", { class: now.ready === 200 ? "badge good" : "badge bad" }, state)),
     now && h("p", { role: "status" }, words[now.ready] ?? `/ready says ${now.ready}.`),
-    problem && h("p", { class: "problem", role: "alert" }, problem),
+    [problem, refusal].filter(Boolean).map((words) => h("p", { class: "problem", role: "alert" }, words)),
   );
   if (!now) return;
   const version = now.samples.get("corerest_build_info")?.[0]?.labels ?? {};
   const counts = (name) => `${format(sum(now, name, (labels) => !isFailure(labels)))} well, ${format(sum(now, name, isFailure))} failed`;
-  const failedLoads = sum(now, "pgrst_schema_cache_loads_total", isFailure) > sum(history[0], "pgrst_schema_cache_loads_total", isFailure);
-  const isConfigOld = sum(now, "corerest_config_last_reload_successful") === 0;
   replace(
     parts.cards,
     card("Requests a second", format(rate(now, before, REQUESTS)), `${format(sum(now, REQUESTS))} in all, ${format(sum(now, "corerest_http_requests_in_flight"))} in flight`, (point, last) => rate(point, last, REQUESTS)),
@@ -112,18 +161,24 @@ function draw() {
     card("Clients", `${format(sum(now, "corerest_clients"))} of ${format(sum(now, "corerest_clients_max"))}`, `${bytes(sum(now, "corerest_client_memory_bytes"))} of memory for them`, (point) => sum(point, "corerest_clients")),
     card("CPU", `${format(rate(now, before, "process_cpu_seconds_total") * 100)} %`, "of one CPU", (point, last) => rate(point, last, "process_cpu_seconds_total") * 100),
     card("Memory", bytes(sum(now, "process_resident_memory_bytes")), `${format(sum(now, "process_open_fds"))} of ${format(sum(now, "process_max_fds"))} file descriptors`, (point) => sum(point, "process_resident_memory_bytes")),
-    card("Schema cache", failedLoads ? "the last loads failed" : "loaded", `${counts("pgrst_schema_cache_loads_total")}; the query took ${format(sum(now, "pgrst_schema_cache_query_time_seconds") * 1000)} ms. NOTIFY pgrst, 'reload schema' loads it again.`),
-    card("Configuration", isConfigOld ? "an older one is in effect" : "in effect", `${counts("corerest_config_reloads_total")}. NOTIFY pgrst, 'reload config' reads it again.`),
+    loaded("Schema cache", "schema", now.schema, "loaded", `${counts("pgrst_schema_cache_loads_total")}; the query took ${format(sum(now, "pgrst_schema_cache_query_time_seconds") * 1000)} ms.`),
+    loaded("Configuration", "config", now.config, "in effect", `${counts("corerest_config_reloads_total")}.${now.config?.error ? " The one before stays in effect." : ""}`),
     card("Running for", duration(Date.now() / 1000 - sum(now, "process_start_time_seconds")), `Version ${version.version ?? "?"}${version.commit ? `, ${version.commit.slice(0, 12)}` : ""}`),
   );
 }
 
 async function look() {
   try {
-    const [ready, metrics] = await Promise.all([fetch("./ready"), fetch("./metrics")]);
+    const get = (path) => fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const [ready, metrics, state] = await Promise.all([get("./ready"), get("./metrics"), get("./.console/state.json")]);
     if (!metrics.ok) throw new Error(`/metrics says ${metrics.status}`);
-    history.push({ at: performance.now(), ready: ready.status, samples: parse(await metrics.text()) });
+    const { schemaCache: schema, configuration: config } = await state.json();
+    const point = { at: performance.now(), ready: ready.status, samples: parse(await metrics.text()), schema, config };
+    history.push(point);
     if (history.length > POINTS) history.shift();
+    for (const [what, before] of reloads) {
+      if ((point[what]?.at ?? 0) !== before) reloads.delete(what);
+    }
     problem = "";
   } catch (error) {
     problem = `The admin server does not answer: ${error.message}`;
@@ -135,7 +190,11 @@ async function look() {
 async function watch() {
   for (;;) {
     if (!document.hidden) await look();
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    const wait = reloads.size > 0 ? SOON_MS : EVERY_MS;
+    await new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, wait);
+    });
   }
 }
 

@@ -12,6 +12,10 @@ import { referenceTo } from "./schema.js";
 const BYTES_MAX = 16 << 20;
 const ROWS_AT_ONCE = 200;
 const EVENTS_MAX = 500;
+/** How deep a cell shows what is inside of it as tables, and how many members; the rest is JSON. */
+const DEPTH_MAX = 6;
+const MEMBERS_MAX = 200;
+const COLUMNS_MAX = 500;
 /** What a cell shows of a text before it is opened. */
 const LETTERS = 80;
 
@@ -56,6 +60,7 @@ export async function ask({ method, address, headers, body }, caller, signal, on
     answer.milliseconds = performance.now() - began;
     if (answer.header("content-type").startsWith("text/event-stream")) {
       answer.events = [];
+      onevent(answer);
       await readEvents(response.body, answer, () => onevent(answer));
     } else await readText(response.body, answer);
     answer.milliseconds = performance.now() - began;
@@ -102,6 +107,10 @@ async function readEvents(stream, answer, onevent) {
     if (done) return;
     const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
+    if (rest.length > BYTES_MAX || event.data.length > BYTES_MAX) {
+      answer.failure = "A line of the stream is too long to show.";
+      return reader.cancel();
+    }
     for (const line of lines) {
       if (line === "") {
         if (event.data.length) {
@@ -134,24 +143,29 @@ function names(rows) {
   return [...found];
 }
 
-function cell(value, column, link) {
+function cell(value, column, link, depth = 0) {
+  if (depth > DEPTH_MAX) return inline(value).slice(0, LETTERS * 10);
   if (value === null) return h("span", { class: "null" }, "null");
   if (value instanceof Exact) return value.text;
   if (Array.isArray(value)) {
     if (value.length === 0) return h("span", { class: "null" }, "[]");
     const rows = rowsOf(value);
-    if (!rows) return value.map((item) => (typeof item === "string" ? item : inline(item))).join(", ");
+    if (!rows) {
+      const items = value.slice(0, MEMBERS_MAX).map((item) => (typeof item === "string" ? item : inline(item)));
+      return items.join(", ") + (value.length > MEMBERS_MAX ? `, … ${value.length - MEMBERS_MAX} more` : "");
+    }
     return h(
       "details",
       { open: rows.length <= 3 },
       h("summary", {}, `${rows.length} ${rows.length === 1 ? "row" : "rows"}`),
-      grid(rows.slice(0, 50), { label: "Embedded rows" }),
+      grid(rows.slice(0, 50), { label: "Embedded rows", depth: depth + 1 }),
     );
   }
   if (typeof value === "object") {
     const entries = Object.entries(value);
     if (entries.length === 0) return h("span", { class: "null" }, "{}");
-    const list = h("dl", { class: "object" }, entries.map(([name, item]) => [h("dt", {}, name), h("dd", {}, cell(item))]));
+    const more = entries.length > MEMBERS_MAX && [h("dt", {}, "…"), h("dd", {}, `${entries.length - MEMBERS_MAX} more`)];
+    const list = h("dl", { class: "object" }, entries.slice(0, MEMBERS_MAX).map(([name, item]) => [h("dt", {}, name), h("dd", {}, cell(item, undefined, undefined, depth + 1))]), more);
     if (entries.length <= 4) return list;
     return h("details", {}, h("summary", {}, summary(entries)), list);
   }
@@ -168,8 +182,9 @@ function summary(entries) {
   return chosen.slice(0, 3).map(([, value]) => (value instanceof Exact ? value.text : String(value).slice(0, LETTERS))).join(" · ") || "{…}";
 }
 
-function grid(rows, { label, relation, link, order, only }) {
-  const columns = names(rows);
+function grid(rows, { label, relation, link, order, only, depth = 0 }) {
+  const all = names(rows);
+  const columns = all.slice(0, COLUMNS_MAX);
   const known = new Map(relation?.columns.map((column) => [column.name, column]));
   const isNumber = (value) => typeof value === "number" || value instanceof Exact;
   const isAbsent = (value) => value === null || value === undefined;
@@ -189,14 +204,14 @@ function grid(rows, { label, relation, link, order, only }) {
     for (const row of rows.slice(shown, shown + ROWS_AT_ONCE)) {
       const isOnly = only?.has(JSON.stringify(row));
       const cells = columns.map((name) =>
-        h("td", { class: numbers.has(name) && "number" }, row[name] === undefined ? "" : cell(row[name], known.get(name), link)),
+        h("td", { class: numbers.has(name) && "number" }, row[name] === undefined ? "" : cell(row[name], known.get(name), link, depth)),
       );
       body.append(h("tr", { class: isOnly && "only", title: isOnly ? "Only this role gets this row" : null }, cells));
     }
     shown += ROWS_AT_ONCE;
   };
   more();
-  const table = h("table", { class: "rows", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head))), body);
+  const table = h("table", { class: "rows", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head), all.length > columns.length && h("th", { scope: "col" }, `… ${all.length - columns.length} more`))), body);
   if (rows.length <= shown) return table;
   const button = h("button", { type: "button", class: "small" }, "");
   const say = () => (button.textContent = `Show ${Math.min(ROWS_AT_ONCE, rows.length - shown)} more of ${rows.length} rows`);
@@ -223,11 +238,8 @@ function asTable(answer, view) {
 
 function asEvents(answer) {
   if (answer.events.length === 0) return h("p", { class: "empty", role: "status" }, "Listening. Nothing has come yet.");
-  return h(
-    "ol",
-    { class: "events", role: "log", "aria-label": "Events" },
-    answer.events.toReversed().map((event) => h("li", {}, h("time", {}, event.at.toLocaleTimeString()), " ", h("strong", {}, event.type), h("pre", {}, event.data))),
-  );
+  const event = ({ at, type, data }) => h("li", {}, h("time", {}, at.toLocaleTimeString()), " ", h("strong", {}, type), h("pre", {}, data));
+  return h("div", { role: "log", "aria-label": "Events" }, h("ol", { class: "events" }, answer.events.toReversed().map(event)));
 }
 
 function timings(answer) {
@@ -294,6 +306,15 @@ function size(answer) {
   return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
 }
 
+/** Shows it, or as the text that it is when it is too much of something to be shown so. */
+function shownOrText(answer, show) {
+  try {
+    return show();
+  } catch (error) {
+    return h("div", {}, h("p", { class: "problem" }, `This cannot be shown so: ${error.message}`), h("pre", { tabindex: "0", "aria-label": "Body" }, answer.text.slice(0, 1 << 20)));
+  }
+}
+
 /** One answer. `view` has what it is shown with: tab, relation, link, order, context. */
 export function answerPanel(answer, sent, view, only) {
   const shown = {
@@ -318,7 +339,7 @@ export function answerPanel(answer, sent, view, only) {
     ),
     problem(answer, view.contextOf(answer.caller), view.onhint),
     tabs("Answer", [["table", answer.events ? "Events" : "Table"], ["json", "JSON"], ["headers", "Headers"], ...(view.hasPlans ? [["plan", "Plan"]] : []), ["code", "Code"]], view.tab, view.ontab),
-    answer.isError && view.tab === "table" ? null : (shown[view.tab] ?? shown.table)(),
+    answer.isError && view.tab === "table" ? null : shownOrText(answer, Object.hasOwn(shown, view.tab) ? shown[view.tab] : shown.table),
   );
 }
 

@@ -155,6 +155,7 @@ async function load() {
       loadSchema(schemaName, caller.headers),
       loadPrivileges(schemaName, caller.headers).catch(() => null),
     ]);
+    state.schema.addComputed(state.privileges?.computed ?? []);
     document.title = state.schema.title || "Console";
   } catch (error) {
     state.schema = null;
@@ -188,11 +189,19 @@ async function send() {
   state.isAsking = true;
   drawAnswers();
   try {
+    // Once for each picture of the screen, however many events come between two of them.
+    let isDue = false;
     const onevent = (answer) => {
-      state.answers = [answer];
-      state.isAsking = false;
-      state.sent = sentOf(message);
-      drawAnswers();
+      if (isDue) return;
+      isDue = true;
+      requestAnimationFrame(() => {
+        isDue = false;
+        if (signal.aborted) return;
+        state.answers = [answer];
+        state.isAsking = false;
+        state.sent = sentOf(message);
+        drawAnswers();
+      });
     };
     const answers = await Promise.all(callers.map((caller) => ask(message, caller, signal, onevent)));
     if (signal.aborted) return;
@@ -446,7 +455,8 @@ function home() {
     "div",
     {},
     h("header", {}, h("h1", {}, schema.title || schema.name), schema.description && h("p", {}, schema.description)),
-    h("p", { class: "hint" }, `What ${state.caller.label} sees of the schema ${schema.name}. Choose a relation to see its rows; a token under “Role” shows what others see.`),
+    h("p", { class: "hint" }, `What ${state.caller.label} sees of the schema ${schema.name}. Choose a relation to see its rows.`),
+    !state.caller.token && h("p", {}, h("button", { type: "button", onclick: () => dialog.showModal() }, "Use a token"), h("span", { class: "hint" }, " to see what its role sees.")),
     schema.relations.size === 0 && schema.functions.size === 0 && h("p", { class: "empty" }, "This role may use nothing here. Give it a token, or the role a privilege."),
     schema.relations.size > 0 && table("Tables and views", "Columns", [...schema.relations.values()].map(row)),
     schema.functions.size > 0 && table("Functions", "Arguments", [...schema.functions.values()].map(routine)),
@@ -468,7 +478,7 @@ function structure(subject) {
       h("td", {}, column.isKey && h("span", { class: "badge" }, "key"), " ", column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
       h("td", {}, column.comment),
     );
-  const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}` };
+  const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}`, computed: (via) => `one, by the function ${via}`, computedMany: (via) => `many, by the function ${via}` };
   const related = ({ kind, target, via }) => h("li", {}, h("a", { href: start(target, false) }, target), " ", h("small", {}, words[kind](via)));
   return h(
     "div",

@@ -145,7 +145,7 @@ function filters(form, path, relation) {
     "div",
     {},
     [...form.request.conditions(path), ...drafts.map((draft) => ({ draft }))].map((condition, number) => conditionRow(form, path, relation, condition, number)),
-    h("button", { type: "button", class: "small", "data-key": `add-filter-${path}`, "aria-label": path.length ? `Add a filter on ${path.join(".")}` : "Add a filter", onclick: add }, "+ Filter"),
+    h("button", { type: "button", class: "small", "data-key": `add-filter-${path}`, "aria-label": path.length ? `Add a filter on ${path.join(".")}` : "Add a filter", onclick: add }, `+ Filter ${path.join(".")}`.trim()),
   );
 }
 
@@ -172,7 +172,7 @@ function orders(form, path, relation) {
     list.push({ column: quoteName(names.find((name) => !used.has(name)) ?? "id"), isDescending: false, nulls: "" });
     write();
   };
-  return h("div", {}, list.map(row), h("button", { type: "button", class: "small", "data-key": `add-order-${path}`, "aria-label": path.length ? `Order ${path.join(".")}` : "Add an order", onclick: add }, "+ Order"));
+  return h("div", {}, list.map(row), h("button", { type: "button", class: "small", "data-key": `add-order-${path}`, "aria-label": path.length ? `Order ${path.join(".")}` : "Add an order", onclick: add }, `+ Order ${path.join(".")}`.trim()));
 }
 
 function number(form, path, name, label) {
@@ -189,7 +189,12 @@ function number(form, path, name, label) {
   );
 }
 
-const KINDS = { one: "one", many: "many", through: "many, through" };
+/** What a relationship is called where it is offered. */
+function offer({ kind, target, via }) {
+  if (kind === "through") return `${target} through ${via}`;
+  if (kind.startsWith("computed")) return `${via} (${kind === "computed" ? "one" : "many"} of ${target}, computed)`;
+  return `${target} (${kind === "one" ? via : `many, ${via}`})`;
+}
 
 /** What can be embedded and is not yet, as buttons; and what is, each with a form of its own. */
 function embeds(form, path, relation) {
@@ -208,11 +213,10 @@ function embeds(form, path, relation) {
   const offered = relation.relationships.filter(({ target, embed }) => schema.relations.has(target) && !isThere(embed));
   const buttons = offered.map((relationship) => {
     const { kind, target, via, embed } = relationship;
-    const label = kind === "through" ? `${target} through ${via}` : `${target} (${kind === "one" ? via : `${KINDS[kind]}, ${via}`})`;
     return h(
       "button",
       { type: "button", class: "chip", "data-key": `embed-${path}-${kind}-${target}-${via}`, title: embed.modifiers.length ? `With the hint ${embed.modifiers[0]}, for there is more than one way` : null, onclick: () => add(relationship) },
-      `+ ${label}`,
+      `+ ${offer(relationship)}`,
     );
   });
   const blocks = items.map((item) => {

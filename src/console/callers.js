@@ -35,7 +35,8 @@ export class Caller {
   /** How long the token is good for, in words. */
   get expiry() {
     const expires = this.claims?.exp;
-    if (typeof expires !== "number") return this.token ? "never expires" : "";
+    if (expires !== undefined && typeof expires !== "number") return "has an exp that is no number";
+    if (expires === undefined) return this.token ? "never expires" : "";
     const seconds = Math.round(expires - Date.now() / 1000);
     if (seconds <= 0) return "has expired";
     if (seconds < 120) return `expires in ${seconds} s`;
@@ -53,6 +54,7 @@ function decodePart(part) {
 
 /** The claims of a token; throws what is wrong with it, in words. */
 function decodeClaims(token) {
+  if (!/^[\w.=-]*$/.test(token)) throw new Error("A token has letters and digits of ASCII, and - _ . = between them; this has something else.");
   const parts = token.split(".");
   if (parts.length !== 3) throw new Error("A token has three parts with dots between them.");
   try {
@@ -62,6 +64,11 @@ function decodeClaims(token) {
   } catch {
     throw new Error("The second part of the token is not JSON in base64.");
   }
+}
+
+/** The claims, and how long they are good for, as a table. */
+function claimTable(caller, label) {
+  return h("table", { class: "facts", "aria-label": label }, h("caption", {}, `The token ${caller.expiry}.`), h("tbody", {}, claimRows(caller.claims)));
 }
 
 const date = (value) => {
@@ -89,20 +96,36 @@ export function callersDialog(state, anonymousRole, onchange) {
       autocomplete: "off",
       "data-key": "token",
       placeholder: "eyJhbGciOi…",
+      oninput: () => look(),
     });
-    const use = () => {
+    const preview = h("div", { role: "status" });
+    /** The caller whose token stands there. */
+    const read = () => {
       const token = field.value.replace(/^\s*(authorization:)?\s*bearer\s+/i, "").replace(/\s/g, "");
+      if (!token) throw new Error("Paste a token first.");
+      return new Caller(token, anonymousRole);
+    };
+    /** Shows what the token says before it is used; what is wrong is said by the button. */
+    const look = () => {
+      try {
+        replace(preview, claimTable(read(), "Claims of this token"));
+      } catch {
+        replace(preview);
+      }
+    };
+    const use = () => {
       problem = "";
       try {
-        if (!token) throw new Error("Paste a token first.");
-        const caller = new Caller(token, anonymousRole);
+        const caller = read();
         state.callers.push(caller);
         state.caller = caller;
       } catch (error) {
         problem = error.message;
       }
       draw();
-      if (!problem) onchange();
+      if (problem) return;
+      dialog.close();
+      onchange();
     };
     const row = (caller) =>
       h(
@@ -148,10 +171,10 @@ export function callersDialog(state, anonymousRole, onchange) {
       dialog,
       h("h2", {}, "Who asks"),
       h("ul", { class: "plain" }, state.callers.map(row)),
-      state.caller.claims &&
-        h("table", { class: "facts", "aria-label": "Claims" }, h("tbody", {}, claimRows(state.caller.claims))),
-      h("label", { for: "token" }, "Token"),
+      state.caller.claims && claimTable(state.caller, "Claims"),
+      h("label", { for: "token" }, state.callers.length > 1 ? "Another token" : "Token"),
       field,
+      preview,
       problem && h("p", { class: "problem", role: "alert" }, problem),
       h("p", { class: "hint" }, "Kept in the memory of this page only, and gone when it is closed."),
       h("button", { type: "button", class: "primary", "data-key": "use", onclick: use }, "Use token"),

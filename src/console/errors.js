@@ -83,7 +83,7 @@ const WORDS = {
 export function explain(status, body, context) {
   const code = body?.code ?? "";
   const message = body?.message ?? "";
-  const advice = { words: WORDS[code] ?? "", sql: null, hints: [] };
+  const advice = { words: Object.hasOwn(WORDS, code) ? WORDS[code] : "", sql: null, hints: [] };
   if (code === DENIED) {
     if (/row-level security/.test(message)) {
       advice.words = `A policy of row-level security does not let ${context.role} write this row. Its WITH CHECK says which rows it may write.`;

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 
 /** What is shown in colours at the most; more is plain text. */
 const COLOURED = 20_000;
+/** How far lines are indented: what is very deep would be nothing but blanks. */
+const INDENT_MAX = 120;
 
 /** A number that is more exact than JavaScript's. */
 export class Exact {
@@ -62,14 +64,15 @@ export function pretty(value) {
       text += isArray ? "[]" : "{}";
       return;
     }
+    const deeper = indent.length < INDENT_MAX ? `${indent}  ` : indent;
     text += isArray ? "[\n" : "{\n";
     entries.forEach(([name, item], at) => {
-      text += indent + "  ";
+      text += deeper;
       if (name !== null) {
         piece("json-name", JSON.stringify(name));
         text += ": ";
       }
-      write(item, indent + "  ");
+      write(item, deeper);
       text += at < entries.length - 1 ? ",\n" : "\n";
     });
     text += indent + (isArray ? "]" : "}");

@@ -39,17 +39,19 @@ export async function loadSchema(name, headers) {
   return new Schema(name, body);
 }
 
-/** Asks what the role may do; null where that cannot be found out. */
+/** Asks what the role may do, and which functions make relations; null where that cannot be found out. */
 export async function loadPrivileges(name, headers) {
   const response = await fetch("./.console/privileges.json", { headers: { ...headers, "Accept-Profile": name } });
-  return response.ok ? new Map(Object.entries(await response.json())) : null;
+  if (!response.ok) return null;
+  const { privileges, computed } = await response.json();
+  return { of: new Map(Object.entries(privileges)), computed };
 }
 
 const PRIVILEGES = { GET: "select", POST: "insert", PATCH: "update", DELETE: "delete" };
 
 /** What a role may do with a relation, in words; whether it may; as far as that is known. */
 export function permissions(relation, privileges) {
-  const granted = privileges?.get(relation.name);
+  const granted = privileges?.of.get(relation.name);
   return relation.methods.filter((method) => PRIVILEGES[method]).map((method) => {
     const privilege = PRIVILEGES[method];
     const may = granted?.[privilege];
@@ -165,8 +167,21 @@ export class Schema {
     }
   }
 
+  /** Adds what functions make of the rows of a relation; a name of theirs comes before others. */
+  addComputed(functions) {
+    for (const { table, name, target, toOne } of functions) {
+      const relation = this.relations.get(table);
+      if (!relation) continue;
+      const embed = { spread: false, alias: "", target: name, modifiers: [], items: [{ column: "*" }] };
+      relation.relationships = relation.relationships.filter((other) => other.embed.target !== name);
+      relation.relationships.push({ kind: toOne ? "computed" : "computedMany", target, via: name, embed });
+    }
+  }
+
   /** The relation that an item of `select` embeds, seen from another one. */
   embedded(relation, item) {
+    const computed = relation?.relationships.find(({ kind, via }) => kind.startsWith("computed") && via === item.target);
+    if (computed) return this.relations.get(computed.target);
     if (this.relations.has(item.target)) return this.relations.get(item.target);
     const via = relation?.columns.find((column) => column.name === item.target)?.references;
     return via ? this.relations.get(via.table) : undefined;

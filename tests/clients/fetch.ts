@@ -14,12 +14,33 @@ if (films.length !== 3 || films.some((film) => film.year < 1990 || !film.directo
   throw new Error(`films: ${JSON.stringify(read)}`);
 }
 
-const inserted = await client.POST("/reviews", {
-  params: { header: { Prefer: "return=representation" } },
-  body: [{ film_id: films[0].id, author: "openapi-fetch", stars: 4 }],
+const single = createClient<paths, "application/vnd.pgrst.object+json">({
+  baseUrl: process.argv[2],
+  headers: { Accept: "application/vnd.pgrst.object+json" },
 });
-if (inserted.data?.length !== 1 || inserted.data[0].stars !== 4) {
+const one = await single.GET("/films", { params: { query: { id: `eq.${films[0].id}` } } });
+if (one.data?.title !== films[0].title) {
+  throw new Error(`one: ${JSON.stringify(one)}`);
+}
+
+const header = { Prefer: "return=representation" };
+const inserted = await client.POST("/studios", {
+  params: { header },
+  body: [{ name: "openapi-fetch", city: "Kiel", founded: 1990 }],
+});
+if (inserted.data?.length !== 1 || inserted.data[0].founded !== 1990) {
   throw new Error(`inserted: ${JSON.stringify(inserted)}`);
+}
+
+const query = { id: `eq.${inserted.data[0].id}` };
+const updated = await client.PATCH("/studios", { params: { query, header }, body: { founded: 1991 } });
+if (updated.data?.length !== 1 || updated.data[0].founded !== 1991) {
+  throw new Error(`updated: ${JSON.stringify(updated)}`);
+}
+
+const deleted = await client.DELETE("/studios", { params: { query, header } });
+if (deleted.data?.length !== 1 || deleted.data[0].name !== "openapi-fetch") {
+  throw new Error(`deleted: ${JSON.stringify(deleted)}`);
 }
 
 const refused = await client.POST("/reviews", {

@@ -11,11 +11,21 @@ with generated.ApiClient(configuration) as client:
     films = generated.FilmsApi(client).read_films(year="gte.1990", order="year.desc,id", limit=3)
     assert [film.year >= 1990 for film in films] == [True] * 3, films
 
-    review = generated.ReviewsInsert(film_id=films[0].id, author="python", stars=4)
-    inserted = generated.ReviewsApi(client).insert_reviews(
-        [review], prefer="return=representation"
-    )
-    assert inserted[0].stars == 4, inserted
+    one = generated.FilmsApi(client).read_films(id=f"eq.{films[0].id}")
+    assert [film.title for film in one] == [films[0].title], one
+
+    studios = generated.StudiosApi(client)
+    studio = generated.StudiosInsert(name="python", city="Kiel", founded=1990)
+    inserted = studios.insert_studios([studio], prefer="return=representation")
+    assert [row.founded for row in inserted] == [1990], inserted
+
+    by_id = f"eq.{inserted[0].id}"
+    change = generated.StudiosUpdate(founded=1991)
+    updated = studios.update_studios(change, id=by_id, prefer="return=representation")
+    assert [(row.name, row.founded) for row in updated] == [("python", 1991)], updated
+
+    deleted = studios.delete_studios(id=by_id, prefer="return=representation")
+    assert [row.id for row in deleted] == [inserted[0].id], deleted
 
     arguments = generated.FilmsPerDecadeArgs(from_year=1950)
     rows = generated.RpcApi(client).call_films_per_decade(films_per_decade_args=arguments)

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"os"
 
@@ -20,11 +21,31 @@ func main() {
 		log.Fatal("films: ", films, err)
 	}
 
-	review := client.NewReviewsInsert(films[0].Id, "go", 4)
-	inserted, _, err := api.ReviewsAPI.InsertReviews(ctx).Prefer("return=representation").
-		ReviewsInsert([]client.ReviewsInsert{*review}).Execute()
-	if err != nil || len(inserted) != 1 || inserted[0].Stars != 4 {
+	id := fmt.Sprintf("eq.%d", films[0].Id)
+	one, _, err := api.FilmsAPI.ReadFilms(ctx).Id(id).Execute()
+	if err != nil || len(one) != 1 || one[0].Title != films[0].Title {
+		log.Fatal("one: ", one, err)
+	}
+
+	studio := client.NewStudiosInsert("go", "Kiel", 1990)
+	inserted, _, err := api.StudiosAPI.InsertStudios(ctx).Prefer("return=representation").
+		StudiosInsert([]client.StudiosInsert{*studio}).Execute()
+	if err != nil || len(inserted) != 1 || inserted[0].Founded != 1990 {
 		log.Fatal("inserted: ", inserted, err)
+	}
+
+	id = fmt.Sprintf("eq.%d", inserted[0].Id)
+	change := client.NewStudiosUpdate()
+	change.SetFounded(1991)
+	updated, _, err := api.StudiosAPI.UpdateStudios(ctx).Id(id).Prefer("return=representation").
+		StudiosUpdate(*change).Execute()
+	if err != nil || len(updated) != 1 || updated[0].Founded != 1991 || updated[0].Name != "go" {
+		log.Fatal("updated: ", updated, err)
+	}
+
+	deleted, _, err := api.StudiosAPI.DeleteStudios(ctx).Id(id).Prefer("return=representation").Execute()
+	if err != nil || len(deleted) != 1 || deleted[0].Id != inserted[0].Id {
+		log.Fatal("deleted: ", deleted, err)
 	}
 
 	arguments := client.NewFilmsPerDecadeArgs()

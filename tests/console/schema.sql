@@ -35,8 +35,25 @@ insert into teams values (1, 'red'), (2, 'blue');
 insert into games values (1, 1, 2);
 
 create domain "text/event-stream" as text;
-create function ticks() returns "text/event-stream" language sql stable as $$
-  select E'event: tick\ndata: one\n\ndata: two\ndata: lines\n\n'
+create function ticks() returns "text/event-stream" language sql stable as $$ select 'ticks' $$;
+create function tick(word text) returns void language sql as $$ select pg_notify('ticks', word) $$;
+
+-- So many thousand letters; a value inside of so many others; a row of so many columns; an error.
+create function large(rows integer) returns setof text language sql stable as $$
+  select repeat('<img src=x>', 91) from generate_series(1, rows)
+$$;
+create function deep(levels integer) returns json language sql immutable as $$
+  select (repeat('[{"a":', levels) || '1' || repeat('}]', levels))::json
+$$;
+create function wide(members integer) returns json language sql immutable as $$
+  select json_object_agg('column ' || number, number) from generate_series(1, members) as number
+$$;
+create function failing(words text) returns integer language plpgsql stable as $$
+begin
+  raise exception '<img src=x onerror="window.ran = 10">'
+    using detail = '<script>window.ran = 11</script>', hint = '"><svg onload="window.ran = 12">',
+          errcode = 'P0001';
+end
 $$;
 
 create schema many;

@@ -3,13 +3,20 @@
 
 use corerest_tests::client::{Answer, Client};
 use corerest_tests::cluster::Cluster;
-use corerest_tests::server::Server;
+use corerest_tests::server::{Server, unused_path};
+use corerest_tests::waiting::{until, until_some};
+use simd_json::OwnedValue;
+use simd_json::prelude::*;
+use std::fs;
 
 /// What browsers ask for a page with.
 const BROWSER: (&str, &str) = (
     "Accept",
     "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
 );
+/// A relation that a function makes.
+const COMPUTED: &str =
+    r#"{"table" : "beds", "name" : "tallest", "target" : "plants", "toOne" : true}"#;
 const HTML: Option<&str> = Some("text/html; charset=utf-8");
 
 /// All that tells an answer, but for when it was given.
@@ -41,6 +48,7 @@ fn who_does_not_prefer_html_notices_nothing() {
         ("HEAD", "/", "application/json"),
         ("GET", "/", "application/openapi+json, text/html;q=0.5"),
         ("GET", "/", "text/csv"),
+        ("GET", "/", "text/html;q=0"),
         ("OPTIONS", "/", BROWSER.1),
         ("POST", "/", BROWSER.1),
         ("GET", "/plants?id=eq.1", BROWSER.1),
@@ -84,7 +92,10 @@ fn browsers_get_the_page_where_it_is_switched_on() {
     let privileges = "/.console/privileges.json";
     assert_eq!(client.exchange("GET", privileges, &[stranger]).status, 401);
     let privileges = client.get(privileges);
-    assert!(privileges.text().contains(r#""plants" : {"select" : true"#));
+    let privileges = privileges.text();
+    for expected in [r#""plants" : {"select" : true"#, COMPUTED] {
+        assert!(privileges.contains(expected), "{expected}: {privileges}");
+    }
 
     let mut client = without.client();
     assert_eq!(client.exchange("GET", "/", &[BROWSER]).status, 200);
@@ -118,6 +129,116 @@ fn the_admin_server_has_its_page_only_then() {
     assert_eq!(with.admin().get("/live").status, 200);
     assert_eq!(without.admin().get("/").status, 404);
     assert_eq!(without.admin().get("/.console/admin.js").status, 404);
+    with.stop();
+    without.stop();
+}
+
+const STATE: &str = "/.console/state.json";
+const RELOAD_SCHEMA: &str = "/.console/reload/schema";
+const RELOAD_CONFIG: &str = "/.console/reload/config";
+/// What the page sends with its orders.
+const ORDER: (&str, &str) = ("CoreREST-Console", "reload");
+
+/// The last attempt at loading that: when, and why it failed.
+fn last(server: &Server, what: &str) -> Option<(f64, Option<String>)> {
+    let answer = server.admin().get(STATE);
+    assert_eq!(answer.status, 200);
+    let mut text = answer.body;
+    let state: OwnedValue = simd_json::from_slice(&mut text).expect("it is JSON");
+    let attempt = state.get(what).filter(|attempt| !attempt.is_null())?;
+    let at = attempt.get("at").and_then(|at| at.as_f64());
+    let error = attempt.get("error").and_then(|error| error.as_str());
+    Some((at.expect("it is a number"), error.map(str::to_owned)))
+}
+
+/// Asks for a reload, and waits for the attempt: why it failed.
+fn reload(server: &Server, path: &str, what: &str) -> Option<String> {
+    let before = last(server, what).map(|(at, _)| at);
+    let answer = server.admin().exchange("POST", path, &[ORDER]);
+    assert_eq!(answer.status, 202, "{path}");
+    let (_, error) = until_some("it to be loaded", || {
+        last(server, what).filter(|(at, _)| Some(*at) != before)
+    });
+    error
+}
+
+#[test]
+fn the_admin_servers_page_loads_again_and_tells_what_was_wrong() {
+    let database = Cluster::shared().database();
+    let file = unused_path("config");
+    fs::write(&file, "db-max-rows = 1\n").expect("the temporary folder can be written");
+    let settings = [("server-console-enabled", "true")];
+    let server = Server::start_with_file(&database, &file, &settings);
+    let mut client = server.client();
+    let (_, error) = last(&server, "schemaCache").expect("it was loaded at the start");
+    assert_eq!(error, None);
+
+    database.run("CREATE TABLE api.novelties (id int); GRANT SELECT ON api.novelties TO anonymous");
+    assert_eq!(client.get("/novelties").status, 404);
+    assert_eq!(reload(&server, RELOAD_SCHEMA, "schemaCache"), None);
+    until("the new table to be there", || {
+        client.get("/novelties").status == 200
+    });
+
+    fs::write(&file, "db-max-rows = many\n").expect("the temporary folder can be written");
+    let error = reload(&server, RELOAD_CONFIG, "configuration");
+    let error = error.expect("a text needs quotation marks");
+    assert!(error.contains("expected a value"), "{error}");
+    assert_eq!(
+        client.get("/plants?select=id").text().matches("id").count(),
+        1
+    );
+    fs::write(&file, "db-max-rows = 2\n").expect("the temporary folder can be written");
+    assert_eq!(reload(&server, RELOAD_CONFIG, "configuration"), None);
+    until("the configuration to be in effect", || {
+        client.get("/plants?select=id").text().matches("id").count() == 2
+    });
+    server.stop();
+    fs::remove_file(&file).expect("it is there");
+}
+
+/// Somebody else's page can have a browser send this much, and must not be obeyed.
+#[test]
+fn the_admin_server_takes_orders_from_its_own_page_only() {
+    let [with, without] = servers();
+    let both = |server| [last(server, "schemaCache"), last(server, "configuration")];
+    let before = both(&with);
+    let ask = |server: &Server, method: &str, path: &str, headers: &[(&str, &str)]| {
+        server.admin().exchange(method, path, headers).status
+    };
+    let foreign = ("Sec-Fetch-Site", "cross-site");
+    let sibling = ("Sec-Fetch-Site", "same-site");
+    let own = ("Sec-Fetch-Site", "same-origin");
+    for (method, path, headers, status) in [
+        ("POST", RELOAD_SCHEMA, vec![], 403),
+        ("POST", RELOAD_SCHEMA, vec![own], 403),
+        ("POST", RELOAD_SCHEMA, vec![ORDER, foreign], 403),
+        ("POST", RELOAD_SCHEMA, vec![ORDER, sibling], 403),
+        ("GET", RELOAD_SCHEMA, vec![ORDER], 405),
+        ("HEAD", RELOAD_CONFIG, vec![ORDER], 405),
+        // No answer allows another page to send the header.
+        ("OPTIONS", RELOAD_SCHEMA, vec![foreign], 405),
+        ("POST", "/.console/reload/", vec![ORDER], 404),
+        ("POST", "/.console/reload/all", vec![ORDER], 404),
+    ] {
+        assert_eq!(
+            ask(&with, method, path, &headers),
+            status,
+            "{method} {path} {headers:?}"
+        );
+    }
+    assert_eq!(both(&with), before);
+    assert_eq!(ask(&with, "POST", RELOAD_SCHEMA, &[ORDER, own]), 202);
+    until("the order to be carried out", || {
+        both(&with)[0] != before[0]
+    });
+    for (method, path) in [
+        ("GET", STATE),
+        ("POST", RELOAD_SCHEMA),
+        ("POST", RELOAD_CONFIG),
+    ] {
+        assert_eq!(ask(&without, method, path, &[ORDER]), 404, "{path}");
+    }
     with.stop();
     without.stop();
 }

@@ -29,6 +29,7 @@ mod memory;
 mod metrics;
 mod old_postgres;
 mod one_answer_each;
+mod openapi;
 mod outdated;
 mod package;
 mod parity;

@@ -20,7 +20,7 @@ mod settings;
 pub use file::{ConsoleFile, console_file};
 
 use crate::request::HttpRequest;
-use crate::request::accept::parse_accept;
+use crate::request::accept::{is_refused, parse_accept};
 use crate::request::media_type::MediaType;
 use crate::response::{Body, Header, Response};
 use corerest_config::Config;
@@ -30,9 +30,9 @@ use settings::settings;
 /// What the paths of its files begin with. The page says so, too, relative to its own address.
 const FOLDER: &str = "/.console/";
 
-/// The response, if the request is the console's.
+/// The response, if there is a console and the request is its own.
 pub(crate) fn console(config: &Config, http: &HttpRequest<'_>) -> Option<Response> {
-    if !config.server_console_enabled || !matches!(http.method, "GET" | "HEAD") {
+    if !matches!(http.method, "GET" | "HEAD") {
         return None;
     }
     if matches!(http.path, "" | "/") {
@@ -47,20 +47,23 @@ pub(crate) fn console(config: &Config, http: &HttpRequest<'_>) -> Option<Respons
 }
 
 /// Whether the request is for what the role may do, which PostgreSQL has to be asked.
-pub(crate) fn asks_for_privileges(config: &Config, http: &HttpRequest<'_>) -> bool {
-    config.server_console_enabled
-        && http.method == "GET"
-        && http.path.strip_prefix(FOLDER) == Some("privileges.json")
+pub(crate) fn asks_for_privileges(http: &HttpRequest<'_>) -> bool {
+    http.method == "GET" && http.path.strip_prefix(FOLDER) == Some("privileges.json")
 }
+
+const HTML: &str = "text/html";
 
 /// Whether HTML comes before all that the API's description is given to.
 fn prefers_html(http: &HttpRequest<'_>) -> bool {
-    let accepted = http.header("accept").map(parse_accept).unwrap_or_default();
+    let Some(accept) = http.header("accept") else {
+        return false;
+    };
+    let accepted = parse_accept(accept);
     let first = accepted.iter().find(|accepted| match accepted {
         MediaType::OpenApi(_) | MediaType::ApplicationJson | MediaType::Any => true,
         other => is_html(other),
     });
-    first.is_some_and(is_html)
+    first.is_some_and(is_html) && !is_refused(accept, HTML)
 }
 
 fn is_html(accepted: &MediaType) -> bool {
@@ -68,7 +71,7 @@ fn is_html(accepted: &MediaType) -> bool {
         return false;
     };
     let name = text.split(';').next().unwrap_or_default();
-    name.eq_ignore_ascii_case("text/html")
+    name.eq_ignore_ascii_case(HTML)
 }
 
 fn respond(http: &HttpRequest<'_>, file: ConsoleFile) -> Response {
@@ -153,21 +156,15 @@ mod tests {
         check("application/json, text/html", false);
         check("application/openapi+json, text/html;q=0.9", false);
         check("*/*, text/html;q=0.9", false);
+        check("text/html;q=0", false);
+        check("text/html;q=0, */*", false);
+        check("text/html;q=0.0, application/xml", false);
         check("*/*", false);
         check("text/*", false);
         check("text/csv", false);
         check("", false);
         let without = ask(&config(), "GET /", ("X", "y"));
         assert_eq!(without, None);
-    }
-
-    #[test]
-    fn whoever_did_not_switch_it_on_has_none() {
-        for path in ["/", "/.console/app.js", "/.console/settings.json"] {
-            let request = format!("GET {path}");
-            let off = ask(&Config::default(), &request, ("Accept", BROWSER));
-            assert_eq!(off, None, "{path}");
-        }
     }
 
     #[test]

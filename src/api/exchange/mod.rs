@@ -51,7 +51,10 @@ pub fn prepare_in_steps(
     if let Some(response) = preflight(context.config, http) {
         return Prepared::Reply(response);
     }
-    if let Some(response) = console(context.config, http) {
+    // Asked here, so that those who have no console do not pay for the question.
+    if context.config.server_console_enabled
+        && let Some(response) = console(context.config, http)
+    {
         return Prepared::Reply(response);
     }
     let refused = |error: Error| {
@@ -178,7 +181,7 @@ fn try_prepare(
 ) -> Result<Prepared, Error> {
     let identity = caller?;
     let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
-    if asks_for_privileges(context.config, http) {
+    if context.config.server_console_enabled && asks_for_privileges(http) {
         // The profile chooses the schema as it does for the description.
         let root = HttpRequest { path: "/", ..*http };
         let request = ApiRequest::parse(context.config, &root)?;

@@ -1,8 +1,15 @@
 //! The statement about what the role of the request may do with the relations of a schema, which
-//! the console shows.
+//! the console shows, and about the functions that make relations of them: the description, which
+//! is PostgREST's, does not tell those.
 //!
-//! Its answer is one JSON object: `{"films": {"select": true, "insert": false, "update": ["title"],
-//! "delete": false}}`. Where only some columns may be written or read, these are named.
+//! Its answer is one JSON object:
+//!
+//! ```json
+//! {"privileges":
+//!    {"films": {"select": true, "insert": false, "update": ["title"], "delete": false}},
+//!  "computed": [{"table": "films", "name": "sequels", "target": "films", "toOne": false}]}
+//! ```
+//! Where only some columns may be written or read, these are named.
 
 use super::answer::MainStatement;
 use corerest_sql::{Ident, SqlBuf, Statement, sql};
@@ -41,28 +48,60 @@ fn write_document(schema: &Ident) -> Statement {
     let mut out = SqlBuf::new();
     sql!(
         out,
-        "SELECT coalesce(pg_catalog.json_object_agg(class.relname, pg_catalog.json_build_object("
+        "SELECT pg_catalog.json_build_object('privileges', \
+         (SELECT coalesce(pg_catalog.json_object_agg(class.relname, pg_catalog.json_build_object("
     );
     member!(out, "select", "SELECT");
     member!(out, "insert", "INSERT");
     member!(out, "update", "UPDATE");
     sql!(
         out,
-        "'delete', pg_catalog.has_table_privilege(class.oid, 'DELETE'))), '{}')::pg_catalog.text \
-         AS body FROM pg_catalog.pg_class AS class \
-         JOIN pg_catalog.pg_namespace AS namespace \
-         ON namespace.oid OPERATOR(pg_catalog.=) class.relnamespace \
+        "'delete', pg_catalog.has_table_privilege(class.oid, 'DELETE'))), '{}') \
+         FROM pg_catalog.pg_class AS class \
          WHERE class.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) \
-         AND namespace.nspname OPERATOR(pg_catalog.=) "
+         AND class.relnamespace OPERATOR(pg_catalog.=) namespace.oid "
     );
-    out.param(Some(schema.as_str().as_bytes()));
     // Of what the role may not use at all it need not know.
     sql!(
         out,
-        " AND (pg_catalog.has_table_privilege(class.oid, 'SELECT, INSERT, UPDATE, DELETE') \
-         OR pg_catalog.has_any_column_privilege(class.oid, 'SELECT, INSERT, UPDATE'))"
+        "AND (pg_catalog.has_table_privilege(class.oid, 'SELECT, INSERT, UPDATE, DELETE') \
+         OR pg_catalog.has_any_column_privilege(class.oid, 'SELECT, INSERT, UPDATE'))), \
+         'computed', "
     );
+    write_computed(&mut out);
+    sql!(
+        out,
+        ")::pg_catalog.text AS body FROM (SELECT pg_catalog.max(namespace.oid) AS oid \
+         FROM pg_catalog.pg_namespace AS namespace \
+         WHERE namespace.nspname OPERATOR(pg_catalog.=) "
+    );
+    out.param(Some(schema.as_str().as_bytes()));
+    sql!(out, ") AS namespace");
     out.finish()
+}
+
+/// Appends the functions that the role may call, from a row of the schema to rows of it. What is
+/// one of them the catalog decides (`catalog/section/computed_relationships.rs`).
+fn write_computed(out: &mut SqlBuf) {
+    sql!(
+        out,
+        "(SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(\
+         'table', class.relname, 'name', function.proname, 'target', target.relname, \
+         'toOne', NOT function.proretset OR function.prorows OPERATOR(pg_catalog.=) 1) \
+         ORDER BY function.proname, class.relname), '[]') \
+         FROM pg_catalog.pg_proc AS function \
+         JOIN pg_catalog.pg_class AS class \
+         ON class.reltype OPERATOR(pg_catalog.=) function.proargtypes[0] \
+         JOIN pg_catalog.pg_class AS target \
+         ON target.reltype OPERATOR(pg_catalog.=) function.prorettype \
+         WHERE function.pronargs OPERATOR(pg_catalog.=) 1 \
+         AND function.pronamespace OPERATOR(pg_catalog.=) namespace.oid \
+         AND class.relnamespace OPERATOR(pg_catalog.=) namespace.oid \
+         AND target.relnamespace OPERATOR(pg_catalog.=) namespace.oid \
+         AND class.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) \
+         AND target.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) \
+         AND pg_catalog.has_function_privilege(function.oid, 'EXECUTE'))"
+    );
 }
 
 #[cfg(test)]

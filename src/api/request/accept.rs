@@ -28,6 +28,18 @@ pub(crate) fn parse_accept(value: &[u8]) -> Vec<MediaType> {
         .collect()
 }
 
+/// Whether the header says of a media type, by its name, that it will not have it. PostgREST does
+/// not ask, and so nobody does but for what PostgREST does not have.
+///
+/// Source: RFC 9110, section 12.4.2.
+pub(crate) fn is_refused(value: &[u8], name: &str) -> bool {
+    let entries = value.split(|&byte| byte == b',').map(Entry::parse);
+    entries.filter(|entry| entry.quality <= 0.0).any(|entry| {
+        let named = entry.text.split(|&byte| byte == b';').next();
+        named.is_some_and(|named| named.eq_ignore_ascii_case(name.as_bytes()))
+    })
+}
+
 struct Entry {
     text: Vec<u8>,
     quality: f64,

@@ -1,6 +1,6 @@
 //! The admin server: `/live` and `/ready` for orchestrators and load balancers, `/metrics` for
 //! Prometheus, `/schema_cache` for whoever wonders what is known of the database, and with
-//! `server-console-enabled` a page for people.
+//! `server-console-enabled` a page for people ([`console`]).
 //!
 //! ```text
 //! listener ──▶ one thread accepts, and does nothing else ──▶ CLIENTS_MAX threads serve
@@ -13,6 +13,7 @@
 //!
 //! Source: PostgREST's documentation, `references/admin_server`.
 
+mod console;
 mod metrics;
 mod reception;
 
@@ -22,9 +23,9 @@ use crate::net::{Hasty, Listener, Reserve};
 use crate::serving::clock::Clock;
 use crate::serving::reply::{SERVER, write_refusal};
 use crate::state::health::Health;
-use corerest_api::{ConsoleFile, console_file};
+use corerest_api::ConsoleFile;
 use corerest_wire::http::response::{BodyFraming, ConnectionHeader, ResponseHead, write_head};
-use corerest_wire::http::{Buffer, Connection, Limits, Progress};
+use corerest_wire::http::{Buffer, Connection, Limits, Progress, Request};
 use reception::{Reception, Visit};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::borrow::Cow;
@@ -115,10 +116,11 @@ impl Admin {
     }
 
     /// Parity: PostgREST looks at the path only, so every method does.
-    fn answer(&self, path: &str, query: &str) -> Answer {
-        match path {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let target = request.target();
+        match target.path {
             "/live" => Answer::of_status(if self.is_live() { 200 } else { 500 }),
-            "/ready" => Answer::of_status(self.readiness(query)),
+            "/ready" => Answer::of_status(self.readiness(target.query)),
             "/metrics" => Answer {
                 status: 200,
                 headers: vec![("Content-Type", "text/plain; charset=utf-8".into())],
@@ -129,19 +131,8 @@ impl Admin {
                 headers: Vec::new(),
                 body: self.schema_cache().into(),
             },
-            _ => self.console(path),
+            _ => self.console(request),
         }
-    }
-
-    /// A file of the console, with the page about the server at the root: nobody else is there.
-    fn console(&self, path: &str) -> Answer {
-        let path = match path {
-            "/" => "/.console/admin.html",
-            other => other,
-        };
-        let is_on = self.cores.snapshot().config.server_console_enabled;
-        let file = is_on.then(|| console_file(path)).flatten();
-        file.map_or_else(|| Answer::of_status(404), Answer::of_file)
     }
 
     fn metrics(&self) -> String {
@@ -275,10 +266,9 @@ impl Office {
                 Ok(Progress::Request | Progress::Head | Progress::Part | Progress::LastPart) => {
                     let request = requests.request();
                     let began = Instant::now();
-                    let target = request.target();
                     let answer = self
                         .reception
-                        .while_answering(visit, || self.admin.answer(target.path, target.query));
+                        .while_answering(visit, || self.admin.answer(&request));
                     client.spare(began.elapsed());
                     return Ok(answer.map(|answer| {
                         write_answer(&mut out, &answer, request.head_only, clock.refreshed());

@@ -261,6 +261,7 @@ impl Control {
     fn on_load_failed(&self, error: &LoadError) {
         self.health.on_failed();
         let json = error.json();
+        self.health.schema_loads.attempts.on_failure(json.clone());
         // What was right once is an outage like another: the old password may come back.
         if error.is_permanent() && self.loaded_since.is_none() {
             exit_with(&format!("Failed to establish a connection. {json}"));
@@ -415,8 +416,8 @@ impl Control {
     fn apply_config(&mut self) {
         let named_before = self.config().db_prepared_statements;
         if let Err(error) = self.configuration.reload() {
-            self.health.config_reloads.on_failure();
-            return log::warn(&format!("Failed reloading config: {error}"));
+            log::warn(&format!("Failed reloading config: {error}"));
+            return self.health.config_reloads.on_failure(error);
         }
         let config = self.config();
         log::configure(config);

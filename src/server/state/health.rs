@@ -4,6 +4,7 @@
 //! listener write it. A core that could not reach PostgreSQL raises a suspicion, and the control
 //! plane looks.
 
+use crate::state::last_attempt::LastAttempt;
 use crate::state::orders::{Order, Orders};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Instant, Mutex, lock};
@@ -47,6 +48,8 @@ pub(crate) struct SchemaLoads {
     succeeded: AtomicU64,
     failed: AtomicU64,
     query_nanoseconds: AtomicU64,
+    /// The last attempt, also one that could not reach PostgreSQL.
+    pub(crate) attempts: LastAttempt,
 }
 
 impl SchemaLoads {
@@ -55,6 +58,7 @@ impl SchemaLoads {
         let nanoseconds = u64::try_from(query.as_nanos()).unwrap_or(u64::MAX);
         self.query_nanoseconds.store(nanoseconds, Ordering::Relaxed);
         self.succeeded.fetch_add(1, Ordering::Relaxed);
+        self.attempts.on_success();
     }
 
     /// It was not.
@@ -85,6 +89,8 @@ pub(crate) struct ConfigReloads {
     failed: AtomicU64,
     /// Whether what the sources said last was wrong, so that an older configuration is in effect.
     is_outdated: AtomicBool,
+    /// The last one; none since the start.
+    pub(crate) attempts: LastAttempt,
 }
 
 impl ConfigReloads {
@@ -92,12 +98,14 @@ impl ConfigReloads {
     pub(crate) fn on_success(&self) {
         self.succeeded.fetch_add(1, Ordering::Relaxed);
         self.is_outdated.store(false, Ordering::Relaxed);
+        self.attempts.on_success();
     }
 
-    /// What was read is wrong.
-    pub(crate) fn on_failure(&self) {
+    /// What was read is wrong, for this reason.
+    pub(crate) fn on_failure(&self, error: String) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.is_outdated.store(true, Ordering::Relaxed);
+        self.attempts.on_failure(error);
     }
 
     /// How often another one came into effect.
@@ -145,6 +153,11 @@ impl Health {
         if !self.is_ready() {
             self.orders.give(Order::LookAgain);
         }
+    }
+
+    /// Somebody wants the catalog to be loaded, or the configuration to be read, again.
+    pub(crate) fn ask_for(&self, order: Order) {
+        self.orders.give(order);
     }
 
     /// The control plane has looked.

@@ -4,5 +4,6 @@ pub(crate) mod channels;
 pub(crate) mod fleet;
 pub(crate) mod health;
 pub(crate) mod key_board;
+pub(crate) mod last_attempt;
 pub(crate) mod orders;
 pub(crate) mod snapshot;

@@ -8,6 +8,11 @@ use super::names::in_query;
 use super::scope::{Scope, ScopedTable};
 use crate::catalog::{Cardinality, DetectedRelationship, Relationship};
 use corerest_sql::Ident;
+use std::collections::HashMap;
+
+/// Relationships by each of the names that a request may mean them by: half of the schema may refer
+/// to one table, and none of these should be compared with all the others.
+type ByName<'r> = HashMap<&'r Ident, Vec<&'r Relationship>>;
 
 /// A relation that can be embedded.
 pub(super) struct Embed<'s> {
@@ -26,9 +31,10 @@ pub(super) fn embeds<'s>(scope: &'s Scope<'_>, table: &ScopedTable<'_>) -> Vec<E
     let relationships = scope
         .catalog
         .relationships_of(&table.table.name, scope.schema);
+    let by_name = by_name(relationships);
     let found = relationships.iter().filter_map(|relationship| {
         let foreign = scope.table(&relationship.foreign_table().name)?;
-        let (target, hint) = words(relationships, relationship)?;
+        let (target, hint) = words(&by_name, relationship)?;
         let mut select = in_query(target.as_str());
         if let Some(hint) = hint {
             select.push('!');
@@ -44,12 +50,30 @@ pub(super) fn embeds<'s>(scope: &'s Scope<'_>, table: &ScopedTable<'_>) -> Vec<E
     found.collect()
 }
 
+fn by_name(relationships: &[Relationship]) -> ByName<'_> {
+    let mut found = ByName::new();
+    for relationship in relationships {
+        let mut names = match relationship {
+            Relationship::Computed(computed) => vec![&computed.function.name],
+            Relationship::Detected(detected) => vec![&detected.foreign_table.name],
+        };
+        names.extend(hints(relationship));
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            found.entry(name).or_default().push(relationship);
+        }
+    }
+    found
+}
+
 /// The target and the hint by which a relationship is meant, and no other one.
 fn words<'r>(
-    all: &'r [Relationship],
+    all: &ByName<'r>,
     relationship: &'r Relationship,
 ) -> Option<(&'r Ident, Option<&'r Ident>)> {
     let target = target(relationship)?;
+    let all = all.get(target)?;
     let hints = [None]
         .into_iter()
         .chain(hints(relationship).into_iter().map(Some));

@@ -24,6 +24,7 @@ mod response;
 mod routine;
 mod schema;
 mod scope;
+mod security;
 mod table;
 
 use super::address::Address;
@@ -69,13 +70,7 @@ fn write_document(scope: &Scope<'_>, document: &mut Object<'_>) {
         write_components(scope, components)
     });
     if scope.config.openapi_security_active {
-        document.array("security", |requirements| {
-            requirements.object(|bearer| bearer.array("bearer", |_| {}));
-            // Without a token a request has a role, too.
-            if scope.config.db_anon_role.is_some() {
-                requirements.object(|_| {});
-            }
-        });
+        security::write_requirements(document, scope.config);
     }
     document.object("externalDocs", |docs| {
         docs.string("description", "PostgREST Documentation");
@@ -188,13 +183,7 @@ fn write_components(scope: &Scope<'_>, components: &mut Object<'_>) {
     components.object("responses", |responses| write_responses(responses, scope));
     components.object("headers", write_headers);
     if scope.config.openapi_security_active {
-        components.object("securitySchemes", |schemes| {
-            schemes.object("bearer", |scheme| {
-                scheme.string("type", "http");
-                scheme.string("scheme", "bearer");
-                scheme.string("bearerFormat", "JWT");
-            });
-        });
+        security::write_schemes(components, scope.config);
     }
 }
 

@@ -545,7 +545,13 @@ impl Connection {
             }
             Body::Chunked(chunks) => {
                 let message = &mut self.buffer.bytes[self.start..self.filled];
-                let is_here = chunks.advance(message, limits)?;
+                // What is wrong behind a body that is too large may not have come yet.
+                let is_here = match chunks.advance(message, limits) {
+                    Err(_) if chunks.told_bytes() > limits.body_bytes_max => {
+                        return Err(Refusal::BodyTooLarge);
+                    }
+                    advanced => advanced?,
+                };
                 let ends = is_here.then(|| BodyEnds {
                     body: chunks.body_end(),
                     message: chunks.read_position(),

@@ -47,13 +47,14 @@ pub use exchange::{AnswerSize, Context, Pace, Pending, Prepared, Shapes};
 pub use exchange::{finish, finish_first_row, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use plan::Frame;
-pub use query::{AccessMode, Answer, Batch, Reach};
+pub use query::{AccessMode, Answer, Batch, Reach, rollback};
 pub use request::{BodyForm, HttpRequest};
 pub use response::{Body, CorsHeaders, FirstRow, Response, ResultSet, is_vary};
 
 // Bodies that come in parts.
 pub use exchange::{PART_BYTES, PartAnswers, PreparedUpload, RECORD_BYTES_MAX};
-pub use exchange::{comes_in_parts, finish_upload, prepare_upload, rollback_statement};
+pub use exchange::{comes_in_parts, finish_upload, prepare_upload};
+
 pub use request::{Intake, PartEnd, Records};
 
 // The page for browsers, of which the admin server has a part.

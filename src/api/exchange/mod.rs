@@ -25,7 +25,7 @@ pub use pending::{Pending, Prepared};
 pub use precedent::{AnswerSize, Pace};
 pub use shape::Shapes;
 pub use upload::{PART_BYTES, PartAnswers, PreparedUpload, RECORD_BYTES_MAX};
-pub use upload::{comes_in_parts, prepare_upload, rollback_statement};
+pub use upload::{comes_in_parts, prepare_upload};
 
 use crate::auth::Identity;
 use crate::catalog::Catalog;

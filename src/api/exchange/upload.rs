@@ -22,7 +22,7 @@ use crate::request::payload::{Intake, Payload};
 use crate::request::preferences::RepresentationPreference;
 use crate::request::{Action, ApiRequest, HttpRequest, Mutation};
 use crate::response::{Response, ResultSet};
-use corerest_sql::{SqlBuf, Statement, sql};
+use corerest_sql::Statement;
 
 /// A body up to this length is taken as a whole, and so are the parts of a longer one, but for what
 /// is behind their last whole record.
@@ -148,13 +148,6 @@ impl Batch {
     pub fn last_flight(&self) -> &[Statement] {
         &self.statements[self.main.statement + 1..]
     }
-}
-
-/// What ends a transaction of which nothing is to stay.
-pub fn rollback_statement() -> Statement {
-    let mut out = SqlBuf::new();
-    sql!(out, "ROLLBACK");
-    out.finish()
 }
 
 /// What the main statement has answered to the parts so far.

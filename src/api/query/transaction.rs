@@ -212,7 +212,8 @@ fn check_deferred_constraints() -> Statement {
     out.finish()
 }
 
-fn rollback() -> Statement {
+/// What ends a transaction of which nothing is to stay.
+pub fn rollback() -> Statement {
     let mut out = SqlBuf::new();
     sql!(out, "ROLLBACK");
     out.finish()

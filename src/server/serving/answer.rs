@@ -402,12 +402,10 @@ fn converse(
         match reply {
             Reply::Row(_) if guard == Guard::Unanswered => guard = Guard::None,
             Reply::Row(row) if is_settled => {
-                let timeline = row.columns.into_iter().next().flatten();
-                let timeline = timeline.unwrap_or_default().to_vec();
-                let mut lsn = Vec::new();
-                connection.take_body(&mut lsn, usize::MAX)?;
+                let timeline = timeline_of(row);
+                let position = take_position(connection, &timeline)?;
                 if !has_failed {
-                    question.position.set(Position::of_answer(&timeline, &lsn));
+                    question.position.set(position);
                 }
             }
             Reply::Settled => is_settled = true,
@@ -536,6 +534,22 @@ fn converse(
             }
         }
     }
+}
+
+/// The timeline, of the row that says where the log ends.
+pub(super) fn timeline_of(row: Row<'_>) -> Vec<u8> {
+    let timeline = row.columns.into_iter().next().flatten();
+    timeline.unwrap_or_default().to_vec()
+}
+
+/// Where the log ends, of the same row; `None` if it does not say.
+pub(super) fn take_position(
+    connection: &mut Connection,
+    timeline: &[u8],
+) -> Result<Option<Position>, Error> {
+    let mut lsn = Vec::new();
+    connection.take_body(&mut lsn, usize::MAX)?;
+    Ok(Position::of_answer(timeline, &lsn))
 }
 
 impl Question<'_> {

@@ -68,6 +68,18 @@ pub(crate) struct WaitingRequest {
 }
 
 impl WaitingRequest {
+    fn new(desk: &Desk<'_>, batch: Batch, pending: Pending, quest: Quest) -> Box<WaitingRequest> {
+        Box::new(WaitingRequest {
+            snapshot: Arc::clone(desk.snapshot),
+            batch,
+            pending,
+            quest,
+            exchange: desk.observer.parks(),
+            stays_alone: false,
+            first_part: None,
+        })
+    }
+
     /// Whether it may be asked together with others.
     pub(crate) fn may_go_together(&self) -> bool {
         !self.stays_alone && may_go_together(&self.batch, &self.pending, &self.quest)
@@ -202,17 +214,7 @@ fn answer_request(
         Some(Some(Prepared::Ask(batch, pending))) => {
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
-            let waiting = |batch, pending, quest| {
-                Box::new(WaitingRequest {
-                    snapshot: Arc::clone(desk.snapshot),
-                    batch,
-                    pending,
-                    quest,
-                    exchange: desk.observer.parks(),
-                    stays_alone: false,
-                    first_part: None,
-                })
-            };
+            let waiting = |batch, pending, quest| WaitingRequest::new(desk, batch, pending, quest);
             if may_go_together(&batch, &pending, &quest) && desk.host.has_company() {
                 return Handled::Joins(waiting(batch, pending, quest));
             }
@@ -536,15 +538,8 @@ pub(crate) fn begin_upload(
     desk.observer.wants_connection();
     let quest = Quest::new(&batch, |position| desk.host.can_tell(position));
     let connection = desk.host.connection(quest.aim(), pending.size_before());
-    let waiting = Box::new(WaitingRequest {
-        snapshot: Arc::clone(desk.snapshot),
-        batch,
-        pending,
-        quest,
-        exchange: desk.observer.parks(),
-        stays_alone: false,
-        first_part: Some(Box::new(first_part)),
-    });
+    let mut waiting = WaitingRequest::new(desk, batch, pending, quest);
+    waiting.first_part = Some(Box::new(first_part));
     match resume(desk, client, waiting, connection) {
         Concluded::Finished(finished) => Parted::Finished(finished),
         Concluded::Waits(waiting) => Parted::Waits(waiting),

@@ -16,12 +16,13 @@
 use crate::log;
 use crate::observing::Exchange;
 use crate::serving::answer::{CONNECTIONS_MAX, api_error, database_error};
+use crate::serving::answer::{take_position, timeline_of};
 use crate::serving::desk::Host;
 use crate::serving::grant::{Grant, HeldPlace};
 use crate::state::snapshot::Snapshot;
 use corerest_api::{AccessMode, Batch, DatabaseError, Error as ApiError, Pending, Position};
 use corerest_api::{Intake, PartAnswers, PartEnd, RECORD_BYTES_MAX, Records, Response};
-use corerest_api::{ask_position, finish_upload, rollback_statement};
+use corerest_api::{ask_position, finish_upload, rollback};
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Sink};
 use corerest_sql::Statement;
 use std::sync::Arc;
@@ -340,11 +341,8 @@ fn send_last(connection: &mut Connection, batch: &Batch) -> Result<Option<Positi
         match reply {
             Reply::Settled => is_settled = true,
             Reply::Row(row) if is_settled => {
-                let timeline = row.columns.into_iter().next().flatten();
-                let timeline = timeline.unwrap_or_default().to_vec();
-                let mut lsn = Vec::new();
-                connection.take_body(&mut lsn, usize::MAX).map_err(lost)?;
-                position = Position::of_answer(&timeline, &lsn);
+                let timeline = timeline_of(row);
+                position = take_position(connection, &timeline).map_err(lost)?;
             }
             Reply::Row(_) => {}
             Reply::Failed(_) if is_settled => {}
@@ -368,7 +366,7 @@ fn send_last(connection: &mut Connection, batch: &Batch) -> Result<Option<Positi
 
 /// Brings a connection in order on which nothing of an upload is to stay.
 fn settle_failed(lease: &mut Lease, batch: &Batch) {
-    let rollback = [rollback_statement()];
+    let rollback = [rollback()];
     let connection = lease.connection();
     let statements: &[Statement] = match (connection.is_open(), connection.is_idle()) {
         (true, _) => &rollback,

@@ -119,6 +119,8 @@ test("the page is small, and paints before it has asked for anything", async () 
   for (let round = 0; round < 5; round++) {
     await context?.close();
     await open(CONSOLE_URL);
+    // The page can be there before its first frame is.
+    await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint").length > 0);
     paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
   }
   const sizes = await page.evaluate(() => performance.getEntriesByType("resource").filter(({ name }) => /\.console\/.*\.(js|css)$/.test(name)).map(({ decodedBodySize }) => decodedBodySize));

@@ -17,6 +17,7 @@ pub(crate) const INTAKE_SEEDS: &[&[u8]] = &[
     b"\x11a,b\n1,\"2\n1,x\"\n3,\"4\n",
     b"\x15\xef\xbb\xbfa\n1\n\xff\n",
     b"\x1d\n\r\n",
+    b"\x09a,b\n1,2\r1\r\xff3,4\n",
 ];
 
 /// What comes of a body: the members of the array, and how many; or the place of the fault, and

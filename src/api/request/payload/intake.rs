@@ -145,8 +145,8 @@ impl Intake {
             Ok(own) => self.format.read(own),
             Err(error) => {
                 let at = error.valid_up_to();
-                // What is wrong before it was there first, whatever came with it. It is no line feed,
-                // so a carriage return before it ends a row.
+                // What is wrong before it was there first, whatever came with it. It is no line
+                // feed, so a carriage return before it ends a row.
                 let before = &own[..self.cut(&own[..=at], PartEnd::Open)];
                 let before = str::from_utf8(before).expect("it is, up to there");
                 let found = self.format.read(before);

@@ -7,13 +7,23 @@ pub use crate::request::{Action, Invocation, Mutation};
 
 use crate::error::codes;
 use crate::request::accept::parse_accept;
+use crate::request::payload::{Element, Intake};
 use crate::request::preferences::{Preferences, Servers, TransactionChoice};
 use crate::request::query_params::{FilterStyle, QueryParams};
 use crate::{Context, Error, HttpRequest, Identity, Prepared, prepare_in_steps};
+use corerest_sql::Ident;
 
 /// The media types of an `Accept` header, the most wanted first.
 pub fn accepted(value: &[u8]) -> Vec<MediaType> {
     parse_accept(value)
+}
+
+/// Has the records of a body become an array of texts for each column; what these are called.
+pub fn gather_texts(intake: &mut Intake) -> Option<Vec<String>> {
+    let columns = intake.columns().clone();
+    let names = columns.iter().map(Ident::to_string).collect();
+    let columns = columns.into_iter().map(|column| (column, Element::Text));
+    intake.gather(columns.collect()).then_some(names)
 }
 
 /// What a query string asks for.

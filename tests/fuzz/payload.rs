@@ -66,7 +66,7 @@ pub fn payload(data: &[u8]) {
         }
         Content::Empty => assert!(written == b"[]"),
         Content::Raw(_) => assert_eq!(written, body),
-        Content::Parts => unreachable!("it is here as a whole"),
+        Content::Parts(_) => unreachable!("it is here as a whole"),
     }
 }
 

@@ -38,6 +38,7 @@ const SCHEMA: &str = "
 fn start(settings: &[(&str, &str)]) -> (Database, Server) {
     let database = Cluster::shared().database();
     database.run(SCHEMA);
+    database.run(KINDS);
     let mut all = vec![
         ("db-schemas", "store"),
         ("db-pool", "4"),
@@ -638,5 +639,97 @@ fn a_connection_that_is_lost_in_the_middle_leaves_nothing() {
     let answer = post(&mut server.client(), "/rows", &lines(0..MANY), &[NDJSON]);
     assert_eq!(answer.status, 201, "{}", answer.text());
     check_count(&database, "rows", MANY);
+    server.stop();
+}
+
+/// Every type that is read from an array of its column, and some that are not.
+const KINDS: &str = "
+    CREATE TYPE store.mood AS ENUM ('sad', 'happy, \"so\"');
+    CREATE DOMAIN store.small AS int CHECK (VALUE < 100);
+    CREATE TABLE store.kinds (
+      n int, i2 smallint, i8 bigint, num numeric, num2 numeric(8,2), f4 real, f8 double precision,
+      t text, v varchar(9), c char(4), b boolean, u uuid, d date, tm time, tmz timetz, ts timestamp(3),
+      tz timestamptz, iv interval, by bytea, ip inet, net cidr, mac macaddr, j json, jb jsonb,
+      mood store.mood);
+    CREATE TABLE store.kinds_of_others (LIKE store.kinds, list int[], small store.small);
+    CREATE TABLE store.kinds_by_lines (LIKE store.kinds);
+    CREATE TABLE store.kinds_of_others_by_lines (LIKE store.kinds_of_others);
+    GRANT ALL ON ALL TABLES IN SCHEMA store TO anonymous;";
+
+/// Objects with these members, and none of the others.
+const DIFFICULT: [&str; 8] = [
+    r#""i2":-7,"i8":9223372036854775807,"num":1e400,"num2":1.005,"f4":0.1,"f8":1e-300"#,
+    r#""t":"a \"b\" \\ {,} \u001e\u001e\n","v":"NULL","c":"","b":true,"u":"0E984725-C51C-4BF4-9960-E1C80E27ABA0""#,
+    r#""d":"2024-02-29","tm":"23:59:60","tmz":"01:02:03+04","ts":"2024-01-01T00:00:00.1239","tz":"now""#,
+    r#""iv":"P1Y2M3DT4H","by":"\\xdeadbeef","ip":"::1/64","net":"10.0.0.0/8","mac":"08:00:2b:01:02:03""#,
+    r#""j":{"a" : [1, "\u0001", null]},"jb":{"b":2,"a":"x\\y","b":3},"mood":"happy, \"so\"""#,
+    r#""j":"text","jb":"\u00e9\ud83d\ude00","t":{"a" : "b"},"v":17,"b":"yes""#,
+    r#""j":1.50,"jb":-0.0,"t":1.50,"num":"NaN","f8":"-Infinity","i2":"12","c":null,"d":"infinity""#,
+    r#""j":null,"jb":null,"t":"","b":null,"by":"abc","iv":"00:00:00""#,
+];
+
+#[test]
+fn a_value_becomes_the_same_whichever_way_it_comes() {
+    let (database, server) = start(&[]);
+    let mut client = server.client();
+    let mut lines = String::new();
+    for (n, members) in DIFFICULT.iter().cycle().take(16_000).enumerate() {
+        writeln!(lines, "{{\"n\":{n},{members}}}").expect("a string takes all");
+    }
+    let all = "n,i2,i8,num,num2,f4,f8,t,v,c,b,u,d,tm,tmz,ts,tz,iv,by,ip,net,mac,j,jb,mood";
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    let json = ("Content-Type", "application/json");
+    for (table, columns) in [
+        ("kinds", all),
+        ("kinds_of_others", &format!("{all},list,small")),
+    ] {
+        let by_array = format!("/{table}?columns={columns}");
+        let answer = post(&mut client, &by_array, &array, &[json]);
+        assert_eq!(answer.status, 201, "{table}: {}", answer.text());
+        let by_lines = format!("/{table}_by_lines?columns={columns}");
+        let answer = post(&mut client, &by_lines, &lines, &[NDJSON]);
+        assert_eq!(answer.status, 201, "{table}: {}", answer.text());
+        // But for `now`, which is when it came.
+        let without_now = "to_jsonb(t) || jsonb_build_object('tz', tz IS NULL, 'j', j::text)";
+        let differing = format!(
+            "SELECT count(*)::text FROM (SELECT n, {without_now} AS row FROM store.{table} t) a \
+             FULL JOIN (SELECT n, {without_now} AS row FROM store.{table}_by_lines t) b USING (n) \
+             WHERE a.row IS DISTINCT FROM b.row"
+        );
+        assert_eq!(database.one(&differing), "0", "{table}");
+        check_count(&database, &format!("{table}_by_lines"), 16_000);
+    }
+    // What is wrong is wrong in the same words.
+    for (members, code) in [
+        (r#""i2":40000"#, "22003"),
+        (r#""n":"x""#, "22P02"),
+        (r#""v":"0123456789""#, "22001"),
+        (r#""mood":"none""#, "22P02"),
+        (r#""d":"2023-02-29""#, "22008"),
+        (r#""jb":"a","b":"perhaps""#, "22P02"),
+    ] {
+        let message = |answer: &Answer| {
+            let text = answer.text();
+            let end = text.find("\"message\"").expect("it has one");
+            (answer.status, text[end..].to_owned())
+        };
+        let target = "/kinds?columns=n,i2,v,mood,d,jb,b";
+        let answer = post(&mut client, target, &format!("[{{{members}}}]"), &[json]);
+        assert!(answer.text().contains(code), "{}", answer.text());
+        let expected = message(&answer);
+        let body = format!("{lines}{{{members}}}\n");
+        let answer = post(&mut client, target, &body, &[NDJSON]);
+        assert_eq!(message(&answer), expected);
+    }
+    // What no text of PostgreSQL has is told with its line.
+    let body = format!("{lines}{{\"t\":\"\\u0000\"}}\n");
+    let answer = post(&mut client, "/kinds?columns=t", &body, &[NDJSON]);
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().contains("Line 16001 of the body"),
+        "{}",
+        answer.text()
+    );
+    check_count(&database, "kinds", 16_000);
     server.stop();
 }

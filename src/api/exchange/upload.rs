@@ -15,10 +15,11 @@ use super::mutate::Flights;
 use super::pending::{Pending, Prepared};
 use crate::auth::Identity;
 use crate::error::Error;
+use crate::plan::plan_arrays;
 use crate::query::Batch;
 use crate::request::media_type::MediaType;
 use crate::request::payload::intake::{PartEnd, no_first_record};
-use crate::request::payload::{Intake, Payload};
+use crate::request::payload::{Content, Intake, PartForm, Payload};
 use crate::request::preferences::RepresentationPreference;
 use crate::request::{Action, ApiRequest, HttpRequest, Mutation};
 use crate::response::{Response, ResultSet};
@@ -100,7 +101,7 @@ fn try_prepare(
     let identity = caller?;
     let catalog = context.catalog.ok_or(Error::NoSchemaCache)?;
     let mut begun = None;
-    let request =
+    let mut request =
         ApiRequest::parse_with(context.config, http, |_, content_type, columns, part| {
             let intake = Intake::begin(content_type, columns, part, end)?;
             if intake.is_none() && (end == PartEnd::Last || part.len() > RECORD_BYTES_MAX) {
@@ -110,7 +111,7 @@ fn try_prepare(
             begun = intake;
             Ok(payload)
         })?;
-    let Some(intake) = begun else {
+    let Some(mut intake) = begun else {
         return Ok(PreparedUpload::WantsMore);
     };
     if let Some(what) = wants(&request) {
@@ -124,6 +125,13 @@ fn try_prepare(
             details: "A body came in parts for something else than rows.".to_owned(),
         });
     };
+    let elements = plan_arrays(catalog, name, intake.columns(), &request.preferences);
+    if let Some(elements) = elements
+        && intake.gather(elements)
+        && let Some(payload) = &mut request.payload
+    {
+        payload.content = Content::Parts(PartForm::Arrays);
+    }
     let asked = Asked::new(context, catalog, &request, &identity);
     match asked.prepare_write(name, *mutation, Flights::Several)? {
         Prepared::Ask(batch, pending) => {

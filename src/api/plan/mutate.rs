@@ -4,16 +4,18 @@
 
 use super::condition::{plan_filter, plan_logic};
 use super::field::Columns;
+use super::find_table;
 use super::read_plan::{Condition, ReadPlan};
 use crate::catalog::{Cardinality, Catalog, Column, Relationship, Table};
 use crate::error::Error;
 use crate::request::ast::{Filter, Negation, Operation, QuantifiedOperator};
-use crate::request::payload::{Content, Payload};
+use crate::request::payload::{Content, Element, Payload};
 use crate::request::preferences::{
-    MissingPreference, RepresentationPreference, ResolutionPreference,
+    MissingPreference, Preferences, RepresentationPreference, ResolutionPreference,
 };
 use crate::request::{ApiRequest, Mutation};
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A write to one table.
@@ -246,6 +248,67 @@ fn plan_column<'a>(
         transform: catalog.representation("json", column.nominal_type.as_str()),
         default: column.default.as_ref(),
     })
+}
+
+/// What the elements of an array for each column say. `None` if a column cannot be read from one:
+/// its type has arrays or rows as values, or commas in them, or is not known to have none; or
+/// something else than the type says what the value is.
+pub(crate) fn plan_arrays(
+    catalog: &Catalog,
+    name: &QualifiedName,
+    columns: &BTreeSet<Ident>,
+    preferences: &Preferences,
+) -> Option<Vec<(Ident, Element)>> {
+    if preferences.missing == Some(MissingPreference::Default) {
+        return None;
+    }
+    let table = find_table(catalog, name).ok()?;
+    let elements = columns.iter().map(|name| {
+        let column = table.column(name.as_str())?;
+        let declared = column.nominal_type.as_str();
+        let is_plain = column.data_type.as_str() == declared
+            && catalog.representation("json", declared).is_none();
+        let element = match column.enum_labels.is_empty() {
+            true => element_of(declared)?,
+            false => Element::Text,
+        };
+        is_plain.then(|| (name.clone(), element))
+    });
+    elements.collect()
+}
+
+/// What an element says of a value of this type, as `format_type` prints it.
+fn element_of(declared: &str) -> Option<Element> {
+    // As in `timestamp(3) with time zone`.
+    let without_limits = match (declared.split_once('('), declared.split_once(')')) {
+        (Some((name, _)), Some((_, rest))) => Cow::Owned([name, rest].concat()),
+        _ => Cow::Borrowed(declared),
+    };
+    match &*without_limits {
+        "json" | "jsonb" => Some(Element::Json),
+        "bigint"
+        | "boolean"
+        | "bytea"
+        | "character"
+        | "character varying"
+        | "cidr"
+        | "date"
+        | "double precision"
+        | "inet"
+        | "integer"
+        | "interval"
+        | "macaddr"
+        | "numeric"
+        | "real"
+        | "smallint"
+        | "text"
+        | "time with time zone"
+        | "time without time zone"
+        | "timestamp with time zone"
+        | "timestamp without time zone"
+        | "uuid" => Some(Element::Text),
+        _ => None,
+    }
 }
 
 /// The filters of the table itself. Those of embedded relations choose what is shown after. Whoever

@@ -17,7 +17,7 @@ use crate::plan::{
     Change, Condition, Conflict, MutatePlan, Negotiated, ReadPlan, Representation, RowsCheck,
     Values, WrittenColumn,
 };
-use crate::request::payload::JsonForm;
+use crate::request::payload::{ARRAYS_MARK, Content, JsonForm, PartForm};
 use crate::request::preferences::{MissingPreference, ResolutionPreference};
 use corerest_sql::{Ident, Literal, SqlBuf, sql, sql_text};
 use std::sync::LazyLock;
@@ -233,6 +233,9 @@ fn write_returning(out: &mut SqlBuf, plan: &MutatePlan<'_>) {
 
 /// Appends ` FROM (…) pgrst_body`: the body as rows of the columns' types.
 fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
+    if *values.content == Content::Parts(PartForm::Arrays) {
+        return write_arrays(out, values);
+    }
     let shape = values.content.shape();
     sql!(out, " FROM ");
     if values.missing == MissingPreference::Default && !values.columns.is_empty() {
@@ -260,6 +263,27 @@ fn write_values(out: &mut SqlBuf, values: &Values<'_>) {
         write_record(out, values, shape);
     }
     sql!(out, ") AS ");
+    out.ident(&BODY);
+}
+
+/// The same for an array of each column. The body is split once, and not for each of them: what has
+/// an offset is not made a part of the query around it.
+fn write_arrays(out: &mut SqlBuf, values: &Values<'_>) {
+    sql!(out, " FROM (SELECT ");
+    let columns = values.columns.iter().zip(1..);
+    out.separated(sql_text!(", "), columns, |out, (column, place)| {
+        sql!(out, "pg_catalog.unnest(_split.arrays[");
+        out.place(place);
+        sql!(out, "]::");
+        out.catalog_type(column.data_type);
+        sql!(out, "[]) AS ");
+        out.ident(column.name);
+    });
+    sql!(out, " FROM (SELECT pg_catalog.string_to_array(");
+    write_content(out, values.content);
+    sql!(out, "::pg_catalog.text, ");
+    out.constant(ARRAYS_MARK);
+    sql!(out, ") AS arrays OFFSET 0) AS _split) AS ");
     out.ident(&BODY);
 }
 

@@ -183,7 +183,7 @@ impl Upload {
         if records.count > 0 {
             let convert = |sink: &mut Sink<'_>| self.intake.write(text, &records, sink);
             let body = RequestBody::Converted {
-                bytes: records.json_bytes,
+                bytes: records.parameter_bytes,
                 write: &convert,
             };
             let connection = self.grant.lease.connection();
@@ -250,7 +250,7 @@ fn send_first(
     } = first;
     let convert = |sink: &mut Sink<'_>| intake.write(text, records, sink);
     let body = RequestBody::Converted {
-        bytes: records.json_bytes,
+        bytes: records.parameter_bytes,
         write: &convert,
     };
     if lease.connection().is_stale() {

@@ -95,20 +95,34 @@ pub(super) fn measure(
     shapes: &mut RowShapes,
 ) -> Result<usize, Misread> {
     let mut bytes = "[]".len();
-    let mut count = 0;
-    each_value(rows, |column, value, end, left| {
+    let count = read_rows(rows, shapes, |column, value, _| {
         if let Some(key) = keys.get(column) {
             bytes += "{".len() + key.len() + json_bytes(value);
         }
+    })?;
+    let commas = usize::saturating_sub(count, 1);
+    Ok(bytes + "}".len() * count + commas)
+}
+
+/// Calls for each value of each row, with its column and how much of the text is left then. How
+/// many rows there are.
+///
+/// # Errors
+/// If they are no CSV.
+pub(super) fn read_rows(
+    rows: &str,
+    shapes: &mut RowShapes,
+    mut on_value: impl FnMut(usize, &str, usize),
+) -> Result<usize, Misread> {
+    let before = shapes.rows;
+    each_value(rows, |column, value, end, left| {
+        on_value(column, value, left);
         if end != End::Comma {
-            bytes += "}".len();
-            count += 1;
+            shapes.rows += 1;
             shapes.see(column + 1, left);
         }
     })?;
-    shapes.rows += count;
-    let commas = usize::saturating_sub(count, 1);
-    Ok(bytes + commas)
+    Ok(shapes.rows - before)
 }
 
 /// Writes rows that were measured before as an array of objects, piece by piece.
@@ -211,6 +225,11 @@ impl RowShapes {
             unequal: None,
             rows: 0,
         }
+    }
+
+    /// Whether no name is there twice.
+    pub(super) fn are_names_distinct(&self) -> bool {
+        self.names.last() == Some(&(self.names.len() - 1))
     }
 
     fn see(&mut self, width: usize, left: usize) {

@@ -1,7 +1,9 @@
-//! Records that come in parts: lines of JSON, or rows of CSV, which become arrays of objects.
+//! Records that come in parts: lines of JSON, or rows of CSV, which become arrays of objects, or
+//! [arrays of values](super::arrays).
 //!
 //! ```text
 //! part ──cut──▶ whole records ──read──▶ checked and counted ──write──▶ [{…},{…}]
+//!   │                             └───▶ … and gathered by columns ───▶ {…} {…}
 //!   └── what is behind the last whole record waits for the next part
 //! ```
 //! A part begins where a record does. What the first record says is kept, and nothing of the
@@ -11,6 +13,7 @@
 //! Invariant: whatever the parts are, the same records are read, and the first fault is found at
 //! the same line and byte (fuzz target `intake`).
 
+use super::arrays::{Arrays, Element};
 use super::csv::{self, RowShapes};
 use super::json;
 use super::keys::{Escapes, FirstKeys, Key, first_columns};
@@ -18,6 +21,7 @@ use super::mark::without_mark;
 use crate::error::Error;
 use crate::request::media_type::MediaType;
 use corerest_sql::Ident;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -39,6 +43,8 @@ pub enum PartEnd {
 pub struct Intake {
     format: Format,
     columns: BTreeSet<Ident>,
+    /// What becomes of the records, if it is not an array of objects.
+    arrays: Option<Arrays>,
     /// How many lines have ended so far.
     lines: u64,
     /// How many bytes were read.
@@ -51,7 +57,9 @@ enum Format {
     Lines(Option<Vec<(String, Escapes)>>),
     /// CSV, and how much of the first part is no row.
     Csv {
-        /// The names of the header as keys, `"name":`.
+        /// The names of the header that the first row has values for …
+        names: Vec<String>,
+        /// … and all of them as keys, `"name":`.
         keys: Vec<Vec<u8>>,
         shapes: RowShapes,
         header_bytes: usize,
@@ -63,8 +71,8 @@ enum Format {
 pub struct Records {
     /// How many there are.
     pub count: usize,
-    /// How long they are as an array of objects.
-    pub json_bytes: usize,
+    /// How long the parameter is that they become.
+    pub parameter_bytes: usize,
     /// Their lines, the first of the body being 1.
     pub lines: Range<u64>,
     /// Their bytes, from the beginning of the body.
@@ -121,6 +129,23 @@ impl Intake {
         &self.columns
     }
 
+    /// Makes an array for each column of what is read from now on; these are all of its
+    /// [columns](Intake::columns). `false` if that cannot be.
+    pub(crate) fn gather(&mut self, columns: Vec<(Ident, Element)>) -> bool {
+        if columns.is_empty() {
+            return false;
+        }
+        let mut arrays = Arrays::new(columns);
+        let can_be = match &self.format {
+            Format::Lines(_) => true,
+            Format::Csv { names, shapes, .. } => {
+                shapes.are_names_distinct() && arrays.come_in_order(names)
+            }
+        };
+        self.arrays = can_be.then_some(arrays);
+        can_be
+    }
+
     /// How much of a part is whole records.
     pub fn cut(&self, part: &[u8], end: PartEnd) -> usize {
         match (end, &self.format) {
@@ -142,18 +167,18 @@ impl Intake {
         };
         let own = &text[skipped..];
         let found = match str::from_utf8(own) {
-            Ok(own) => self.format.read(own),
+            Ok(own) => self.format.read(own, self.arrays.as_mut()),
             Err(error) => {
                 let at = error.valid_up_to();
                 // What is wrong before it was there first, whatever came with it. It is no line
                 // feed, so a carriage return before it ends a row.
                 let before = &own[..self.cut(&own[..=at], PartEnd::Open)];
                 let before = str::from_utf8(before).expect("it is, up to there");
-                let found = self.format.read(before);
+                let found = self.format.read(before, self.arrays.as_mut());
                 found.and_then(|_| Err((self.format.not_text(&own[at..]), at)))
             }
         };
-        let (count, json_bytes) = found.map_err(|(message, at)| {
+        let (count, parameter_bytes) = found.map_err(|(message, at)| {
             let before = &text[..skipped + at];
             Error::InvalidRecord {
                 message,
@@ -167,7 +192,7 @@ impl Intake {
         let first = self.lines + 1;
         let records = Records {
             count,
-            json_bytes,
+            parameter_bytes,
             lines: first + before..first + ended + u64::from(is_open),
             bytes: self.bytes + skipped as u64..self.bytes + text.len() as u64,
             skipped,
@@ -177,7 +202,7 @@ impl Intake {
         Ok(records)
     }
 
-    /// Writes records that were read as an array of objects, piece by piece, until `sink` has had
+    /// Writes what the records become that were read last, piece by piece, until `sink` has had
     /// enough.
     pub fn write(
         &self,
@@ -185,6 +210,10 @@ impl Intake {
         records: &Records,
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) {
+        if let Some(arrays) = &self.arrays {
+            let _ = arrays.write(sink);
+            return;
+        }
         let text = &text[records.skipped..];
         match &self.format {
             Format::Lines(_) => write_lines(text, sink),
@@ -206,11 +235,15 @@ impl Intake {
 }
 
 impl Format {
-    /// How many records there are, and how long they are as JSON; or what is wrong, and where.
-    fn read(&mut self, text: &str) -> Result<(usize, usize), (String, usize)> {
+    /// How many records there are, and how long the parameter is; or what is wrong, and where.
+    fn read(
+        &mut self,
+        text: &str,
+        arrays: Option<&mut Arrays>,
+    ) -> Result<(usize, usize), (String, usize)> {
         match self {
-            Format::Lines(keys) => read_lines(keys.as_deref(), text),
-            Format::Csv { keys, shapes, .. } => read_rows(keys, shapes, text),
+            Format::Lines(keys) => read_lines(keys.as_deref(), text, arrays),
+            Format::Csv { keys, shapes, .. } => read_rows(keys, shapes, text, arrays),
         }
     }
 
@@ -249,7 +282,7 @@ pub(super) fn read_whole_lines(
         return Ok(None);
     };
     let records = intake.read(body)?;
-    Ok(Some((records.json_bytes, intake.columns)))
+    Ok(Some((records.parameter_bytes, intake.columns)))
 }
 
 /// Writes lines of JSON that were read before as an array.
@@ -303,6 +336,7 @@ fn begin_lines(
     let mut intake = Intake {
         format: Format::Lines(None),
         columns: columns.cloned().unwrap_or_default(),
+        arrays: None,
         lines: 0,
         bytes: 0,
     };
@@ -312,7 +346,7 @@ fn begin_lines(
     let mut keys = Vec::new();
     // What is wrong with it is found, and told, when it is read.
     let first = str::from_utf8(first).unwrap_or_default();
-    if json::check_object(first, |key| keys.push(key)).is_err() {
+    if json::check_object(first, |key, _| keys.push(key)).is_err() {
         keys.clear();
     }
     intake.columns = first_columns(keys.iter().map(Key::text));
@@ -321,11 +355,12 @@ fn begin_lines(
     Ok(Some(intake))
 }
 
-/// Checks lines of JSON: how many there are, and how long they are as an array. Or what is wrong,
-/// and where.
+/// Checks lines of JSON: how many there are, and how long the parameter is that they become. Or
+/// what is wrong, and where.
 fn read_lines(
     keys: Option<&[(String, Escapes)]>,
     text: &str,
+    mut arrays: Option<&mut Arrays>,
 ) -> Result<(usize, usize), (String, usize)> {
     let mut first = keys.map(|keys| {
         let keys: Vec<Key<'_>> = keys
@@ -338,25 +373,37 @@ fn read_lines(
         let columns = first_columns(keys.iter().map(Key::text));
         FirstKeys::new(keys, &columns)
     });
+    let mut row = arrays.as_deref_mut().map(Arrays::begin);
     let (mut count, mut bytes) = (0, 0);
     let mut at = 0;
     for line in text.split('\n') {
         if !is_blank(line.as_bytes()) {
-            let checked = json::check_object(line, |key| {
+            let checked = json::check_object(line, |key, value| {
                 if let Some(first) = &mut first {
                     first.see(key);
+                }
+                if let (Some(arrays), Some(row)) = (&mut arrays, &mut row) {
+                    arrays.note(row, key, line[value].trim_start());
                 }
             });
             checked.map_err(|(message, within)| (message.to_owned(), at + within))?;
             if !first.as_mut().is_none_or(FirstKeys::finish_object) {
                 return Err((json::MIXED.to_owned(), at));
             }
+            if let (Some(arrays), Some(row)) = (&mut arrays, &mut row) {
+                let added = arrays.add(row);
+                added.map_err(|message| (message.to_owned(), at))?;
+            }
             count += 1;
             bytes += line.len() + ",".len();
         }
         at += line.len() + 1;
     }
-    Ok((count, bytes.max(1) + 1))
+    let parameter_bytes = match arrays {
+        Some(arrays) => arrays.bytes(),
+        None => bytes.max(1) + 1,
+    };
+    Ok((count, parameter_bytes))
 }
 
 /// The end of the last whole line.
@@ -420,10 +467,12 @@ fn begin_csv(part: &[u8], end: PartEnd) -> Result<Option<Intake>, Error> {
     Ok(Some(Intake {
         columns: first_columns(names[..width].iter()),
         format: Format::Csv {
+            names: names[..width].iter().map(Cow::to_string).collect(),
             keys,
             shapes,
             header_bytes: mark + valid.len() - rows.len(),
         },
+        arrays: None,
         lines: 0,
         bytes: 0,
     }))
@@ -444,19 +493,38 @@ fn end_of_first_row(rows: &str) -> usize {
     rows.len()
 }
 
+/// The same for rows of CSV.
 fn read_rows(
     keys: &[Vec<u8>],
     shapes: &mut RowShapes,
     rows: &str,
+    arrays: Option<&mut Arrays>,
 ) -> Result<(usize, usize), (String, usize)> {
     let before = shapes.rows;
-    let measured = csv::measure(keys, rows, shapes);
-    if let Some(left) = shapes.unequal {
+    let mut refused = None;
+    let read = match arrays {
+        None => csv::measure(keys, rows, shapes),
+        Some(arrays) => {
+            arrays.clear();
+            let read = csv::read_rows(rows, shapes, |column, value, left| {
+                if let Err(message) = arrays.add_field(column, value) {
+                    refused.get_or_insert((message, left));
+                }
+            });
+            read.map(|_| arrays.bytes())
+        }
+    };
+    let unequal = shapes.unequal.map(|left| (csv::UNEQUAL, left));
+    let first = unequal
+        .into_iter()
+        .chain(refused)
+        .max_by_key(|(_, left)| *left);
+    if let Some((message, left)) = first {
         // The line is told on which the row ends, and not the one behind it.
         let at = (rows.len() - left).saturating_sub(1);
-        return Err((csv::UNEQUAL.to_owned(), at));
+        return Err((message.to_owned(), at));
     }
-    match measured {
+    match read {
         Ok(bytes) => Ok((shapes.rows - before, bytes)),
         Err(misread) => Err((misread.message, rows.len() - misread.left)),
     }

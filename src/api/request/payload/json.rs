@@ -11,6 +11,7 @@
 use super::keys::{Escapes, FirstKeys, Key, add_column, first_columns};
 use corerest_sql::Ident;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// How deep arrays and objects may lie in each other.
 ///
@@ -44,16 +45,17 @@ pub(super) fn check(text: &[u8]) -> Result<Document, &'static str> {
     Err(refused.message())
 }
 
-/// Checks a text that is to be one object, and shows its keys.
+/// Checks a text that is to be one object, and shows its members: the key, and where the value is,
+/// with the blanks before it.
 ///
 /// # Errors
 /// The message, and where in the text it is not.
 pub(super) fn check_object<'a>(
     text: &'a str,
-    on_key: impl FnMut(Key<'a>),
+    on_member: impl FnMut(Key<'a>, Range<usize>),
 ) -> Result<(), (&'static str, usize)> {
     let mut scanner = Scanner::new(text);
-    let checked = scanner.lone_object(on_key);
+    let checked = scanner.lone_object(on_member);
     checked.map_err(|refused| (refused.message(), scanner.at))
 }
 
@@ -114,7 +116,7 @@ impl<'a> Scanner<'a> {
         let document = match self.peek()? {
             b'{' => {
                 let mut columns = BTreeSet::new();
-                self.object(|key| add_column(&mut columns, &key.text()))?;
+                self.object(|key, _| add_column(&mut columns, &key.text()))?;
                 Ok(Document::Object(columns))
             }
             b'[' => self.array()?,
@@ -131,11 +133,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object, and nothing else.
-    fn lone_object(&mut self, on_key: impl FnMut(Key<'a>)) -> Scanned<()> {
+    fn lone_object(&mut self, on_member: impl FnMut(Key<'a>, Range<usize>)) -> Scanned<()> {
         if self.peek()? != b'{' {
             return Err(Refused::Invalid);
         }
-        self.object(on_key)?;
+        self.object(on_member)?;
         match self.peek() {
             Ok(_) => Err(Refused::Invalid),
             Err(_) => Ok(()),
@@ -151,7 +153,7 @@ impl<'a> Scanner<'a> {
         let mut written = Vec::new();
         let mut is_uniform = self.peek()? == b'{';
         if is_uniform {
-            self.object(|key| written.push(key))?;
+            self.object(|key, _| written.push(key))?;
         } else {
             self.value()?;
         }
@@ -159,7 +161,7 @@ impl<'a> Scanner<'a> {
         let mut first = FirstKeys::new(written, &columns);
         while !self.end_of_list(b']')? {
             if is_uniform && self.peek()? == b'{' {
-                self.object(|key| first.see(key))?;
+                self.object(|key, _| first.see(key))?;
                 is_uniform = first.finish_object();
             } else {
                 is_uniform = false;
@@ -174,14 +176,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// An object whose keys matter.
-    fn object(&mut self, mut on_key: impl FnMut(Key<'a>)) -> Scanned<()> {
+    fn object(&mut self, mut on_member: impl FnMut(Key<'a>, Range<usize>)) -> Scanned<()> {
         self.at += 1;
         if self.take(b'}')? {
             return Ok(());
         }
         loop {
-            on_key(self.key()?);
+            let key = self.key()?;
+            let start = self.at;
             self.value()?;
+            on_member(key, start..self.at);
             if self.end_of_list(b'}')? {
                 return Ok(());
             }

@@ -165,7 +165,7 @@ fn at<'k, 'a>(keys: &'k [Key<'a>], index: u32) -> &'k Key<'a> {
 }
 
 /// The characters a string means. Its escapes have been checked.
-fn unescape(written: &str) -> impl Iterator<Item = char> {
+pub(super) fn unescape(written: &str) -> impl Iterator<Item = char> {
     let mut rest = written.chars();
     std::iter::from_fn(move || match rest.next()? {
         '\\' => Some(match rest.next()? {

@@ -8,6 +8,7 @@
 //! Memory: the body is borrowed, never copied; what is kept beside it are the keys of one object
 //! ([`keys`]) and the pairs of a form. The parameter is the only second copy.
 
+mod arrays;
 mod csv;
 mod form;
 pub(crate) mod intake;
@@ -25,6 +26,7 @@ use std::ops::ControlFlow;
 
 use mark::without_mark;
 
+pub(crate) use arrays::{ARRAYS_MARK, Element};
 pub(crate) use csv::Csv;
 pub use intake::Intake;
 
@@ -106,13 +108,22 @@ pub enum Content<'a> {
         /// How long the array is.
         array_bytes: usize,
     },
-    /// Records that come in parts, each of which PostgreSQL gets as an array of objects.
-    Parts,
+    /// Records that come in parts.
+    Parts(PartForm),
     /// A form. For a table each key is there once, with its last value; for a function all pairs
     /// are there, for a repeated one may be variadic.
     Form(Vec<(Cow<'a, str>, Cow<'a, str>)>),
     /// The only argument of a function, as it came.
     Raw(&'a [u8]),
+}
+
+/// What each part of a body becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartForm {
+    /// An array of objects.
+    Objects,
+    /// An array for each column, in the order of their names.
+    Arrays,
 }
 
 /// What JSON looks like from outside: whether it is for `json_to_record` or `json_to_recordset`.
@@ -194,7 +205,7 @@ impl<'a> Payload<'a> {
     /// What is known of the payload of a request whose body comes in parts, from the first of them.
     pub(crate) fn in_parts(intake: &Intake) -> Payload<'a> {
         Payload {
-            content: Content::Parts,
+            content: Content::Parts(PartForm::Objects),
             columns: intake.columns().clone(),
         }
     }
@@ -238,7 +249,7 @@ impl Content<'_> {
             Content::Empty
             | Content::Csv(_)
             | Content::Lines { .. }
-            | Content::Parts
+            | Content::Parts(_)
             | Content::Raw(_) => JsonForm::Array,
         }
     }
@@ -249,7 +260,7 @@ impl Content<'_> {
         match self {
             Content::Json { body, .. } => Some(*body),
             // In which form each part is the parameter, its intake knows.
-            Content::Raw(_) | Content::Parts => Some(BodyForm::AsItCame),
+            Content::Raw(_) | Content::Parts(_) => Some(BodyForm::AsItCame),
             Content::Lines { array_bytes, .. } => Some(BodyForm::LinesAsArray {
                 bytes: *array_bytes,
             }),
@@ -273,7 +284,7 @@ impl Content<'_> {
                 out.extend_from_slice(piece);
                 ControlFlow::Continue(())
             }),
-            Content::Parts => {}
+            Content::Parts(_) => {}
             Content::Form(pairs) => form::write_json(out, pairs),
         }
     }

@@ -26,7 +26,7 @@ fn shown(payload: &Payload<'_>) -> String {
         Content::Json { .. } | Content::Empty => "json",
         Content::Csv(_) => "csv",
         Content::Lines { .. } => "lines",
-        Content::Parts => "parts",
+        Content::Parts(_) => "parts",
         Content::Form(_) => "form",
         Content::Raw(_) => "raw",
     };

@@ -18,7 +18,7 @@ use crate::response;
 use crate::scenario::SETTINGS;
 use crate::target::{self, Target};
 
-const START_WAIT_MAX: Duration = Duration::from_secs(15);
+const START_WAIT_MAX: Duration = Duration::from_secs(120);
 const START_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// PostgreSQL, as all contestants see it.
@@ -80,6 +80,8 @@ pub struct Running {
     process: Ended,
     /// Where it listens.
     pub target: Target,
+    /// Where its admin server does; of a service that has none, the same.
+    pub admin: Target,
 }
 
 impl Running {
@@ -89,11 +91,11 @@ impl Running {
         self.process.0.id()
     }
 
-    /// Waits until the server answers 200 to `path` at `target`.
-    fn wait_until_ready(mut self, target: &Target, path: &str) -> io::Result<Self> {
+    /// Waits until its admin server answers 200 to this.
+    fn wait_until_ready(mut self, path: &str) -> io::Result<Self> {
         let deadline = Instant::now() + START_WAIT_MAX;
         let request = Request::get(path);
-        while !matches!(response::fetch(target, &request), Ok((200, _))) {
+        while !matches!(response::fetch(&self.admin, &request), Ok((200, _))) {
             if let Some(status) = self.process.0.try_wait()? {
                 return Err(io::Error::other(format!(
                     "the server ended at once: {status}"
@@ -170,8 +172,9 @@ fn start_configured(
     let running = Running {
         process: Ended(child),
         target,
+        admin: Target::local(admin_port),
     };
-    running.wait_until_ready(&Target::local(admin_port), "/ready")
+    running.wait_until_ready("/ready")
 }
 
 /// Starts the baseline. It prepares its statements before it has switched roles, which takes
@@ -223,7 +226,7 @@ fn start_service(
     let running = Running {
         process: Ended(child),
         target: Target::local(port),
+        admin: Target::local(port),
     };
-    let target = running.target.clone();
-    running.wait_until_ready(&target, "/items?id=eq.1")
+    running.wait_until_ready("/items?id=eq.1")
 }

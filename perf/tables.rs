@@ -42,7 +42,14 @@ pub fn markdown(folder: &Path) -> io::Result<String> {
 
 /// What the numbers of the other experiments are called, in the order of their rows; the
 /// microseconds, system calls and context switches are those of a request.
-const TITLES: [(&str, &str); 29] = [
+const TITLES: [(&str, &str); 33] = [
+    ("ready_ms", "from its start until it is ready, ms"),
+    ("resident_mib", "RSS then, MiB"),
+    (
+        "unknown_ms",
+        "a relation that is not there, with the hint, ms",
+    ),
+    ("reload_ms", "the catalog loaded anew, ms"),
     ("asked_per_second", "requests/s that were due"),
     ("requests_per_second", "requests/s"),
     ("p50_us", "p50, µs"),

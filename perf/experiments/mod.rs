@@ -8,6 +8,7 @@ mod arguments;
 mod beside;
 mod compare;
 mod events;
+mod growth;
 mod large;
 mod open;
 mod soak;
@@ -51,7 +52,7 @@ struct Experiment {
     run: fn(&Setup) -> io::Result<Vec<Column>>,
 }
 
-const EXPERIMENTS: [Experiment; 13] = [
+const EXPERIMENTS: [Experiment; 14] = [
     Experiment {
         name: "stall",
         about: "a row by its key, 64 clients, beside clients whose queries take a second",
@@ -118,6 +119,11 @@ const EXPERIMENTS: [Experiment; 13] = [
                 and ten thousand that hear (goals: 0.9 of the rate, an event's p99 100 ms, and \
                 64 MiB)",
         run: events::run,
+    },
+    Experiment {
+        name: "growth",
+        about: "a row by its key, by what there is of relations, schemas, roles, shapes and clients",
+        run: growth::run,
     },
     Experiment {
         name: "soak",

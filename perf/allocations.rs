@@ -19,12 +19,12 @@ const WARM_UP_RUNS: usize = 4;
 
 /// Allocations of a request, of the kinds that requests are most often.
 const EXPECTED: [(&str, u64); 6] = [
-    ("point", 12),
-    ("page", 12),
-    ("embed_to_many", 12),
-    ("rpc_rows", 11),
-    ("insert", 13),
-    ("update", 13),
+    ("point", 10),
+    ("page", 10),
+    ("embed_to_many", 10),
+    ("rpc_rows", 9),
+    ("insert", 12),
+    ("update", 11),
 ];
 
 #[test]

@@ -1,15 +1,26 @@
 //! The values of a statement, in order.
 //!
-//! All of them share one buffer, so that a request with twelve parameters costs two allocations.
+//! All of them share one buffer, so that a request with twelve parameters costs one allocation.
 //! One may be left out: the body of the request, which can be large and is where it is already.
 
 /// Values in PostgreSQL's text format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
+    /// Each value behind its length, or one of the marks below.
     bytes: Vec<u8>,
-    /// Where each value ends in `bytes`, and what it is; it starts where the last ended.
-    ends: Vec<(usize, Kind)>,
+    count: usize,
 }
+
+/// Before a value.
+type Length = i64;
+
+const LENGTH_BYTES: usize = size_of::<Length>();
+
+/// Stands for NULL, as in a Bind message.
+const NULL: Length = -1;
+
+/// Stands for the body of the request.
+const REQUEST_BODY: Length = -2;
 
 /// One value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +33,22 @@ pub enum Param<'a> {
     RequestBody,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Null,
-    Value,
-    RequestBody,
-}
-
 impl Params {
     /// No values, and room for those of a typical request: growing step by step would copy them
     /// several times.
     pub fn new() -> Params {
         Params {
             bytes: Vec::with_capacity(256),
-            ends: Vec::with_capacity(8),
+            count: 0,
         }
     }
 
     /// Appends a value, or NULL, and returns its number, from 1.
     pub fn push(&mut self, value: Option<&[u8]>) -> usize {
-        self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.end(value.map_or(Kind::Null, |_| Kind::Value))
+        match value {
+            Some(value) => self.push_with(|out| out.extend_from_slice(value)),
+            None => self.push_mark(NULL),
+        }
     }
 
     /// Appends a value of other ones, and returns its number, from 1.
@@ -56,42 +62,49 @@ impl Params {
 
     /// Appends a value that is written piece by piece, and returns its number, from 1.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let number = self.push_mark(0);
+        let start = self.bytes.len();
         write(&mut self.bytes);
-        self.end(Kind::Value)
+        let length = Length::try_from(self.bytes.len() - start).expect("memory is not as long");
+        self.bytes[start - LENGTH_BYTES..start].copy_from_slice(&length.to_ne_bytes());
+        number
     }
 
     /// Appends the body of the request, and returns its number, from 1.
     pub fn push_request_body(&mut self) -> usize {
-        self.end(Kind::RequestBody)
+        self.push_mark(REQUEST_BODY)
     }
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count == 0
     }
 
     /// The values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Param<'_>> {
-        let mut start = 0;
-        self.ends.iter().map(move |&(end, kind)| {
-            let value = &self.bytes[start..end];
-            start = end;
-            match kind {
-                Kind::Null => Param::Null,
-                Kind::Value => Param::Value(value),
-                Kind::RequestBody => Param::RequestBody,
+        let mut rest = self.bytes.as_slice();
+        (0..self.count).map(move |_| {
+            let (length, behind) = rest.split_first_chunk().expect("each has a length");
+            let length = Length::from_ne_bytes(*length);
+            let (value, behind) = behind.split_at(usize::try_from(length).unwrap_or(0));
+            rest = behind;
+            match length {
+                NULL => Param::Null,
+                REQUEST_BODY => Param::RequestBody,
+                _ => Param::Value(value),
             }
         })
     }
 
-    fn end(&mut self, kind: Kind) -> usize {
-        self.ends.push((self.bytes.len(), kind));
-        self.ends.len()
+    fn push_mark(&mut self, mark: Length) -> usize {
+        self.bytes.extend_from_slice(&mark.to_ne_bytes());
+        self.count += 1;
+        self.count
     }
 }
 

@@ -11,6 +11,8 @@
 //!   newer than SSE2. Crates that look at the CPU themselves see AVX2 or not, as the host has it;
 //!   on a host without, or another architecture, nothing is compared.
 //! - Other versions of the C library: below 3 %. Other compilers: up to 10 %; make it anew then.
+//! - What is inlined depends on the order of the compiler's pieces of work, and that on the path of
+//!   the sources: up to 87 in a piece of 1,837.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -27,6 +29,8 @@ use corerest_perf::{callgrind, hot_path};
 const TOLERANCE: f64 = 0.03;
 /// … and with another one.
 const TOLERANCE_OF_COMPILERS: f64 = 0.10;
+/// So many more are never too much.
+const TOLERATED: u64 = 100;
 /// Before a piece is measured: memory is there, and the allocator has its lists.
 const WARM_UP_RUNS: usize = 4;
 /// Of so many runs the mean is told: allocators have better and worse moments.
@@ -198,7 +202,7 @@ fn compare(baseline: &Counts, found: &Counts) -> Verdict {
             continue;
         };
         let change = *count as f64 / (*before).max(1) as f64 - 1.0;
-        if change.abs() > tolerance {
+        if change.abs() > tolerance && count.abs_diff(*before) > TOLERATED {
             let percent = change * 100.0;
             told.push_str(&format!(
                 "{name}: {count} instructions instead of {before} ({percent:+.1} %)\n"
@@ -237,7 +241,7 @@ mod tests {
 
     #[track_caller]
     fn check(found: &Counts, is_worse: bool, told: &str) {
-        let verdict = compare(&counts("rustc 1", &[("point head", 1_000)]), found);
+        let verdict = compare(&counts("rustc 1", &[("point head", 10_000)]), found);
         assert_eq!(verdict.is_worse, is_worse, "{}", verdict.told);
         match told {
             "" => assert_eq!(verdict.told, ""),
@@ -247,34 +251,39 @@ mod tests {
 
     #[test]
     fn more_instructions_are_worse_and_fewer_are_told() {
-        check(&counts("rustc 1", &[("point head", 1_029)]), false, "");
+        check(&counts("rustc 1", &[("point head", 10_290)]), false, "");
         check(
-            &counts("rustc 1", &[("point head", 1_031)]),
+            &counts("rustc 1", &[("point head", 10_310)]),
             true,
             "(+3.1 %)",
         );
         check(
-            &counts("rustc 1", &[("point head", 900)]),
+            &counts("rustc 1", &[("point head", 9_000)]),
             false,
             "UPDATE=1",
         );
         check(&counts("rustc 1", &[("page head", 1)]), true, "no baseline");
+        let small = counts("rustc 1", &[("point head", 1_000)]);
+        for (count, is_worse) in [(1_100, false), (1_101, true)] {
+            let found = counts("rustc 1", &[("point head", count)]);
+            assert_eq!(compare(&small, &found).is_worse, is_worse, "{count}");
+        }
         check(&counts("rustc 1", &[]), true, "point head: not counted");
     }
 
     #[test]
     fn another_compiler_may_differ_more_and_another_cpu_is_not_compared() {
         check(
-            &counts("rustc 2", &[("point head", 1_099)]),
+            &counts("rustc 2", &[("point head", 10_990)]),
             false,
             "instead of rustc 1",
         );
         check(
-            &counts("rustc 2", &[("point head", 1_101)]),
+            &counts("rustc 2", &[("point head", 11_010)]),
             true,
             "(+10.1 %)",
         );
-        let mut elsewhere = counts("rustc 1", &[("point head", 5_000)]);
+        let mut elsewhere = counts("rustc 1", &[("point head", 50_000)]);
         elsewhere.conditions.cpu = "aarch64".to_owned();
         check(&elsewhere, false, "not compared");
     }

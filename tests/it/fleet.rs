@@ -31,6 +31,12 @@ const FIXTURE: &str = "\
         AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.refuses() RETURNS void LANGUAGE plpgsql \
         AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''25006''; END'; \
+    CREATE FUNCTION api.conflicts() RETURNS void LANGUAGE plpgsql STABLE AS 'BEGIN \
+        RAISE EXCEPTION USING ERRCODE = ''40001'', \
+        MESSAGE = format(''standby: %s'', pg_is_in_recovery()); END'; \
+    CREATE FUNCTION api.conflicts_on_standby() RETURNS SETOF integer LANGUAGE plpgsql STABLE \
+        AS 'BEGIN IF pg_is_in_recovery() THEN PERFORM api.conflicts(); END IF; \
+        RETURN NEXT 1; END'; \
     CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
         AS 'SELECT pg_backend_pid()'; \
     CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
@@ -90,6 +96,14 @@ impl Fleet {
         server
     }
 
+    /// Waits until a table is on a standby, too.
+    fn await_table(&self, standby: usize, name: &str) {
+        let copy = self.standbys[standby].copy_of(&self.database);
+        until(&format!("{name} to be replayed"), || {
+            copy.one(&format!("SELECT (to_regclass('{name}') IS NOT NULL)::text")) == "true"
+        });
+    }
+
     /// On a standby.
     fn run_on(&self, standby: usize, sql: &str) {
         self.standbys[standby].copy_of(&self.database).run(sql);
@@ -106,6 +120,28 @@ fn usable(server: &Server) -> usize {
         .iter()
         .filter(|(name, up)| name.starts_with("corerest_replica_up") && **up > 0.0);
     up.count()
+}
+
+/// How often who was asked.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    primary: f64,
+    replicas: f64,
+}
+
+fn asked(server: &Server) -> Asked {
+    let samples = scrape(server);
+    let of = |is_primary: bool| {
+        let of_servers = samples.iter().filter(|(name, _)| {
+            name.starts_with("corerest_server_requests_total{")
+                && name.contains("primary") == is_primary
+        });
+        of_servers.map(|(_, count)| count).sum()
+    };
+    Asked {
+        primary: of(true),
+        replicas: of(false),
+    }
 }
 
 fn send(
@@ -170,15 +206,10 @@ fn reads_go_to_replicas_and_everything_else_to_the_primary() {
         send(&mut client, "POST", "/memos", &[], r#"{"n":0}"#).status,
         201
     );
-    let samples = scrape(&server);
-    let of_replicas = samples.iter().filter(|(name, _)| {
-        name.starts_with("corerest_server_requests_total") && !name.contains("primary")
-    });
-    assert_eq!(of_replicas.map(|(_, count)| count).sum::<f64>(), 3.0);
-    assert_eq!(
-        samples["corerest_server_requests_total{server=\"primary\"}"],
-        4.0
-    );
+    assert_eq!(asked(&server), Asked {
+            primary: 4.0,
+            replicas: 3.0
+        });
     server.stop();
 }
 
@@ -190,6 +221,74 @@ fn what_a_standby_cannot_do_is_asked_of_the_primary() {
     let answer = client.get("/rpc/is_told");
     assert_eq!((answer.status, answer.text()), (200, "false"));
     assert_eq!(client.get("/plants?nothing=eq.1").status, 400);
+    server.stop();
+}
+
+/// VACUUM has removed what a read on the standby may still see, and the standby does not wait.
+#[test]
+fn a_read_that_conflicts_with_recovery_is_asked_once_more_of_the_primary() {
+    let fleet = Fleet::start(1);
+    fleet.run_on(0, "ALTER SYSTEM SET max_standby_streaming_delay = 0");
+    fleet.run_on(0, "SELECT pg_reload_conf()");
+    let server = fleet.serve(&[]);
+    fleet.database.run("INSERT INTO api.memos VALUES (1)");
+    let standby = fleet.standbys[0].copy_of(&fleet.database);
+    let conflicts = "SELECT confl_snapshot::text FROM pg_stat_database_conflicts \
+                     WHERE datname = current_database()";
+    thread::scope(|scope| {
+        let read = scope.spawn(|| server.client().get("/rpc/rests?seconds=3"));
+        until("the read to be under way", || {
+            standby.one(
+                "SELECT count(*)::text FROM pg_stat_activity \
+                 WHERE usename = 'authenticator' AND wait_event = 'PgSleep'",
+            ) == "1"
+        });
+        fleet.database.run("DELETE FROM api.memos");
+        fleet.database.run("VACUUM api.memos");
+        let answer = read.join().expect("it was answered");
+        assert_eq!((answer.status, answer.text()), (200, "false"));
+    });
+    until("the conflict to be counted", || {
+        standby.one(conflicts) == "1"
+    });
+    assert_eq!(asked(&server), Asked {
+            primary: 1.0,
+            replicas: 1.0
+        });
+    // That is no fault of the replica.
+    assert_eq!(usable(&server), 1);
+    server.stop();
+}
+
+#[test]
+fn whoever_conflicts_is_asked_again_before_the_first_byte_and_once() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[]);
+    let mut client = server.client();
+    assert_eq!(client.get("/rpc/conflicts_on_standby").text(), "[1]");
+    let accept = [("Accept", "application/x-ndjson")];
+    let target = "/rpc/conflicts_on_standby";
+    let answer = send(&mut client, "GET", target, &accept, "");
+    assert_eq!((answer.status, answer.text()), (200, "1\n"));
+    assert_eq!(asked(&server), Asked {
+            primary: 2.0,
+            replicas: 2.0
+        });
+    // What the primary says is the answer, be it the same.
+    let conflict = |client: &mut Client, standby: bool| {
+        let answer = client.get("/rpc/conflicts");
+        let text = answer.text();
+        assert!(text.contains(r#""code":"40001""#), "{text}");
+        let says = format!("standby: {}", if standby { "t" } else { "f" });
+        assert!(text.contains(&says), "{text}");
+    };
+    conflict(&mut client, false);
+    assert_eq!(asked(&server), Asked {
+            primary: 3.0,
+            replicas: 3.0
+        });
+    fleet.primary.stop(Stop::Immediate);
+    conflict(&mut client, true);
     server.stop();
 }
 
@@ -587,11 +686,8 @@ fn a_slow_read_stays_with_a_replica_that_answers_others() {
     let began = Instant::now();
     assert_eq!(client.get("/rpc/rests?seconds=6").text(), "true");
     assert!(began.elapsed() >= Duration::from_secs(6));
-    let samples = scrape(&server);
-    let asked = samples
-        .iter()
-        .filter(|(name, _)| name.starts_with("corerest_server_requests_total"));
-    assert_eq!(asked.map(|(_, count)| count).sum::<f64>(), 1.0);
+    let Asked { primary, replicas } = asked(&server);
+    assert_eq!(primary + replicas, 1.0);
     server.stop();
 }
 
@@ -714,12 +810,7 @@ fn who_prefers_standbys_comes_back_to_one() {
 fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
     let fleet = Fleet::start(2);
     fleet.database.run(LONG_LINES);
-    for standby in 0..2 {
-        let copy = fleet.standbys[standby].copy_of(&fleet.database);
-        until("the lines to be replayed", || {
-            copy.one("SELECT (to_regclass('api.long_lines') IS NOT NULL)::text") == "true"
-        });
-    }
+    (0..2).for_each(|standby| fleet.await_table(standby, "api.long_lines"));
     let socket = unused_path("api");
     let server = fleet.serve(&[
         ("db-pool", "2"),

@@ -66,6 +66,8 @@ pub(crate) enum Elsewhere {
     Refused(Box<DatabaseError>),
     /// The replica has not replayed what it must have.
     Behind,
+    /// The primary, which might have said something else than a replica, was not there.
+    Unanswered,
 }
 
 /// What a request waits for.
@@ -147,6 +149,8 @@ impl Quest {
             }
             Elsewhere::Behind if self.has_waited => self.aim = Aim::Primary,
             Elsewhere::Behind => self.waits_for_replay = true,
+            // There is nobody left.
+            Elsewhere::Unanswered => {}
         }
     }
 
@@ -160,6 +164,11 @@ impl Quest {
     pub(crate) fn on_not_replayed(&mut self) {
         self.waits_for_replay = false;
         self.aim = Aim::Primary;
+    }
+
+    /// Whether a replica has said something.
+    pub(crate) fn has_refusal(&self) -> bool {
+        self.refusal.is_some()
     }
 
     /// What a replica has said, now that nobody else says anything.

@@ -95,6 +95,8 @@ pub(crate) struct Question<'a> {
     pub(crate) client: &'a Socket,
     /// Who is asked.
     pub(crate) server: Server,
+    /// Whether a replica has said something that will do if nothing comes of this.
+    pub(crate) is_second_opinion: bool,
     /// Where the log ends behind what was written, if that is to be told.
     pub(crate) position: &'a Cell<Option<Position>>,
 }
@@ -163,6 +165,12 @@ pub(crate) fn ask(
                 writer.retract();
                 log::warn("A replica has failed: it says nothing any more");
                 return Asked::Elsewhere(Elsewhere::Lost);
+            }
+            Failure::Connection(error) if question.is_second_opinion => {
+                writer.retract();
+                desk.host.health().suspect();
+                log::warn(&format!("The primary was not there: {error}"));
+                return Asked::Elsewhere(Elsewhere::Unanswered);
             }
             Failure::Connection(error) => {
                 desk.host.health().suspect();

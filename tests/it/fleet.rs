@@ -4,6 +4,7 @@
 use crate::metrics::scrape;
 use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
+use corerest_tests::proxy::Proxy;
 use corerest_tests::server::{Server, unused_path};
 use corerest_tests::waiting::until;
 use rustix::process::Signal;
@@ -15,6 +16,9 @@ use std::time::{Duration, Instant};
 /// How long a read of four seconds may take that began on a replica that hangs: five until that is
 /// known, and then it begins anew. The rest is for machines that are busy.
 const HANGING_MAX: Duration = Duration::from_secs(14);
+
+/// How long a read may take whose replica is cut off: five seconds and a half, and again the rest.
+const CUT_OFF_MAX: Duration = Duration::from_secs(9);
 
 const ON_STANDBY: &str = "/rpc/is_standby";
 
@@ -47,6 +51,15 @@ const LONG_LINES: &str = "\
     ALTER TABLE api.long_lines ALTER COLUMN line SET STORAGE EXTERNAL; \
     INSERT INTO api.long_lines SELECT repeat('x', 2097152); \
     GRANT SELECT ON api.long_lines TO PUBLIC";
+
+/// A line that fits into an answer which is passed on as a whole.
+const WIDE_LINE: &str = "\
+    CREATE TABLE api.wide_line (line text); \
+    ALTER TABLE api.wide_line ALTER COLUMN line SET STORAGE EXTERNAL; \
+    INSERT INTO api.wide_line SELECT repeat('x', 102400); \
+    GRANT SELECT ON api.wide_line TO PUBLIC";
+
+const WIDE_LINE_BYTES: usize = (100 << 10) + r#"[{"line":""}]"#.len();
 
 const LONG_LINE_BYTES: usize = (2 << 20) + r#"[{"line":""}]"#.len();
 
@@ -676,6 +689,47 @@ fn a_replica_that_hangs_holds_no_read_up_for_long() {
     });
     await_replicas(&server, 2);
     server.stop();
+}
+
+/// Whatever is between us and it takes what is sent, so nothing breaks.
+#[test]
+fn a_replica_that_is_cut_off_in_the_middle_of_an_answer_holds_nobody_up_for_long() {
+    let fleet = Fleet::start(1);
+    fleet.database.run(WIDE_LINE);
+    fleet.await_table(0, "api.wide_line");
+    let name = &fleet.database.name;
+    let check = |cancel: &str, cuts: &[u64]| {
+        let proxy = Proxy::start(fleet.standbys[0].socket());
+        let port = proxy.port;
+        let uri = format!("postgresql://authenticator@127.0.0.1:{port}/{name}?sslmode=disable");
+        let server = Server::start(
+            &fleet.database,
+            &[
+                ("db-uri-read-replicas", &uri),
+                ("server-cancel-on-disconnect", cancel),
+                ("server-cores", "1"),
+            ],
+        );
+        for bytes in cuts {
+            await_replicas(&server, 1);
+            let mut client = server.client();
+            on_standby(&mut client, "true");
+            let before = (asked(&server).primary, proxy.silent());
+            proxy.fall_silent_after(*bytes);
+            let began = Instant::now();
+            let answer = client.get("/wide_line");
+            let found = (answer.status, answer.body.len());
+            assert_eq!(found, (200, WIDE_LINE_BYTES), "cut after {bytes} bytes");
+            let took = began.elapsed();
+            assert!(took < CUT_OFF_MAX, "cut after {bytes} bytes: {took:?}");
+            assert!(proxy.silent() > before.1, "cut after {bytes} bytes");
+            assert_eq!(asked(&server).primary, before.0 + 1.0);
+            proxy.thaw();
+        }
+        server.stop();
+    };
+    check("true", &[3, 20_000, 70_000]);
+    check("false", &[3]);
 }
 
 /// Whoever asks for a query that takes long is left alone by those who look for replicas that hang.

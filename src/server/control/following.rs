@@ -19,6 +19,7 @@ use crate::log;
 use crate::serving::aim::Server;
 use crate::state::fleet::{LOOK, Unfit};
 use corerest_api::{Standing, ask_standing, decode_standing};
+use corerest_pg::Silences;
 use corerest_pg::connect::SharedTarget;
 use std::io;
 use std::sync::Arc;
@@ -29,9 +30,9 @@ use std::time::{Duration, Instant};
 const HASTY_LOOK: Duration = Duration::from_millis(10);
 
 /// How long a replica may take to say how it is: then it is left out. If nobody answers a new
-/// connection for as long, either, it is mute, and reads that wait for it go on elsewhere. Somebody
-/// does on a machine that is merely busy.
-const MUTE: Duration = Duration::from_secs(2);
+/// connection for as long, either, it is mute, and reads to which it has said nothing for as long
+/// go on elsewhere. Somebody does on a machine that is merely busy.
+pub(crate) const MUTE: Duration = Duration::from_secs(2);
 
 /// How often a standby is looked for by who prefers one.
 const STANDBY_LOOK: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ const STANDBY_LOOK: Duration = Duration::from_secs(5);
 pub(crate) struct Watcher {
     pub(crate) server: Server,
     pub(crate) target: Arc<SharedTarget>,
+    /// Who waits for the server.
+    pub(crate) silences: Arc<Silences>,
     pub(crate) cores: Arc<Cores>,
 }
 
@@ -78,6 +81,7 @@ impl Watcher {
             match self.look(&mut memory) {
                 Ok(standing) => {
                     memory.has_failed = false;
+                    self.silences.on_answer();
                     self.publish(&standing, &mut memory);
                 }
                 Err(error) => {
@@ -89,7 +93,7 @@ impl Watcher {
                         self.cores.lose(replica, &error.json());
                         // Who refuses is there.
                         if !looks_again && !error.is_refusal() {
-                            self.cores.fleet().on_mute(replica);
+                            self.silences.on_deserted();
                         }
                     }
                     if looks_again {

@@ -204,10 +204,6 @@ impl Host for Service<'_> {
         self.cores.lose(replica, &"a request has lost it");
     }
 
-    fn is_mute(&self, replica: usize) -> bool {
-        self.cores.fleet.replicas()[replica].is_mute()
-    }
-
     fn spool_room(&self, bytes: u64) -> Option<Room> {
         self.cores.reserve_spool(bytes)
     }

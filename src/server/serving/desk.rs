@@ -35,9 +35,6 @@ pub(crate) trait Host {
     /// A replica was lost, or could not be reached.
     fn loses(&self, replica: usize);
 
-    /// Whether a replica says nothing any more, to nobody.
-    fn is_mute(&self, replica: usize) -> bool;
-
     /// Room in the spool for an answer of so many bytes, if there is so much.
     fn spool_room(&self, bytes: u64) -> Option<Room>;
 

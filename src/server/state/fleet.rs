@@ -46,8 +46,6 @@ pub(crate) struct Replica {
     /// What it is called in metrics and in the log.
     name: String,
     is_usable: AtomicBool,
-    /// Whether whoever looks at it hears nothing.
-    is_mute: AtomicBool,
     lag_milliseconds: AtomicU64,
     replayed: AtomicU64,
     /// How often it was left out.
@@ -85,7 +83,6 @@ impl Fleet {
         let replica = |name| Replica {
             name,
             is_usable: AtomicBool::new(false),
-            is_mute: AtomicBool::new(false),
             lag_milliseconds: AtomicU64::new(UNKNOWN),
             replayed: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
@@ -146,11 +143,6 @@ impl Fleet {
         is_news
     }
 
-    /// Whoever looks at a replica has heard nothing of it.
-    pub(crate) fn on_mute(&self, replica: usize) {
-        self.replicas[replica].is_mute.store(true, Ordering::SeqCst);
-    }
-
     /// The primary was seen.
     pub(crate) fn on_primary(&self, standing: &Standing, now: Instant) {
         self.note_timeline(standing.timeline);
@@ -187,7 +179,6 @@ impl Fleet {
         self.note_timeline(standing.timeline);
         let lag = self.lag(standing, now);
         let replica = &self.replicas[replica];
-        replica.is_mute.store(false, Ordering::SeqCst);
         replica.replayed.store(standing.lsn, Ordering::SeqCst);
         let milliseconds = match lag {
             Ok(lag) | Err(Unfit::Lags(lag)) => u64::try_from(lag.as_millis()).unwrap_or(UNKNOWN),
@@ -264,11 +255,6 @@ impl Replica {
     /// Whether it will do.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_usable.load(Ordering::SeqCst)
-    }
-
-    /// Whether it says nothing, to nobody: what it was asked before is not waited for any more.
-    pub(crate) fn is_mute(&self) -> bool {
-        self.is_mute.load(Ordering::SeqCst)
     }
 
     /// How far it is behind, if that is known.

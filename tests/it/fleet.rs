@@ -4,12 +4,16 @@
 use crate::metrics::scrape;
 use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
+use corerest_tests::issuer::Authority;
 use corerest_tests::proxy::Proxy;
-use corerest_tests::server::{Server, unused_path};
+use corerest_tests::server::{Server, command, unused_path};
 use corerest_tests::waiting::until;
 use rustix::process::Signal;
+use rustls::{ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -1009,6 +1013,107 @@ fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
     await_replicas(&server, 1);
     on_standby(&mut client, "true");
     server.stop();
+}
+
+/// A PostgreSQL whose certificate is of this authority, and names another host. Nobody who looks at
+/// it gets further.
+fn start_tls(authority: &Authority) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    let config = authority.server("db.internal");
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            // It asks whether there is TLS.
+            if socket.read_exact(&mut [0; 8]).is_ok() && socket.write_all(b"S").is_ok() {
+                let tls = ServerConnection::new(Arc::clone(&config)).expect("it is well");
+                let _ = StreamOwned::new(tls, socket).read(&mut [0; 1]);
+            }
+        }
+    });
+    port
+}
+
+/// A password that is wrong, a database that is not there, a certificate of somebody else.
+#[test]
+fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
+    let fleet = Fleet::start(1);
+    let standby = &fleet.standbys[0];
+    fleet.database.run("ALTER ROLE authenticator PASSWORD 'right'");
+    fleet.await_table(0, "api.memos");
+    let folder = standby.socket_folder();
+    let rules = Path::new(folder).join("data/pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("initdb made it");
+    let rule = "local all authenticator scram-sha-256\n";
+    std::fs::write(&rules, format!("{rule}{before}")).expect("its owner may");
+    standby.postgres().run("SELECT pg_reload_conf()");
+    let authority = Authority::new();
+    let (file, port, name) = (authority.file(), start_tls(&authority), &fleet.database.name);
+    let uri = |password: &str, name: &str| {
+        format!("postgresql://authenticator:{password}@/{name}?host={folder}")
+    };
+    let faulty = [
+        uri("wrong", name),
+        uri("right", "nowhere"),
+        format!(
+            "postgresql://authenticator:right@127.0.0.1:{port}/{name}\
+             ?sslmode=verify-full&sslrootcert={file}"
+        ),
+    ];
+    let reasons = ["password authentication failed", "database \\\"nowhere\\\" does not exist", "certificate"];
+    let replicas = format!("{} {}", faulty.join(" "), uri("right", name));
+    let server = Server::start(&fleet.database, &[("db-uri-read-replicas", &replicas)]);
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    (0..20).for_each(|_| on_standby(&mut client, "true"));
+    let attempts = |said: &str| {
+        let log = std::fs::read_to_string(Path::new(folder).join("log"));
+        let log = log.expect("PostgreSQL writes it");
+        log.lines().filter(|line| line.contains(said)).count()
+    };
+    until("them to be tried several times", || {
+        on_standby(&mut client, "true");
+        attempts("password authentication failed") > 3 && attempts("\"nowhere\"") > 3
+    });
+    let lines = server.stderr.lines();
+    let left_out = lines.iter().filter(|line| line.contains(" is left out: "));
+    let left_out: Vec<_> = left_out.collect();
+    assert_eq!(left_out.len(), 3, "{left_out:?}");
+    for reason in reasons {
+        assert!(left_out.iter().any(|line| line.contains(reason)), "{reason}: {left_out:?}");
+    }
+    assert_eq!(usable(&server), 1);
+    let ready = |server: &Server, query: &str| server.admin().get(&format!("/ready{query}")).status;
+    assert_eq!((ready(&server, ""), ready(&server, "?role=read")), (200, 200));
+    server.stop();
+    // Whoever has no other replica, and may not ask the primary, cannot read.
+    let settings = [
+        ("db-uri-read-replicas", faulty[0].as_str()),
+        ("db-replica-fallback", "false"),
+    ];
+    let server = Server::start(&fleet.database, &settings);
+    assert_eq!(server.client().get(ON_STANDBY).status, 503);
+    assert_eq!((ready(&server, ""), ready(&server, "?role=read")), (200, 503));
+    server.stop();
+    check_names(&fleet.database, &replicas, &reasons);
+}
+
+fn check_names(database: &Database, replicas: &str, reasons: &[&str]) {
+    let uri = database.uri();
+    let settings = [
+        ("PGRST_DB_URI", uri.as_str()),
+        ("PGRST_DB_SCHEMAS", "api"),
+        ("PGRST_DB_ANON_ROLE", "anonymous"),
+        ("PGRST_DB_URI_READ_REPLICAS", replicas),
+    ];
+    let output = command().arg("--check").envs(settings).output();
+    let output = output.expect("the server can be started");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for reason in reasons {
+        let reason = reason.replace('\\', "");
+        let is_told = |line: &str| line.contains(" cannot be asked: ") && line.contains(&reason);
+        assert!(text.lines().any(is_told), "{reason}: {text}");
+    }
 }
 
 /// The arithmetic of docs/replicas.md, for who names the primary among the replicas, too.

@@ -21,6 +21,7 @@ use crate::state::fleet::{LOOK, Unfit};
 use corerest_api::{Standing, ask_standing, decode_standing};
 use corerest_pg::Silences;
 use corerest_pg::connect::SharedTarget;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -90,7 +91,7 @@ impl Watcher {
                     // Perhaps it was the connection alone.
                     let looks_again = was_connected && !had_failed;
                     if let Server::Replica(replica) = self.server {
-                        self.cores.lose(replica, &error.json());
+                        self.lose(replica, &error, &mut memory);
                         // Who refuses is there.
                         if !looks_again && !error.is_refusal() {
                             self.silences.on_deserted();
@@ -107,6 +108,16 @@ impl Watcher {
                 Server::Primary | Server::Replica(_) => LOOK,
             });
         }
+    }
+
+    /// It could not be looked at, which is told as often as there is another reason.
+    fn lose(&self, replica: usize, error: &LoadError, memory: &mut Memory) {
+        let why = error.json();
+        let said = self.cores.left_out(replica, &why);
+        if !self.cores.lose(replica, &why) && memory.said.as_ref() != Some(&said) {
+            log::warn(&said);
+        }
+        memory.said = Some(said);
     }
 
     fn look(&self, memory: &mut Memory) -> Result<Standing, LoadError> {
@@ -173,21 +184,16 @@ impl Watcher {
         if was_usable != known.is_usable() || before != standing.lsn {
             self.cores.on_fleet_changed();
         }
-        let name = known.name();
+        let left_out = |why: &dyn fmt::Display| self.cores.left_out(replica, why);
         let said = match unfit {
-            None => format!("The replica {name} answers reads"),
+            None => format!("The replica {} answers reads", known.name()),
             Some(Unfit::Unmeasured) => return,
-            Some(Unfit::Lags(_)) => {
-                format!("The replica {name} is left out: it is behind (db-replica-max-lag)")
-            }
-            Some(Unfit::Foreign) => {
-                format!("The replica {name} is left out: it is a part of another cluster")
-            }
-            Some(Unfit::Astray) => format!(
-                "The replica {name} is left out: it is a primary of timeline {}, and there is a \
-                 newer one",
+            Some(Unfit::Lags(_)) => left_out(&"it is behind (db-replica-max-lag)"),
+            Some(Unfit::Foreign) => left_out(&"it is a part of another cluster"),
+            Some(Unfit::Astray) => left_out(&format_args!(
+                "it is a primary of timeline {}, and there is a newer one",
                 standing.timeline
-            ),
+            )),
         };
         // Perhaps a request has lost it meanwhile, which the log has.
         let is_back = !was_usable && known.is_usable();

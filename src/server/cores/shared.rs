@@ -687,20 +687,27 @@ impl Cores {
                     let server = Server::Replica(replica);
                     return ToReplica::Connected(Connected { lease, server });
                 }
-                Some(Err(error)) => self.lose(replica, &error),
+                Some(Err(error)) => _ = self.lose(replica, &error),
                 None => found = ToReplica::Busy,
             }
             tried.push(replica);
         }
     }
 
-    /// A replica was lost, or could not be reached.
-    pub(crate) fn lose(&self, replica: usize, why: &dyn fmt::Display) {
-        if self.fleet.lose(replica) {
-            let name = self.fleet.replicas()[replica].name();
-            log::warn(&format!("The replica {name} is left out: {why}"));
+    /// A replica was lost, or could not be reached. Returns whether that is news, and told.
+    pub(crate) fn lose(&self, replica: usize, why: &dyn fmt::Display) -> bool {
+        let is_news = self.fleet.lose(replica);
+        if is_news {
+            log::warn(&self.left_out(replica, why));
             self.on_fleet_changed();
         }
+        is_news
+    }
+
+    /// What is said of a replica that is not asked.
+    pub(crate) fn left_out(&self, replica: usize, why: &dyn fmt::Display) -> String {
+        let name = self.fleet.replicas()[replica].name();
+        format!("The replica {name} is left out: {why}")
     }
 
     /// Whether there are any.

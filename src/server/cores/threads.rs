@@ -201,7 +201,7 @@ impl Host for Service<'_> {
     }
 
     fn loses(&self, replica: usize) {
-        self.cores.lose(replica, &"a request has lost it");
+        let _ = self.cores.lose(replica, &"a request has lost it");
     }
 
     fn spool_room(&self, bytes: u64) -> Option<Room> {

@@ -234,16 +234,18 @@ impl Fleet {
 
 /// Names that stand in labels of metrics: without quotes, and no two alike.
 fn distinct(names: Vec<String>) -> Vec<String> {
-    let mut taken: Vec<String> = Vec::new();
-    for name in names {
-        let name = name.replace(['"', '\\', '\n'], "?");
-        let number = 1 + taken.iter().filter(|taken| **taken == name).count();
-        taken.push(match number {
-            1 => name,
-            number => format!("{name} ({number})"),
-        });
-    }
-    taken
+    let names = names
+        .iter()
+        .map(|name| name.replace(['"', '\\', '\n'], "?"));
+    let names: Vec<String> = names.collect();
+    let numbered = names.iter().enumerate().map(|(at, name)| {
+        let earlier = names[..at].iter().filter(|other| *other == name);
+        match earlier.count() {
+            0 => name.clone(),
+            earlier => format!("{name} ({})", earlier + 1),
+        }
+    });
+    numbered.collect()
 }
 
 impl Replica {
@@ -323,8 +325,8 @@ mod tests {
 
     #[test]
     fn no_two_replicas_have_the_same_name() {
-        let names = ["a:1", "b\"", "a:1"].map(str::to_owned).to_vec();
-        assert_eq!(distinct(names), ["a:1", "b?", "a:1 (2)"]);
+        let names = ["a:1", "b\"", "a:1", "a:1"].map(str::to_owned).to_vec();
+        assert_eq!(distinct(names), ["a:1", "b?", "a:1 (2)", "a:1 (3)"]);
     }
 
     #[test]

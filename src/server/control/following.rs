@@ -194,6 +194,10 @@ impl Watcher {
                 "it is a primary of timeline {}, and there is a newer one",
                 standing.timeline
             )),
+            Some(Unfit::OnProbation(first)) => left_out(&format_args!(
+                "it has failed, and has to be well for {} s first",
+                first.as_secs()
+            )),
         };
         // Perhaps a request has lost it meanwhile, which the log has.
         let is_back = !was_usable && known.is_usable();

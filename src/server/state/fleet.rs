@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!              ┌──looked at: within the lag──▶ usable ──a request has lost it──┐
-//!  left out ───┤                                 │                             │
+//!  left out ───┤  (and well for long enough)     │                             │
 //!     ▲        └──looked at: not─────────────────┘ looked at: not, or mute     │
 //!     └────────────────────────────────────────────────────────────────────────┘
 //! ```
+//! One that has failed has to be well for a while before it is usable again, for longer each time
+//! ([`Record`]), or a replica that comes and goes would hold up reads whenever it goes. Unless there
+//! is nobody else to ask.
+//!
 //! A thread of the control plane looks at each server once a second (`control/following`); the
 //! cores read what it has found, and say when they have lost one. How far a replica is behind is
 //! measured by our clock alone: since when the primary has had something that the replica has not.
@@ -23,6 +27,19 @@ use std::time::Duration;
 
 /// How often each server is looked at.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a replica must have been well for its failures not to count any more. It is longer than
+/// [`WELL_MAX`], so that there is something behind that.
+const FORGIVEN: Duration = Duration::from_secs(60);
+
+/// How long it has to be well before it is usable again, after its first failure and at the most.
+const WELL_MIN: Duration = Duration::from_secs(1);
+const WELL_MAX: Duration = Duration::from_secs(30);
+
+const _: () = assert!(WELL_MAX.as_secs() < FORGIVEN.as_secs());
+
+/// After how long without a sign of it the primary is taken for away.
+const MISSED_AFTER: Duration = LOOK.saturating_mul(3);
 
 /// What is not known of a lag.
 const UNKNOWN: u64 = u64::MAX;
@@ -50,6 +67,22 @@ pub(crate) struct Replica {
     replayed: AtomicU64,
     /// How often it was left out.
     left_out: AtomicU64,
+    record: Mutex<Record>,
+}
+
+/// How a replica has done of late.
+///
+/// ```text
+/// well ──fails──▶ failed ──seen──▶ on probation ──well for 1, 2, 4 … 30 s──▶ well
+///                   ▲                    │                                    │
+///                   └───────fails────────┘      for a minute: its failures are forgiven
+/// ```
+#[derive(Debug, Default)]
+struct Record {
+    /// How often it has failed while it was asked.
+    failures: u32,
+    /// Since when it has answered whoever looks at it, if it does.
+    well_since: Option<Instant>,
 }
 
 /// Where the primary was.
@@ -74,6 +107,8 @@ pub(crate) enum Unfit {
     Foreign,
     /// It is a primary whose time is over, or follows one.
     Astray,
+    /// It has failed, and has to be well for so long first.
+    OnProbation(Duration),
 }
 
 impl Fleet {
@@ -86,6 +121,7 @@ impl Fleet {
             lag_milliseconds: AtomicU64::new(UNKNOWN),
             replayed: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
+            record: Mutex::default(),
         };
         Fleet {
             replicas: names.into_iter().map(replica).collect(),
@@ -133,10 +169,12 @@ impl Fleet {
         lock(&self.watchers).iter().for_each(Thread::unpark);
     }
 
-    /// A request has lost a replica, or could not reach it: nobody else is to try before it was
+    /// A request has lost a replica, or it could not be reached: nobody else is to try before it was
     /// seen again. Returns whether that is news.
     pub(crate) fn lose(&self, replica: usize) -> bool {
-        let is_news = self.replicas[replica].leave_out();
+        let replica = &self.replicas[replica];
+        let is_news = replica.leave_out();
+        lock(&replica.record).on_failure(is_news);
         if is_news {
             self.hurry();
         }
@@ -177,7 +215,13 @@ impl Fleet {
         now: Instant,
     ) -> Option<Unfit> {
         self.note_timeline(standing.timeline);
+        let well_for = lock(&self.replicas[replica].record).on_answer(now);
         let lag = self.lag(standing, now);
+        let fit = match (&lag, well_for) {
+            (Ok(_), Err(first)) if self.has_others(replica, now) => Err(Unfit::OnProbation(first)),
+            (Ok(_), _) => Ok(()),
+            (Err(unfit), _) => Err(unfit.clone()),
+        };
         let replica = &self.replicas[replica];
         replica.replayed.store(standing.lsn, Ordering::SeqCst);
         let milliseconds = match lag {
@@ -187,11 +231,23 @@ impl Fleet {
         replica
             .lag_milliseconds
             .store(milliseconds, Ordering::Relaxed);
-        match lag {
-            Ok(_) => replica.is_usable.store(true, Ordering::SeqCst),
+        match fit {
+            Ok(()) => replica.is_usable.store(true, Ordering::SeqCst),
             Err(_) => _ = replica.leave_out(),
         }
-        lag.err()
+        fit.err()
+    }
+
+    /// Whether reads can be asked of somebody else.
+    fn has_others(&self, replica: usize, now: Instant) -> bool {
+        let mut others = self.replicas.iter().enumerate();
+        let by_replica = others.any(|(other, known)| other != replica && known.is_usable());
+        by_replica || self.falls_back && self.is_primary_there(now)
+    }
+
+    fn is_primary_there(&self, now: Instant) -> bool {
+        let seen = lock(&self.primary).seen;
+        seen.is_some_and(|seen| now.saturating_duration_since(seen) < MISSED_AFTER)
     }
 
     /// How far a server is behind, if it will do.
@@ -229,6 +285,39 @@ impl Fleet {
     pub(crate) fn has_replayed(&self, position: Position) -> bool {
         let mut usable = self.replicas.iter().filter(|replica| replica.is_usable());
         usable.any(|replica| replica.replayed() >= position.lsn)
+    }
+}
+
+impl Record {
+    /// It has failed, perhaps while it was asked.
+    fn on_failure(&mut self, was_asked: bool) {
+        self.well_since = None;
+        if was_asked {
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// It has answered. Whether it has done so for long enough, or for how long it has to.
+    fn on_answer(&mut self, now: Instant) -> Result<(), Duration> {
+        let well_since = *self.well_since.get_or_insert(now);
+        let well_for = now.saturating_duration_since(well_since);
+        if well_for >= FORGIVEN {
+            self.failures = 0;
+        }
+        let first = self.to_be_well_for();
+        match well_for >= first {
+            true => Ok(()),
+            false => Err(first),
+        }
+    }
+
+    fn to_be_well_for(&self) -> Duration {
+        match self.failures.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(earlier) => WELL_MIN
+                .saturating_mul(2_u32.saturating_pow(earlier))
+                .min(WELL_MAX),
+        }
     }
 }
 
@@ -372,6 +461,58 @@ mod tests {
         );
     }
 
+    /// A replica that is frozen and thawed for so many seconds by turns, for ten minutes: how often
+    /// it was left out, and for how many seconds it was usable. A freeze is noticed in its third
+    /// second.
+    fn flap(frozen: u64, thawed: u64) -> (u64, usize) {
+        let (fleet, start) = (fleet(), Instant::now());
+        let is_frozen = |second: u64| second % (frozen + thawed) < frozen;
+        let usable = (0..600).filter(|second| {
+            let now = start + Duration::from_secs(*second);
+            fleet.on_primary(&standing(false, 100, 1), now);
+            if !is_frozen(*second) {
+                fleet.on_replica(0, &standing(true, 100, 1), now);
+            } else if second.checked_sub(2).is_some_and(is_frozen) {
+                fleet.lose(0);
+            }
+            fleet.replicas()[0].is_usable()
+        });
+        let usable = usable.count();
+        (fleet.replicas()[0].left_out(), usable)
+    }
+
+    #[test]
+    fn one_that_comes_and_goes_is_left_alone_more_and_more() {
+        for thawed in 1..=30 {
+            let (left_out, _) = flap(4, thawed);
+            assert!(left_out <= 6, "{thawed}: {left_out}");
+        }
+        // One that is well for longer is asked after half a minute, and no later.
+        let (left_out, usable) = flap(4, 50);
+        assert!(left_out <= 12 && usable > 200, "{left_out}, {usable}");
+        // Now and then is not often.
+        let (left_out, usable) = flap(4, 96);
+        assert!(left_out == 6 && usable > 550, "{left_out}, {usable}");
+    }
+
+    #[test]
+    fn one_on_probation_is_asked_when_there_is_nobody_else() {
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        let (fleet, now) = (
+            Fleet::new(names, Duration::from_secs(10), false),
+            Instant::now(),
+        );
+        let look = |replica| fleet.on_replica(replica, &standing(true, 100, 1), now);
+        fleet.on_primary(&standing(false, 100, 1), now);
+        assert_eq!((look(0), look(1)), (None, None));
+        fleet.lose(0);
+        assert_eq!(look(0), Some(Unfit::OnProbation(WELL_MIN)));
+        fleet.lose(1);
+        // The primary may not be asked, so one of the two is.
+        assert_eq!(look(1), None);
+        assert_eq!(look(0), Some(Unfit::OnProbation(WELL_MIN)));
+    }
+
     #[test]
     fn one_that_was_lost_is_left_out_until_it_was_seen() {
         let (fleet, now) = (fleet(), Instant::now());
@@ -384,7 +525,13 @@ mod tests {
         assert!(fleet.has_replayed(position));
         assert!(fleet.lose(1));
         assert!(!fleet.lose(1) && !fleet.has_usable() && !fleet.has_replayed(position));
-        fleet.on_replica(1, &standing(true, 100, 1), now);
+        let look = |now| fleet.on_replica(1, &standing(true, 100, 1), now);
+        assert_eq!(look(now), Some(Unfit::OnProbation(WELL_MIN)));
+        assert!(!fleet.has_usable());
+        assert_eq!(look(now + WELL_MIN), None);
         assert!(fleet.has_usable());
+        // While the primary is away there is nobody else.
+        fleet.lose(1);
+        assert_eq!(look(now + 2 * MISSED_AFTER), None);
     }
 }

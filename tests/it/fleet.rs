@@ -223,10 +223,13 @@ fn reads_go_to_replicas_and_everything_else_to_the_primary() {
         send(&mut client, "POST", "/memos", &[], r#"{"n":0}"#).status,
         201
     );
-    assert_eq!(asked(&server), Asked {
+    assert_eq!(
+        asked(&server),
+        Asked {
             primary: 4.0,
             replicas: 3.0
-        });
+        }
+    );
     server.stop();
 }
 
@@ -268,10 +271,13 @@ fn a_read_that_conflicts_with_recovery_is_asked_once_more_of_the_primary() {
     until("the conflict to be counted", || {
         standby.one(conflicts) == "1"
     });
-    assert_eq!(asked(&server), Asked {
+    assert_eq!(
+        asked(&server),
+        Asked {
             primary: 1.0,
             replicas: 1.0
-        });
+        }
+    );
     // That is no fault of the replica.
     assert_eq!(usable(&server), 1);
     server.stop();
@@ -287,10 +293,13 @@ fn whoever_conflicts_is_asked_again_before_the_first_byte_and_once() {
     let target = "/rpc/conflicts_on_standby";
     let answer = send(&mut client, "GET", target, &accept, "");
     assert_eq!((answer.status, answer.text()), (200, "1\n"));
-    assert_eq!(asked(&server), Asked {
+    assert_eq!(
+        asked(&server),
+        Asked {
             primary: 2.0,
             replicas: 2.0
-        });
+        }
+    );
     // What the primary says is the answer, be it the same.
     let conflict = |client: &mut Client, standby: bool| {
         let answer = client.get("/rpc/conflicts");
@@ -300,10 +309,13 @@ fn whoever_conflicts_is_asked_again_before_the_first_byte_and_once() {
         assert!(text.contains(&says), "{text}");
     };
     conflict(&mut client, false);
-    assert_eq!(asked(&server), Asked {
+    assert_eq!(
+        asked(&server),
+        Asked {
             primary: 3.0,
             replicas: 3.0
-        });
+        }
+    );
     fleet.primary.stop(Stop::Immediate);
     conflict(&mut client, true);
     server.stop();
@@ -374,6 +386,55 @@ fn a_token_that_is_none_is_refused_and_one_of_another_time_is_the_primarys() {
     for token in ["1-FFFFFFFF/FFFFFFFF", "4294967295-0/0"] {
         assert_eq!(read_after(&mut client, ON_STANDBY, token).text(), "false");
     }
+    server.stop();
+}
+
+/// Whoever sends tokens of the future all the time has nobody looked at all the time.
+#[test]
+fn tokens_that_name_what_nobody_has_written_cost_few_looks() {
+    let fleet = Fleet::start(1);
+    let servers = [&fleet.primary, &fleet.standbys[0]];
+    for cluster in servers {
+        let postgres = cluster.postgres();
+        postgres.run("ALTER SYSTEM SET log_statement = 'all'");
+        postgres.run("SELECT pg_reload_conf()");
+    }
+    let server = fleet.serve(&[]);
+    let looks = |cluster: &Cluster| cluster.log().matches("pg_control_system").count();
+    let before = servers.map(looks);
+    let began = Instant::now();
+    let until_when = began + Duration::from_secs(5);
+    let answered = thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|reader| {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut client = server.client();
+                    let mut count = 0;
+                    while Instant::now() < until_when {
+                        let token = format!("1-FFFFFFFF/{:X}", 100 * count + reader);
+                        let answer = read_after(&mut client, ON_STANDBY, &token);
+                        assert_eq!(answer.text(), "false");
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        let counts = readers.into_iter().map(|reader| reader.join());
+        counts
+            .map(|count| count.expect("all were answered"))
+            .sum::<usize>()
+    });
+    let seconds = usize::try_from(began.elapsed().as_secs()).expect("they are few");
+    // One a second as always, four for them, and a few before it was clear.
+    let at_most = 5 * (seconds + 1) + 10;
+    for (cluster, before) in servers.into_iter().zip(before) {
+        let looks = looks(cluster) - before;
+        assert!(looks <= at_most, "{looks} looks in {seconds} s");
+    }
+    // None of them waits for as long as one who may hope.
+    assert!(answered > 2 * 4 * 5, "{answered} reads in {seconds} s");
     server.stop();
 }
 
@@ -1038,7 +1099,9 @@ fn start_tls(authority: &Authority) -> u16 {
 fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     let fleet = Fleet::start(1);
     let standby = &fleet.standbys[0];
-    fleet.database.run("ALTER ROLE authenticator PASSWORD 'right'");
+    fleet
+        .database
+        .run("ALTER ROLE authenticator PASSWORD 'right'");
     fleet.await_table(0, "api.memos");
     let folder = standby.socket_folder();
     let rules = Path::new(folder).join("data/pg_hba.conf");
@@ -1047,7 +1110,11 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     std::fs::write(&rules, format!("{rule}{before}")).expect("its owner may");
     standby.postgres().run("SELECT pg_reload_conf()");
     let authority = Authority::new();
-    let (file, port, name) = (authority.file(), start_tls(&authority), &fleet.database.name);
+    let (file, port, name) = (
+        authority.file(),
+        start_tls(&authority),
+        &fleet.database.name,
+    );
     let uri = |password: &str, name: &str| {
         format!("postgresql://authenticator:{password}@/{name}?host={folder}")
     };
@@ -1059,17 +1126,17 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
              ?sslmode=verify-full&sslrootcert={file}"
         ),
     ];
-    let reasons = ["password authentication failed", "database \\\"nowhere\\\" does not exist", "certificate"];
+    let reasons = [
+        "password authentication failed",
+        "database \\\"nowhere\\\" does not exist",
+        "certificate",
+    ];
     let replicas = format!("{} {}", faulty.join(" "), uri("right", name));
     let server = Server::start(&fleet.database, &[("db-uri-read-replicas", &replicas)]);
     await_replicas(&server, 1);
     let mut client = server.client();
     (0..20).for_each(|_| on_standby(&mut client, "true"));
-    let attempts = |said: &str| {
-        let log = std::fs::read_to_string(Path::new(folder).join("log"));
-        let log = log.expect("PostgreSQL writes it");
-        log.lines().filter(|line| line.contains(said)).count()
-    };
+    let attempts = |said: &str| standby.log().matches(said).count();
     until("them to be tried several times", || {
         on_standby(&mut client, "true");
         attempts("password authentication failed") > 3 && attempts("\"nowhere\"") > 3
@@ -1079,11 +1146,17 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     let left_out: Vec<_> = left_out.collect();
     assert_eq!(left_out.len(), 3, "{left_out:?}");
     for reason in reasons {
-        assert!(left_out.iter().any(|line| line.contains(reason)), "{reason}: {left_out:?}");
+        assert!(
+            left_out.iter().any(|line| line.contains(reason)),
+            "{reason}: {left_out:?}"
+        );
     }
     assert_eq!(usable(&server), 1);
     let ready = |server: &Server, query: &str| server.admin().get(&format!("/ready{query}")).status;
-    assert_eq!((ready(&server, ""), ready(&server, "?role=read")), (200, 200));
+    assert_eq!(
+        (ready(&server, ""), ready(&server, "?role=read")),
+        (200, 200)
+    );
     server.stop();
     // Whoever has no other replica, and may not ask the primary, cannot read.
     let settings = [
@@ -1092,7 +1165,10 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     ];
     let server = Server::start(&fleet.database, &settings);
     assert_eq!(server.client().get(ON_STANDBY).status, 503);
-    assert_eq!((ready(&server, ""), ready(&server, "?role=read")), (200, 503));
+    assert_eq!(
+        (ready(&server, ""), ready(&server, "?role=read")),
+        (200, 503)
+    );
     server.stop();
     check_names(&fleet.database, &replicas, &reasons);
 }

@@ -833,7 +833,11 @@ impl Worker {
             }
             WaitsFor::Replay => (REPLAY_MAX, AnswerSize::Usual),
         };
-        let parked = ParkedClient { client, waiting };
+        let mut parked = ParkedClient { client, waiting };
+        if what == WaitsFor::Replay {
+            let looks = self.cores.fleet.primary_looks();
+            parked.waiting.quest.awaits_replay(looks);
+        }
         let deadline = Instant::now() + patience;
         self.cores.parking.park(what, parked, size, deadline);
         if what == WaitsFor::Replay {

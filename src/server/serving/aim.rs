@@ -90,6 +90,8 @@ pub(crate) struct Quest {
     missed: usize,
     has_waited: bool,
     waits_for_replay: bool,
+    /// How many looks at the primary had begun when it began to wait for that.
+    looks_before: u64,
     /// What a replica has said, should the primary not be there.
     refusal: Option<Box<DatabaseError>>,
 }
@@ -110,6 +112,7 @@ impl Quest {
             missed: 0,
             has_waited: false,
             waits_for_replay: false,
+            looks_before: 0,
             refusal: None,
         }
     }
@@ -152,6 +155,18 @@ impl Quest {
             // There is nobody left.
             Elsewhere::Unanswered => {}
         }
+    }
+
+    /// It begins to wait for a replica, after so many looks at the primary.
+    pub(crate) fn awaits_replay(&mut self, looks: u64) {
+        self.looks_before = looks;
+    }
+
+    /// Whether it waits for what nobody has ever written, as a look at the primary has shown, of
+    /// this number, which has found the end of its log here.
+    pub(crate) fn is_hopeless(&self, look: u64, end: Position) -> bool {
+        let is_beyond = |after: Position| after.timeline <= end.timeline && after > end;
+        self.looks_before < look && self.after().is_some_and(is_beyond)
     }
 
     /// A replica has replayed it.

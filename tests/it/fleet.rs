@@ -810,6 +810,63 @@ fn a_slow_read_stays_with_a_replica_that_answers_others() {
     server.stop();
 }
 
+/// Whoever waits for the only connection to a replica is asked together with others that do.
+#[test]
+fn quick_reads_of_replicas_go_together() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-pool", "1"), ("server-cores", "1")]);
+    let plant = |id: usize| format!("/plants?select=id&id=eq.{id}");
+    let mut client = server.client();
+    // As many quick answers make a shape one that is known as quick, and more.
+    for _ in 0..400 {
+        assert_eq!(client.get(&plant(1)).status, 200);
+    }
+    let together = || server.metric("corerest_requests_together_total");
+    let in_use = || {
+        let samples = scrape(&server);
+        let used = samples
+            .iter()
+            .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
+        used.map(|(_, count)| count).sum::<f64>()
+    };
+    let ids = [1, 2, 999, 3, 1, 2, 3, 999, 2];
+    let mut most = 0.0;
+    until("some to go together", || {
+        let before = (asked(&server).replicas, together());
+        let mut occupier = server.client();
+        occupier.send(request("GET", "/rpc/rests?seconds=1", &[]));
+        until("the connection to be in use", || in_use() == 1.0);
+        let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
+        for (client, id) in clients.iter_mut().zip(ids) {
+            client.send(request("GET", &plant(id), &[]));
+        }
+        // It asks whether that was replayed, and so by itself.
+        let mut with_token = server.client();
+        let token = [("Consistency-Token", "1-0/0")];
+        with_token.send(request("GET", &plant(1), &token));
+        server.await_metric("pgrst_db_pool_waiting", 1.0 + ids.len() as f64);
+        assert_eq!(occupier.read("GET").text(), "true");
+        for (client, id) in clients.iter_mut().zip(ids) {
+            let answer = client.read("GET");
+            let expected = match id {
+                999 => "[]".to_owned(),
+                id => format!(r#"[{{"id":{id}}}]"#),
+            };
+            assert_eq!((answer.status, answer.text()), (200, &*expected));
+            client.expect_usable();
+        }
+        assert_eq!(with_token.read("GET").text(), r#"[{"id":1}]"#);
+        // With the occupier and the one with the token.
+        let all = ids.len() as f64 + 2.0;
+        assert_eq!(asked(&server).replicas, before.0 + all);
+        most = together() - before.1;
+        most > 1.0
+    });
+    assert!(most <= ids.len() as f64, "{most}");
+    assert_eq!(asked(&server).primary, 0.0);
+    server.stop();
+}
+
 /// The settings of a server change while it has sessions, and what they refuse the next one takes.
 #[test]
 fn a_write_that_a_server_takes_no_more_is_sent_to_the_one_that_does() {

@@ -682,6 +682,17 @@ impl Cores {
         }
     }
 
+    /// So many requests more have asked a server, with a connection that was taken for one.
+    pub(super) fn note_asked(&self, index: usize, server: Server, more: u64) {
+        let core = &self.cores[index];
+        let asked = match server {
+            Server::Primary if self.has_replicas() => &core.primary_asked,
+            Server::Primary => return,
+            Server::Replica(replica) => &core.replicas[replica].asked,
+        };
+        asked.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// A connection of this core to the usable replica of which it has the fewest in use, rather
     /// to one that has replayed this. Those that cannot be reached are left out from now on.
     fn to_replica(&self, index: usize, after: Option<Position>) -> ToReplica {

@@ -184,11 +184,11 @@ impl Host for Service<'_> {
         self.gathers
     }
 
-    fn has_company(&self) -> bool {
+    fn has_company(&self, aim: Aim) -> bool {
         match self.gathers {
             Gathers::No => false,
             Gathers::First => self.cores.cores[self.index].events.is_client_queued(),
-            Gathers::More => true,
+            Gathers::More(gathered) => aim == gathered,
         }
     }
 
@@ -1121,7 +1121,7 @@ fn progress_bytes(client: &Client) -> usize {
 }
 
 /// Where requests wait that aim there.
-fn line_of(aim: Aim) -> WaitsFor {
+pub(super) fn line_of(aim: Aim) -> WaitsFor {
     match aim {
         Aim::Primary => WaitsFor::Primary,
         Aim::Replica { .. } => WaitsFor::Replica,

@@ -122,6 +122,12 @@ impl Quest {
         self.aim
     }
 
+    /// Whether any server of those that it is for will do, and none has failed it.
+    pub(crate) fn is_untroubled(&self) -> bool {
+        let is_fresh = self.missed == 0 && !self.was_lost && self.refusal.is_none();
+        is_fresh && self.after().is_none()
+    }
+
     /// What it waits for, now that it has to.
     pub(crate) fn waits_for(&self) -> WaitsFor {
         match self.aim {

@@ -215,10 +215,10 @@ fn answer_request(
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
             let waiting = |batch, pending, quest| WaitingRequest::new(desk, batch, pending, quest);
-            if may_go_together(&batch, &pending, &quest) && desk.host.has_company() {
+            if may_go_together(&batch, &pending, &quest) && desk.host.has_company(quest.aim()) {
                 return Handled::Joins(waiting(batch, pending, quest));
             }
-            if desk.host.gathers() == Gathers::More {
+            if let Gathers::More(_) = desk.host.gathers() {
                 return Handled::StandsBack(waiting(batch, pending, quest));
             }
             let connection = desk.host.connection(quest.aim(), pending.size_before());

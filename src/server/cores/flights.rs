@@ -21,6 +21,7 @@ use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::handle::{self, or_internal_error};
 use crate::serving::together::TOGETHER_MAX;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Mutant, is_mutant};
 use corerest_api::AnswerSize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,6 +84,9 @@ impl Worker {
     /// has none keeps the connection, so with each flight somebody gets on.
     fn go_together(&mut self, grant: Grant) {
         let grant = self.ask_together(grant);
+        if grant.is_none() && is_mutant(Mutant::FlightDropsFirst) {
+            self.gathering.asking.pop_front();
+        }
         self.go_on();
         if let Some(grant) = grant
             && let Some(first) = self.gathering.asking.pop_front()

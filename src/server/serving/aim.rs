@@ -205,3 +205,55 @@ pub(crate) fn is_of_replicas(code: &str) -> bool {
     let classes = ["25", "3F", "40", "42", "55", "58", "XX"];
     matches!(code, "0A000" | "22023") || classes.iter().any(|class| code.starts_with(class))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quest(after: Option<Position>) -> Quest {
+        Quest {
+            aim: Aim::Replica { after },
+            was_lost: false,
+            missed: 0,
+            has_waited: false,
+            waits_for_replay: false,
+            looks_before: 0,
+            refusal: None,
+        }
+    }
+
+    fn at(timeline: u32, lsn: u64) -> Position {
+        Position { timeline, lsn }
+    }
+
+    /// One that began to wait after seven looks at the primary.
+    fn waiting(timeline: u32, lsn: u64) -> Quest {
+        let mut quest = quest(Some(at(timeline, lsn)));
+        quest.awaits_replay(7);
+        quest
+    }
+
+    #[test]
+    fn only_a_look_that_has_begun_later_shows_that_nobody_has_written_something() {
+        let end = at(2, 100);
+        assert!(waiting(2, 101).is_hopeless(8, end));
+        assert!(!waiting(2, 101).is_hopeless(7, end));
+        assert!(!waiting(2, 100).is_hopeless(8, end));
+        // There may be a primary that was not seen yet.
+        assert!(!waiting(3, 1).is_hopeless(8, end));
+        let mut asks_primary = waiting(2, 101);
+        asks_primary.on_not_replayed();
+        assert!(!asks_primary.is_hopeless(8, end));
+    }
+
+    #[test]
+    fn whoever_was_failed_by_a_server_or_has_a_token_goes_by_himself() {
+        assert!(quest(None).is_untroubled());
+        assert!(!quest(Some(at(1, 1))).is_untroubled());
+        for why in [Elsewhere::NotBegun, Elsewhere::Lost] {
+            let mut quest = quest(None);
+            quest.on(why);
+            assert!(!quest.is_untroubled());
+        }
+    }
+}

@@ -118,6 +118,9 @@ pub struct Standing {
     /// How far it has come: what is replayed, or written to disk.
     #[serde(deserialize_with = "lsn")]
     pub lsn: u64,
+    /// Where the next record goes, for which there may be tokens before it is on the disk.
+    #[serde(deserialize_with = "lsn")]
+    pub end: u64,
     /// On which timeline, as far as it tells.
     pub timeline: u32,
 }
@@ -139,6 +142,10 @@ SELECT json_build_object(
   'lsn', coalesce(
     CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
       ELSE pg_current_wal_flush_lsn() END,
+    '0/0'),
+  'end', coalesce(
+    CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+      ELSE pg_current_wal_insert_lsn() END,
     '0/0'),
   'timeline', CASE WHEN pg_is_in_recovery()
     THEN greatest(
@@ -212,9 +219,11 @@ mod tests {
 
     #[test]
     fn a_standing_is_decoded() {
-        let text = r#"{"system": "7", "recovers": true, "lsn": "1/2F", "timeline": 3}"#;
+        let text =
+            r#"{"system": "7", "recovers": true, "lsn": "1/2F", "end": "1/3F", "timeline": 3}"#;
         let standing = decode_standing(&mut text.as_bytes().to_vec()).expect("it is one");
         assert_eq!((standing.lsn, standing.timeline), (0x1_0000_002F, 3));
+        assert_eq!(standing.end, 0x1_0000_003F);
         assert!(decode_standing(&mut text.replace("1/2F", "12").into_bytes()).is_err());
     }
 }

@@ -44,7 +44,7 @@ use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session}
 use crate::error::Error;
 use crate::input::Input;
 use crate::prepared::{Lookup, PreparedStatements, StatementName};
-use crate::silence::{NOTED_AFTER, Note, Silences, Silent};
+use crate::silence::{Note, Silences, Silent};
 use corerest_sql::Statement;
 use corerest_wire::pg::limits::{CONTROL_MESSAGE_BYTES_MAX, ROW_HEAD_BYTES_MAX};
 use corerest_wire::pg::{
@@ -147,8 +147,10 @@ struct Silence {
     lost_after: Option<Duration>,
     /// The same, for what is left of the batch.
     lost_after_in_batch: Option<Duration>,
-    /// Where it is noted after [`NOTED_AFTER`].
+    /// Where it is noted.
     list: Option<Arc<Silences>>,
+    /// Whether something of the answer was passed on, so that nobody else can be asked for it.
+    is_passed_on: bool,
 }
 
 /// What the connection is doing.
@@ -383,6 +385,7 @@ impl Connection {
             "the last batch was read to its end"
         );
         self.stays_open = false;
+        self.silence.is_passed_on = false;
         self.output.clear();
         self.reused.clear();
         self.parsed.clear();
@@ -1129,13 +1132,24 @@ impl Connection {
         self.silence.list = Some(list);
     }
 
+    /// Something of the answer to this batch is passed on, so that it has to be waited for.
+    pub fn pass_on(&mut self) {
+        self.silence.is_passed_on = true;
+    }
+
+    /// After how long its silence is to be noted, if it is.
+    pub fn noted_after(&self) -> Option<Duration> {
+        self.silence.list.as_ref().map(|list| list.noted_after())
+    }
+
     /// Notes that the server is silent, until it says something. Waiting in here does it, too.
     pub fn note_silence(&mut self) {
         if self.note.is_none()
             && let Some(list) = &self.silence.list
             && let Some(closer) = self.session.stream.closer()
         {
-            self.note = Some(list.note(Silent::of(&self.session), closer));
+            let silent = Silent::of(&self.session, !self.silence.is_passed_on);
+            self.note = Some(list.note(silent, closer));
         }
     }
 
@@ -1154,20 +1168,6 @@ impl Connection {
         }
     }
 
-    /// The same, when nothing has come for so long.
-    ///
-    /// # Errors
-    /// As there.
-    ///
-    /// # Panics
-    /// As there.
-    pub fn next_reply_within(&mut self, at_most: Duration) -> Result<Option<Reply<'_>>, Error> {
-        match self.proceed(Some(at_most))? {
-            Advance::Silence => Ok(None),
-            advance => self.reply(advance).map(Some),
-        }
-    }
-
     /// As [`next_reply`](Connection::next_reply), but `None` when there is no more of it now.
     ///
     /// # Errors
@@ -1176,7 +1176,10 @@ impl Connection {
     /// # Panics
     /// As there.
     pub fn next_reply_if_there(&mut self) -> Result<Option<Reply<'_>>, Error> {
-        self.next_reply_within(Duration::ZERO)
+        match self.proceed(Some(Duration::ZERO))? {
+            Advance::Silence => Ok(None),
+            advance => self.reply(advance).map(Some),
+        }
     }
 
     /// Moves bytes of the current row's last column to the end of `out`, as many as have come but
@@ -1293,16 +1296,16 @@ impl Connection {
         limit: Option<Duration>,
     ) -> Result<Readiness, Error> {
         let mut limit = limit;
-        if self.silence.list.is_some()
+        if let Some(noted_after) = self.noted_after()
             && self.note.is_none()
-            && limit.is_none_or(|limit| limit > NOTED_AFTER)
+            && limit.is_none_or(|limit| limit > noted_after)
         {
-            let ready = self.await_at_most(direction, Some(NOTED_AFTER))?;
+            let ready = self.await_at_most(direction, Some(noted_after))?;
             if ready != Readiness::NONE {
                 return Ok(ready);
             }
             self.note_silence();
-            limit = limit.map(|limit| limit - NOTED_AFTER);
+            limit = limit.map(|limit| limit - noted_after);
         }
         let ready = self.await_at_most(direction, limit)?;
         if ready != Readiness::NONE {

@@ -13,6 +13,10 @@
 //!
 //! A server that rests is accused twice, for what it has said may have been on its way.
 //!
+//! Where somebody else can be asked, nobody waits for a server that is not there any more: whoever
+//! looks after it says so ([`Silences::on_deserted`]), and those that are noted are lost, unless
+//! something of their answer was passed on.
+//!
 //! Invariant: what is in the list is waited for at this moment: a [`Note`] takes it out when it is
 //! dropped, and its connection drops it when there is something to be read.
 
@@ -28,10 +32,18 @@ pub const NOTED_AFTER: Duration = Duration::from_secs(5);
 const ACCUSED_FOR: Duration = Duration::from_secs(4);
 
 /// All connections that are silent at this moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Silences {
-    noted: Mutex<Vec<Noted>>,
+    list: Mutex<List>,
     numbers: AtomicU64,
+    noted_after: Duration,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    noted: Vec<Noted>,
+    /// Whether the server answers nobody.
+    is_deserted: bool,
 }
 
 #[derive(Debug)]
@@ -51,6 +63,8 @@ pub struct Silent {
     pub address: Address,
     /// How the user has called that.
     pub host: String,
+    /// Whether what it owes can be had from somebody else.
+    pub is_replaceable: bool,
 }
 
 /// What has been found out about the server of a silent connection.
@@ -64,25 +78,58 @@ pub enum Finding {
     IsMissing,
 }
 
+impl Default for Silences {
+    fn default() -> Silences {
+        Silences::after(NOTED_AFTER)
+    }
+}
+
 impl Silences {
+    /// Those that have said nothing for so long.
+    pub fn after(noted_after: Duration) -> Silences {
+        Silences {
+            list: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            noted_after,
+        }
+    }
+
+    /// After how long a silence is noted.
+    pub fn noted_after(&self) -> Duration {
+        self.noted_after
+    }
+
+    /// Their server answers nobody: those that can be replaced are lost, now and from now on.
+    pub fn on_deserted(&self) {
+        let mut list = lock(&self.list);
+        list.is_deserted = true;
+        let replaceable = list.noted.iter().filter(|it| it.silent.is_replaceable);
+        replaceable.for_each(|noted| noted.closer.close());
+    }
+
+    /// Their server has answered somebody.
+    pub fn on_answer(&self) {
+        lock(&self.list).is_deserted = false;
+    }
+
     /// Those that are silent now, each with a number that no other silence ever has.
     pub fn list(&self) -> Vec<(u64, Silent)> {
-        let noted = lock(&self.noted);
-        let all = noted.iter();
+        let list = lock(&self.list);
+        let all = list.noted.iter();
         all.map(|noted| (noted.number, noted.silent.clone()))
             .collect()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        lock(&self.noted).is_empty()
+        lock(&self.list).noted.is_empty()
     }
 
     /// Takes in what was found out about one, if it is still silent, and says whether that has
     /// ended it: whoever waits for it learns that the connection is lost.
     pub fn on_finding(&self, number: u64, finding: Finding, now: Instant) -> bool {
-        let mut noted = lock(&self.noted);
-        let Some(found) = noted.iter_mut().find(|noted| noted.number == number) else {
+        let mut list = lock(&self.list);
+        let Some(found) = list.noted.iter_mut().find(|noted| noted.number == number) else {
             return false;
         };
         let is_lost = match (finding, found.accused) {
@@ -103,12 +150,17 @@ impl Silences {
     /// Notes one.
     pub(crate) fn note(self: &Arc<Silences>, silent: Silent, closer: Closer) -> Note {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        lock(&self.noted).push(Noted {
+        let mut list = lock(&self.list);
+        if list.is_deserted && silent.is_replaceable {
+            closer.close();
+        }
+        list.noted.push(Noted {
             number,
             silent,
             accused: None,
             closer,
         });
+        drop(list);
         Note {
             list: Arc::clone(self),
             number,
@@ -118,11 +170,12 @@ impl Silences {
 
 impl Silent {
     /// One with this session.
-    pub(crate) fn of(session: &Session) -> Silent {
+    pub(crate) fn of(session: &Session, is_replaceable: bool) -> Silent {
         Silent {
             server: session.server().cloned(),
             address: session.address.clone(),
             host: session.host.clone(),
+            is_replaceable,
         }
     }
 
@@ -141,8 +194,8 @@ pub(crate) struct Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        let mut noted = lock(&self.list.noted);
-        noted.retain(|noted| noted.number != self.number);
+        let mut list = lock(&self.list.list);
+        list.noted.retain(|noted| noted.number != self.number);
     }
 }
 
@@ -158,9 +211,14 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     fn silent() -> (Arc<Silences>, Note, UnixStream) {
+        let list = Arc::new(Silences::default());
+        let (note, theirs) = note_in(&list, true);
+        (list, note, theirs)
+    }
+
+    fn note_in(list: &Arc<Silences>, is_replaceable: bool) -> (Note, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
         theirs.set_nonblocking(true).expect("it can be set");
-        let list = Arc::new(Silences::default());
         let address = Address::Unix {
             path: "/tmp/.s.PGSQL.5432".into(),
         };
@@ -169,9 +227,9 @@ mod tests {
             server: None,
             address,
             host: "db".to_owned(),
+            is_replaceable,
         };
-        let note = list.note(silent, closer);
-        (list, note, theirs)
+        (list.note(silent, closer), theirs)
     }
 
     fn is_closed(mut other_end: &UnixStream) -> bool {
@@ -215,5 +273,22 @@ mod tests {
         drop(note);
         assert!(list.is_empty());
         assert!(!list.on_finding(number, Finding::IsMissing, Instant::now()));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_deserted_server_who_can_ask_somebody_else() {
+        let list = Arc::new(Silences::default());
+        let (_replaceable, other_end) = note_in(&list, true);
+        let (_passed_on, kept) = note_in(&list, false);
+        assert!(!is_closed(&other_end));
+        list.on_deserted();
+        assert!(is_closed(&other_end) && !is_closed(&kept));
+        // Whoever is silent for long enough only later is lost then.
+        let (_late, late) = note_in(&list, true);
+        let (_passed_on, kept) = note_in(&list, false);
+        assert!(is_closed(&late) && !is_closed(&kept));
+        list.on_answer();
+        let (_next, next) = note_in(&list, true);
+        assert!(!is_closed(&next));
     }
 }

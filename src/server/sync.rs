@@ -46,6 +46,8 @@ pub(crate) enum Mutant {
     LeavesQuietly,
     /// What is told while a round is under way is left to the next one who tells something.
     RoundForgets,
+    /// Of those who were asked together, the first without an answer goes with a lost connection.
+    FlightDropsFirst,
 }
 
 /// Whether this fault is to be made. In the server, it never is.

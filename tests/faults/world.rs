@@ -16,14 +16,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the load asks for. Nothing has a key, so that what is written twice is there twice.
-pub const TABLES: &str = "
+pub const TABLES: &str = r#"
   CREATE TABLE api.fixed AS SELECT n AS id, 'row ' || n AS t FROM generate_series(1, 50) n;
   CREATE TABLE api.w (id bigint NOT NULL);
   CREATE FUNCTION api.put_w(number bigint) RETURNS bigint LANGUAGE sql VOLATILE
     AS 'INSERT INTO api.w (id) VALUES (number) RETURNING id';
   CREATE FUNCTION api.put_w_slowly(number bigint) RETURNS bigint LANGUAGE sql VOLATILE
     AS 'SELECT pg_sleep(0.1); INSERT INTO api.w (id) VALUES (number) RETURNING id';
-  GRANT ALL ON api.fixed, api.w TO PUBLIC;";
+  CREATE TABLE api.uploaded (id bigint NOT NULL, line text);
+  CREATE VIEW api.drip AS
+    SELECT n AS id, pg_sleep(0.002)::text AS nap FROM generate_series(1, 100000) n;
+  CREATE TABLE api.told (id bigint NOT NULL);
+  CREATE DOMAIN api."text/event-stream" AS text;
+  CREATE FUNCTION api.hear() RETURNS api."text/event-stream" LANGUAGE sql STABLE
+    AS 'SELECT ''told''';
+  GRANT ALL ON api.fixed, api.w, api.uploaded, api.drip TO PUBLIC;"#;
 
 /// All of it.
 #[derive(Debug)]

@@ -4,17 +4,25 @@
 use crate::metrics::scrape;
 use corerest_tests::client::{Answer, Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
-use corerest_tests::server::{Server, unused_path};
+use corerest_tests::issuer::Authority;
+use corerest_tests::proxy::Proxy;
+use corerest_tests::server::{Server, command, unused_path};
 use corerest_tests::waiting::until;
 use rustix::process::Signal;
+use rustls::{ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a read of four seconds may take that began on a replica that hangs: five until that is
 /// known, and then it begins anew. The rest is for machines that are busy.
 const HANGING_MAX: Duration = Duration::from_secs(14);
+
+/// How long a read may take whose replica is cut off: five seconds and a half, and again the rest.
+const CUT_OFF_MAX: Duration = Duration::from_secs(9);
 
 const ON_STANDBY: &str = "/rpc/is_standby";
 
@@ -31,6 +39,12 @@ const FIXTURE: &str = "\
         AS 'SELECT pg_is_in_recovery() FROM pg_sleep(seconds)'; \
     CREATE FUNCTION api.refuses() RETURNS void LANGUAGE plpgsql \
         AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''25006''; END'; \
+    CREATE FUNCTION api.conflicts() RETURNS void LANGUAGE plpgsql STABLE AS 'BEGIN \
+        RAISE EXCEPTION USING ERRCODE = ''40001'', \
+        MESSAGE = format(''standby: %s'', pg_is_in_recovery()); END'; \
+    CREATE FUNCTION api.conflicts_on_standby() RETURNS SETOF integer LANGUAGE plpgsql STABLE \
+        AS 'BEGIN IF pg_is_in_recovery() THEN PERFORM api.conflicts(); END IF; \
+        RETURN NEXT 1; END'; \
     CREATE FUNCTION api.session() RETURNS integer LANGUAGE sql STABLE \
         AS 'SELECT pg_backend_pid()'; \
     CREATE TABLE api.memos (n integer); GRANT ALL ON api.memos TO PUBLIC";
@@ -41,6 +55,15 @@ const LONG_LINES: &str = "\
     ALTER TABLE api.long_lines ALTER COLUMN line SET STORAGE EXTERNAL; \
     INSERT INTO api.long_lines SELECT repeat('x', 2097152); \
     GRANT SELECT ON api.long_lines TO PUBLIC";
+
+/// A line that fits into an answer which is passed on as a whole.
+const WIDE_LINE: &str = "\
+    CREATE TABLE api.wide_line (line text); \
+    ALTER TABLE api.wide_line ALTER COLUMN line SET STORAGE EXTERNAL; \
+    INSERT INTO api.wide_line SELECT repeat('x', 102400); \
+    GRANT SELECT ON api.wide_line TO PUBLIC";
+
+const WIDE_LINE_BYTES: usize = (100 << 10) + r#"[{"line":""}]"#.len();
 
 const LONG_LINE_BYTES: usize = (2 << 20) + r#"[{"line":""}]"#.len();
 
@@ -90,6 +113,14 @@ impl Fleet {
         server
     }
 
+    /// Waits until a table is on a standby, too.
+    fn await_table(&self, standby: usize, name: &str) {
+        let copy = self.standbys[standby].copy_of(&self.database);
+        until(&format!("{name} to be replayed"), || {
+            copy.one(&format!("SELECT (to_regclass('{name}') IS NOT NULL)::text")) == "true"
+        });
+    }
+
     /// On a standby.
     fn run_on(&self, standby: usize, sql: &str) {
         self.standbys[standby].copy_of(&self.database).run(sql);
@@ -106,6 +137,28 @@ fn usable(server: &Server) -> usize {
         .iter()
         .filter(|(name, up)| name.starts_with("corerest_replica_up") && **up > 0.0);
     up.count()
+}
+
+/// How often who was asked.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    primary: f64,
+    replicas: f64,
+}
+
+fn asked(server: &Server) -> Asked {
+    let samples = scrape(server);
+    let of = |is_primary: bool| {
+        let of_servers = samples.iter().filter(|(name, _)| {
+            name.starts_with("corerest_server_requests_total{")
+                && name.contains("primary") == is_primary
+        });
+        of_servers.map(|(_, count)| count).sum()
+    };
+    Asked {
+        primary: of(true),
+        replicas: of(false),
+    }
 }
 
 fn send(
@@ -170,14 +223,12 @@ fn reads_go_to_replicas_and_everything_else_to_the_primary() {
         send(&mut client, "POST", "/memos", &[], r#"{"n":0}"#).status,
         201
     );
-    let samples = scrape(&server);
-    let of_replicas = samples.iter().filter(|(name, _)| {
-        name.starts_with("corerest_server_requests_total") && !name.contains("primary")
-    });
-    assert_eq!(of_replicas.map(|(_, count)| count).sum::<f64>(), 3.0);
     assert_eq!(
-        samples["corerest_server_requests_total{server=\"primary\"}"],
-        4.0
+        asked(&server),
+        Asked {
+            primary: 4.0,
+            replicas: 3.0
+        }
     );
     server.stop();
 }
@@ -190,6 +241,83 @@ fn what_a_standby_cannot_do_is_asked_of_the_primary() {
     let answer = client.get("/rpc/is_told");
     assert_eq!((answer.status, answer.text()), (200, "false"));
     assert_eq!(client.get("/plants?nothing=eq.1").status, 400);
+    server.stop();
+}
+
+/// VACUUM has removed what a read on the standby may still see, and the standby does not wait.
+#[test]
+fn a_read_that_conflicts_with_recovery_is_asked_once_more_of_the_primary() {
+    let fleet = Fleet::start(1);
+    fleet.run_on(0, "ALTER SYSTEM SET max_standby_streaming_delay = 0");
+    fleet.run_on(0, "SELECT pg_reload_conf()");
+    let server = fleet.serve(&[]);
+    fleet.database.run("INSERT INTO api.memos VALUES (1)");
+    let standby = fleet.standbys[0].copy_of(&fleet.database);
+    let conflicts = "SELECT confl_snapshot::text FROM pg_stat_database_conflicts \
+                     WHERE datname = current_database()";
+    thread::scope(|scope| {
+        let read = scope.spawn(|| server.client().get("/rpc/rests?seconds=3"));
+        until("the read to be under way", || {
+            standby.one(
+                "SELECT count(*)::text FROM pg_stat_activity \
+                 WHERE usename = 'authenticator' AND wait_event = 'PgSleep'",
+            ) == "1"
+        });
+        fleet.database.run("DELETE FROM api.memos");
+        fleet.database.run("VACUUM api.memos");
+        let answer = read.join().expect("it was answered");
+        assert_eq!((answer.status, answer.text()), (200, "false"));
+    });
+    until("the conflict to be counted", || {
+        standby.one(conflicts) == "1"
+    });
+    assert_eq!(
+        asked(&server),
+        Asked {
+            primary: 1.0,
+            replicas: 1.0
+        }
+    );
+    // That is no fault of the replica.
+    assert_eq!(usable(&server), 1);
+    server.stop();
+}
+
+#[test]
+fn whoever_conflicts_is_asked_again_before_the_first_byte_and_once() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[]);
+    let mut client = server.client();
+    assert_eq!(client.get("/rpc/conflicts_on_standby").text(), "[1]");
+    let accept = [("Accept", "application/x-ndjson")];
+    let target = "/rpc/conflicts_on_standby";
+    let answer = send(&mut client, "GET", target, &accept, "");
+    assert_eq!((answer.status, answer.text()), (200, "1\n"));
+    assert_eq!(
+        asked(&server),
+        Asked {
+            primary: 2.0,
+            replicas: 2.0
+        }
+    );
+    // What the primary says is the answer, be it the same.
+    let conflict = |client: &mut Client, standby: bool| {
+        let answer = client.get("/rpc/conflicts");
+        let text = answer.text();
+        assert!(text.contains(r#""code":"40001""#), "{text}");
+        let says = format!("standby: {}", if standby { "t" } else { "f" });
+        assert!(text.contains(&says), "{text}");
+    };
+    conflict(&mut client, false);
+    assert_eq!(
+        asked(&server),
+        Asked {
+            primary: 3.0,
+            replicas: 3.0
+        }
+    );
+    fleet.primary.stop(Stop::Immediate);
+    conflict(&mut client, true);
     server.stop();
 }
 
@@ -258,6 +386,55 @@ fn a_token_that_is_none_is_refused_and_one_of_another_time_is_the_primarys() {
     for token in ["1-FFFFFFFF/FFFFFFFF", "4294967295-0/0"] {
         assert_eq!(read_after(&mut client, ON_STANDBY, token).text(), "false");
     }
+    server.stop();
+}
+
+/// Whoever sends tokens of the future all the time has nobody looked at all the time.
+#[test]
+fn tokens_that_name_what_nobody_has_written_cost_few_looks() {
+    let fleet = Fleet::start(1);
+    let servers = [&fleet.primary, &fleet.standbys[0]];
+    for cluster in servers {
+        let postgres = cluster.postgres();
+        postgres.run("ALTER SYSTEM SET log_statement = 'all'");
+        postgres.run("SELECT pg_reload_conf()");
+    }
+    let server = fleet.serve(&[]);
+    let looks = |cluster: &Cluster| cluster.log().matches("pg_control_system").count();
+    let before = servers.map(looks);
+    let began = Instant::now();
+    let until_when = began + Duration::from_secs(5);
+    let answered = thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|reader| {
+                let server = &server;
+                scope.spawn(move || {
+                    let mut client = server.client();
+                    let mut count = 0;
+                    while Instant::now() < until_when {
+                        let token = format!("1-FFFFFFFF/{:X}", 100 * count + reader);
+                        let answer = read_after(&mut client, ON_STANDBY, &token);
+                        assert_eq!(answer.text(), "false");
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        let counts = readers.into_iter().map(|reader| reader.join());
+        counts
+            .map(|count| count.expect("all were answered"))
+            .sum::<usize>()
+    });
+    let seconds = usize::try_from(began.elapsed().as_secs()).expect("they are few");
+    // One a second as always, four for them, and a few before it was clear.
+    let at_most = 5 * (seconds + 1) + 10;
+    for (cluster, before) in servers.into_iter().zip(before) {
+        let looks = looks(cluster) - before;
+        assert!(looks <= at_most, "{looks} looks in {seconds} s");
+    }
+    // None of them waits for as long as one who may hope.
+    assert!(answered > 2 * 4 * 5, "{answered} reads in {seconds} s");
     server.stop();
 }
 
@@ -579,6 +756,47 @@ fn a_replica_that_hangs_holds_no_read_up_for_long() {
     server.stop();
 }
 
+/// Whatever is between us and it takes what is sent, so nothing breaks.
+#[test]
+fn a_replica_that_is_cut_off_in_the_middle_of_an_answer_holds_nobody_up_for_long() {
+    let fleet = Fleet::start(1);
+    fleet.database.run(WIDE_LINE);
+    fleet.await_table(0, "api.wide_line");
+    let name = &fleet.database.name;
+    let check = |cancel: &str, cuts: &[u64]| {
+        let proxy = Proxy::start(fleet.standbys[0].socket());
+        let port = proxy.port;
+        let uri = format!("postgresql://authenticator@127.0.0.1:{port}/{name}?sslmode=disable");
+        let server = Server::start(
+            &fleet.database,
+            &[
+                ("db-uri-read-replicas", &uri),
+                ("server-cancel-on-disconnect", cancel),
+                ("server-cores", "1"),
+            ],
+        );
+        for bytes in cuts {
+            await_replicas(&server, 1);
+            let mut client = server.client();
+            on_standby(&mut client, "true");
+            let before = (asked(&server).primary, proxy.silent());
+            proxy.fall_silent_after(*bytes);
+            let began = Instant::now();
+            let answer = client.get("/wide_line");
+            let found = (answer.status, answer.body.len());
+            assert_eq!(found, (200, WIDE_LINE_BYTES), "cut after {bytes} bytes");
+            let took = began.elapsed();
+            assert!(took < CUT_OFF_MAX, "cut after {bytes} bytes: {took:?}");
+            assert!(proxy.silent() > before.1, "cut after {bytes} bytes");
+            assert_eq!(asked(&server).primary, before.0 + 1.0);
+            proxy.thaw();
+        }
+        server.stop();
+    };
+    check("true", &[3, 20_000, 70_000]);
+    check("false", &[3]);
+}
+
 /// Whoever asks for a query that takes long is left alone by those who look for replicas that hang.
 #[test]
 fn a_slow_read_stays_with_a_replica_that_answers_others() {
@@ -587,11 +805,65 @@ fn a_slow_read_stays_with_a_replica_that_answers_others() {
     let began = Instant::now();
     assert_eq!(client.get("/rpc/rests?seconds=6").text(), "true");
     assert!(began.elapsed() >= Duration::from_secs(6));
-    let samples = scrape(&server);
-    let asked = samples
-        .iter()
-        .filter(|(name, _)| name.starts_with("corerest_server_requests_total"));
-    assert_eq!(asked.map(|(_, count)| count).sum::<f64>(), 1.0);
+    let Asked { primary, replicas } = asked(&server);
+    assert_eq!(primary + replicas, 1.0);
+    server.stop();
+}
+
+/// Whoever waits for the only connection to a replica is asked together with others that do.
+#[test]
+fn quick_reads_of_replicas_go_together() {
+    let fleet = Fleet::start(1);
+    let server = fleet.serve(&[("db-pool", "1"), ("server-cores", "1")]);
+    let plant = |id: usize| format!("/plants?select=id&id=eq.{id}");
+    let mut client = server.client();
+    // As many quick answers make a shape one that is known as quick, and more.
+    for _ in 0..400 {
+        assert_eq!(client.get(&plant(1)).status, 200);
+    }
+    let together = || server.metric("corerest_requests_together_total");
+    let in_use = || {
+        let samples = scrape(&server);
+        let used = samples
+            .iter()
+            .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
+        used.map(|(_, count)| count).sum::<f64>()
+    };
+    let ids = [1, 2, 999, 3, 1, 2, 3, 999, 2];
+    let mut most = 0.0;
+    until("some to go together", || {
+        let before = (asked(&server).replicas, together());
+        let mut occupier = server.client();
+        occupier.send(request("GET", "/rpc/rests?seconds=1", &[]));
+        until("the connection to be in use", || in_use() == 1.0);
+        let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
+        for (client, id) in clients.iter_mut().zip(ids) {
+            client.send(request("GET", &plant(id), &[]));
+        }
+        // It asks whether that was replayed, and so by itself.
+        let mut with_token = server.client();
+        let token = [("Consistency-Token", "1-0/0")];
+        with_token.send(request("GET", &plant(1), &token));
+        server.await_metric("pgrst_db_pool_waiting", 1.0 + ids.len() as f64);
+        assert_eq!(occupier.read("GET").text(), "true");
+        for (client, id) in clients.iter_mut().zip(ids) {
+            let answer = client.read("GET");
+            let expected = match id {
+                999 => "[]".to_owned(),
+                id => format!(r#"[{{"id":{id}}}]"#),
+            };
+            assert_eq!((answer.status, answer.text()), (200, &*expected));
+            client.expect_usable();
+        }
+        assert_eq!(with_token.read("GET").text(), r#"[{"id":1}]"#);
+        // With the occupier and the one with the token.
+        let all = ids.len() as f64 + 2.0;
+        assert_eq!(asked(&server).replicas, before.0 + all);
+        most = together() - before.1;
+        most > 1.0
+    });
+    assert!(most <= ids.len() as f64, "{most}");
+    assert_eq!(asked(&server).primary, 0.0);
     server.stop();
 }
 
@@ -714,12 +986,7 @@ fn who_prefers_standbys_comes_back_to_one() {
 fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
     let fleet = Fleet::start(2);
     fleet.database.run(LONG_LINES);
-    for standby in 0..2 {
-        let copy = fleet.standbys[standby].copy_of(&fleet.database);
-        until("the lines to be replayed", || {
-            copy.one("SELECT (to_regclass('api.long_lines') IS NOT NULL)::text") == "true"
-        });
-    }
+    (0..2).for_each(|standby| fleet.await_table(standby, "api.long_lines"));
     let socket = unused_path("api");
     let server = fleet.serve(&[
         ("db-pool", "2"),
@@ -864,6 +1131,122 @@ fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
     await_replicas(&server, 1);
     on_standby(&mut client, "true");
     server.stop();
+}
+
+/// A PostgreSQL whose certificate is of this authority, and names another host. Nobody who looks at
+/// it gets further.
+fn start_tls(authority: &Authority) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    let config = authority.server("db.internal");
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            // It asks whether there is TLS.
+            if socket.read_exact(&mut [0; 8]).is_ok() && socket.write_all(b"S").is_ok() {
+                let tls = ServerConnection::new(Arc::clone(&config)).expect("it is well");
+                let _ = StreamOwned::new(tls, socket).read(&mut [0; 1]);
+            }
+        }
+    });
+    port
+}
+
+/// A password that is wrong, a database that is not there, a certificate of somebody else.
+#[test]
+fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
+    let fleet = Fleet::start(1);
+    let standby = &fleet.standbys[0];
+    fleet
+        .database
+        .run("ALTER ROLE authenticator PASSWORD 'right'");
+    fleet.await_table(0, "api.memos");
+    let folder = standby.socket_folder();
+    let rules = Path::new(folder).join("data/pg_hba.conf");
+    let before = std::fs::read_to_string(&rules).expect("initdb made it");
+    let rule = "local all authenticator scram-sha-256\n";
+    std::fs::write(&rules, format!("{rule}{before}")).expect("its owner may");
+    standby.postgres().run("SELECT pg_reload_conf()");
+    let authority = Authority::new();
+    let (file, port, name) = (
+        authority.file(),
+        start_tls(&authority),
+        &fleet.database.name,
+    );
+    let uri = |password: &str, name: &str| {
+        format!("postgresql://authenticator:{password}@/{name}?host={folder}")
+    };
+    let faulty = [
+        uri("wrong", name),
+        uri("right", "nowhere"),
+        format!(
+            "postgresql://authenticator:right@127.0.0.1:{port}/{name}\
+             ?sslmode=verify-full&sslrootcert={file}"
+        ),
+    ];
+    let reasons = [
+        "password authentication failed",
+        "database \\\"nowhere\\\" does not exist",
+        "certificate",
+    ];
+    let replicas = format!("{} {}", faulty.join(" "), uri("right", name));
+    let server = Server::start(&fleet.database, &[("db-uri-read-replicas", &replicas)]);
+    await_replicas(&server, 1);
+    let mut client = server.client();
+    (0..20).for_each(|_| on_standby(&mut client, "true"));
+    let attempts = |said: &str| standby.log().matches(said).count();
+    until("them to be tried several times", || {
+        on_standby(&mut client, "true");
+        attempts("password authentication failed") > 3 && attempts("\"nowhere\"") > 3
+    });
+    let lines = server.stderr.lines();
+    let left_out = lines.iter().filter(|line| line.contains(" is left out: "));
+    let left_out: Vec<_> = left_out.collect();
+    assert_eq!(left_out.len(), 3, "{left_out:?}");
+    for reason in reasons {
+        assert!(
+            left_out.iter().any(|line| line.contains(reason)),
+            "{reason}: {left_out:?}"
+        );
+    }
+    assert_eq!(usable(&server), 1);
+    let ready = |server: &Server, query: &str| server.admin().get(&format!("/ready{query}")).status;
+    assert_eq!(
+        (ready(&server, ""), ready(&server, "?role=read")),
+        (200, 200)
+    );
+    server.stop();
+    // Whoever has no other replica, and may not ask the primary, cannot read.
+    let settings = [
+        ("db-uri-read-replicas", faulty[0].as_str()),
+        ("db-replica-fallback", "false"),
+    ];
+    let server = Server::start(&fleet.database, &settings);
+    assert_eq!(server.client().get(ON_STANDBY).status, 503);
+    assert_eq!(
+        (ready(&server, ""), ready(&server, "?role=read")),
+        (200, 503)
+    );
+    server.stop();
+    check_names(&fleet.database, &replicas, &reasons);
+}
+
+fn check_names(database: &Database, replicas: &str, reasons: &[&str]) {
+    let uri = database.uri();
+    let settings = [
+        ("PGRST_DB_URI", uri.as_str()),
+        ("PGRST_DB_SCHEMAS", "api"),
+        ("PGRST_DB_ANON_ROLE", "anonymous"),
+        ("PGRST_DB_URI_READ_REPLICAS", replicas),
+    ];
+    let output = command().arg("--check").envs(settings).output();
+    let output = output.expect("the server can be started");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for reason in reasons {
+        let reason = reason.replace('\\', "");
+        let is_told = |line: &str| line.contains(" cannot be asked: ") && line.contains(&reason);
+        assert!(text.lines().any(is_told), "{reason}: {text}");
+    }
 }
 
 /// The arithmetic of docs/replicas.md, for who names the primary among the replicas, too.

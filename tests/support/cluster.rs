@@ -230,6 +230,15 @@ impl Cluster {
         self.folder.join(format!(".s.PGSQL.{PORT}"))
     }
 
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    /// If it never ran.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(self.folder.join("log")).expect("PostgreSQL writes it");
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     /// Stops it, and returns when it has stopped.
     pub fn stop(&self, how: Stop) {
         self.command(match how {

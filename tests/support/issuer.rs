@@ -154,7 +154,7 @@ impl Authority {
     }
 
     /// A server of this name, which others know it by.
-    fn server(&self, name: &str) -> Arc<ServerConfig> {
+    pub fn server(&self, name: &str) -> Arc<ServerConfig> {
         let params = CertificateParams::new(vec![name.to_owned()]).expect("it is a name");
         let key = KeyPair::generate().expect("there is randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("it signs");

@@ -25,6 +25,8 @@ struct State {
     frozen: AtomicBool,
     /// The same, but what belongs to a start-up passes.
     frozen_after_startup: AtomicBool,
+    /// Where replies are cut, nobody hears of it, and everything is frozen.
+    cuts_silently: AtomicBool,
     /// How many connections are silent for ever.
     silent: AtomicU64,
     cuts: AtomicU64,
@@ -67,6 +69,13 @@ impl Proxy {
         self.state.replies.arm(bytes);
     }
 
+    /// The same, but the network behind the proxy is gone from then on: nothing ends, and nobody
+    /// answers anybody, until [`thaw`](Proxy::thaw).
+    pub fn fall_silent_after(&self, bytes: u64) {
+        self.state.cuts_silently.store(true, Ordering::SeqCst);
+        self.cut_after(bytes);
+    }
+
     /// The same for requests. Those of a start-up count, so there should be a connection already.
     pub fn cut_requests_after(&self, bytes: u64) {
         self.state.requests.arm(bytes);
@@ -94,6 +103,7 @@ impl Proxy {
 
     /// What was frozen stays so.
     pub fn thaw(&self) {
+        self.state.cuts_silently.store(false, Ordering::SeqCst);
         self.state.frozen.store(false, Ordering::SeqCst);
         self.state
             .frozen_after_startup
@@ -164,10 +174,18 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
             return say_nothing(&mut server, state);
         }
         let passing = state.admit(&state.replies, replies.len());
+        let is_cut = passing < replies.len();
+        let falls_silent = is_cut && state.cuts_silently.load(Ordering::SeqCst);
+        if falls_silent {
+            state.frozen.store(true, Ordering::SeqCst);
+        }
         let Ok(()) = client.write_all(&replies[..passing]) else {
             return;
         };
-        if passing < replies.len() {
+        if falls_silent {
+            return say_nothing(&mut server, state);
+        }
+        if is_cut {
             return;
         }
     }

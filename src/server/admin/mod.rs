@@ -157,7 +157,7 @@ impl Admin {
     fn readiness(&self, query: &str) -> u16 {
         let is_ready = match role_of(query) {
             None | Some("write") => self.health.is_ready(),
-            Some("read") => self.health.is_ready() || self.can_read(),
+            Some("read") => self.can_read(),
             Some(_) => return 400,
         };
         if self.cores.announces_end() {
@@ -172,9 +172,12 @@ impl Admin {
         }
     }
 
-    /// Whether reads are answered while the primary is away.
+    /// Whether reads are answered, by whomever.
     fn can_read(&self) -> bool {
-        self.cores.fleet().has_usable() && self.cores.snapshot().catalog.is_some()
+        let fleet = self.cores.fleet();
+        let by_primary = fleet.replicas().is_empty() || fleet.falls_back();
+        by_primary && self.health.is_ready()
+            || fleet.has_usable() && self.cores.snapshot().catalog.is_some()
     }
 
     /// The catalog as JSON; empty until it has been loaded.

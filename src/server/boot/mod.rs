@@ -12,7 +12,7 @@ use crate::admin::Admin;
 use crate::cli::{COMMIT, Cli, VERSION, version_line};
 use crate::control::conversation::{Conversation, LoadError};
 use crate::control::ear::Ear;
-use crate::control::following::Watcher;
+use crate::control::following::{MUTE, Watcher};
 use crate::control::inquiry::Inquiry;
 use crate::control::keys::KeyKeeper;
 use crate::control::listener::{self, Wanted};
@@ -41,7 +41,7 @@ use crate::sync::unix_time;
 use corerest_api::PgVersion;
 use corerest_config::{Config, Port, dump, example};
 use corerest_pg::connect::{ConnectError, Environment, OpenOptions, SharedTarget, Target};
-use corerest_pg::{Pool, PoolSettings, TargetConnector};
+use corerest_pg::{Pool, PoolSettings, Silences, TargetConnector};
 use corerest_wire::http::Limits;
 use ending::{Concerned, await_control, watch_signals};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -134,7 +134,7 @@ fn dump_schema(config: &Config) -> Result<(), String> {
 /// A conversation for what a command wants to know.
 fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
     let target = SharedTarget::new(target);
-    let inquiry = Arc::new(Inquiry::new(Arc::new(target)));
+    let inquiry = Arc::new(Inquiry::new(Arc::new(target), Silences::default()));
     Conversation::begin(&inquiry.target.current(), Some(inquiry))
 }
 
@@ -154,10 +154,11 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     let is_local = target.is_local() && replicas.iter().all(Target::is_local);
     let names = replicas.iter().map(Target::hosts).collect();
     let target = Arc::new(SharedTarget::new(target));
-    let inquiry = Arc::new(Inquiry::new(Arc::clone(&target)));
+    let inquiry = Arc::new(Inquiry::new(Arc::clone(&target), Silences::default()));
     let inquiries: Vec<Arc<Inquiry>> = replicas
         .into_iter()
-        .map(|target| Arc::new(Inquiry::new(Arc::new(SharedTarget::new(target)))))
+        .map(|target| Inquiry::new(Arc::new(SharedTarget::new(target)), Silences::after(MUTE)))
+        .map(Arc::new)
         .collect();
     let fleet = Arc::new(Fleet::new(
         names,
@@ -340,6 +341,7 @@ fn follow(cores: &Arc<Cores>, primary: &Inquiry, replicas: &[Arc<Inquiry>]) -> i
     let watcher = |server, inquiry: &Inquiry| Watcher {
         server,
         target: Arc::clone(&inquiry.target),
+        silences: Arc::clone(&inquiry.silences),
         cores: Arc::clone(cores),
     };
     watcher(Server::Primary, primary).start()?;

@@ -77,6 +77,7 @@ mod tests {
             system: system.to_owned(),
             recovers,
             lsn,
+            end: lsn,
             timeline: 1,
         }
     }

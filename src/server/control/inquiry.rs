@@ -40,11 +40,11 @@ pub(crate) struct Inquiry {
 type Found = Vec<(u64, Silent, Testimony)>;
 
 impl Inquiry {
-    /// Asks there; nobody is silent yet.
-    pub(crate) fn new(target: Arc<SharedTarget>) -> Inquiry {
+    /// Asks there about these.
+    pub(crate) fn new(target: Arc<SharedTarget>, silences: Silences) -> Inquiry {
         Inquiry {
             target,
-            silences: Arc::default(),
+            silences: Arc::new(silences),
             under_way: Mutex::new(()),
             thread: Mutex::new(None),
         }

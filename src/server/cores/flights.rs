@@ -9,18 +9,19 @@
 //! Only clients are gathered that no other thread of the core would serve at once: where threads
 //! are free, each request has a connection of its own sooner. While some are gathered, nothing is
 //! done that could take long: whoever needs that has its turn behind the flight. Requests that are
-//! parked, since all connections are in use, go together, too.
+//! parked, since all connections are in use, go together, too. Where there are replicas, those go
+//! together that are for any replica, or all for the primary.
 
 use super::gathering::Behind;
 use super::shared::ParkedClient;
-use super::threads::{Next, Readable, Worker, flush};
-use crate::serving::aim::{Aim, WaitsFor};
+use super::threads::{Next, Readable, Worker, flush, line_of};
 use crate::serving::client::Client;
 use crate::serving::desk::Gathers;
 use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::handle::{self, or_internal_error};
 use crate::serving::together::TOGETHER_MAX;
 use crate::sync::atomic::Ordering;
+use crate::sync::{Mutant, is_mutant};
 use corerest_api::AnswerSize;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,15 +39,17 @@ impl Worker {
                 break;
             };
             self.gather(client);
-            let may_gather = self.gathers == Gathers::More && self.gathering.behind.is_none();
+            let has_some = matches!(self.gathers, Gathers::More(_));
+            let may_gather = has_some && self.gathering.behind.is_none();
             next = match may_gather && served < TOGETHER_MAX {
                 true => self.next_to_gather(),
                 false => None,
             };
         }
-        self.gathers = Gathers::No;
-        if self.gathering.asking.len() > 1
-            && let Some(Ok(connected)) = self.cores.connection(self.index, Aim::Primary)
+        let gathered = std::mem::replace(&mut self.gathers, Gathers::No);
+        if let Gathers::More(aim) = gathered
+            && self.gathering.asking.len() > 1
+            && let Some(Ok(connected)) = self.cores.connection(self.index, aim)
         {
             self.go_together(Grant::new(connected, None));
         }
@@ -56,6 +59,7 @@ impl Worker {
     /// Answers a request that was parked, and others that are, with a connection that it has got.
     pub(super) fn serve_parked_together(&mut self, first: ParkedClient, grant: Grant) {
         self.in_hand = None;
+        let line = line_of(first.waiting.quest.aim());
         self.gathering.asking.push_back(first);
         let size_of = |parked: &ParkedClient| {
             let may_join = parked.waiting.may_go_together();
@@ -64,8 +68,7 @@ impl Worker {
         while self.gathering.asking.len() < TOGETHER_MAX {
             let no_place = || None::<HeldPlace>;
             let parking = &self.cores.parking;
-            let Some((parked, _)) = parking.take_oldest(WaitsFor::Primary, size_of, no_place)
-            else {
+            let Some((parked, _)) = parking.take_oldest(line, size_of, no_place) else {
                 break;
             };
             match handle::is_abandoned(&parked.client, &parked.waiting) {
@@ -81,6 +84,9 @@ impl Worker {
     /// has none keeps the connection, so with each flight somebody gets on.
     fn go_together(&mut self, grant: Grant) {
         let grant = self.ask_together(grant);
+        if grant.is_none() && is_mutant(Mutant::FlightDropsFirst) {
+            self.gathering.asking.pop_front();
+        }
         self.go_on();
         if let Some(grant) = grant
             && let Some(first) = self.gathering.asking.pop_front()
@@ -97,7 +103,7 @@ impl Worker {
         self.lend_buffers(&mut client);
         match self.advance(&mut client, Readable::Maybe) {
             Next::Join(waiting) => {
-                self.gathers = Gathers::More;
+                self.gathers = Gathers::More(waiting.quest.aim());
                 self.reclaim_buffers(&mut client);
                 let parked = ParkedClient { client, waiting };
                 self.gathering.asking.push_back(parked);
@@ -134,6 +140,7 @@ impl Worker {
         // What is wrong with the connection is found out anew, by each of them.
         let mut left = sent.and_then(Result::ok).unwrap_or(0);
         let mut first = 0;
+        let mut answered = 0;
         let mut unanswered = VecDeque::new();
         while left > 0
             && !grant.lease.is_lost()
@@ -150,7 +157,10 @@ impl Worker {
             });
             first += statements;
             match finished {
-                Some(_) => self.send_answer(parked.client),
+                Some(_) => {
+                    answered += 1;
+                    self.send_answer(parked.client);
+                }
                 None => {
                     self.reclaim_buffers(&mut parked.client);
                     unanswered.push_back(parked);
@@ -158,6 +168,9 @@ impl Worker {
             }
             self.in_hand = None;
         }
+        // The first was counted when the connection was taken.
+        let others = u64::saturating_sub(answered, 1);
+        self.cores.note_asked(self.index, grant.server, others);
         unanswered.append(&mut self.gathering.asking);
         let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
         waiting.for_each(|waiting| waiting.stay_alone());

@@ -35,5 +35,5 @@ mod model;
 #[cfg(feature = "model")]
 pub(crate) use model::script::follow_script;
 pub(crate) use placing::{Footing, Share, divide};
-pub(crate) use shared::{Cores, CoresSettings, Patience};
+pub(crate) use shared::{Awaited, Cores, CoresSettings, Patience};
 pub(crate) use threads::start;

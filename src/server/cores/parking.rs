@@ -89,6 +89,17 @@ impl<R> Parking<R> {
         self.line(what).is_empty()
     }
 
+    /// The least of what the requests have that wait for this.
+    pub(crate) fn least<T: Ord>(&self, what: WaitsFor, of: impl Fn(&R) -> Option<T>) -> Option<T> {
+        let line = self.line(what);
+        if line.is_empty() {
+            return None;
+        }
+        let queues = lock(&line.queues);
+        let all = queues.usual.iter().chain(&queues.large);
+        all.filter_map(|parked| of(&parked.request)).min()
+    }
+
     /// How many requests are parked.
     pub(crate) fn len(&self) -> usize {
         self.length.load(Ordering::SeqCst)
@@ -374,6 +385,20 @@ mod tests {
             );
         }
         assert!(parking.is_empty());
+    }
+
+    #[test]
+    fn the_least_of_a_line_is_found_however_many_are_before() {
+        let now = Instant::now();
+        let parking = Parking::new();
+        (0..100).for_each(|number| parking.park(Replay, 100 - number, Usual, now));
+        parking.park(Replica, 0, Large, now);
+        let least = |what, of: fn(&i32) -> Option<i32>| parking.least(what, of);
+        assert_eq!(least(Replay, |number| Some(*number)), Some(1));
+        let beyond = |number: &i32| (*number > 50).then_some(*number);
+        assert_eq!(least(Replay, beyond), Some(51));
+        assert_eq!(least(Replica, beyond), None);
+        assert_eq!(least(Primary, |number| Some(*number)), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Publication, Snapshot};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutant, Mutex, RwLock, is_mutant, lock, sleep};
-use corerest_api::{AnswerSize, Position};
+use corerest_api::{AnswerSize, Position, Standing};
 use corerest_pg::connect::ConnectError;
 use corerest_pg::{Lease, Pool, Preparation, is_out_of_connections};
 use corerest_wire::http;
@@ -167,6 +167,24 @@ struct ReplicaPool {
     pool: Arc<Pool>,
     /// How often it was asked. Only the threads of the core write it.
     asked: AtomicU64,
+}
+
+/// What requests wait for replicas to replay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// Whether it is something that was written.
+    pub(crate) is_written: bool,
+    /// The first position that is behind the end of the log, as far as that is known.
+    pub(crate) beyond: Option<Position>,
+}
+
+impl Awaited {
+    /// Whether a server that has come so far shows that some of it was written after all.
+    pub(crate) fn is_shown_by(&self, standing: &Standing) -> bool {
+        self.beyond.is_some_and(|beyond| {
+            beyond.timeline <= standing.timeline && beyond.lsn <= standing.end
+        })
+    }
 }
 
 /// A client whose request waits for a connection.
@@ -664,6 +682,17 @@ impl Cores {
         }
     }
 
+    /// So many requests more have asked a server, with a connection that was taken for one.
+    pub(super) fn note_asked(&self, index: usize, server: Server, more: u64) {
+        let core = &self.cores[index];
+        let asked = match server {
+            Server::Primary if self.has_replicas() => &core.primary_asked,
+            Server::Primary => return,
+            Server::Replica(replica) => &core.replicas[replica].asked,
+        };
+        asked.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// A connection of this core to the usable replica of which it has the fewest in use, rather
     /// to one that has replayed this. Those that cannot be reached are left out from now on.
     fn to_replica(&self, index: usize, after: Option<Position>) -> ToReplica {
@@ -687,20 +716,27 @@ impl Cores {
                     let server = Server::Replica(replica);
                     return ToReplica::Connected(Connected { lease, server });
                 }
-                Some(Err(error)) => self.lose(replica, &error),
+                Some(Err(error)) => _ = self.lose(replica, &error),
                 None => found = ToReplica::Busy,
             }
             tried.push(replica);
         }
     }
 
-    /// A replica was lost, or could not be reached.
-    pub(crate) fn lose(&self, replica: usize, why: &dyn fmt::Display) {
-        if self.fleet.lose(replica) {
-            let name = self.fleet.replicas()[replica].name();
-            log::warn(&format!("The replica {name} is left out: {why}"));
+    /// A replica was lost, or could not be reached. Returns whether that is news, and told.
+    pub(crate) fn lose(&self, replica: usize, why: &dyn fmt::Display) -> bool {
+        let is_news = self.fleet.lose(replica);
+        if is_news {
+            log::warn(&self.left_out(replica, why));
             self.on_fleet_changed();
         }
+        is_news
+    }
+
+    /// What is said of a replica that is not asked.
+    pub(crate) fn left_out(&self, replica: usize, why: &dyn fmt::Display) -> String {
+        let name = self.fleet.replicas()[replica].name();
+        format!("The replica {name} is left out: {why}")
     }
 
     /// Whether there are any.
@@ -713,9 +749,39 @@ impl Cores {
         &self.fleet
     }
 
-    /// Whether somebody waits for what a replica has not replayed.
-    pub(crate) fn awaits_replay(&self) -> bool {
-        !self.parking.is_line_empty(WaitsFor::Replay)
+    /// What those wait for that wait for replicas, as far as the log is known to go.
+    pub(crate) fn awaited(&self) -> Awaited {
+        let end = self.fleet.end();
+        let after = |parked: &ParkedClient| parked.waiting.quest.after();
+        let beyond = |parked: &ParkedClient| after(parked).filter(|after| Some(*after) > end);
+        let least = self.parking.least(WaitsFor::Replay, after);
+        Awaited {
+            is_written: least.is_some() && least <= end,
+            beyond: self.parking.least(WaitsFor::Replay, beyond),
+        }
+    }
+
+    /// The primary was looked at, and its log ended here: whoever waits for what is not written
+    /// asks the primary, as if no replica had replayed it in time.
+    pub(crate) fn end_hopeless(&self, look: u64, end: Position) {
+        let if_hopeless = |parked: &ParkedClient| {
+            let is_hopeless = parked.waiting.quest.is_hopeless(look, end);
+            is_hopeless.then_some(AnswerSize::Usual)
+        };
+        let no_place = || None::<()>;
+        let next = || {
+            self.parking
+                .take_oldest(WaitsFor::Replay, if_hopeless, no_place)
+        };
+        while let Some((mut parked, None)) = next() {
+            parked.waiting.quest.on_not_replayed();
+            let size = parked.waiting.size_before();
+            let deadline = Instant::now() + self.patience.acquisition;
+            self.parking.park(WaitsFor::Primary, parked, size, deadline);
+        }
+        if !self.parking.is_line_empty(WaitsFor::Primary) {
+            self.cores.iter().for_each(|core| core.events.ring());
+        }
     }
 
     /// What is known of the replicas has changed: reads may have somewhere else to go now.

@@ -184,11 +184,11 @@ impl Host for Service<'_> {
         self.gathers
     }
 
-    fn has_company(&self) -> bool {
+    fn has_company(&self, aim: Aim) -> bool {
         match self.gathers {
             Gathers::No => false,
             Gathers::First => self.cores.cores[self.index].events.is_client_queued(),
-            Gathers::More => true,
+            Gathers::More(gathered) => aim == gathered,
         }
     }
 
@@ -201,11 +201,7 @@ impl Host for Service<'_> {
     }
 
     fn loses(&self, replica: usize) {
-        self.cores.lose(replica, &"a request has lost it");
-    }
-
-    fn is_mute(&self, replica: usize) -> bool {
-        self.cores.fleet.replicas()[replica].is_mute()
+        let _ = self.cores.lose(replica, &"a request has lost it");
     }
 
     fn spool_room(&self, bytes: u64) -> Option<Room> {
@@ -837,7 +833,11 @@ impl Worker {
             }
             WaitsFor::Replay => (REPLAY_MAX, AnswerSize::Usual),
         };
-        let parked = ParkedClient { client, waiting };
+        let mut parked = ParkedClient { client, waiting };
+        if what == WaitsFor::Replay {
+            let looks = self.cores.fleet.primary_looks();
+            parked.waiting.quest.awaits_replay(looks);
+        }
         let deadline = Instant::now() + patience;
         self.cores.parking.park(what, parked, size, deadline);
         if what == WaitsFor::Replay {
@@ -1121,7 +1121,7 @@ fn progress_bytes(client: &Client) -> usize {
 }
 
 /// Where requests wait that aim there.
-fn line_of(aim: Aim) -> WaitsFor {
+pub(super) fn line_of(aim: Aim) -> WaitsFor {
     match aim {
         Aim::Primary => WaitsFor::Primary,
         Aim::Replica { .. } => WaitsFor::Replica,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 impl Worker {
     /// Takes a part of a body, unless its request has to wait for a connection.
     pub(super) fn take_part(&mut self, client: &mut Client, end: PartEnd) -> ControlFlow<Next> {
-        if self.gathers == Gathers::More {
+        if let Gathers::More(_) = self.gathers {
             // Others wait to be asked together. It can be written to, so its turn comes soon.
             return ControlFlow::Break(Next::Rest(Interest::Write));
         }

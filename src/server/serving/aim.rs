@@ -66,6 +66,8 @@ pub(crate) enum Elsewhere {
     Refused(Box<DatabaseError>),
     /// The replica has not replayed what it must have.
     Behind,
+    /// The primary, which might have said something else than a replica, was not there.
+    Unanswered,
 }
 
 /// What a request waits for.
@@ -88,6 +90,8 @@ pub(crate) struct Quest {
     missed: usize,
     has_waited: bool,
     waits_for_replay: bool,
+    /// How many looks at the primary had begun when it began to wait for that.
+    looks_before: u64,
     /// What a replica has said, should the primary not be there.
     refusal: Option<Box<DatabaseError>>,
 }
@@ -108,6 +112,7 @@ impl Quest {
             missed: 0,
             has_waited: false,
             waits_for_replay: false,
+            looks_before: 0,
             refusal: None,
         }
     }
@@ -115,6 +120,12 @@ impl Quest {
     /// Where it goes now.
     pub(crate) fn aim(&self) -> Aim {
         self.aim
+    }
+
+    /// Whether any server of those that it is for will do, and none has failed it.
+    pub(crate) fn is_untroubled(&self) -> bool {
+        let is_fresh = self.missed == 0 && !self.was_lost && self.refusal.is_none();
+        is_fresh && self.after().is_none()
     }
 
     /// What it waits for, now that it has to.
@@ -147,7 +158,21 @@ impl Quest {
             }
             Elsewhere::Behind if self.has_waited => self.aim = Aim::Primary,
             Elsewhere::Behind => self.waits_for_replay = true,
+            // There is nobody left.
+            Elsewhere::Unanswered => {}
         }
+    }
+
+    /// It begins to wait for a replica, after so many looks at the primary.
+    pub(crate) fn awaits_replay(&mut self, looks: u64) {
+        self.looks_before = looks;
+    }
+
+    /// Whether it waits for what nobody has ever written, as a look at the primary has shown, of
+    /// this number, which has found the end of its log here.
+    pub(crate) fn is_hopeless(&self, look: u64, end: Position) -> bool {
+        let is_beyond = |after: Position| after.timeline <= end.timeline && after > end;
+        self.looks_before < look && self.after().is_some_and(is_beyond)
     }
 
     /// A replica has replayed it.
@@ -162,6 +187,11 @@ impl Quest {
         self.aim = Aim::Primary;
     }
 
+    /// Whether a replica has said something.
+    pub(crate) fn has_refusal(&self) -> bool {
+        self.refusal.is_some()
+    }
+
     /// What a replica has said, now that nobody else says anything.
     pub(crate) fn take_refusal(&mut self) -> Option<Box<DatabaseError>> {
         self.refusal.take()
@@ -174,4 +204,56 @@ impl Quest {
 pub(crate) fn is_of_replicas(code: &str) -> bool {
     let classes = ["25", "3F", "40", "42", "55", "58", "XX"];
     matches!(code, "0A000" | "22023") || classes.iter().any(|class| code.starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quest(after: Option<Position>) -> Quest {
+        Quest {
+            aim: Aim::Replica { after },
+            was_lost: false,
+            missed: 0,
+            has_waited: false,
+            waits_for_replay: false,
+            looks_before: 0,
+            refusal: None,
+        }
+    }
+
+    fn at(timeline: u32, lsn: u64) -> Position {
+        Position { timeline, lsn }
+    }
+
+    /// One that began to wait after seven looks at the primary.
+    fn waiting(timeline: u32, lsn: u64) -> Quest {
+        let mut quest = quest(Some(at(timeline, lsn)));
+        quest.awaits_replay(7);
+        quest
+    }
+
+    #[test]
+    fn only_a_look_that_has_begun_later_shows_that_nobody_has_written_something() {
+        let end = at(2, 100);
+        assert!(waiting(2, 101).is_hopeless(8, end));
+        assert!(!waiting(2, 101).is_hopeless(7, end));
+        assert!(!waiting(2, 100).is_hopeless(8, end));
+        // There may be a primary that was not seen yet.
+        assert!(!waiting(3, 1).is_hopeless(8, end));
+        let mut asks_primary = waiting(2, 101);
+        asks_primary.on_not_replayed();
+        assert!(!asks_primary.is_hopeless(8, end));
+    }
+
+    #[test]
+    fn whoever_was_failed_by_a_server_or_has_a_token_goes_by_himself() {
+        assert!(quest(None).is_untroubled());
+        assert!(!quest(Some(at(1, 1))).is_untroubled());
+        for why in [Elsewhere::NotBegun, Elsewhere::Lost] {
+            let mut quest = quest(None);
+            quest.on(why);
+            assert!(!quest.is_untroubled());
+        }
+    }
 }

@@ -16,18 +16,17 @@ use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
 use crate::serving::watch::{QUERY_CANCELED, Watch};
-use crate::sync::{Instant, in_simulation};
+use crate::sync::in_simulation;
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
 use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
 use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, NOTED_AFTER, Reply, RequestBody, Retry, Row, Sink};
+use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::cell::Cell;
-use std::time::Duration;
 
 /// A body larger than this is passed on as it comes. Below it, a copy in memory is cheap, and
 /// frees the connection before the client has read a byte.
@@ -50,13 +49,6 @@ const READ_ONLY: &str = "25006";
 
 /// More bytes than as many names as a client may hear have.
 const CHANNELS_BYTES_MAX: usize = 64 << 10;
-
-/// How long a replica may say nothing to a read while it says nothing to those who look after it,
-/// either. A query that takes its time is not concerned.
-const MUTE_MAX: Duration = Duration::from_secs(2);
-
-/// How often a read that hears nothing looks whether anybody does.
-const MUTE_LOOK: Duration = Duration::from_millis(500);
 
 /// How many connections a batch is sent on at the most: one can be ended just when it was opened.
 pub(super) const CONNECTIONS_MAX: usize = 3;
@@ -95,6 +87,8 @@ pub(crate) struct Question<'a> {
     pub(crate) client: &'a Socket,
     /// Who is asked.
     pub(crate) server: Server,
+    /// Whether a replica has said something that will do if nothing comes of this.
+    pub(crate) is_second_opinion: bool,
     /// Where the log ends behind what was written, if that is to be told.
     pub(crate) position: &'a Cell<Option<Position>>,
 }
@@ -105,8 +99,6 @@ enum Failure {
     Connection(Error),
     /// PostgreSQL has not said what the batch promises: one main row. A bug of ours.
     Rows(Misanswered),
-    /// The replica says nothing any more, to nobody.
-    Mute,
 }
 
 /// What is asked before the batch, of a replica.
@@ -143,6 +135,9 @@ pub(crate) fn ask(
         false => Watch::Off,
     };
     let asked = persist(desk.host, lease, question, &mut watch, writer);
+    if let Ok(Asked::BodyFollows | Asked::RowsFollow(_)) = asked {
+        lease.connection().pass_on();
+    }
     asked.unwrap_or_else(|failure| {
         lease.reset();
         if watch.is_over() {
@@ -159,10 +154,11 @@ pub(crate) fn ask(
                     _ => Elsewhere::Lost,
                 });
             }
-            Failure::Mute => {
+            Failure::Connection(error) if question.is_second_opinion => {
                 writer.retract();
-                log::warn("A replica has failed: it says nothing any more");
-                return Asked::Elsewhere(Elsewhere::Lost);
+                desk.host.health().suspect();
+                log::warn(&format!("The primary was not there: {error}"));
+                return Asked::Elsewhere(Elsewhere::Unanswered);
             }
             Failure::Connection(error) => {
                 desk.host.health().suspect();
@@ -365,14 +361,11 @@ fn converse(
     let mut hears = None;
     let mut unwanted: Option<Unwanted> = None;
     let mut lines = (batch.main.answer == Answer::Lines).then(Vec::new);
-    let mut silent_since = None;
     let mut refused = None;
     loop {
         let connection = lease.connection();
         let reply = if watch.is_on() {
             connection.next_reply_if_soon()?
-        } else if question.may_go_elsewhere() && !watch.is_over() {
-            connection.next_reply_within(MUTE_LOOK)?
         } else {
             match connection.next_reply() {
                 // What was asked for is done, and only where the log ends is not known.
@@ -384,21 +377,9 @@ fn converse(
             }
         };
         let Some(reply) = reply else {
-            let Server::Replica(replica) = question.server else {
-                watch.wait(lease);
-                continue;
-            };
-            let silent = silent_since.get_or_insert_with(Instant::now).elapsed();
-            if silent >= MUTE_MAX && host.is_mute(replica) {
-                return Err(Failure::Mute);
-            }
-            if silent >= NOTED_AFTER {
-                lease.connection().note_silence();
-            }
-            watch.wait_at_most(lease, MUTE_LOOK);
+            watch.wait(lease);
             continue;
         };
-        silent_since = None;
         match reply {
             Reply::Row(_) if guard == Guard::Unanswered => guard = Guard::None,
             Reply::Row(row) if is_settled => {

@@ -23,8 +23,8 @@ pub(crate) trait Host {
     /// Whether requests that may go together are gathered.
     fn gathers(&self) -> Gathers;
 
-    /// Whether others wait whose requests may go together with this one.
-    fn has_company(&self) -> bool;
+    /// Whether others wait whose requests may go together with this one, to this server.
+    fn has_company(&self, aim: Aim) -> bool;
 
     /// A place for an upload, or how many there may be at a time if all are taken.
     fn upload_place(&self) -> Result<HeldPlace, usize>;
@@ -34,9 +34,6 @@ pub(crate) trait Host {
 
     /// A replica was lost, or could not be reached.
     fn loses(&self, replica: usize);
-
-    /// Whether a replica says nothing any more, to nobody.
-    fn is_mute(&self, replica: usize) -> bool;
 
     /// Room in the spool for an answer of so many bytes, if there is so much.
     fn spool_room(&self, bytes: u64) -> Option<Room>;
@@ -61,8 +58,8 @@ pub(crate) enum Gathers {
     No,
     /// This one would be the first.
     First,
-    /// Some are there already, for whom nobody else may be asked before them.
-    More,
+    /// Some are there already that go to this server, and nobody else may be asked before them.
+    More(Aim),
 }
 
 /// What a thread has on its desk besides the request.

@@ -215,10 +215,10 @@ fn answer_request(
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
             let waiting = |batch, pending, quest| WaitingRequest::new(desk, batch, pending, quest);
-            if may_go_together(&batch, &pending, &quest) && desk.host.has_company() {
+            if may_go_together(&batch, &pending, &quest) && desk.host.has_company(quest.aim()) {
                 return Handled::Joins(waiting(batch, pending, quest));
             }
-            if desk.host.gathers() == Gathers::More {
+            if let Gathers::More(_) = desk.host.gathers() {
                 return Handled::StandsBack(waiting(batch, pending, quest));
             }
             let connection = desk.host.connection(quest.aim(), pending.size_before());
@@ -791,15 +791,20 @@ fn pursue(
 ) -> Option<Outcome> {
     loop {
         let asked = match connection? {
-            Ok(grant) => ask(desk, client, batch, pending, grant),
-            Err(unreachable) => {
-                let refusal = quest.take_refusal();
+            Ok(grant) => ask(desk, client, batch, pending, quest, grant),
+            Err(unreachable) if !quest.has_refusal() => {
                 let writer = writer(desk, client);
-                Ok(Outcome::Answered(match refusal {
-                    Some(refusal) => writer.respond(&pending.database_error(*refusal)),
-                    None => respond_unreachable(desk, writer, pending, unreachable),
-                }))
+                let answered = respond_unreachable(desk, writer, pending, unreachable);
+                Ok(Outcome::Answered(answered))
             }
+            Err(_) => Err(Elsewhere::Unanswered),
+        };
+        let asked = match (asked, quest.take_refusal()) {
+            (Err(Elsewhere::Unanswered), Some(refusal)) => {
+                let response = pending.database_error(*refusal);
+                Ok(Outcome::Answered(writer(desk, client).respond(&response)))
+            }
+            (asked, _) => asked,
         };
         match asked {
             Ok(outcome) => {
@@ -822,6 +827,7 @@ fn ask(
     client: &mut Client,
     batch: &Batch,
     pending: &Pending,
+    quest: &Quest,
     mut grant: Grant,
 ) -> Result<Outcome, Elsewhere> {
     let server = grant.server;
@@ -845,6 +851,7 @@ fn ask(
         request_body: request.body,
         client: &client.socket,
         server,
+        is_second_opinion: quest.has_refusal(),
         position: &position,
     };
     let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));

@@ -5,7 +5,7 @@
 //! next ([`Batch::can_go_together`]). Whatever becomes of one but a plain answer, it is asked again
 //! by itself, as if nothing had been: nobody has to tell whose fault it was.
 
-use crate::serving::aim::{Aim, Quest};
+use crate::serving::aim::Quest;
 use crate::sync::in_simulation;
 use corerest_api::{AnswerSize, Batch, Pace, Pending};
 use std::time::Duration;
@@ -31,7 +31,7 @@ const SLOW: Duration = QUICK.saturating_mul(20);
 pub(crate) fn may_go_together(batch: &Batch, pending: &Pending, quest: &Quest) -> bool {
     pending.quick_answers() >= QUICK_ANSWERS_MIN
         && pending.size_before() == AnswerSize::Usual
-        && quest.aim() == Aim::Primary
+        && quest.is_untroubled()
         && batch.can_go_together()
 }
 

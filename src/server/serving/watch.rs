@@ -66,19 +66,14 @@ impl<'a> Watch<'a> {
     /// Blocks until PostgreSQL says something, has said nothing for long, or the client is gone;
     /// then PostgreSQL is asked to cancel.
     pub(crate) fn wait(&mut self, lease: &mut Lease) {
-        if let Beside::Silence = self.wait_at_most(lease, NOTED_AFTER) {
-            lease.connection().note_silence();
-        }
-    }
-
-    /// The same for so long, and nothing is made of silence. Says what has come first.
-    pub(crate) fn wait_at_most(&mut self, lease: &mut Lease, at_most: Duration) -> Beside {
         let Watch::On(client) = self else {
-            return Beside::OtherSpeaks;
+            return;
         };
-        let first = client.wait_beside(lease.connection(), at_most);
-        match first {
-            Beside::OtherSpeaks | Beside::Silence => {}
+        let connection = lease.connection();
+        let noted_after = connection.noted_after().unwrap_or(NOTED_AFTER);
+        match client.wait_beside(connection, noted_after) {
+            Beside::OtherSpeaks => {}
+            Beside::Silence => connection.note_silence(),
             Beside::ClientGone => {
                 *self = Watch::Over;
                 if let Err(error) = lease.cancel() {
@@ -86,6 +81,5 @@ impl<'a> Watch<'a> {
                 }
             }
         }
-        first
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!              ┌──looked at: within the lag──▶ usable ──a request has lost it──┐
-//!  left out ───┤                                 │                             │
+//!  left out ───┤  (and well for long enough)     │                             │
 //!     ▲        └──looked at: not─────────────────┘ looked at: not, or mute     │
 //!     └────────────────────────────────────────────────────────────────────────┘
 //! ```
+//! One that has failed has to be well for a while before it is usable again, for longer each time
+//! ([`Record`]), or a replica that comes and goes would hold up reads whenever it goes; unless
+//! there is nobody else to ask.
+//!
 //! A thread of the control plane looks at each server once a second (`control/following`); the
 //! cores read what it has found, and say when they have lost one. How far a replica is behind is
 //! measured by our clock alone: since when the primary has had something that the replica has not.
@@ -24,6 +28,19 @@ use std::time::Duration;
 /// How often each server is looked at.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a replica must have been well for its failures not to count any more. It is longer than
+/// [`WELL_MAX`], so that there is something behind that.
+const FORGIVEN: Duration = Duration::from_secs(60);
+
+/// How long it has to be well before it is usable again, after its first failure and at the most.
+const WELL_MIN: Duration = Duration::from_secs(1);
+const WELL_MAX: Duration = Duration::from_secs(30);
+
+const _: () = assert!(WELL_MAX.as_secs() < FORGIVEN.as_secs());
+
+/// After how long without a sign of it the primary is taken for away.
+const MISSED_AFTER: Duration = LOOK.saturating_mul(3);
+
 /// What is not known of a lag.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -36,7 +53,9 @@ pub(crate) struct Fleet {
     /// The newest timeline that any server was seen on.
     timeline: AtomicU64,
     primary: Mutex<Primary>,
-    /// Whoever looks at the replicas.
+    /// How many looks at the primary have begun.
+    primary_looks: AtomicU64,
+    /// Whoever looks at the servers.
     watchers: Mutex<Vec<Thread>>,
 }
 
@@ -46,12 +65,26 @@ pub(crate) struct Replica {
     /// What it is called in metrics and in the log.
     name: String,
     is_usable: AtomicBool,
-    /// Whether whoever looks at it hears nothing.
-    is_mute: AtomicBool,
     lag_milliseconds: AtomicU64,
     replayed: AtomicU64,
     /// How often it was left out.
     left_out: AtomicU64,
+    record: Mutex<Record>,
+}
+
+/// How a replica has done of late.
+///
+/// ```text
+/// well ──fails──▶ failed ──seen──▶ on probation ──well for 1, 2, 4 … 30 s──▶ well
+///                   ▲                    │                                    │
+///                   └───────fails────────┘      for a minute: its failures are forgiven
+/// ```
+#[derive(Debug, Default)]
+struct Record {
+    /// How often it has failed while it was asked.
+    failures: u32,
+    /// Since when it has answered whoever looks at it, if it does.
+    well_since: Option<Instant>,
 }
 
 /// Where the primary was.
@@ -63,6 +96,8 @@ struct Primary {
     samples: VecDeque<(Instant, u64)>,
     /// When it was seen the last time.
     seen: Option<Instant>,
+    /// How far the log went then.
+    end: Option<Position>,
 }
 
 /// Why a replica will not do.
@@ -76,6 +111,8 @@ pub(crate) enum Unfit {
     Foreign,
     /// It is a primary whose time is over, or follows one.
     Astray,
+    /// It has failed, and has to be well for so long first.
+    OnProbation(Duration),
 }
 
 impl Fleet {
@@ -85,10 +122,10 @@ impl Fleet {
         let replica = |name| Replica {
             name,
             is_usable: AtomicBool::new(false),
-            is_mute: AtomicBool::new(false),
             lag_milliseconds: AtomicU64::new(UNKNOWN),
             replayed: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
+            record: Mutex::default(),
         };
         Fleet {
             replicas: names.into_iter().map(replica).collect(),
@@ -96,6 +133,7 @@ impl Fleet {
             falls_back,
             timeline: AtomicU64::new(0),
             primary: Mutex::new(Primary::default()),
+            primary_looks: AtomicU64::new(0),
             watchers: Mutex::new(Vec::new()),
         }
     }
@@ -126,29 +164,41 @@ impl Fleet {
         position.timeline >= self.timeline()
     }
 
-    /// Whoever looks at a replica is to be waked when somebody cannot wait.
+    /// Whoever looks at a server is to be waked when there may be a reason to look again.
     pub(crate) fn add_watcher(&self, thread: Thread) {
         lock(&self.watchers).push(thread);
     }
 
-    /// Has all replicas looked at now.
+    /// There may be a reason to look again.
     pub(crate) fn hurry(&self) {
         lock(&self.watchers).iter().for_each(Thread::unpark);
     }
 
-    /// A request has lost a replica, or could not reach it: nobody else is to try before it was
-    /// seen again. Returns whether that is news.
+    /// A request has lost a replica, or it could not be reached: nobody else is to try before it
+    /// was seen again. Returns whether that is news.
     pub(crate) fn lose(&self, replica: usize) -> bool {
-        let is_news = self.replicas[replica].leave_out();
+        let replica = &self.replicas[replica];
+        let is_news = replica.leave_out();
+        lock(&replica.record).on_failure(is_news);
         if is_news {
             self.hurry();
         }
         is_news
     }
 
-    /// Whoever looks at a replica has heard nothing of it.
-    pub(crate) fn on_mute(&self, replica: usize) {
-        self.replicas[replica].is_mute.store(true, Ordering::SeqCst);
+    /// How far the primary's log is known to go.
+    pub(crate) fn end(&self) -> Option<Position> {
+        lock(&self.primary).end
+    }
+
+    /// How many looks at the primary have begun.
+    pub(crate) fn primary_looks(&self) -> u64 {
+        self.primary_looks.load(Ordering::SeqCst)
+    }
+
+    /// One more begins. Says which it is.
+    pub(crate) fn begin_primary_look(&self) -> u64 {
+        1 + self.primary_looks.fetch_add(1, Ordering::SeqCst)
     }
 
     /// The primary was seen.
@@ -162,6 +212,11 @@ impl Fleet {
             primary.samples.clear();
         }
         primary.seen = Some(now);
+        let end = Position {
+            timeline: standing.timeline,
+            lsn: standing.end,
+        };
+        primary.end = primary.end.max(Some(end));
         primary.samples.push_back((now, standing.lsn));
         let kept = self.lag_max + 2 * LOOK;
         while let Some((at, _)) = primary.samples.front()
@@ -185,9 +240,14 @@ impl Fleet {
         now: Instant,
     ) -> Option<Unfit> {
         self.note_timeline(standing.timeline);
+        let probation = lock(&self.replicas[replica].record).on_answer(now);
         let lag = self.lag(standing, now);
+        let fit = match (&lag, probation) {
+            (Ok(_), Err(first)) if self.has_others(replica, now) => Err(Unfit::OnProbation(first)),
+            (Ok(_), _) => Ok(()),
+            (Err(unfit), _) => Err(unfit.clone()),
+        };
         let replica = &self.replicas[replica];
-        replica.is_mute.store(false, Ordering::SeqCst);
         replica.replayed.store(standing.lsn, Ordering::SeqCst);
         let milliseconds = match lag {
             Ok(lag) | Err(Unfit::Lags(lag)) => u64::try_from(lag.as_millis()).unwrap_or(UNKNOWN),
@@ -196,11 +256,23 @@ impl Fleet {
         replica
             .lag_milliseconds
             .store(milliseconds, Ordering::Relaxed);
-        match lag {
-            Ok(_) => replica.is_usable.store(true, Ordering::SeqCst),
+        match fit {
+            Ok(()) => replica.is_usable.store(true, Ordering::SeqCst),
             Err(_) => _ = replica.leave_out(),
         }
-        lag.err()
+        fit.err()
+    }
+
+    /// Whether reads can be asked of somebody else.
+    fn has_others(&self, replica: usize, now: Instant) -> bool {
+        let mut others = self.replicas.iter().enumerate();
+        let by_replica = others.any(|(other, known)| other != replica && known.is_usable());
+        by_replica || self.falls_back && self.is_primary_there(now)
+    }
+
+    fn is_primary_there(&self, now: Instant) -> bool {
+        let seen = lock(&self.primary).seen;
+        seen.is_some_and(|seen| now.saturating_duration_since(seen) < MISSED_AFTER)
     }
 
     /// How far a server is behind, if it will do.
@@ -241,18 +313,53 @@ impl Fleet {
     }
 }
 
+impl Record {
+    /// It has failed, perhaps while it was asked.
+    fn on_failure(&mut self, was_asked: bool) {
+        self.well_since = None;
+        if was_asked {
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// It has answered. Whether it has done so for long enough, or for how long it has to.
+    fn on_answer(&mut self, now: Instant) -> Result<(), Duration> {
+        let well_since = *self.well_since.get_or_insert(now);
+        let well_for = now.saturating_duration_since(well_since);
+        if well_for >= FORGIVEN {
+            self.failures = 0;
+        }
+        let first = self.to_be_well_for();
+        match well_for >= first {
+            true => Ok(()),
+            false => Err(first),
+        }
+    }
+
+    fn to_be_well_for(&self) -> Duration {
+        match self.failures.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(earlier) => WELL_MIN
+                .saturating_mul(2_u32.saturating_pow(earlier))
+                .min(WELL_MAX),
+        }
+    }
+}
+
 /// Names that stand in labels of metrics: without quotes, and no two alike.
 fn distinct(names: Vec<String>) -> Vec<String> {
-    let mut taken: Vec<String> = Vec::new();
-    for name in names {
-        let name = name.replace(['"', '\\', '\n'], "?");
-        let number = 1 + taken.iter().filter(|taken| **taken == name).count();
-        taken.push(match number {
-            1 => name,
-            number => format!("{name} ({number})"),
-        });
-    }
-    taken
+    let names = names
+        .iter()
+        .map(|name| name.replace(['"', '\\', '\n'], "?"));
+    let names: Vec<String> = names.collect();
+    let numbered = names.iter().enumerate().map(|(at, name)| {
+        let earlier = names[..at].iter().filter(|other| *other == name);
+        match earlier.count() {
+            0 => name.clone(),
+            earlier => format!("{name} ({})", earlier + 1),
+        }
+    });
+    numbered.collect()
 }
 
 impl Replica {
@@ -264,11 +371,6 @@ impl Replica {
     /// Whether it will do.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_usable.load(Ordering::SeqCst)
-    }
-
-    /// Whether it says nothing, to nobody: what it was asked before is not waited for any more.
-    pub(crate) fn is_mute(&self) -> bool {
-        self.is_mute.load(Ordering::SeqCst)
     }
 
     /// How far it is behind, if that is known.
@@ -307,6 +409,7 @@ mod tests {
             system: "7".to_owned(),
             recovers,
             lsn,
+            end: lsn,
             timeline,
         }
     }
@@ -337,8 +440,8 @@ mod tests {
 
     #[test]
     fn no_two_replicas_have_the_same_name() {
-        let names = ["a:1", "b\"", "a:1"].map(str::to_owned).to_vec();
-        assert_eq!(distinct(names), ["a:1", "b?", "a:1 (2)"]);
+        let names = ["a:1", "b\"", "a:1", "a:1"].map(str::to_owned).to_vec();
+        assert_eq!(distinct(names), ["a:1", "b?", "a:1 (2)", "a:1 (3)"]);
     }
 
     #[test]
@@ -384,6 +487,58 @@ mod tests {
         );
     }
 
+    /// A replica that is frozen and thawed for so many seconds by turns, for ten minutes: how often
+    /// it was left out, and for how many seconds it was usable. A freeze is noticed in its third
+    /// second.
+    fn flap(frozen: u64, thawed: u64) -> (u64, usize) {
+        let (fleet, start) = (fleet(), Instant::now());
+        let is_frozen = |second: u64| second % (frozen + thawed) < frozen;
+        let usable = (0..600).filter(|second| {
+            let now = start + Duration::from_secs(*second);
+            fleet.on_primary(&standing(false, 100, 1), now);
+            if !is_frozen(*second) {
+                fleet.on_replica(0, &standing(true, 100, 1), now);
+            } else if second.checked_sub(2).is_some_and(is_frozen) {
+                fleet.lose(0);
+            }
+            fleet.replicas()[0].is_usable()
+        });
+        let usable = usable.count();
+        (fleet.replicas()[0].left_out(), usable)
+    }
+
+    #[test]
+    fn one_that_comes_and_goes_is_left_alone_more_and_more() {
+        for thawed in 1..=30 {
+            let (left_out, _) = flap(4, thawed);
+            assert!(left_out <= 6, "{thawed}: {left_out}");
+        }
+        // One that is well for longer is asked after half a minute, and no later.
+        let (left_out, usable) = flap(4, 50);
+        assert!(left_out <= 12 && usable > 200, "{left_out}, {usable}");
+        // Now and then is not often.
+        let (left_out, usable) = flap(4, 96);
+        assert!(left_out == 5 && usable > 550, "{left_out}, {usable}");
+    }
+
+    #[test]
+    fn one_on_probation_is_asked_when_there_is_nobody_else() {
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        let (fleet, now) = (
+            Fleet::new(names, Duration::from_secs(10), false),
+            Instant::now(),
+        );
+        let look = |replica| fleet.on_replica(replica, &standing(true, 100, 1), now);
+        fleet.on_primary(&standing(false, 100, 1), now);
+        assert_eq!((look(0), look(1)), (None, None));
+        fleet.lose(0);
+        assert_eq!(look(0), Some(Unfit::OnProbation(WELL_MIN)));
+        fleet.lose(1);
+        // The primary may not be asked, so one of the two is.
+        assert_eq!(look(1), None);
+        assert_eq!(look(0), Some(Unfit::OnProbation(WELL_MIN)));
+    }
+
     #[test]
     fn one_that_was_lost_is_left_out_until_it_was_seen() {
         let (fleet, now) = (fleet(), Instant::now());
@@ -396,7 +551,13 @@ mod tests {
         assert!(fleet.has_replayed(position));
         assert!(fleet.lose(1));
         assert!(!fleet.lose(1) && !fleet.has_usable() && !fleet.has_replayed(position));
-        fleet.on_replica(1, &standing(true, 100, 1), now);
+        let look = |now| fleet.on_replica(1, &standing(true, 100, 1), now);
+        assert_eq!(look(now), Some(Unfit::OnProbation(WELL_MIN)));
+        assert!(!fleet.has_usable());
+        assert_eq!(look(now + WELL_MIN), None);
         assert!(fleet.has_usable());
+        // While the primary is away there is nobody else.
+        fleet.lose(1);
+        assert_eq!(look(now + 2 * MISSED_AFTER), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod ddl;
+mod events;
 mod fleet;
 mod pooler;
 mod postmaster;
@@ -10,6 +11,8 @@ mod refusal;
 mod sessions;
 mod silence;
 mod standby;
+mod streams;
+mod uploads;
 mod wire;
 
 use crate::fault::Fault;
@@ -28,6 +31,9 @@ pub fn all() -> Vec<Fault> {
         pooler::FAULTS,
         standby::FAULTS,
         fleet::FAULTS,
+        uploads::FAULTS,
+        streams::FAULTS,
+        events::FAULTS,
     ];
     tables.concat()
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long a server may take to end, with whatever is in flight.
 const END_MAX: Duration = Duration::from_secs(5);
 
-const GOES_ON: &str = "SIGTERM does not end it";
+pub(super) const GOES_ON: &str = "SIGTERM does not end it";
 
 const LOGS_MUCH: &[(&str, &str)] = &[("log-level", "debug"), ("log-query", "main-query")];
 
@@ -136,6 +136,11 @@ fn hand_over(world: &mut World, is_unread: bool) {
 /// Ends it politely. `false` if it takes long.
 fn end(server: &mut Server) -> bool {
     server.signal(Signal::TERM);
+    ends(server)
+}
+
+/// Whether it ends before long.
+pub(super) fn ends(server: &mut Server) -> bool {
     let deadline = Instant::now() + END_MAX;
     while server.is_running() {
         if Instant::now() > deadline {

@@ -25,6 +25,7 @@ use corerest_pg::{Pool, PoolSettings, Preparation};
 use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
 use corerest_wire::http::Limits;
 use scheduled_thread_pool::ScheduledThreadPool;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -194,7 +195,7 @@ fn client(at_door: &Listening, number: usize, plan: Plan) {
         leaves_early: is_lucky(6),
         stops_in_a_request: is_lucky(8),
     };
-    let asked: Vec<Asked> = (0..1 + choose(3))
+    let asked: Vec<Asked> = (0..1 + choose(plan.requests))
         .map(|index| Asked {
             id: 100 * (number + 1) + 10 * index + choose(6),
             is_options: is_lucky(3),
@@ -368,6 +369,8 @@ struct Plan {
     faults: Faults,
     /// For clients.
     places: usize,
+    /// The most that a client asks.
+    requests: usize,
     /// How often there is no descriptor; 0: always.
     fails_to_accept_one_of: usize,
 }
@@ -392,6 +395,8 @@ fn a_world(plan: Plan) {
     assert_eq!((gauges.waiting, gauges.slow_readers), (0, 0));
     for core in gauges.cores {
         assert_eq!((core.clients, core.connections_used), (0, 0));
+        let together = core.tallies.iter().map(|tally| tally.together.read());
+        TOGETHER.fetch_add(together.sum(), Ordering::Relaxed);
     }
     assert_eq!(cores.door.taken(), 0);
 }
@@ -404,7 +409,26 @@ fn any_world() {
             panics_one_of: [0, 0, 0, 4][choose(4)],
         },
         places: 2 + choose(CLIENTS),
+        requests: 3,
         fails_to_accept_one_of: [0, 0, 4][choose(3)],
+    });
+}
+
+/// How many reads went together, in all worlds.
+static TOGETHER: AtomicU64 = AtomicU64::new(0);
+
+/// Each core has one connection, and clients ask for rows by the same statement, so that some of
+/// them wait and are known to be quick: they go together, whatever becomes of them.
+fn clients_wait_for_one_connection() {
+    a_world(Plan {
+        connections: 1,
+        faults: Faults {
+            one_of: [0, 8, 20][choose(3)],
+            panics_one_of: [0, 0, 0, 4][choose(4)],
+        },
+        places: 2 * CLIENTS,
+        requests: 6,
+        fails_to_accept_one_of: 0,
     });
 }
 
@@ -419,6 +443,7 @@ fn a_connection_of_another_core_falls_silent() {
             panics_one_of: 0,
         },
         places: 5,
+        requests: 1,
         fails_to_accept_one_of: 0,
     };
     let at_door = Listening::new();
@@ -485,13 +510,13 @@ const PAUSE_MS_MAX: usize = 90;
 /// A client that asks again and again, and does not look whether its connection has ended. It has
 /// an answer to each request, until one says that the connection ends with it. Then it leaves, or
 /// waits until it is closed.
-fn regular_client(stream: &Stream, number: usize, may_be_left: bool) {
+fn regular_client(stream: &Stream, number: usize, requests: usize, may_be_left: bool) {
     let mut reader = Reader {
         stream,
         bytes: Vec::new(),
         is_slow: false,
     };
-    for index in 0..1 + choose(4) {
+    for index in 0..1 + choose(requests) {
         if is_lucky(2) {
             sleep(Duration::from_millis(choose(PAUSE_MS_MAX) as u64));
         }
@@ -539,6 +564,7 @@ fn the_server_ends_under_its_clients() {
             panics_one_of: 0,
         },
         places: 2 + choose(CLIENTS),
+        requests: 4,
         fails_to_accept_one_of: 0,
     };
     let at_door = Listening::new();
@@ -555,7 +581,7 @@ fn the_server_ends_under_its_clients() {
             let stream = at_door.connect(CLIENT_ROOM);
             let last_left = Arc::clone(&last_left);
             spawn(move || {
-                regular_client(&stream, number, lives_on);
+                regular_client(&stream, number, plan.requests, lives_on);
                 drop(stream);
                 *lock(&last_left) = Instant::now();
             })
@@ -614,4 +640,20 @@ fn a_client_whose_core_waits_for_another_ones_connection_is_found() {
 fn each_request_has_its_answer_and_nothing_is_lost() {
     let name = "each_request_has_its_answer_and_nothing_is_lost";
     check_runs(name, RUNS, SIMULATED_STEPS_MAX, any_world);
+}
+
+#[test]
+fn reads_that_go_together_have_each_their_own_answer() {
+    let name = "reads_that_go_together_have_each_their_own_answer";
+    let run = clients_wait_for_one_connection;
+    check_runs(name, RUNS / 2, SIMULATED_STEPS_MAX, run);
+    let together = TOGETHER.load(Ordering::Relaxed);
+    assert!(together > 0, "none went together");
+}
+
+#[test]
+fn a_client_that_goes_with_the_connection_of_others_is_found() {
+    let name = "clients_wait_for_one_connection";
+    let run = clients_wait_for_one_connection;
+    check_is_found(name, Mutant::FlightDropsFirst, SIMULATED_STEPS_MAX, run);
 }

@@ -572,6 +572,7 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
          create view api.twice as select id from api.viewed;
          create table private.guarded (id int);
          alter table private.guarded enable row level security;
+         create policy p on private.guarded using (private.f(id) = id);
          create view api.hidden_guard as select id from private.guarded;
          create function private.eq(int, text) returns boolean language sql as 'select true';
          create operator private.== (leftarg = int, rightarg = text, function = private.eq);
@@ -594,7 +595,29 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
          create table api.guarded_links (ring int references api.rings, part int references
                                          api.parts, primary key (ring, part));
          alter table api.guarded_links enable row level security;
-         create policy p on api.guarded_links using (true);
+         create policy p on api.guarded_links using (private.f(ring) = ring);
+         create table api.owned (id int, owner text);
+         create table api.owned_by_role (like api.owned);
+         create table api.nobodys (like api.owned);
+         create table api.owned_at_random (like api.owned);
+         create table api.owned_by_others (like api.owned);
+         create table api.owned_by_answer (like api.owned);
+         create table api.owned_by_name (like api.owned);
+         create policy p on api.owned using
+           (owner = (select current_setting('request.jwt.claims', true)::json ->> 'sub'));
+         create policy p on api.owned_by_role using (owner = current_user and id % 2 = 0);
+         create policy p on api.owned_at_random using (random() < 2);
+         create policy p on api.owned_by_others using (exists (select from api.rings));
+         create policy p on api.owned_by_answer using
+           (owner is distinct from current_setting('response.headers', true));
+         create policy p on api.owned_by_name using
+           (owner is distinct from current_setting('a.b', true)
+            and owner is distinct from current_setting('a.' || owner, true));
+         do $$ declare owned regclass; begin
+           foreach owned in array '{api.owned,api.owned_by_role,api.nobodys,api.owned_at_random,
+             api.owned_by_others,api.owned_by_answer,api.owned_by_name}'::regclass[] loop
+             execute format('alter table %s enable row level security', owned);
+           end loop; end $$;
          create view api.hearing as select current_setting('a.b', true) as id;
          create domain private.checked as int check (private.f(value) > 0);
          create view api.made as select 1::private.checked as id;
@@ -612,6 +635,9 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/seen_rings",
         "/seen_twice?select=id,word&id=gt.0",
         "/parts?select=id.count()",
+        "/owned?id=eq.1",
+        "/owned_by_role",
+        "/nobodys",
         "/nothing_like_that",
     ];
     let loud = [
@@ -628,6 +654,10 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/nicknamed?name=eq.a",
         "/parts?select=id.max()",
         "/guarded",
+        "/owned_at_random",
+        "/owned_by_others",
+        "/owned_by_answer",
+        "/owned_by_name",
         "/pairs",
         "/rings?select=id::text",
         "/rings?select=id,computed",

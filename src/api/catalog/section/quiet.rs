@@ -3,7 +3,10 @@
 //! say about the response, and does not see what others have said.
 //!
 //! What is not known for certain is loud:
-//! - a table with policies, whatever they call, and a foreign one;
+//! - a foreign table, and one with a policy that asks anything of the database's own but the row
+//!   itself: a function, an operator, a type, another relation; or calls one of PostgreSQL's
+//!   volatile functions; or reads a setting in which others speak of the response, or that has no
+//!   name there;
 //! - a view that uses a function, an operator or a type of the database's own, or one of
 //!   PostgreSQL's volatile functions, `set_config` among them, or one that reads a setting, a
 //!   relation or a value of a type by its name;
@@ -60,6 +63,33 @@ WITH RECURSIVE loud_type AS (
      AND (function.provolatile = 'v' OR function.proname IN ('current_setting', 'pg_input_is_valid',
           'pg_input_error_info', 'pg_input_error_message')
           OR function.proname ~ '^(table|schema|database)_to_xml')
+), loud_policy AS (
+  SELECT policy.polrelid AS oid
+    FROM pg_catalog.pg_policy AS policy
+    JOIN pg_catalog.pg_depend AS dependency
+      ON dependency.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass
+     AND dependency.objid = policy.oid
+   WHERE dependency.refobjid::int8 >= 16384
+     AND NOT (dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+              AND dependency.refobjid = policy.polrelid)
+  UNION
+  SELECT policy.polrelid
+    FROM pg_catalog.pg_policy AS policy
+    CROSS JOIN LATERAL pg_catalog.unnest((
+           pg_catalog.string_to_array(policy.polqual::text, 'funcid '))[2:]) AS part (text)
+    JOIN pg_catalog.pg_proc AS function
+      ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
+   WHERE function.provolatile = 'v' OR function.proname IN ('pg_input_is_valid',
+          'pg_input_error_info', 'pg_input_error_message')
+      OR function.proname ~ '^(table|schema|database)_to_xml'
+  UNION
+  SELECT policy.polrelid
+    FROM pg_catalog.pg_policy AS policy
+    CROSS JOIN LATERAL pg_catalog.pg_get_expr(policy.polqual, policy.polrelid) AS expression (text)
+   WHERE expression.text ~ 'response[.]'
+      OR pg_catalog.regexp_replace(
+           expression.text, 'current_setting[(]''[^'']*''::text[,)]', '', 'g')
+         ~ 'current_setting'
 ), loud_operand (type) AS (
   SELECT operand.type
     FROM pg_catalog.pg_operator AS operator
@@ -69,7 +99,8 @@ WITH RECURSIVE loud_type AS (
                                  ::pg_catalog.name[])
 ), loud_itself AS (
   SELECT class.oid FROM pg_catalog.pg_class AS class
-   WHERE class.relkind = 'f' OR class.relrowsecurity
+   WHERE class.relkind = 'f'
+      OR class.relrowsecurity AND class.oid IN (SELECT loud_policy.oid FROM loud_policy)
       OR class.reltype IN (SELECT loud_type.oid FROM loud_type)
   UNION
   SELECT attribute.attrelid FROM pg_catalog.pg_attribute AS attribute

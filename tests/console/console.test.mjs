@@ -12,6 +12,8 @@ const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOL
 const { chromium } = createRequire(import.meta.url)(CONSOLE_PLAYWRIGHT);
 const axe = readFileSync(CONSOLE_AXE, "utf8");
 const SIZE_BYTES_MAX = 150 << 10;
+/** A name of somebody else, which leads here. */
+const FOREIGN_NAME = "foreign.example";
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
 
@@ -95,7 +97,8 @@ async function seriousViolations() {
 }
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: CONSOLE_CHROMIUM, args: ["--no-sandbox"] });
+  const args = ["--no-sandbox", `--host-resolver-rules=MAP ${FOREIGN_NAME} 127.0.0.1`];
+  browser = await chromium.launch({ executablePath: CONSOLE_CHROMIUM, args });
 });
 
 after(() => browser.close());
@@ -599,6 +602,28 @@ test("a page of somebody else cannot give the admin server orders", async () => 
   await order({ mode: "no-cors" });
   assert.equal(await lastLoads(), before);
   assert.ok(troubles.length > 0 && troubles.every((trouble) => /CORS policy|ERR_FAILED/.test(trouble)), troubles.join());
+  troubles = [];
+});
+
+test("nor can one whose name was made to point to it (DNS rebinding)", async () => {
+  const lastLoads = () => fetch(new URL(".console/state.json", CONSOLE_ADMIN_URL)).then((response) => response.text());
+  const before = await lastLoads();
+  await open(CONSOLE_URL);
+  const url = new URL(CONSOLE_ADMIN_URL);
+  url.hostname = FOREIGN_NAME;
+  await page.goto(url.href);
+  assert.match(await page.textContent("body"), /does not answer to this name.*Open it by IP address/s);
+  // For the browser what it shows is of that server, so a script there may ask and read whatever it likes.
+  await page.goto(`${url.href}metrics`);
+  const ask = (path, options) => page.evaluate(([path, options]) => fetch(path, options).then((response) => response.status), [path, options]);
+  assert.equal(await ask("/ready"), 200);
+  assert.equal(await ask("/.console/state.json"), 403);
+  for (const what of ["schema", "config"]) {
+    assert.equal(await ask(`/.console/reload/${what}`, { method: "POST", headers: { "CoreREST-Console": "reload" } }), 403);
+  }
+  assert.equal(await lastLoads(), before);
+  // That it is asked at all is what this is about.
+  assert.ok(troubles.length > 0 && troubles.every((trouble) => trouble.startsWith(`asked ${url.origin}/`)), troubles.join());
   troubles = [];
 });
 

@@ -2,7 +2,7 @@
 // same request in other languages.
 
 import { copyButton, h, tabs } from "./dom.js";
-import { curl, javascript, pythonCode } from "./code.js";
+import { curl, javascript, python } from "./code.js";
 import { explain } from "./errors.js";
 import { Exact, inline, parse, plain, pretty } from "./json.js";
 import { planTree } from "./plan.js";
@@ -273,7 +273,7 @@ function asCode(sent) {
     { class: "code" },
     part("curl", curl(asOthers)),
     part("JavaScript", javascript(asOthers)),
-    part("Python", pythonCode(asOthers)),
+    part("Python", python(asOthers)),
     Object.hasOwn(asOthers.headers, "Authorization") && h("p", { class: "hint" }, "The token is left out: put it into the environment as TOKEN."),
   );
 }

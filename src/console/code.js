@@ -37,7 +37,9 @@ const WISHES = {
   delete: ["return", "count"],
 };
 
-/** The parameters behind `select`, in words that both clients have, and those that they have none for. */
+const isFilter = ({ word }) => word === "filter" || word === "or";
+
+/** The parameters behind `select`, filters first, in words that both clients have, and those that they have none for. */
 function clausesOf(request, isElsewhere) {
   const clauses = [];
   const rest = [];
@@ -60,6 +62,7 @@ function clausesOf(request, isElsewhere) {
     Object.assign(limit, { word: "range", from, to: from + limit.count - 1 });
     clauses.splice(at, 1);
   }
+  clauses.sort((first, second) => isFilter(second) - isFilter(first));
   return { clauses, rest };
 }
 
@@ -223,7 +226,6 @@ function withPostgrest(asked) {
   const { verb, given, options, clauses, rest, returnsRows, select, ending } = understood(asked);
   const row = verb === "delete" ? "" : jsonInPython(options.get ? JSON.stringify(given) : body || "{}");
   const lines = clauses.map(clauseInPython);
-  const isFilter = ({ word }) => word === "filter" || word === "or";
   const canHave = { insert: () => false, upsert: () => false, update: isFilter, delete: isFilter }[verb] ?? (() => true);
   if (rest.length || row === null || lines.includes(null) || !clauses.every(canHave) || request.name.includes("/")) return null;
   const named = Object.entries(options).filter(([, value]) => value !== undefined).map(([name, value]) => NAMED[name](value));

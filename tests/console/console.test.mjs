@@ -304,6 +304,7 @@ test("an error says what to do about it", async () => {
   await page.waitForSelector(".sql");
   assert.equal(await page.textContent(".sql"), "GRANT DELETE ON api.reviews TO web_anon;");
   assert.match(await page.textContent(".answer .problem"), /permission denied for table reviews.*42501/s);
+  assert.match(await page.textContent(".answer .advice"), /a token is missing\. .*let it, as the owner:$/);
   await page.fill(".address", "nowhere");
   await page.selectOption('[aria-label="Method"]', "GET");
   await page.waitForFunction(() => document.querySelector(".answer .problem")?.textContent.includes("PGRST205"));

@@ -2,9 +2,9 @@
 // same request in other languages.
 
 import { copyButton, h, tabs } from "./dom.js";
-import { curl, javascript, pythonCode } from "./code.js";
+import { curl, javascript, python } from "./code.js";
 import { explain } from "./errors.js";
-import { Exact, inline, parse, pretty } from "./json.js";
+import { Exact, inline, parse, plain, pretty } from "./json.js";
 import { planTree } from "./plan.js";
 import { referenceTo } from "./schema.js";
 
@@ -18,6 +18,8 @@ const MEMBERS_MAX = 200;
 const COLUMNS_MAX = 500;
 /** What a cell shows of a text before it is opened. */
 const LETTERS = 80;
+/** What it shows of a value as JSON. */
+const LETTERS_INLINE = 800;
 
 /** What the answer to a request is. */
 export class Answer {
@@ -144,14 +146,14 @@ function names(rows) {
 }
 
 function cell(value, column, link, depth = 0) {
-  if (depth > DEPTH_MAX) return inline(value).slice(0, LETTERS * 10);
+  if (depth > DEPTH_MAX) return inline(value, LETTERS_INLINE);
   if (value === null) return h("span", { class: "null" }, "null");
   if (value instanceof Exact) return value.text;
   if (Array.isArray(value)) {
     if (value.length === 0) return h("span", { class: "null" }, "[]");
     const rows = rowsOf(value);
     if (!rows) {
-      const items = value.slice(0, MEMBERS_MAX).map((item) => (typeof item === "string" ? item : inline(item)));
+      const items = value.slice(0, MEMBERS_MAX).map((item) => (typeof item === "string" ? item : inline(item, LETTERS_INLINE)));
       return items.join(", ") + (value.length > MEMBERS_MAX ? `, … ${value.length - MEMBERS_MAX} more` : "");
     }
     return h(
@@ -202,7 +204,7 @@ function grid(rows, { label, relation, link, order, only, depth = 0 }) {
   let shown = 0;
   const more = () => {
     for (const row of rows.slice(shown, shown + ROWS_AT_ONCE)) {
-      const isOnly = only?.has(JSON.stringify(row));
+      const isOnly = only?.has(inline(row));
       const cells = columns.map((name) =>
         h("td", { class: numbers.has(name) && "number" }, row[name] === undefined ? "" : cell(row[name], known.get(name), link, depth)),
       );
@@ -228,7 +230,7 @@ function asTable(answer, view) {
   if (answer.events) return asEvents(answer);
   if (answer.value === undefined) {
     if (!answer.text) return h("p", { class: "empty" }, "The answer has no body.");
-    return h("pre", { tabindex: "0", "aria-label": "Body" }, answer.text.slice(0, 1 << 20));
+    return plain(answer.text);
   }
   const rows = answer.value !== null && typeof answer.value === "object" ? rowsOf(answer.value) : null;
   if (!rows) return pretty(answer.value);
@@ -271,7 +273,7 @@ function asCode(sent) {
     { class: "code" },
     part("curl", curl(asOthers)),
     part("JavaScript", javascript(asOthers)),
-    part("Python", pythonCode(asOthers)),
+    part("Python", python(asOthers)),
     Object.hasOwn(asOthers.headers, "Authorization") && h("p", { class: "hint" }, "The token is left out: put it into the environment as TOKEN."),
   );
 }
@@ -303,7 +305,8 @@ function range(answer) {
 function size(answer) {
   const bytes = answer.text.length;
   if (!bytes) return "";
-  return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
+  if (bytes < 1 << 20) return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
+  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }
 
 /** Shows it, or as the text that it is when it is too much of something to be shown so. */
@@ -311,7 +314,7 @@ function shownOrText(answer, show) {
   try {
     return show();
   } catch (error) {
-    return h("div", {}, h("p", { class: "problem" }, `This cannot be shown so: ${error.message}`), h("pre", { tabindex: "0", "aria-label": "Body" }, answer.text.slice(0, 1 << 20)));
+    return h("div", {}, h("p", { class: "problem" }, `This cannot be shown so: ${error.message}`), plain(answer.text));
   }
 }
 
@@ -319,7 +322,7 @@ function shownOrText(answer, show) {
 export function answerPanel(answer, sent, view, only) {
   const shown = {
     table: () => asTable(answer, { ...view, only }),
-    json: () => (answer.value === undefined ? h("pre", { tabindex: "0", "aria-label": "Body" }, answer.text.slice(0, 1 << 20)) : pretty(answer.value)),
+    json: () => (answer.value === undefined ? plain(answer.text) : pretty(answer.value)),
     headers: () => asHeaders(answer),
     plan: () => view.plan(answer.caller),
     code: () => asCode(sent),
@@ -345,7 +348,7 @@ export function answerPanel(answer, sent, view, only) {
 
 /** What one role gets and the other does not, in words, and the rows that only one of them gets. */
 export function compare(first, second) {
-  const rows = (answer) => (Array.isArray(answer.value) ? answer.value.map((row) => JSON.stringify(row)) : []);
+  const rows = (answer) => (Array.isArray(answer.value) ? answer.value.map((row) => inline(row)) : []);
   const [a, b] = [rows(first), rows(second)];
   const [inA, inB] = [new Set(a), new Set(b)];
   const onlyA = new Set(a.filter((row) => !inB.has(row)));

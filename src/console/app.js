@@ -455,7 +455,7 @@ function home() {
     "div",
     {},
     h("header", {}, h("h1", {}, schema.title || schema.name), schema.description && h("p", {}, schema.description)),
-    h("p", { class: "hint" }, `What ${state.caller.label} sees of the schema ${schema.name}. Choose a relation to see its rows.`),
+    h("p", { class: "hint" }, `What ${state.caller.label} sees of the schema ${schema.name}. Choose a table or view to see its rows.`),
     !state.caller.token && h("p", {}, h("button", { type: "button", onclick: () => dialog.showModal() }, "Use a token"), h("span", { class: "hint" }, " to see what its role sees.")),
     schema.relations.size === 0 && schema.functions.size === 0 && h("p", { class: "empty" }, "This role may use nothing here. Give it a token, or the role a privilege."),
     schema.relations.size > 0 && table("Tables and views", "Columns", [...schema.relations.values()].map(row)),
@@ -517,6 +517,8 @@ async function onCallers() {
   drawTop();
   drawSide();
   drawMain();
+  // The button that opened the dialog may be gone.
+  if (document.activeElement === document.body) parts.main.focus();
   if (state.view === "request" && state.part === "request" && form.method === "GET" && state.schema && isComplete()) await send();
 }
 

@@ -244,7 +244,7 @@ function embeds(form, path, relation) {
       h(
         "div",
         { class: "line" },
-        h("button", { type: "button", class: "chip", "aria-pressed": String(isInner), "data-key": `inner-${inside}`, title: "Only rows that have one (an inner join)", onclick: toggleInner }, "only rows with one"),
+        h("button", { type: "button", class: "chip", "aria-pressed": String(isInner), "data-key": `inner-${inside}`, title: "Rows without are left out (an inner join)", onclick: toggleInner }, `only rows with ${name}`),
         h("button", { type: "button", class: "small", "aria-label": `Remove ${name}`, onclick: remove }, "×"),
       ),
       target && [columnSwitches(form, inside, target), h("div", { class: "clauses" }, filters(form, inside, target), orders(form, inside, target), number(form, inside, "limit", "Limit")), embeds(form, inside, target)],

@@ -95,6 +95,8 @@ export function callersDialog(state, anonymousRole, onchange) {
       spellcheck: "false",
       autocomplete: "off",
       "data-key": "token",
+      // Who has none yet has come to give one.
+      autofocus: state.callers.length === 1,
       placeholder: "eyJhbGciOi…",
       oninput: () => look(),
     });

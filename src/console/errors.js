@@ -92,7 +92,8 @@ export function explain(status, body, context) {
       advice.sql = missingGrant(message, context);
       if (!advice.sql) advice.words = `The role ${context.role} may not do this.`;
     }
-    if (!context.hasToken) advice.words += " Nobody has said who they are: perhaps a token is missing.";
+    // In front, for the words above lead to the SQL behind them.
+    if (!context.hasToken) advice.words = `Nobody has said who they are: perhaps a token is missing. ${advice.words}`;
   }
   if (code === "PGRST201" && Array.isArray(body.details)) {
     advice.hints = body.details.map((detail) => /^\S+/.exec(detail.relationship ?? "")?.[0]).filter(Boolean);

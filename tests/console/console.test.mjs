@@ -12,6 +12,8 @@ const { CONSOLE_URL, CONSOLE_ADMIN_URL, CONSOLE_HARD_URL, CONSOLE_SECRET, CONSOL
 const { chromium } = createRequire(import.meta.url)(CONSOLE_PLAYWRIGHT);
 const axe = readFileSync(CONSOLE_AXE, "utf8");
 const SIZE_BYTES_MAX = 150 << 10;
+/** A name of somebody else, which leads here. */
+const FOREIGN_NAME = "foreign.example";
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
 
@@ -58,7 +60,7 @@ const answered = () => page.waitForSelector(".answer .status");
 
 /** Waits until the address is that one, and its answer there. */
 async function expectAddress(expected) {
-  await page.waitForFunction((expected) => document.querySelector(".address").value === expected, expected);
+  await page.waitForFunction((expected) => document.querySelector(".address")?.value === expected, expected);
   await settled();
 }
 
@@ -95,7 +97,8 @@ async function seriousViolations() {
 }
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: CONSOLE_CHROMIUM, args: ["--no-sandbox"] });
+  const args = ["--no-sandbox", `--host-resolver-rules=MAP ${FOREIGN_NAME} 127.0.0.1`];
+  browser = await chromium.launch({ executablePath: CONSOLE_CHROMIUM, args });
 });
 
 after(() => browser.close());
@@ -238,8 +241,10 @@ test("from the first page to an embedded, filtered answer for a customer: the cl
   const began = Date.now();
   assert.equal(await page.locator('.side a:text-is("rentals")').count(), 0);
   await page.click('button:text-is("Use a token")');
-  await page.fill("#token", token());
+  // Pasted where the focus is.
+  await page.keyboard.insertText(token());
   await page.click('button:text-is("Use token")');
+  await page.waitForFunction(() => document.activeElement.id === "main");
   await follow("rentals");
   await answered();
   await page.click('.chip:text-is("+ films (film_id)")');
@@ -299,6 +304,7 @@ test("an error says what to do about it", async () => {
   await page.waitForSelector(".sql");
   assert.equal(await page.textContent(".sql"), "GRANT DELETE ON api.reviews TO web_anon;");
   assert.match(await page.textContent(".answer .problem"), /permission denied for table reviews.*42501/s);
+  assert.match(await page.textContent(".answer .advice"), /a token is missing\. .*let it, as the owner:$/);
   await page.fill(".address", "nowhere");
   await page.selectOption('[aria-label="Method"]', "GET");
   await page.waitForFunction(() => document.querySelector(".answer .problem")?.textContent.includes("PGRST205"));
@@ -359,7 +365,9 @@ test("a request is told in other languages, without the token", async () => {
   for (const line of [`.from("films")`, `.select("title,directors(last_name)")`, `.gte("year", "1990")`, `.ilike("title", "*it's*")`, `.order("year", { ascending: false })`, ".limit(3)"]) {
     assert.ok(javascript.includes(line), `${line}: ${javascript}`);
   }
-  assert.ok(python.includes(`("year", "gte.1990"),`), python);
+  for (const line of ["from postgrest import SyncPostgrestClient", `api.from_("films")`, `.gte("year", "1990")`, `.ilike("title", "*it's*")`, `.order("year", desc=True)`, ".limit(3)"]) {
+    assert.ok(python.includes(line), `${line}: ${python}`);
+  }
   for (const text of [curl, javascript, python]) {
     assert.ok(!text.includes("eyJ"));
   }
@@ -454,19 +462,66 @@ test("links with nonsense behind the # are borne", async () => {
   }
 });
 
-test("what is too large or too deep is cut off, and the page lives on", async () => {
+/** Asks the function of the hostile schema, and looks at its answer in all ways. */
+async function lookAtAll(name, query, words) {
+  await page.goto(`${CONSOLE_HARD_URL}#schema=hostile&r=rpc/${name}${query}`);
+  await expectAddress(`rpc/${name}${query}`);
+  assert.match(await page.textContent(".status"), words);
+  for (const tab of ["JSON", "Headers", "Plan", "Code", "Table"]) {
+    await page.click(`[role=tab]:text-is("${tab}")`);
+    await page.waitForSelector(`[role=tab][aria-selected=true]:text-is("${tab}")`);
+  }
+}
+
+const openHostile = async () => {
   await open(CONSOLE_HARD_URL);
   await page.selectOption('[aria-label="Schema"]', "hostile");
-  const look = async (name, query, words) => {
-    await page.waitForSelector(`.side a:text-is("${name}")`);
-    await page.goto(`${CONSOLE_HARD_URL}#schema=hostile&r=rpc/${name}${query}`);
-    await page.waitForFunction((words) => new RegExp(words, "s").test(document.querySelector("main")?.textContent), words);
-    for (const tab of ["JSON", "Headers", "Code", "Table"]) await page.click(`[role=tab]:text-is("${tab}")`);
-  };
-  await look("large", "?rows=30000", "cut off: too large to show");
-  await look("deep", "?levels=1000", "200 \\d[\\d.]* ms");
-  await look("wide", "?members=20000", "19500 more");
-  await look("failing", "?words=x", "window.ran = 10");
+  await page.waitForSelector('.side a:text-is("deep")');
+};
+
+/** How many letters of the answer are shown, and whether that is said to be the beginning only. */
+const shownOf = (tab) => page.click(`[role=tab]:text-is("${tab}")`).then(() => page.$eval(".answer", (answer) => [answer.querySelector("pre").textContent.length, answer.textContent.includes("Only the beginning is shown.")]));
+
+const LETTERS_MAX = 1 << 20;
+const A_LINE = 2000;
+
+test("an answer of 100 MB is cut off, and one of 15 MB is shown as far as a page can", async () => {
+  await openHostile();
+  const began = Date.now();
+  await lookAtAll("large", "?rows=100000", /^200 .*cut off: too large to show$/);
+  console.log(`# 100 MB: asked and looked at in ${Date.now() - began} ms`);
+  for (const tab of ["JSON", "Table"]) assert.deepEqual(await shownOf(tab), [LETTERS_MAX, true], tab);
+  const again = Date.now();
+  await lookAtAll("large", "?rows=15000", /^200 .*MiB$/);
+  console.log(`# 15 MB: asked and looked at in ${Date.now() - again} ms`);
+  const [letters, isCut] = await shownOf("JSON");
+  assert.ok(isCut && letters > LETTERS_MAX && letters < LETTERS_MAX + A_LINE, String(letters));
+  await page.click('.side a:text-is("games")');
+  await page.waitForSelector('main h1:text-is("games")');
+});
+
+test("an answer that is nested 3,000 deep is shown, and compared", async () => {
+  await openHostile();
+  await lookAtAll("deep", "?levels=3000", /^200 /);
+  assert.equal(await page.locator(".answer .problem").count(), 0);
+  assert.equal(await page.locator("table.rows").count(), 8);
+  await page.click('[role=tab]:text-is("JSON")');
+  const text = await page.textContent("pre.json");
+  assert.ok(text.startsWith('[\n  {\n    "a": [\n      {'), text.slice(0, 100));
+  await useToken();
+  await page.click('button:has-text("Role:")');
+  await page.selectOption('[data-key="other"]', { index: 1 });
+  await page.click('dialog button:text-is("Close")');
+  await page.waitForSelector(".difference");
+  assert.equal(await page.textContent(".difference"), "Both get the same 1 row.");
+});
+
+test("an answer with many members, and an error with a script in it, are borne", async () => {
+  await openHostile();
+  await lookAtAll("wide", "?members=20000", /^200 /);
+  await page.waitForSelector('th:text-is("… 19500 more")');
+  await lookAtAll("failing", "?words=x", /^400 /);
+  assert.match(await page.textContent(".answer .problem"), /window\.ran = 10/);
 });
 
 test("where there is more than one way, a hint is given, or offered", async () => {
@@ -599,6 +654,28 @@ test("a page of somebody else cannot give the admin server orders", async () => 
   await order({ mode: "no-cors" });
   assert.equal(await lastLoads(), before);
   assert.ok(troubles.length > 0 && troubles.every((trouble) => /CORS policy|ERR_FAILED/.test(trouble)), troubles.join());
+  troubles = [];
+});
+
+test("nor can one whose name was made to point to it (DNS rebinding)", async () => {
+  const lastLoads = () => fetch(new URL(".console/state.json", CONSOLE_ADMIN_URL)).then((response) => response.text());
+  const before = await lastLoads();
+  await open(CONSOLE_URL);
+  const url = new URL(CONSOLE_ADMIN_URL);
+  url.hostname = FOREIGN_NAME;
+  await page.goto(url.href);
+  assert.match(await page.textContent("body"), /does not answer to this name.*Open it by IP address/s);
+  // For the browser what it shows is of that server, so a script there may ask and read whatever it likes.
+  await page.goto(`${url.href}metrics`);
+  const ask = (path, options) => page.evaluate(([path, options]) => fetch(path, options).then((response) => response.status), [path, options]);
+  assert.equal(await ask("/ready"), 200);
+  assert.equal(await ask("/.console/state.json"), 403);
+  for (const what of ["schema", "config"]) {
+    assert.equal(await ask(`/.console/reload/${what}`, { method: "POST", headers: { "CoreREST-Console": "reload" } }), 403);
+  }
+  assert.equal(await lastLoads(), before);
+  // That it is asked at all is what this is about.
+  assert.ok(troubles.length > 0 && troubles.every((trouble) => trouble.startsWith(`asked ${url.origin}/`)), troubles.join());
   troubles = [];
 });
 

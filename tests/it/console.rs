@@ -242,3 +242,59 @@ fn the_admin_server_takes_orders_from_its_own_page_only() {
     with.stop();
     without.stop();
 }
+
+/// The name of somebody's page may lead here (DNS rebinding): for a browser it is a page of ours
+/// then, and all that tells is the name.
+#[test]
+fn a_page_whose_name_leads_to_the_admin_server_gets_nothing_of_the_console() {
+    let database = Cluster::shared().database();
+    let settings = [
+        ("server-console-enabled", "true"),
+        ("admin-server-host", "admin.example.com"),
+    ];
+    let server = Server::start(&database, &settings);
+    let ask = |host: &str, method: &str, path: &str| {
+        let mut client = server.admin();
+        let own = "Sec-Fetch-Site: same-origin\r\nCoreREST-Console: reload\r\n";
+        client.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
+        ));
+        client.read(method)
+    };
+    let asked = [
+        ("GET", "/", 200),
+        ("GET", "/.console/admin.js", 200),
+        ("GET", STATE, 200),
+        ("POST", RELOAD_SCHEMA, 202),
+        ("POST", RELOAD_CONFIG, 202),
+    ];
+    let before = last(&server, "schemaCache");
+    for host in [
+        "evil.example",
+        "evil.example:3001",
+        "127.0.0.1.evil.example",
+    ] {
+        for (method, path, _) in asked {
+            let answer = ask(host, method, path);
+            assert_eq!(answer.status, 403, "{host} {method} {path}");
+            assert!(answer.text().contains("Open it by IP address"));
+        }
+        // What PostgREST has is for everybody, as it is there.
+        for path in ["/live", "/ready", "/metrics", "/schema_cache"] {
+            assert_eq!(ask(host, "GET", path).status, 200, "{host} {path}");
+        }
+    }
+    assert_eq!(last(&server, "schemaCache"), before);
+    let own = [
+        "127.0.0.1:3001",
+        "[::1]:3001",
+        "localhost",
+        "admin.example.com",
+    ];
+    for host in own {
+        for (method, path, status) in asked {
+            assert_eq!(ask(host, method, path).status, status, "{host} {path}");
+        }
+    }
+    server.stop();
+}

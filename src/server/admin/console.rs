@@ -8,16 +8,18 @@
 //! ```
 //! The admin server knows nobody, so a page of somebody else must not be able to have a browser
 //! give orders. What a page may send elsewhere without being allowed to has none but the plainest
-//! headers; so an order needs another one, and nothing here allows that to others.
+//! headers; so an order needs another one, and nothing here allows that to others. Nor is anything
+//! of this given out under a name that somebody else may have let lead here ([`own_host`]).
 //!
 //! Source: the Fetch standard, "CORS-safelisted request-header" and "Sec-Fetch-Site".
 
-use super::{Admin, Answer};
+use super::{Admin, Answer, own_host};
 use crate::log::{self, json_text};
 use crate::state::last_attempt::Attempt;
 use crate::state::orders::Order;
 use corerest_api::console_file;
 use corerest_wire::http::Request;
+use std::borrow::Cow;
 
 const STATE: &str = "/.console/state.json";
 const RELOAD: &str = "/.console/reload/";
@@ -25,11 +27,29 @@ const RELOAD: &str = "/.console/reload/";
 /// What the page says with its orders, whatever its value is.
 const ORDER_HEADER: &str = "CoreREST-Console";
 
+/// What a browser shows that was led here by a name of somebody else.
+const FOREIGN_HOST: &str = "\
+    The console does not answer to this name: somebody else could have made it point here (DNS \
+    rebinding).\n\
+    Open it by IP address, as localhost, by this machine's host name, or by the name in \
+    admin-server-host. A proxy in front of it has to send one of them as Host.\n";
+
 impl Admin {
     /// What is asked of the console.
     pub(super) fn console(&self, request: &Request<'_>) -> Answer {
-        if !self.cores.snapshot().config.server_console_enabled {
+        let snapshot = self.cores.snapshot();
+        if !snapshot.config.server_console_enabled {
             return Answer::of_status(404);
+        }
+        if !own_host::is_own(request.host(), &snapshot.config) {
+            return Answer {
+                status: 403,
+                headers: vec![
+                    ("Content-Type", "text/plain; charset=utf-8".into()),
+                    ("X-Content-Type-Options", "nosniff".into()),
+                ],
+                body: Cow::Borrowed(FOREIGN_HOST.as_bytes()),
+            };
         }
         let path = match request.target().path {
             "/" => "/.console/admin.html",

@@ -15,6 +15,7 @@
 
 mod console;
 mod metrics;
+mod own_host;
 mod reception;
 
 use crate::cores::Cores;

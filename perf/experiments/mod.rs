@@ -122,7 +122,8 @@ const EXPERIMENTS: [Experiment; 14] = [
     },
     Experiment {
         name: "growth",
-        about: "a row by its key, by what there is of relations, schemas, roles, shapes and clients",
+        about: "a row by its key, by how many relations, schemas, roles, shapes and clients \
+                there are",
         run: growth::run,
     },
     Experiment {

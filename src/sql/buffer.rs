@@ -104,7 +104,7 @@ impl SqlBuf {
         self.write(|out| out.push_str(sql.as_str()));
     }
 
-    /// Appends the place of an item in the select list, for `GROUP BY`: the first is 1.
+    /// Appends the place of an item in the select list, for `GROUP BY`, or in an array: from 1 on.
     pub fn place(&mut self, place: usize) {
         self.write(|out| out.push_str(&place.to_string()));
     }

@@ -23,7 +23,7 @@ use crate::log;
 use crate::net::{Accepted, Alarm, HANDSHAKES_MAX, Interest, Listener, Reserve, Socket};
 use crate::observing::gauges::{CoreGauges, Gauges, ReplicaGauges};
 use crate::observing::tally::Tally;
-use crate::serving::aim::{Aim, Connected, Server, Unreachable, WaitsFor};
+use crate::serving::aim::{Aim, Connected, Quest, Server, Unreachable, WaitsFor};
 use crate::serving::client::{Client, ClientToken};
 use crate::serving::grant::{HeldPlace, Places};
 use crate::serving::handle::WaitingRequest;
@@ -764,46 +764,41 @@ impl Cores {
     /// The primary was looked at, and its log ended here: whoever waits for what is not written
     /// asks the primary, as if no replica had replayed it in time.
     pub(crate) fn end_hopeless(&self, look: u64, end: Position) {
-        let if_hopeless = |parked: &ParkedClient| {
-            let is_hopeless = parked.waiting.quest.is_hopeless(look, end);
-            is_hopeless.then_some(AnswerSize::Usual)
-        };
-        let no_place = || None::<()>;
-        let next = || {
-            self.parking
-                .take_oldest(WaitsFor::Replay, if_hopeless, no_place)
-        };
-        while let Some((mut parked, None)) = next() {
-            parked.waiting.quest.on_not_replayed();
-            let size = parked.waiting.size_before();
-            let deadline = Instant::now() + self.patience.acquisition;
-            self.parking.park(WaitsFor::Primary, parked, size, deadline);
-        }
-        if !self.parking.is_line_empty(WaitsFor::Primary) {
-            self.cores.iter().for_each(|core| core.events.ring());
-        }
+        let is_hopeless = |quest: &Quest| quest.is_hopeless(look, end);
+        self.end_wait_for_replay(WaitsFor::Primary, is_hopeless, Quest::on_not_replayed);
     }
 
     /// What is known of the replicas has changed: reads may have somewhere else to go now.
     pub(crate) fn on_fleet_changed(&self) {
-        // All of this line count as usual until they wait for a connection.
-        let if_replayed = |parked: &ParkedClient| {
-            let after = parked.waiting.quest.after()?;
-            let has_replayed = self.fleet.has_replayed(after);
-            has_replayed.then_some(AnswerSize::Usual)
+        let is_replayed = |quest: &Quest| {
+            let after = quest.after();
+            after.is_some_and(|after| self.fleet.has_replayed(after))
         };
+        self.end_wait_for_replay(WaitsFor::Replica, is_replayed, Quest::on_replayed);
+    }
+
+    /// Whoever has waited for a replay for long enough waits for a connection of this line.
+    fn end_wait_for_replay(
+        &self,
+        line: WaitsFor,
+        is_over: impl Fn(&Quest) -> bool,
+        tell: impl Fn(&mut Quest),
+    ) {
+        // All of that line count as usual until they wait for a connection.
+        let if_over =
+            |parked: &ParkedClient| is_over(&parked.waiting.quest).then_some(AnswerSize::Usual);
         let no_place = || None::<()>;
         let next = || {
             self.parking
-                .take_oldest(WaitsFor::Replay, if_replayed, no_place)
+                .take_oldest(WaitsFor::Replay, if_over, no_place)
         };
         while let Some((mut parked, None)) = next() {
-            parked.waiting.quest.on_replayed();
+            tell(&mut parked.waiting.quest);
             let size = parked.waiting.size_before();
             let deadline = Instant::now() + self.patience.acquisition;
-            self.parking.park(WaitsFor::Replica, parked, size, deadline);
+            self.parking.park(line, parked, size, deadline);
         }
-        if !self.parking.is_line_empty(WaitsFor::Replica) {
+        if !self.parking.is_line_empty(line) {
             self.cores.iter().for_each(|core| core.events.ring());
         }
     }

@@ -106,6 +106,10 @@ impl Quest {
             }
             (Reach::Replica | Reach::ReplicaAsItIs, after) => Aim::Replica { after },
         };
+        Quest::aiming(aim)
+    }
+
+    fn aiming(aim: Aim) -> Quest {
         Quest {
             aim,
             was_lost: false,
@@ -211,15 +215,7 @@ mod tests {
     use super::*;
 
     fn quest(after: Option<Position>) -> Quest {
-        Quest {
-            aim: Aim::Replica { after },
-            was_lost: false,
-            missed: 0,
-            has_waited: false,
-            waits_for_replay: false,
-            looks_before: 0,
-            refusal: None,
-        }
+        Quest::aiming(Aim::Replica { after })
     }
 
     fn at(timeline: u32, lsn: u64) -> Position {

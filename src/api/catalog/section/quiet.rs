@@ -36,6 +36,11 @@ WITH RECURSIVE loud_type AS (
   UNION
   SELECT conversion.castsource FROM pg_catalog.pg_cast AS conversion
    WHERE conversion.castsource::int8 >= 16384 AND conversion.castfunc::int8 >= 16384
+), loud_function AS (
+  SELECT function.oid FROM pg_catalog.pg_proc AS function
+   WHERE function.provolatile = 'v' OR function.proname IN ('pg_input_is_valid',
+         'pg_input_error_info', 'pg_input_error_message')
+      OR function.proname ~ '^(table|schema|database)_to_xml'
 ), loud_query AS (
   SELECT rule.ev_class AS oid
     FROM pg_catalog.pg_rewrite AS rule
@@ -60,9 +65,8 @@ WITH RECURSIVE loud_type AS (
     JOIN pg_catalog.pg_proc AS function
       ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
    WHERE rule.ev_class::int8 >= 16384
-     AND (function.provolatile = 'v' OR function.proname IN ('current_setting', 'pg_input_is_valid',
-          'pg_input_error_info', 'pg_input_error_message')
-          OR function.proname ~ '^(table|schema|database)_to_xml')
+     AND (function.proname = 'current_setting'
+          OR function.oid IN (SELECT loud_function.oid FROM loud_function))
 ), loud_policy AS (
   SELECT policy.polrelid AS oid
     FROM pg_catalog.pg_policy AS policy
@@ -77,11 +81,8 @@ WITH RECURSIVE loud_type AS (
     FROM pg_catalog.pg_policy AS policy
     CROSS JOIN LATERAL pg_catalog.unnest((
            pg_catalog.string_to_array(policy.polqual::text, 'funcid '))[2:]) AS part (text)
-    JOIN pg_catalog.pg_proc AS function
-      ON function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
-   WHERE function.provolatile = 'v' OR function.proname IN ('pg_input_is_valid',
-          'pg_input_error_info', 'pg_input_error_message')
-      OR function.proname ~ '^(table|schema|database)_to_xml'
+    JOIN loud_function
+      ON loud_function.oid = pg_catalog.split_part(part.text, ' ', 1)::pg_catalog.oid
   UNION
   SELECT policy.polrelid
     FROM pg_catalog.pg_policy AS policy

@@ -596,6 +596,7 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
                                          api.parts, primary key (ring, part));
          alter table api.guarded_links enable row level security;
          create policy p on api.guarded_links using (private.f(ring) = ring);
+         create domain private.checked as int check (private.f(value) > 0);
          create table api.owned (id int, owner text);
          create table api.owned_by_role (like api.owned);
          create table api.nobodys (like api.owned);
@@ -613,13 +614,26 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
          create policy p on api.owned_by_name using
            (owner is distinct from current_setting('a.b', true)
             and owner is distinct from current_setting('a.' || owner, true));
+         create table api.owned_by_operator (like api.owned);
+         create policy p on api.owned_by_operator using (id operator(private.==) owner);
+         create table api.owned_by_domain (like api.owned);
+         create policy p on api.owned_by_domain using (id::private.checked > 0);
+         create table api.owned_and_limited (like api.owned);
+         create policy p on api.owned_and_limited using (true);
+         create policy q on api.owned_and_limited as restrictive using (private.f(id) > 0);
+         create table api.owned_in_parts (id int, owner text) partition by list (id);
+         create policy p on api.owned_in_parts using (true);
+         create table api.owned_part partition of api.owned_in_parts for values in (1);
+         create policy p on api.owned_part using (private.f(id) > 0);
+         create view api.owned_seen as select id from api.owned_by_name;
          do $$ declare owned regclass; begin
            foreach owned in array '{api.owned,api.owned_by_role,api.nobodys,api.owned_at_random,
-             api.owned_by_others,api.owned_by_answer,api.owned_by_name}'::regclass[] loop
+             api.owned_by_others,api.owned_by_answer,api.owned_by_name,api.owned_by_operator,
+             api.owned_by_domain,api.owned_and_limited,api.owned_in_parts,
+             api.owned_part}'::regclass[] loop
              execute format('alter table %s enable row level security', owned);
            end loop; end $$;
          create view api.hearing as select current_setting('a.b', true) as id;
-         create domain private.checked as int check (private.f(value) > 0);
          create view api.made as select 1::private.checked as id;
          create view api.rowed as select (null::private.pair).a as id;
          create view api.named_table as select table_to_xml('api.rings', true, true, '')::text as x;
@@ -658,6 +672,11 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/owned_by_others",
         "/owned_by_answer",
         "/owned_by_name",
+        "/owned_by_operator",
+        "/owned_by_domain",
+        "/owned_and_limited",
+        "/owned_in_parts",
+        "/owned_seen",
         "/pairs",
         "/rings?select=id::text",
         "/rings?select=id,computed",

@@ -380,7 +380,7 @@ test("a request is told in other languages, without the token", async () => {
 test("the diagram leads to relations", async () => {
   await open(CONSOLE_URL);
   await page.click('.top a:text-is("Diagram")');
-  assert.ok((await page.locator("path.reference").count()) >= 8);
+  await page.waitForFunction(() => document.querySelectorAll("path.reference").length >= 8);
   await page.click('svg a:has(.box-name:text-is("roles")) .box');
   await page.waitForSelector('h1:text-is("roles")');
 });

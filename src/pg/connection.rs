@@ -32,6 +32,7 @@ mod parameters;
 mod reset;
 #[cfg(test)]
 mod tests;
+mod wardrobe;
 
 pub use notification::Notification;
 
@@ -40,6 +41,8 @@ use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
 pub use self::parameters::{RequestBody, Sink};
 use self::reset::Reset;
+pub use self::wardrobe::Quiet;
+use self::wardrobe::{Making, UNDRESS, UNDRESS_STATEMENTS, Wardrobe};
 use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
 use crate::input::Input;
@@ -66,6 +69,9 @@ const END_BYTES: usize = 64;
 /// acknowledgements, the rows of settings and of a pre-request; or an error instead of all that
 /// follows, which is the answer of the request and may be as long as one can be.
 const AHEAD_BYTES_MAX: usize = CONTROL_MESSAGE_BYTES_MAX + (1 << 20);
+
+/// Somebody may not do that.
+const NO_PRIVILEGE: &str = "42501";
 
 /// So many notifications at a time are a mistake, or an attack on our memory.
 const NOTIFICATIONS_MAX: usize = 10_000;
@@ -106,10 +112,14 @@ pub struct Connection {
     behind: Behind,
     /// Whether the session is put in order behind the batch.
     reset: Reset,
+    /// What the session wears.
+    wardrobe: Wardrobe,
     /// How many batches were sent together with the one that is being answered, and come after it.
     following: usize,
     /// Whether a transaction that the batch leaves open is to stay so.
     stays_open: bool,
+    /// Whether the first statement makes what differs from the settings that are worn.
+    makes_rest: bool,
 }
 
 /// A statement behind a batch, which is no part of it.
@@ -214,8 +224,10 @@ impl Connection {
             leftovers: Leftovers::default(),
             behind: Behind::None,
             reset: Reset::None,
+            wardrobe: Wardrobe::default(),
             following: 0,
             stays_open: false,
+            makes_rest: false,
         }
     }
 
@@ -331,27 +343,51 @@ impl Connection {
         self.behind = Behind::Wanted(statement);
     }
 
+    /// The same as [`send`](Connection::send), for a batch that leaves nothing: what its settings
+    /// would make is left out as far as the session has it.
+    ///
+    /// # Errors
+    /// As [`send`](Connection::send).
+    pub fn send_quiet(&mut self, batch: Quiet<'_>) -> Result<(), Error> {
+        self.begin_flight(Reset::None);
+        let making = self.making_of_first(batch);
+        let encoded = self.encode_first_quiet(batch, making, true);
+        encoded.map_err(|error| self.on_not_encoded(error))?;
+        self.depart(None)
+    }
+
     /// Sends several batches in one write. Each is a transaction of its own, and is answered up to
     /// its own [`Reply::Done`] whatever becomes of the others; their statements are counted on from
-    /// one to the next. Only batches are sent of which every statement is prepared: as many of the
-    /// first ones as that is true of. Returns how many those are; if none, nothing is sent.
+    /// one to the next. Only batches are sent of which every statement is prepared, and which fit
+    /// what the session wears: as many of the first ones as that is true of. Returns how many those
+    /// are; if none, nothing is sent.
     ///
     /// # Errors
     /// As [`send`](Connection::send).
     pub fn send_together<'b>(
         &mut self,
-        batches: impl IntoIterator<Item = &'b [Statement]>,
+        batches: impl IntoIterator<Item = Quiet<'b>>,
     ) -> Result<usize, Error> {
         self.begin_flight(Reset::None);
         let mut sent = 0;
         let mut statements = 0;
-        for batch in batches {
-            if !batch.iter().all(|statement| self.is_ready(statement)) {
+        let mut batches = batches.into_iter().peekable();
+        while let Some(batch) = batches.next() {
+            let making = match sent {
+                0 => Some(self.making_of_first(batch)),
+                _ => self.wardrobe.fit(batch),
+            };
+            let Some(making) = making.filter(|making| self.is_ready(batch, *making)) else {
                 break;
-            }
-            let encoded = self.encode_transaction(batch, statements, RequestBody::NONE, &mut None);
+            };
+            // Those behind it would have to know what has become of it.
+            let may_dress = batches.peek().is_none() && self.is_ready(batch, Making::ForSession);
+            let encoded = match sent {
+                0 => self.encode_first_quiet(batch, making, may_dress),
+                _ => self.encode_quiet(batch, making, statements, may_dress),
+            };
             encoded.map_err(|error| self.on_not_encoded(error))?;
-            statements += batch.len();
+            statements += batch.statements.len();
             sent += 1;
         }
         if sent > 0 {
@@ -361,10 +397,30 @@ impl Connection {
         Ok(sent)
     }
 
-    fn is_ready(&self, statement: &Statement) -> bool {
+    fn is_ready(&self, batch: Quiet<'_>, making: Making) -> bool {
+        let own = batch.statements.iter().skip(1);
+        let mut texts = making
+            .text(batch)
+            .into_iter()
+            .chain(own.map(|own| &own.text));
         self.preparation == Preparation::Named
-            && self.prepared.keeps(&statement.text)
-            && self.prepared.is_ready(&statement.text)
+            && texts.all(|text| self.prepared.keeps(text) && self.prepared.is_ready(text))
+    }
+
+    /// How the settings are made of a batch before which the session can be undressed.
+    fn making_of_first(&self, batch: Quiet<'_>) -> Making {
+        match self.can_dress() && !self.wardrobe.is_outworn() {
+            true => self.wardrobe.fit(batch).unwrap_or(Making::Whole),
+            false => Making::Whole,
+        }
+    }
+
+    /// Whether settings can be made for the session, which is its own: a pooler gives a process id
+    /// that is not its server's.
+    fn can_dress(&self) -> bool {
+        self.preparation == Preparation::Named
+            && self.session.server().is_some()
+            && !self.wardrobe.is_refused()
     }
 
     fn send_flight(
@@ -385,6 +441,7 @@ impl Connection {
             "the last batch was read to its end"
         );
         self.stays_open = false;
+        self.makes_rest = false;
         self.silence.is_passed_on = false;
         self.output.clear();
         self.reused.clear();
@@ -538,6 +595,8 @@ impl Connection {
         statements: &'p [Statement],
         request_body: RequestBody<'p>,
     ) -> Result<Option<Gap<'p>>, pg::EncodeError> {
+        self.wardrobe.interrupt();
+        self.encode_undressing()?;
         self.encode_closing()?;
         let mut gap = None;
         self.encode_transaction(statements, 0, request_body, &mut gap)?;
@@ -554,6 +613,64 @@ impl Connection {
         Ok(gap)
     }
 
+    /// Takes off what the session wears.
+    fn encode_undressing(&mut self) -> Result<(), pg::EncodeError> {
+        if self.wardrobe.take_off() {
+            frontend::query(&mut self.output, UNDRESS)?;
+            for _ in 0..UNDRESS_STATEMENTS {
+                self.expected.push(StatementIndex(0), Expected::Rows);
+            }
+            self.expected.push_sync();
+            self.wardrobe.is_undressing = true;
+        }
+        Ok(())
+    }
+
+    fn encode_first_quiet(
+        &mut self,
+        batch: Quiet<'_>,
+        making: Making,
+        may_dress: bool,
+    ) -> Result<(), pg::EncodeError> {
+        if making == Making::Whole {
+            self.encode_undressing()?;
+        }
+        self.encode_closing()?;
+        self.encode_quiet(batch, making, 0, may_dress)
+    }
+
+    /// Writes a quiet batch, whose settings are made so, or for the session if they may be.
+    fn encode_quiet(
+        &mut self,
+        batch: Quiet<'_>,
+        making: Making,
+        first: usize,
+        may_dress: bool,
+    ) -> Result<(), pg::EncodeError> {
+        let is_worth_dressing =
+            making == Making::Whole && self.can_dress() && self.wardrobe.is_worth_dressing(batch);
+        let making = match is_worth_dressing && may_dress {
+            true => {
+                self.wardrobe.try_on(batch);
+                Making::ForSession
+            }
+            false => making,
+        };
+        let Some((settings, own)) = batch.statements.split_first() else {
+            return Ok(());
+        };
+        if let Some(settings) = making.statement(settings, batch.guise) {
+            self.encode_statement(&settings, first, RequestBody::NONE, None)?;
+            self.makes_rest = matches!(making, Making::Rest(_));
+        }
+        for (index, statement) in (first + 1..).zip(own) {
+            self.encode_statement(statement, index, RequestBody::NONE, None)?;
+        }
+        frontend::sync(&mut self.output);
+        self.expected.push_sync();
+        Ok(())
+    }
+
     /// The statement is not kept: nothing about it can be outdated, so nothing that goes wrong with
     /// it has the batch sent again.
     fn encode_behind(&mut self, index: usize) -> Result<(), pg::EncodeError> {
@@ -566,7 +683,7 @@ impl Connection {
         let mut parameters = Parameters {
             of: &statement,
             request_body: RequestBody::NONE,
-            gap: &mut None,
+            gap: None,
         };
         self.encode_execution("", &mut parameters, index)?;
         frontend::sync(&mut self.output);
@@ -584,26 +701,36 @@ impl Connection {
         gap: &mut Option<Gap<'p>>,
     ) -> Result<(), pg::EncodeError> {
         for (index, statement) in (first..).zip(statements) {
-            let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
-            let mut parameters = Parameters {
-                of: statement,
-                request_body,
-                gap,
-            };
-            match self.preparation {
-                Preparation::Named if self.prepared.keeps(&statement.text) => {
-                    self.encode_named(&mut parameters, index)?;
-                }
-                Preparation::Named | Preparation::Unnamed => {
-                    frontend::parse(&mut self.output, "", statement.text.as_str())?;
-                    self.expected.push(index, Expected::ParseComplete);
-                    self.encode_execution("", &mut parameters, index)?;
-                }
-            }
+            self.encode_statement(statement, index, request_body, Some(gap))?;
         }
         frontend::sync(&mut self.output);
         self.expected.push_sync();
         Ok(())
+    }
+
+    fn encode_statement<'p>(
+        &mut self,
+        statement: &'p Statement,
+        index: usize,
+        request_body: RequestBody<'p>,
+        gap: Option<&mut Option<Gap<'p>>>,
+    ) -> Result<(), pg::EncodeError> {
+        let index = StatementIndex(u16::try_from(index).expect("a batch is a handful"));
+        let mut parameters = Parameters {
+            of: statement,
+            request_body,
+            gap,
+        };
+        match self.preparation {
+            Preparation::Named if self.prepared.keeps(&statement.text) => {
+                self.encode_named(&mut parameters, index)
+            }
+            Preparation::Named | Preparation::Unnamed => {
+                frontend::parse(&mut self.output, "", statement.text.as_str())?;
+                self.expected.push(index, Expected::ParseComplete);
+                self.encode_execution("", &mut parameters, index)
+            }
+        }
     }
 
     /// Closes what was forgotten. PostgreSQL does not mind names that it does not know.
@@ -759,7 +886,9 @@ impl Connection {
         if self.outcome == Outcome::Unknown && is_farewell(&message) {
             self.outcome = Outcome::NotBegun;
         }
-        if step == Ok(Step::Asynchronous) {
+        let is_of_dress =
+            self.wardrobe.is_dressed() && matches!(message, Message::ParameterStatus { .. });
+        if step == Ok(Step::Asynchronous) && !is_of_dress {
             let is_heard = self.notifications.is_some();
             self.leftovers
                 .on(&message, &self.session.parameters, is_heard);
@@ -770,6 +899,10 @@ impl Connection {
             self.keep(notification)?;
         }
         match step.map_err(|violation| self.broken(violation.into()))? {
+            Step::Failed(_) if self.wardrobe.is_undressing => {
+                let (error, ..) = error.expect("only an error fails a batch");
+                Err(self.lost(io::Error::new(io::ErrorKind::ConnectionAborted, error)))
+            }
             Step::Failed(_) => {
                 let (error, judgement, is_own_word) = error.expect("only an error fails a batch");
                 Ok(Some(match error.ends_session() {
@@ -779,6 +912,8 @@ impl Connection {
             }
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
+            // Nothing of the batch.
+            _ if self.wardrobe.is_undressing => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
                 self.on_progress(due);
                 self.outcome = match self.outcome {
@@ -815,6 +950,12 @@ impl Connection {
         self.outcome = Outcome::Failed;
         let index = due.map_or(StatementIndex(0), |(_, index)| index);
         match judgement {
+            Judgement::Answer if self.makes_rest && error.code == NO_PRIVILEGE => {
+                if index == StatementIndex(0) {
+                    self.wardrobe.refuse();
+                    return Advance::Outdated(error, index);
+                }
+            }
             Judgement::Answer => {
                 if matches!(due, Some((Expected::BindComplete, _)))
                     && let Some(name) = name_at(&self.parsed, index)
@@ -887,6 +1028,9 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
+        if std::mem::take(&mut self.wardrobe.is_undressing) {
+            return Ok(Advance::More);
+        }
         if matches!(self.behind, Behind::Due) {
             self.behind = Behind::None;
             return Ok(Advance::Settled);
@@ -916,6 +1060,7 @@ impl Connection {
             return Ok(Advance::More);
         }
         self.on_over();
+        self.wardrobe.on_over(self.outcome == Outcome::Failed);
         if self.leftovers.is_any() {
             return Ok(self.put_in_order());
         }
@@ -980,6 +1125,7 @@ impl Connection {
         match step.map_err(|violation| self.broken(violation.into()))? {
             Step::Ready(status) => {
                 self.reset = Reset::None;
+                self.wardrobe.on_reset();
                 self.on_over();
                 self.state = match status {
                     TransactionStatus::Idle => State::Idle,

@@ -57,6 +57,7 @@
 
 mod buffer;
 mod constant;
+mod guise;
 mod name;
 mod params;
 mod qualified;
@@ -64,6 +65,7 @@ mod system;
 
 pub use buffer::{SqlBuf, SqlText, Statement};
 pub use constant::{ConstSql, ConstText, SystemSql, is_clean_constant};
+pub use guise::{Difference, Guise};
 pub use name::{
     CatalogSql, Ident, InvalidIdent, InvalidTypeName, Literal, QualifiedName, TypeName,
 };

@@ -63,7 +63,7 @@ fn start(settings: &[(&str, &str)]) -> (Database, Server) {
 }
 
 /// A token with these claims.
-fn bearer(claims: &str) -> String {
+pub(crate) fn bearer(claims: &str) -> String {
     let encode = |text: &[u8]| URL_SAFE_NO_PAD.encode(text);
     let header = encode(br#"{"alg":"HS256","typ":"JWT"}"#);
     let signed = format!("{header}.{}", encode(claims.as_bytes()));

@@ -54,4 +54,5 @@ mod together;
 mod two_way_talk;
 mod uploads;
 mod whole_numbers;
+mod worn_settings;
 mod write_outcome;

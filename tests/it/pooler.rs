@@ -126,6 +126,30 @@ fn without_named_statements_a_pooler_is_not_noticed() {
     other.stop();
 }
 
+/// Its sessions are somebody else's, too.
+#[test]
+fn nothing_is_worn_in_a_session_of_a_pooler() {
+    let cluster = Cluster::shared();
+    let database = cluster.database();
+    let settings = ["default_pool_size = 1"];
+    let pooler = Pooler::start(cluster, PoolMode::Transaction, &settings);
+    let server = start(&pooler, &database, &[("db-pool", "1")]);
+    let mut client = server.client();
+    for _ in 0..100 {
+        assert_eq!(client.get("/plants?select=id&id=eq.1").status, 200);
+    }
+    let mut other = postgres::Client::connect(&pooler.uri(&database), postgres::NoTls)
+        .expect("the pooler is there");
+    let sql = "SELECT current_setting('role') || current_setting('default_transaction_read_only')";
+    let messages = other.simple_query(sql).expect("PostgreSQL is there");
+    let row = messages.iter().find_map(|message| match message {
+        postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    assert_eq!(row, Some("noneoff"));
+    server.stop();
+}
+
 /// PgBouncer 1.21 and later know named statements; Debian 12 has an earlier one.
 #[test]
 fn a_pooler_that_follows_statements_is_not_noticed_either() {

@@ -15,7 +15,11 @@ fn plant(id: &str) -> String {
 
 /// A server with one connection that knows the plants as quick.
 fn start(database: &Database) -> Server {
-    let server = Server::start(database, &[("db-pool", "1"), ("server-cores", "1")]);
+    start_with(database, &[("db-pool", "1"), ("server-cores", "1")])
+}
+
+fn start_with(database: &Database, settings: &[(&str, &str)]) -> Server {
+    let server = Server::start(database, settings);
     let mut client = server.client();
     for _ in 0..QUICK {
         assert_eq!(client.get(&plant("1")).status, 200);
@@ -100,6 +104,38 @@ fn a_request_that_fails_concerns_nobody_else() {
         r#"200 [{"id":3}]"#,
     ];
     check(&server, &database, &ids, &expected);
+    server.stop();
+}
+
+/// By itself, a value of this length would be sent from where it is.
+#[test]
+fn long_values_go_together_too() {
+    let database = Cluster::shared().database();
+    let settings = [
+        ("db-pool", "1"),
+        ("server-cores", "1"),
+        ("server-max-header-bytes", "1048576"),
+    ];
+    let server = start_with(&database, &settings);
+    let named = |id: u32, name: &str| format!("{id}&name=neq.{name}");
+    let mut client = server.client();
+    for _ in 0..QUICK {
+        assert_eq!(client.get(&plant(&named(1, "nobody"))).status, 200);
+    }
+    let sessions = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity
+                     WHERE usename = 'authenticator' AND datname = current_database()";
+    let before = database.one(sessions);
+    let long = "x".repeat(100_000);
+    let ids = [named(1, &long), named(2, "nobody"), named(3, &long)];
+    let expected = [1, 2, 3].map(|id| format!(r#"200 [{{"id":{id}}}]"#));
+    let (ids, expected) = (ids.each_ref(), expected.each_ref());
+    check(
+        &server,
+        &database,
+        &ids.map(|id| id.as_str()),
+        &expected.map(|it| it.as_str()),
+    );
+    assert_eq!(database.one(sessions), before);
     server.stop();
 }
 

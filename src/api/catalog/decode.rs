@@ -56,6 +56,8 @@ struct Document<'a> {
     columns: Vec<ColumnRow<'a>>,
     #[serde(default)]
     quiet: HashSet<RelationOid>,
+    #[serde(default)]
+    has_one_owner: bool,
     #[serde(borrow, default)]
     schemas: Vec<&'a str>,
     #[serde(borrow, default)]
@@ -131,6 +133,7 @@ pub fn decode_catalog(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         representations: decode_representations(&document.representations),
         media_handlers: decode_media_handlers(&document.media_handlers)?,
         transaction_defaults: document.server.transaction_defaults(),
+        has_one_owner: document.has_one_owner,
         timings: Timings::between(&document.readings()),
         missing_schemas: document
             .missing_schemas

@@ -68,6 +68,8 @@ fn write_document(out: &mut SystemBuf, scope: Scope<'_>) {
     section::columns::write_rows(out, &exposed);
     system_sql!(out, "), 'quiet', (");
     section::quiet::write_rows(out, &exposed);
+    system_sql!(out, "), 'has_one_owner', (");
+    section::owners::write_value(out, &exposed);
     system_sql!(out, "), 'tables_read', ");
     write_reading(out);
     system_sql!(out, ", 'views', (");

@@ -22,6 +22,8 @@ pub struct Catalog {
     pub(crate) tables: HashMap<QualifiedName, Table>,
     /// How transactions begin there.
     pub(crate) transaction_defaults: TransactionDefaults,
+    /// Whether one role alone, superusers apart, can change what reads of the relations run.
+    pub(crate) has_one_owner: bool,
     /// How long it took PostgreSQL to tell all this.
     pub timings: Timings,
     /// Which schemas of `db-extra-search-path` do not exist, in quotes.

@@ -12,7 +12,7 @@ use crate::response::{
     Response, is_vary,
 };
 use corerest_config::{Config, ErrorVerbosity};
-use corerest_sql::Ident;
+use corerest_sql::{Guise, Ident};
 
 /// What is to be done for a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,6 +119,12 @@ impl Pending {
     /// How soon the answer came, for later requests of the same shape.
     pub fn note_pace(&self, pace: Pace) {
         self.precedent.note_pace(pace);
+    }
+
+    /// How the settings of the request can be made for a session; `None` where they are to be made
+    /// for its transaction.
+    pub fn guise(&self) -> Option<&Guise> {
+        self.precedent.guise()
     }
 
     /// The lines that the log gets if a request for this target has a deprecated name in it.

@@ -1,5 +1,5 @@
 //! How large the answers to requests of a shape are, and how soon they come, as far as earlier ones
-//! have shown.
+//! have shown; and in what guise a session can answer them.
 //!
 //! It stands apart from what a request has become ([`Pending`](super::Pending)), for it is shared
 //! by all requests of a shape, and says nothing of what is asked: whoever has few places for large
@@ -7,6 +7,7 @@
 //! other, which are quick. A request whose shape is not known has no precedent, and is taken for
 //! one with a usual answer that may be long in coming.
 
+use corerest_sql::Guise;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -38,12 +39,15 @@ pub enum Pace {
     Slow,
 }
 
-/// The last answers to requests of the same shape.
+/// The last answers to requests of the same shape, and what else those have in common that changes
+/// nothing of an answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Precedent(Option<Arc<Answers>>);
+pub(super) struct Precedent(Option<Arc<Earlier>>);
 
 #[derive(Debug, Default)]
-struct Answers {
+struct Earlier {
+    /// How their settings can be made for a session, if that does no harm.
+    guise: Option<Guise>,
     was_large: AtomicBool,
     /// How many were quick since one was slow, less some for each that was late. Two threads that
     /// count at a time may count one answer.
@@ -52,35 +56,42 @@ struct Answers {
 
 impl Precedent {
     /// That of a new shape.
-    pub(super) fn of_shape() -> Precedent {
-        Precedent(Some(Arc::default()))
+    pub(super) fn of_shape(guise: Option<Guise>) -> Precedent {
+        Precedent(Some(Arc::new(Earlier {
+            guise,
+            ..Earlier::default()
+        })))
+    }
+
+    pub(super) fn guise(&self) -> Option<&Guise> {
+        self.0.as_ref()?.guise.as_ref()
     }
 
     pub(super) fn size(&self) -> AnswerSize {
         match &self.0 {
-            Some(answers) if answers.was_large.load(Ordering::Relaxed) => AnswerSize::Large,
+            Some(earlier) if earlier.was_large.load(Ordering::Relaxed) => AnswerSize::Large,
             Some(_) | None => AnswerSize::Usual,
         }
     }
 
     /// It is written only where it changes: the threads of a core share it.
     pub(super) fn note(&self, size: AnswerSize) {
-        if let Some(answers) = &self.0
+        if let Some(earlier) = &self.0
             && self.size() != size
         {
             let is_large = size == AnswerSize::Large;
-            answers.was_large.store(is_large, Ordering::Relaxed);
+            earlier.was_large.store(is_large, Ordering::Relaxed);
         }
     }
 
     /// How many answers were quick of late.
     pub(super) fn quick_answers(&self) -> u32 {
-        let answers = self.0.as_ref();
-        answers.map_or(0, |answers| answers.quick.load(Ordering::Relaxed))
+        let earlier = self.0.as_ref();
+        earlier.map_or(0, |earlier| earlier.quick.load(Ordering::Relaxed))
     }
 
     pub(super) fn note_pace(&self, pace: Pace) {
-        let Some(answers) = &self.0 else {
+        let Some(earlier) = &self.0 else {
             return;
         };
         let before = self.quick_answers();
@@ -90,7 +101,7 @@ impl Precedent {
             Pace::Slow => 0,
         };
         if after != before {
-            answers.quick.store(after, Ordering::Relaxed);
+            earlier.quick.store(after, Ordering::Relaxed);
         }
     }
 }
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_shape_have_one_precedent() {
-        let of_shape = Precedent::of_shape();
+        let of_shape = Precedent::of_shape(None);
         let (first, second) = (of_shape.clone(), of_shape);
         assert_eq!(second.size(), AnswerSize::Usual);
         first.note(AnswerSize::Large);
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_remembered_longer_than_a_late_one() {
-        let precedent = Precedent::of_shape();
+        let precedent = Precedent::of_shape(None);
         (0..2 * QUICK_ANSWERS_MAX).for_each(|_| precedent.note_pace(Pace::Quick));
         assert_eq!(precedent.quick_answers(), QUICK_ANSWERS_MAX);
         precedent.note_pace(Pace::Late);

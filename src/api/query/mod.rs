@@ -31,7 +31,7 @@ pub(crate) use openapi::write_openapi;
 pub(crate) use privileges::write_privileges;
 pub(crate) use read::{Count, write_count_estimate, write_read};
 pub use settings::AccessMode;
-pub(crate) use settings::{Circumstances, Overrides, write_settings};
+pub(crate) use settings::{Circumstances, Overrides, write_guise, write_settings};
 pub(crate) use transaction::TransactionEnd;
 pub use transaction::{Batch, Reach, rollback};
 pub(crate) use transaction::{Parts, write_pre_request};

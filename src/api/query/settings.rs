@@ -8,9 +8,10 @@ use crate::auth::Identity;
 use crate::error::json::write_json_string;
 use crate::request::HttpRequest;
 use corerest_config::Config;
-use corerest_sql::{Ident, SqlBuf, Statement, sql, sql_text};
+use corerest_sql::{ConstSql, Guise, Ident, SqlBuf, SqlText, Statement, sql, sql_text};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::LazyLock;
 
 /// Whether a transaction may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +53,66 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) overrides: Overrides,
 }
 
+/// How long settings stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Transaction,
+    Session,
+}
+
+impl Scope {
+    /// How `set_config` ends.
+    fn end(self) -> ConstSql {
+        match self {
+            Scope::Transaction => sql_text!(", true)"),
+            Scope::Session => sql_text!(", false)"),
+        }
+    }
+}
+
 /// The statement that comes first in every transaction. It is parsed with the search path, and
 /// executed with the rights, of the login role. Its text depends on the access mode, on
 /// the number of settings, and on whether there is a time zone.
-pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Statement {
+pub(crate) fn write_settings(out: SqlBuf, about: &Circumstances<'_>) -> Statement {
+    write_in_scope(out, about, Scope::Transaction)
+}
+
+/// How the same settings can be made for a session, where nothing runs that could change them.
+pub(crate) fn write_guise(about: &Circumstances<'_>) -> Guise {
+    Guise {
+        for_session: write_in_scope(SqlBuf::new(), about, Scope::Session).text,
+        // The search path, the role, and what comes before that.
+        single_from: 2 + 2 * about.of_role.len(),
+        singles: &SINGLES,
+    }
+}
+
+/// Those of [`Circumstances`] that differ from request to request, by themselves.
+static SINGLES: LazyLock<Vec<SqlText>> = LazyLock::new(|| {
+    let singles = [
+        sql_text!("pg_catalog.set_config('request.jwt.claims', "),
+        sql_text!("pg_catalog.set_config('request.method', "),
+        sql_text!("pg_catalog.set_config('request.path', "),
+        sql_text!("pg_catalog.set_config('request.headers', "),
+        sql_text!("pg_catalog.set_config('request.cookies', "),
+    ];
+    let text = |places: usize| {
+        let wanted = singles.iter().enumerate();
+        let wanted = wanted.filter(|(place, _)| places & (1 << place) != 0);
+        let mut out = SqlBuf::new();
+        sql!(out, "SELECT pg_catalog.num_nonnulls(");
+        out.separated(sql_text!(", "), wanted, |out, (_, single)| {
+            out.constant(*single);
+            out.param(None);
+            sql!(out, ", true)");
+        });
+        sql!(out, ")");
+        out.finish().text
+    };
+    (0..1 << singles.len()).map(text).collect()
+});
+
+fn write_in_scope(mut out: SqlBuf, about: &Circumstances<'_>, scope: Scope) -> Statement {
     let Circumstances {
         config,
         http,
@@ -68,43 +125,59 @@ pub(crate) fn write_settings(mut out: SqlBuf, about: &Circumstances<'_>) -> Stat
     if about.overrides == Overrides::Possible {
         write_clean_response(&mut out);
     }
-    if about.access == AccessMode::ReadOnly {
-        // An implicit transaction has no BEGIN READ ONLY; this says the same.
-        sql!(
+    match scope {
+        Scope::Transaction if about.access == AccessMode::ReadOnly => {
+            // An implicit transaction has no BEGIN READ ONLY; this says the same.
+            sql!(
+                out,
+                "pg_catalog.set_config('transaction_read_only', 'on', true), "
+            );
+        }
+        Scope::Transaction => {}
+        // So is every implicit transaction then, and this one has begun already.
+        Scope::Session => sql!(
             out,
-            "pg_catalog.set_config('transaction_read_only', 'on', true), "
-        );
+            "pg_catalog.set_config('transaction_read_only', 'on', true), \
+             pg_catalog.set_config('default_transaction_read_only', 'on', false), "
+        ),
     }
+    let end = scope.end();
     sql!(out, "pg_catalog.set_config('search_path', ");
     out.param_with(|path| write_search_path(path, config, about.schema));
+    out.constant(end);
     if about.of_role.is_empty() {
-        sql!(out, ", true), pg_catalog.set_config('role', ");
+        sql!(out, ", ");
     } else {
-        sql!(out, ", true))");
-        write_all(&mut out, about.of_role);
-        sql!(
-            out,
-            ", pg_catalog.num_nonnulls(pg_catalog.set_config('role', "
-        );
+        sql!(out, ")");
+        write_all(&mut out, about.of_role, end);
+        sql!(out, ", pg_catalog.num_nonnulls(");
     }
+    sql!(out, "pg_catalog.set_config('role', ");
     out.param(Some(identity.role.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.jwt.claims', ");
+    out.constant(end);
+    sql!(out, ", pg_catalog.set_config('request.jwt.claims', ");
     out.param(Some(identity.claims.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.method', ");
+    out.constant(end);
+    sql!(out, ", pg_catalog.set_config('request.method', ");
     out.param(Some(http.method.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.path', ");
+    out.constant(end);
+    sql!(out, ", pg_catalog.set_config('request.path', ");
     out.param(Some(http.path.as_bytes()));
-    sql!(out, ", true), pg_catalog.set_config('request.headers', ");
+    out.constant(end);
+    sql!(out, ", pg_catalog.set_config('request.headers', ");
     out.param_with(|json| write_headers(json, http));
-    sql!(out, ", true), pg_catalog.set_config('request.cookies', ");
+    out.constant(end);
+    sql!(out, ", pg_catalog.set_config('request.cookies', ");
     out.param_with(|json| write_cookies(json, http));
+    out.constant(end);
     if let Some(timezone) = about.timezone {
-        sql!(out, ", true), pg_catalog.set_config('timezone', ");
+        sql!(out, ", pg_catalog.set_config('timezone', ");
         out.param(Some(timezone.as_bytes()));
+        out.constant(end);
     }
-    sql!(out, ", true))");
-    write_all(&mut out, about.of_routine);
-    write_all(&mut out, &config.app_settings);
+    sql!(out, ")");
+    write_all(&mut out, about.of_routine, end);
+    write_all(&mut out, &config.app_settings, end);
     out.finish()
 }
 
@@ -130,7 +203,7 @@ fn write_clean_response(out: &mut SqlBuf) {
 const ARGUMENTS_MAX: usize = 100;
 
 /// Appends columns that make these settings.
-fn write_all(out: &mut SqlBuf, settings: &[(String, String)]) {
+fn write_all(out: &mut SqlBuf, settings: &[(String, String)], end: ConstSql) {
     for some in settings.chunks(ARGUMENTS_MAX) {
         sql!(out, ", pg_catalog.num_nonnulls(");
         out.separated(sql_text!(", "), some, |out, (name, value)| {
@@ -138,7 +211,7 @@ fn write_all(out: &mut SqlBuf, settings: &[(String, String)]) {
             out.param(Some(name.as_bytes()));
             sql!(out, ", ");
             out.param(Some(value.as_bytes()));
-            sql!(out, ", true)");
+            out.constant(end);
         });
         sql!(out, ")");
     }

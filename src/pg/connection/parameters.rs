@@ -80,8 +80,8 @@ fn is_large(bytes: usize) -> bool {
 pub(super) struct Parameters<'p, 'g> {
     pub(super) of: &'p Statement,
     pub(super) request_body: RequestBody<'p>,
-    /// What the batch leaves out so far.
-    pub(super) gap: &'g mut Option<Gap<'p>>,
+    /// What the batch leaves out so far, if it may leave out something.
+    pub(super) gap: Option<&'g mut Option<Gap<'p>>>,
 }
 
 impl<'p> Parameters<'p, '_> {
@@ -95,7 +95,7 @@ impl<'p> Parameters<'p, '_> {
                 .iter()
                 .any(|param| param == Param::RequestBody)
         };
-        let may_leave_out = self.gap.is_none();
+        let may_leave_out = self.gap.as_ref().is_some_and(|gap| gap.is_none());
         // It can be the largest of all, and need not be in memory as a whole.
         let body = self.request_body;
         let leaves_body = may_leave_out && is_large(body.bytes()) && has_body();
@@ -116,8 +116,8 @@ impl<'p> Parameters<'p, '_> {
             Param::Value(value) => Parameter::Value(value),
         });
         let at = frontend::bind(out, name, parameters)?;
-        if let (Some(at), Some(value)) = (at, apart) {
-            *self.gap = Some(Gap { at, value });
+        if let (Some(at), Some(value), Some(gap)) = (at, apart, &mut self.gap) {
+            **gap = Some(Gap { at, value });
         }
         Ok(())
     }

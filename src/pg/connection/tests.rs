@@ -1,6 +1,6 @@
 //! Batches for servers that end the session, or talk without end, before the last byte is written.
 
-use super::{Connection, Preparation, Reply, RequestBody};
+use super::{Connection, Preparation, Quiet, Reply, RequestBody};
 use crate::connect::fake_server::{message, welcome};
 use crate::connect::{Environment, OpenOptions, Target, open};
 use crate::error::{Error, Retry};
@@ -603,6 +603,13 @@ fn answer_of_prepared() -> Vec<u8> {
     messages.concat()
 }
 
+fn quiet(statements: &[Statement; 1]) -> Quiet<'_> {
+    Quiet {
+        statements,
+        guise: None,
+    }
+}
+
 /// A connection that has prepared the statement, to a server that reads so many batches after that
 /// and then says this.
 fn connect_prepared(batches: usize, says: &[Vec<u8>]) -> (Connection, JoinHandle<()>) {
@@ -628,7 +635,7 @@ fn several_batches_in_one_write_are_answered_one_after_the_other() {
     let says = [answer_of_prepared(), refused.concat(), answer_of_prepared()];
     let (mut connection, server) = connect_prepared(3, &says);
     let batch = [statement()];
-    let sent = connection.send_together([&batch[..]; 3]);
+    let sent = connection.send_together([quiet(&batch); 3]);
     assert_eq!(sent.expect("it is there"), 3);
     assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
     assert!(!connection.is_idle());
@@ -646,10 +653,10 @@ fn only_batches_that_are_prepared_are_sent_together() {
     let mut out = SqlBuf::new();
     sql!(out, "SELECT 2");
     let (known, unknown) = ([statement()], [out.finish()]);
-    let sent = connection.send_together([&unknown[..], &known[..]]);
+    let sent = connection.send_together([&unknown, &known].map(quiet));
     assert_eq!(sent.expect("it is there"), 0);
     assert!(connection.is_idle());
-    let sent = connection.send_together([&known[..], &unknown[..], &known[..]]);
+    let sent = connection.send_together([&known, &unknown, &known].map(quiet));
     assert_eq!(sent.expect("it is there"), 1);
     assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
     assert!(connection.is_idle());
@@ -674,7 +681,7 @@ fn a_server_that_ends_between_batches_leaves_the_others_unanswered() {
     ] {
         let (mut connection, server) = connect_prepared(3, &says);
         let batch = [statement()];
-        let sent = connection.send_together([&batch[..]; 3]);
+        let sent = connection.send_together([quiet(&batch); 3]);
         assert_eq!(sent.expect("it is there"), 3);
         assert!(matches!(connection.next_reply(), Ok(Reply::Done)));
         in_time(move || {

@@ -135,7 +135,7 @@ impl Worker {
     /// Gives the connection back if it is of use.
     fn ask_together(&mut self, mut grant: Grant) -> Option<Grant> {
         let asking = &self.gathering.asking;
-        let batches = asking.iter().map(|parked| parked.waiting.statements());
+        let batches = asking.iter().map(|parked| parked.waiting.quiet());
         let sent = or_internal_error(|| grant.lease.connection().send_together(batches));
         // What is wrong with the connection is found out anew, by each of them.
         let mut left = sent.and_then(Result::ok).unwrap_or(0);
@@ -147,7 +147,7 @@ impl Worker {
             && let Some(mut parked) = self.gathering.asking.pop_front()
         {
             left -= 1;
-            let statements = parked.waiting.statements().len();
+            let statements = parked.waiting.quiet().statements.len();
             self.take_in_hand(&parked.client);
             self.lend_buffers(&mut parked.client);
             let snapshot = Arc::clone(&parked.waiting.snapshot);

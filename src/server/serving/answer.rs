@@ -23,7 +23,7 @@ use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Contex
 use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Row, Sink};
+use corerest_pg::{Connection, Error, Lease, Quiet, Reply, RequestBody, Retry, Row, Sink};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::cell::Cell;
@@ -344,9 +344,11 @@ fn converse(
     }
     let guarded = question.guarded_statements();
     let statements = guarded.as_deref().unwrap_or(&batch.statements);
-    match batch.resets_session {
-        true => connection.send_and_reset(statements, body)?,
-        false => connection.send(statements, body)?,
+    let guise = pending.guise().filter(|_| guarded.is_none());
+    match guise {
+        Some(_) => connection.send_quiet(Quiet { statements, guise })?,
+        None if batch.resets_session => connection.send_and_reset(statements, body)?,
+        None => connection.send(statements, body)?,
     }
     // Statements are counted without the guard from here on.
     let ahead = statements.len() - batch.statements.len();

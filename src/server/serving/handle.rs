@@ -41,7 +41,7 @@ use corerest_api::{
 };
 use corerest_api::{PART_BYTES, PartEnd, PreparedUpload, RECORD_BYTES_MAX};
 use corerest_api::{comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head};
-use corerest_sql::Statement;
+use corerest_pg::Quiet;
 use corerest_wire::http::event_stream::{Part, StreamFraming};
 use corerest_wire::http::{self, Refusal, Version};
 use std::cell::Cell;
@@ -90,9 +90,12 @@ impl WaitingRequest {
         self.stays_alone = true;
     }
 
-    /// What it asks.
-    pub(crate) fn statements(&self) -> &[Statement] {
-        &self.batch.statements
+    /// What it asks, as one of several that may go together.
+    pub(crate) fn quiet(&self) -> Quiet<'_> {
+        Quiet {
+            statements: &self.batch.statements,
+            guise: self.pending.guise(),
+        }
     }
 
     /// How large its answer will be, as far as is known.

@@ -8,6 +8,7 @@ pub(super) mod columns;
 pub(super) mod computed_relationships;
 pub(super) mod foreign_keys;
 pub(super) mod media_handlers;
+pub(super) mod owners;
 pub(super) mod primary_keys;
 pub(super) mod quiet;
 pub(super) mod representations;

@@ -28,7 +28,7 @@ use super::context::Context;
 use super::pending::{ErrorStyle, Expected, Pending, Prepared};
 use super::precedent::Precedent;
 use crate::auth::Identity;
-use crate::query::{Batch, Circumstances, write_settings};
+use crate::query::{Batch, Circumstances, write_guise, write_settings};
 use crate::request::HttpRequest;
 use crate::request::query_string::escape;
 use corerest_sql::{Param, Params, SqlBuf, SqlText, Statement};
@@ -62,7 +62,7 @@ impl Shape {
             return None;
         }
         let location = content_location(other_pending);
-        let shape = Shape {
+        let mut shape = Shape {
             places: find_all_places(batch, other_batch, values, other_values)?,
             batch: without_settings(batch),
             schema: asked.request.schema.clone(),
@@ -74,7 +74,16 @@ impl Shape {
         let settings = shape.settings(SqlBuf::new(), context, &asked.request.http, asked.identity);
         let is_right = settings == batch.statements[batch.settings]
             && shape.pending(pending.error, values) == *pending;
-        is_right.then_some(shape)
+        if !is_right {
+            return None;
+        }
+        // What a relation is found to run, others must not be able to change in secret.
+        if batch.can_go_together() && asked.catalog.has_one_owner {
+            let about = shape.circumstances(context, &asked.request.http, asked.identity);
+            let guise = write_guise(&about);
+            shape.pending.precedent = Precedent::of_shape(Some(guise));
+        }
+        Some(shape)
     }
 
     /// What planning a request of this shape would give.
@@ -108,20 +117,26 @@ impl Shape {
         http: &HttpRequest<'_>,
         identity: &Identity,
     ) -> Statement {
-        write_settings(
-            out,
-            &Circumstances {
-                config: context.config,
-                http,
-                schema: &self.schema,
-                timezone: self.timezone.as_deref(),
-                identity,
-                access: self.batch.access,
-                of_role: context.role_settings.settings(&identity.role),
-                of_routine: &[],
-                overrides: self.batch.overrides,
-            },
-        )
+        write_settings(out, &self.circumstances(context, http, identity))
+    }
+
+    fn circumstances<'a>(
+        &'a self,
+        context: &Context<'a>,
+        http: &'a HttpRequest<'a>,
+        identity: &'a Identity,
+    ) -> Circumstances<'a> {
+        Circumstances {
+            config: context.config,
+            http,
+            schema: &self.schema,
+            timezone: self.timezone.as_deref(),
+            identity,
+            access: self.batch.access,
+            of_role: context.role_settings.settings(&identity.role),
+            of_routine: &[],
+            overrides: self.batch.overrides,
+        }
     }
 
     fn pending(&self, error: ErrorStyle, values: &[&str]) -> Pending {
@@ -150,7 +165,7 @@ fn content_location(pending: &Pending) -> Option<&str> {
 /// What all requests of the shape are to remember.
 fn without_location(pending: &Pending) -> Pending {
     let mut pending = Pending {
-        precedent: Precedent::of_shape(),
+        precedent: Precedent::of_shape(None),
         ..pending.clone()
     };
     if let Expected::Read(read) = &mut pending.expected {

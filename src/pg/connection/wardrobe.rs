@@ -1,0 +1,197 @@
+//! What a session wears: settings of requests that are made for the session, and not for each
+//! transaction anew.
+//!
+//! ```text
+//!        a while of quiet batches with the same role ──the next one makes its settings──▶ dressed
+//! bare ◀──a batch that is not quiet, or with another role, comes, or a second is over──────┘
+//! ```
+//! PostgreSQL takes a third of its time for a lookup to make the settings of the transaction and to
+//! take them back, and most of that for the role and the search path. Requests that follow each
+//! other on a connection have the same of these, as a rule, and often the same of all. So what is
+//! made already is left out of a quiet batch, and what else it wants is made for its transaction.
+//! It finds what it would have found, to the letter. A batch that fails changes nothing of what is
+//! worn, for that was made by a transaction that has succeeded.
+//!
+//! Whatever is not quiet finds a session as it was opened: it may leave something, and a statement
+//! that makes settings is executed with the rights of the login role. A second is the longest that
+//! a role is worn which may have been taken from the login role meanwhile.
+//!
+//! Behind a pooler sessions are somebody else's, too, so nothing is worn there.
+
+use corerest_sql::{Difference, Guise, SqlText, Statement};
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+/// Back to how the session was opened: the first ends `SET ROLE`, too.
+pub(super) const UNDRESS: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
+
+/// How many statements that is.
+pub(super) const UNDRESS_STATEMENTS: usize = 2;
+
+/// How many quiet batches have to come in a row. Undressing costs half of what a settings statement
+/// does, so that where every sixteenth request is not quiet, dressing still spares something.
+const STREAK_MIN: u32 = 16;
+
+const WORN_MAX: Duration = Duration::from_secs(1);
+
+/// A batch that reads, and runs none of the database's own code. It may be carried out twice, and
+/// leaves nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet<'b> {
+    /// The first makes the settings.
+    pub statements: &'b [Statement],
+    /// How they can be made for the session.
+    pub guise: Option<&'b Guise>,
+}
+
+/// What is worn, and what leads to it.
+#[derive(Debug, Default)]
+pub(super) struct Wardrobe {
+    worn: Option<Worn>,
+    /// What will be worn if the batch that is the last one sent succeeds.
+    trying: Option<Worn>,
+    /// What the last batch would have worn.
+    wanted: Option<Statement>,
+    /// How many have wanted the same.
+    streak: u32,
+    /// Whether what was worn has to be taken off before the batch begins.
+    pub(super) is_undressing: bool,
+    /// Whether there was a role that may not make settings.
+    is_refused: bool,
+}
+
+#[derive(Debug)]
+struct Worn {
+    /// Makes the same for a transaction.
+    settings: Statement,
+    since: Instant,
+}
+
+/// How the settings of a quiet batch are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Making {
+    /// By its own statement.
+    Whole,
+    /// For the session.
+    ForSession,
+    /// As far as they differ from those that are worn.
+    Rest(Difference),
+}
+
+impl Making {
+    /// The text of the statement, if there is one.
+    pub(super) fn text<'b>(self, batch: Quiet<'b>) -> Option<&'b SqlText> {
+        match (self, batch.guise) {
+            (Making::Whole, _) | (_, None) => batch.statements.first().map(|first| &first.text),
+            (Making::ForSession, Some(guise)) => Some(&guise.for_session),
+            (Making::Rest(difference), Some(guise)) => guise.difference_text(difference),
+        }
+    }
+
+    /// The statement itself, which takes the place of this one.
+    pub(super) fn statement<'b>(
+        self,
+        settings: &'b Statement,
+        guise: Option<&Guise>,
+    ) -> Option<Cow<'b, Statement>> {
+        match (self, guise) {
+            (Making::Whole, _) | (_, None) => Some(Cow::Borrowed(settings)),
+            (Making::ForSession, Some(guise)) => Some(Cow::Owned(Statement {
+                text: guise.for_session.clone(),
+                params: settings.params.clone(),
+            })),
+            (Making::Rest(difference), Some(guise)) => {
+                guise.make_up(settings, difference).map(Cow::Owned)
+            }
+        }
+    }
+}
+
+impl Wardrobe {
+    /// Whether something is worn, or being put on: reports of settings are about that, then.
+    pub(super) fn is_dressed(&self) -> bool {
+        self.worn.is_some() || self.trying.is_some()
+    }
+
+    /// Something comes that is not quiet.
+    pub(super) fn interrupt(&mut self) {
+        self.streak = 0;
+    }
+
+    /// Takes off what is worn, and says whether there is something.
+    pub(super) fn take_off(&mut self) -> bool {
+        let worn = self.worn.take();
+        if worn.is_some() {
+            self.interrupt();
+        }
+        worn.is_some()
+    }
+
+    /// The session was put in order.
+    pub(super) fn on_reset(&mut self) {
+        self.worn = None;
+    }
+
+    /// Whether it was worn for long enough.
+    pub(super) fn is_outworn(&self) -> bool {
+        let worn = self.worn.as_ref();
+        worn.is_some_and(|worn| worn.since.elapsed() >= WORN_MAX)
+    }
+
+    /// How the settings of this batch are made with what is worn; `None` if they cannot be.
+    pub(super) fn fit(&self, batch: Quiet<'_>) -> Option<Making> {
+        let Some(worn) = &self.worn else {
+            return Some(Making::Whole);
+        };
+        let settings = &batch.statements[0];
+        let guise = batch
+            .guise
+            .filter(|_| settings.text == worn.settings.text)?;
+        let difference = guise.difference(settings, &worn.settings.params);
+        difference.map(Making::Rest)
+    }
+
+    /// Takes note of what a batch wants that is about to be sent, and says whether enough of them
+    /// in a row have wanted the same role and path.
+    pub(super) fn is_worth_dressing(&mut self, batch: Quiet<'_>) -> bool {
+        let Some(guise) = batch.guise else {
+            self.streak = 0;
+            return false;
+        };
+        let settings = &batch.statements[0];
+        let is_same = self.wanted.as_ref().is_some_and(|wanted| {
+            wanted.text == settings.text && guise.difference(settings, &wanted.params).is_some()
+        });
+        if is_same {
+            self.streak = self.streak.saturating_add(1);
+        } else {
+            self.wanted = Some(settings.clone());
+            self.streak = 0;
+        }
+        self.streak >= STREAK_MIN
+    }
+
+    /// The last batch that is sent makes its settings for the session.
+    pub(super) fn try_on(&mut self, batch: Quiet<'_>) {
+        self.trying = Some(Worn {
+            settings: batch.statements[0].clone(),
+            since: Instant::now(),
+        });
+    }
+
+    /// The last batch that was sent is over.
+    pub(super) fn on_over(&mut self, has_failed: bool) {
+        if let Some(trying) = self.trying.take() {
+            self.worn = Some(trying).filter(|_| !has_failed);
+        }
+    }
+
+    /// A role that is worn may not make settings, so that nothing is worn any more.
+    pub(super) fn refuse(&mut self) {
+        self.is_refused = true;
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+}

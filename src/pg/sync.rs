@@ -4,6 +4,6 @@
 //! a simulation cannot see is one that it cannot try.
 
 #[cfg(feature = "model")]
-pub(crate) use corerest_simulation::sync::atomic;
+pub(crate) use corerest_simulation::{Instant, sync::atomic};
 #[cfg(not(feature = "model"))]
-pub(crate) use std::sync::atomic;
+pub(crate) use std::{sync::atomic, time::Instant};

@@ -38,7 +38,19 @@ impl Session {
     /// A session of a simulation, which has been opened.
     #[cfg(feature = "model")]
     pub fn simulated(stream: corerest_simulation::Stream) -> Session {
-        Session::of_stream(Stream::simulated(stream))
+        // Its server is PostgreSQL itself.
+        let process_id = 1;
+        Session {
+            key: Some(BackendKey {
+                process_id,
+                secret: 0,
+            }),
+            identity: Some(ServerIdentity {
+                process_id,
+                started: String::new(),
+            }),
+            ..Session::of_stream(Stream::simulated(stream))
+        }
     }
 
     /// A session that was opened on this socket.

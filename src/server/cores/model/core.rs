@@ -8,7 +8,7 @@
 use super::super::placing::Share;
 use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
-use super::postgresql::{Backend, Faults, Fortune, SHORT, SILENT_IN_THE_MIDDLE, SLOW};
+use super::postgresql::{Backend, Faults, Fortune, SHORT, SILENT_IN_THE_MIDDLE, SLOW, WORN};
 use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
 use crate::auth::Authenticator;
 use crate::net::Listener;
@@ -649,6 +649,8 @@ fn reads_that_go_together_have_each_their_own_answer() {
     check_runs(name, RUNS / 2, SIMULATED_STEPS_MAX, run);
     let together = TOGETHER.load(Ordering::Relaxed);
     assert!(together > 0, "none went together");
+    let worn = WORN.load(Ordering::Relaxed);
+    assert!(worn > 0, "each has taken on its role anew");
 }
 
 #[test]

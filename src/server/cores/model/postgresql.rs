@@ -1,10 +1,12 @@
-//! A PostgreSQL of a simulation: it understands batches, and fails in every way.
+//! A PostgreSQL of a simulation: it understands batches, and fails in every way. Who reads without
+//! a role, or takes on one without being the login role, is a bug of ours.
 
 use corerest_pg::Connector;
 use corerest_pg::connect::{CancelToken, ConnectError, Session};
 use corerest_simulation::{Received, Sent, Stream, choose, is_lucky, pair, sleep, spawn};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Room in each direction: a large body does not fit.
@@ -134,6 +136,9 @@ impl Connector for Backend {
     }
 }
 
+/// How many reads had their role from an earlier one, in all worlds.
+pub(super) static WORN: AtomicU64 = AtomicU64::new(0);
+
 /// The connection is over.
 struct Over;
 
@@ -145,12 +150,49 @@ struct Serving {
     prepared: HashMap<String, String>,
     bound: Bound,
     is_skipping: bool,
+    role: Role,
 }
 
 #[derive(Default)]
 struct Bound {
     is_main: bool,
     value: String,
+    takes_on: Option<Role>,
+}
+
+/// As whom a statement is executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Role {
+    /// The login role.
+    #[default]
+    Own,
+    /// Another one, until the transaction ends.
+    OfTransaction,
+    /// Another one, from now on if the transaction succeeds.
+    NewOfSession,
+    /// Another one.
+    OfSession,
+}
+
+impl Role {
+    /// What a statement with this text takes on.
+    fn taken_on_by(text: &str) -> Option<Role> {
+        let (_, behind) = text.split_once("set_config('role', ")?;
+        let (argument, _) = behind.split_once(')')?;
+        Some(match argument.ends_with("true") {
+            true => Role::OfTransaction,
+            false => Role::NewOfSession,
+        })
+    }
+
+    /// What is left of it when the transaction is over.
+    fn behind_transaction(self, has_failed: bool) -> Role {
+        match self {
+            Role::NewOfSession if !has_failed => Role::OfSession,
+            Role::OfSession => Role::OfSession,
+            Role::Own | Role::OfTransaction | Role::NewOfSession => Role::Own,
+        }
+    }
 }
 
 impl Serving {
@@ -162,6 +204,7 @@ impl Serving {
             prepared: HashMap::new(),
             bound: Bound::default(),
             is_skipping: false,
+            role: Role::Own,
         }
     }
 
@@ -215,6 +258,7 @@ impl Serving {
                 self.bound = Bound {
                     is_main: text.contains(" AS body"),
                     value: last_number(body),
+                    takes_on: Role::taken_on_by(text),
                 };
                 self.say(b'2', &[])
             }
@@ -225,7 +269,15 @@ impl Serving {
                 self.say(b'3', &[])
             }
             b'S' => {
-                self.is_skipping = false;
+                let has_failed = std::mem::take(&mut self.is_skipping);
+                self.role = self.role.behind_transaction(has_failed);
+                self.say(b'Z', b"I")
+            }
+            b'Q' => {
+                assert_eq!(body, b"SET SESSION AUTHORIZATION DEFAULT; RESET ALL\0");
+                self.role = Role::Own;
+                self.say(b'C', b"SET\0")?;
+                self.say(b'C', b"RESET\0")?;
                 self.say(b'Z', b"I")
             }
             other => panic!("nobody sends {:?}", char::from(other)),
@@ -234,6 +286,17 @@ impl Serving {
 
     fn execute(&mut self) -> Result<(), Over> {
         let bound = std::mem::take(&mut self.bound);
+        if let Some(role) = bound.takes_on {
+            assert_eq!(self.role, Role::Own, "a role is taken on by another one");
+            self.role = role;
+        }
+        assert!(
+            !bound.is_main || self.role != Role::Own,
+            "it is executed with the rights of the login role"
+        );
+        if bound.is_main && self.role == Role::OfSession {
+            WORN.fetch_add(1, Ordering::Relaxed);
+        }
         let reply = match bound.is_main {
             true => row(&bound.value),
             false => Vec::new(),

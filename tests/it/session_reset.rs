@@ -633,6 +633,19 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
              api.owned_part}'::regclass[] loop
              execute format('alter table %s enable row level security', owned);
            end loop; end $$;
+         create function private.constant(int) returns int immutable language plpgsql as
+           $$ begin return $1; end $$;
+         create table api.indexed (id int primary key);
+         create index on api.indexed ((private.constant(1) + id));
+         create table api.indexed_in_part (id int primary key);
+         create index on api.indexed_in_part (id) where private.constant(1) + id > 0;
+         create table api.measured (id int primary key);
+         create statistics api.measures on id, (private.constant(1) + id) from api.measured;
+         create table api.divided (id int) partition by list ((private.constant(1) + id));
+         create table api.inherited (id int);
+         create table private.heir (check (private.constant(1) + id > 0)) inherits (api.inherited);
+         create table api.indexed_by_ours (id int primary key, word text);
+         create index on api.indexed_by_ours (lower(word)) where length(word) > 1;
          create view api.hearing as select current_setting('a.b', true) as id;
          create view api.made as select 1::private.checked as id;
          create view api.rowed as select (null::private.pair).a as id;
@@ -652,6 +665,7 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/owned?id=eq.1",
         "/owned_by_role",
         "/nobodys",
+        "/indexed_by_ours",
         "/nothing_like_that",
     ];
     let loud = [
@@ -677,6 +691,11 @@ fn only_what_may_have_run_code_is_followed_by_a_reset() {
         "/owned_and_limited",
         "/owned_in_parts",
         "/owned_seen",
+        "/indexed",
+        "/indexed_in_part",
+        "/measured",
+        "/divided",
+        "/inherited",
         "/pairs",
         "/rings?select=id::text",
         "/rings?select=id,computed",

@@ -55,12 +55,15 @@ struct Earlier {
 }
 
 impl Precedent {
-    /// That of a new shape.
-    pub(super) fn of_shape(guise: Option<Guise>) -> Precedent {
-        Precedent(Some(Arc::new(Earlier {
+    /// That of a new shape, whose first answer is expected to be of that size, and whose settings
+    /// can be made for a session so.
+    pub(super) fn of_shape(expected: AnswerSize, guise: Option<Guise>) -> Precedent {
+        let precedent = Precedent(Some(Arc::new(Earlier {
             guise,
             ..Earlier::default()
-        })))
+        })));
+        precedent.note(expected);
+        precedent
     }
 
     pub(super) fn guise(&self) -> Option<&Guise> {
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_shape_have_one_precedent() {
-        let of_shape = Precedent::of_shape(None);
+        let of_shape = Precedent::of_shape(AnswerSize::Usual, None);
         let (first, second) = (of_shape.clone(), of_shape);
         assert_eq!(second.size(), AnswerSize::Usual);
         first.note(AnswerSize::Large);
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_remembered_longer_than_a_late_one() {
-        let precedent = Precedent::of_shape(None);
+        let precedent = Precedent::of_shape(AnswerSize::Usual, None);
         (0..2 * QUICK_ANSWERS_MAX).for_each(|_| precedent.note_pace(Pace::Quick));
         assert_eq!(precedent.quick_answers(), QUICK_ANSWERS_MAX);
         precedent.note_pace(Pace::Late);

@@ -20,9 +20,16 @@ use corerest_config::Secret;
 use super::algorithm::{Algorithm, Curve, Verification};
 use super::token::Token;
 use super::wrapping::{is_key_type, wrapped_key};
+use std::mem::discriminant;
+use std::ptr;
 
 /// HS256 needs a key as long as its hash (RFC 7518, section 3.2).
 const SECRET_BYTES_MIN: usize = 32;
+
+/// When no other key is tried for a token (`Verification::effort`): anybody can send one that all
+/// keys fit, and that none has signed. So it is 2.5 ms, and the last key's: 65 of RSA with 2048
+/// bits, 6 with 8192, 34 of P-256, and two of any kind, for there are two while they are rotated.
+const EFFORT_MAX: usize = 2_500;
 
 /// The keys of `jwt-secret`.
 #[derive(Debug)]
@@ -74,6 +81,10 @@ impl Keys {
             let told = "The JWT secret has no key that tokens can be verified with";
             weaknesses.0.push(told.to_owned());
         }
+        if keys.iter().any(|key| !is_reached(key, &keys)) {
+            let told = "The JWT secret has more keys without \"kid\" than a token is tried with";
+            weaknesses.0.push(told.to_owned());
+        }
         Ok(Keys {
             secret: Secret::new(secret.to_vec()),
             keys,
@@ -100,6 +111,30 @@ impl Key {
             && self.algorithm.is_none_or(|only| only == token.algorithm)
             && self.verification.fits(token.algorithm)
     }
+}
+
+/// The first of them: as many as a token is tried with.
+pub(super) fn within_effort<'a>(
+    keys: impl Iterator<Item = &'a Key>,
+) -> impl Iterator<Item = &'a Key> {
+    let mut spent = 0;
+    keys.take_while(move |key| {
+        let is_tried = spent < EFFORT_MAX;
+        spent += key.verification.effort();
+        is_tried
+    })
+}
+
+/// Whether a token that this key has signed is tried with it; one that has a name can be named.
+fn is_reached(key: &Key, all: &[Key]) -> bool {
+    let is_alike = |other: &&Key| {
+        discriminant(&other.verification) == discriminant(&key.verification)
+            && other.verification.signature_bytes() == key.verification.signature_bytes()
+            && (other.algorithm.is_none()
+                || key.algorithm.is_none()
+                || other.algorithm == key.algorithm)
+    };
+    key.id.is_some() || within_effort(all.iter().filter(is_alike)).any(|tried| ptr::eq(tried, key))
 }
 
 /// What is to be said against keys.

@@ -10,6 +10,8 @@
 //! - a view that uses a function, an operator or a type of the database's own, or one of
 //!   PostgreSQL's volatile functions, `set_config` among them, or one that reads a setting, a
 //!   relation or a value of a type by its name;
+//! - a table with an index, statistics, a partition key or a constraint that calls a function of
+//!   the database's own: PostgreSQL computes what is constant in these when it plans a read;
 //! - a column of a type of the database's own, or a row with a cast, for those have functions; but
 //!   an enum has none, nor has a domain over a type of PostgreSQL's, unless there is a cast; what
 //!   a domain checks is run where a view makes a value of it;
@@ -91,6 +93,24 @@ WITH RECURSIVE loud_type AS (
       OR pg_catalog.regexp_replace(
            expression.text, 'current_setting[(]''[^'']*''::text[,)]', '', 'g')
          ~ 'current_setting'
+), loud_planning (oid) AS (
+  SELECT COALESCE(index.indrelid, statistics.stxrelid, checked.conrelid, dependency.objid)
+    FROM pg_catalog.pg_depend AS dependency
+    LEFT JOIN pg_catalog.pg_index AS index
+      ON dependency.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+     AND index.indexrelid = dependency.objid
+    LEFT JOIN pg_catalog.pg_statistic_ext AS statistics
+      ON dependency.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass
+     AND statistics.oid = dependency.objid
+    LEFT JOIN pg_catalog.pg_constraint AS checked
+      ON dependency.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+     AND checked.oid = dependency.objid
+   WHERE dependency.classid = ANY (
+           '{pg_catalog.pg_class,pg_catalog.pg_statistic_ext,pg_catalog.pg_constraint}'
+           ::pg_catalog.regclass[])
+     AND dependency.refclassid = ANY (
+           '{pg_catalog.pg_proc,pg_catalog.pg_operator}'::pg_catalog.regclass[])
+     AND dependency.refobjid::int8 >= 16384
 ), loud_operand (type) AS (
   SELECT operand.type
     FROM pg_catalog.pg_operator AS operator
@@ -121,6 +141,8 @@ WITH RECURSIVE loud_type AS (
         WHERE operand.typtype = 'p' OR operand.oid IN (type.oid, type.typbasetype))
   UNION
   SELECT loud_query.oid FROM loud_query
+  UNION
+  SELECT loud_planning.oid FROM loud_planning
 ), reading (relation, reader) AS (
   SELECT dependency.refobjid, rule.ev_class
     FROM pg_catalog.pg_depend AS dependency

@@ -81,7 +81,7 @@ impl Shape {
         if batch.can_go_together() && asked.catalog.has_one_owner {
             let about = shape.circumstances(context, &asked.request.http, asked.identity);
             let guise = write_guise(&about);
-            shape.pending.precedent = Precedent::of_shape(Some(guise));
+            shape.pending.precedent = Precedent::of_shape(pending.size_before(), Some(guise));
         }
         Some(shape)
     }
@@ -165,7 +165,7 @@ fn content_location(pending: &Pending) -> Option<&str> {
 /// What all requests of the shape are to remember.
 fn without_location(pending: &Pending) -> Pending {
     let mut pending = Pending {
-        precedent: Precedent::of_shape(None),
+        precedent: Precedent::of_shape(pending.size_before(), None),
         ..pending.clone()
     };
     if let Expected::Read(read) = &mut pending.expected {

@@ -469,7 +469,7 @@ fn a_token_without_a_kid_is_tried_with_few_of_the_keys() {
         .sign(claims.with_issuer(A))
         .expect("they can be written");
     let header = format!("Bearer {token}");
-    for (before, expected) in [(31, Ok("author")), (32, Err(NONE_VERIFIES))] {
+    for (before, expected) in [(33, Ok("author")), (34, Err(NONE_VERIFIES))] {
         let keys: Vec<String> = wrong(before).chain([jwk.clone()]).collect();
         let fetched = fetched(&authenticator(&config), A, &set(&keys));
         check_role(&config, &fetched, &header, expected);

@@ -104,12 +104,17 @@ impl Fleet {
 
     /// A server whose replicas are all standbys, when they are known to be there.
     fn serve(&self, settings: &[(&str, &str)]) -> Server {
-        let replicas: Vec<String> = self.standbys.iter().map(|s| self.uri(&[s])).collect();
+        self.serve_from(&self.standbys, settings)
+    }
+
+    /// The same with some of them.
+    fn serve_from(&self, standbys: &[Cluster], settings: &[(&str, &str)]) -> Server {
+        let replicas: Vec<String> = standbys.iter().map(|s| self.uri(&[s])).collect();
         let replicas = replicas.join(" ");
         let mut all = vec![("db-uri-read-replicas", replicas.as_str())];
         all.extend_from_slice(settings);
         let server = Server::start(&self.database, &all);
-        await_replicas(&server, self.standbys.len());
+        await_replicas(&server, standbys.len());
         server
     }
 
@@ -868,6 +873,39 @@ fn quick_reads_of_replicas_go_together() {
     assert!(most <= ids.len() as f64, "{most}");
     assert_eq!(asked(&server).primary, 0.0);
     server.stop();
+}
+
+/// Whether they are asked together, or by themselves after all, because one of them fails.
+#[test]
+fn each_read_is_counted_once_however_many_there_are_at_a_time() {
+    const CLIENTS: usize = 12;
+    const EACH: usize = 100;
+    let fleet = Fleet::shared();
+    for standbys in [1, 2] {
+        let settings = [("db-pool", "2"), ("server-cores", "2")];
+        let server = fleet.serve_from(&fleet.standbys[..standbys], &settings);
+        let together = || server.metric("corerest_requests_together_total");
+        let mut sent = 0.0;
+        until("some to go together", || {
+            thread::scope(|scope| {
+                for _ in 0..CLIENTS {
+                    scope.spawn(|| {
+                        let mut client = server.client();
+                        for n in 0..EACH {
+                            let (id, status) = if n % 10 == 9 { ("no", 400) } else { ("1", 200) };
+                            let answer = client.get(&format!("/plants?select=id&id=eq.{id}"));
+                            assert_eq!(answer.status, status, "{}", answer.text());
+                        }
+                    });
+                }
+            });
+            sent += (CLIENTS * EACH) as f64;
+            let (primary, replicas) = (0.0, sent);
+            assert_eq!(asked(&server), Asked { primary, replicas });
+            together() > 100.0
+        });
+        server.stop();
+    }
 }
 
 /// The settings of a server change while it has sessions, and what they refuse the next one takes.

@@ -140,7 +140,6 @@ impl Worker {
         // What is wrong with the connection is found out anew, by each of them.
         let mut left = sent.and_then(Result::ok).unwrap_or(0);
         let mut first = 0;
-        let mut answered = 0;
         let mut unanswered = VecDeque::new();
         while left > 0
             && !grant.lease.is_lost()
@@ -157,10 +156,7 @@ impl Worker {
             });
             first += statements;
             match finished {
-                Some(_) => {
-                    answered += 1;
-                    self.send_answer(parked.client);
-                }
+                Some(_) => self.send_answer(parked.client),
                 None => {
                     self.reclaim_buffers(&mut parked.client);
                     unanswered.push_back(parked);
@@ -168,9 +164,6 @@ impl Worker {
             }
             self.in_hand = None;
         }
-        // The first was counted when the connection was taken.
-        let others = u64::saturating_sub(answered, 1);
-        self.cores.note_asked(self.index, grant.server, others);
         unanswered.append(&mut self.gathering.asking);
         let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
         waiting.for_each(|waiting| waiting.stay_alone());

@@ -158,6 +158,9 @@ pub(super) struct Core {
     primary_asked: AtomicU64,
     /// Its connections to each replica.
     replicas: Vec<ReplicaPool>,
+    /// Held by the thread that steps back, with the progress that it has seen. One at a time looks
+    /// whether the others get on, for to wake up costs as much as to be parked.
+    pub(super) stepping_back: Mutex<u64>,
     /// What each of its threads counts.
     pub(super) tallies: Vec<Arc<Tally>>,
 }
@@ -165,7 +168,7 @@ pub(super) struct Core {
 /// The connections of a core to a replica.
 struct ReplicaPool {
     pool: Arc<Pool>,
-    /// How often it was asked. Only the threads of the core write it.
+    /// How often requests have asked it. Only the threads of the core write it.
     asked: AtomicU64,
 }
 
@@ -673,24 +676,20 @@ impl Cores {
                 if lease.is_new() {
                     self.health.look_again();
                 }
-                if self.has_replicas() {
-                    let asked = &self.cores[index].primary_asked;
-                    asked.fetch_add(1, Ordering::Relaxed);
-                }
                 Some(Ok(lease))
             }
         }
     }
 
-    /// So many requests more have asked a server, with a connection that was taken for one.
-    pub(super) fn note_asked(&self, index: usize, server: Server, more: u64) {
+    /// A request asks a server, by a connection of this core.
+    pub(super) fn note_asked(&self, index: usize, server: Server) {
         let core = &self.cores[index];
         let asked = match server {
             Server::Primary if self.has_replicas() => &core.primary_asked,
             Server::Primary => return,
             Server::Replica(replica) => &core.replicas[replica].asked,
         };
-        asked.fetch_add(more, Ordering::Relaxed);
+        asked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection of this core to the usable replica of which it has the fewest in use, rather
@@ -712,7 +711,6 @@ impl Cores {
             };
             match own.pool.take() {
                 Some(Ok(lease)) => {
-                    own.asked.fetch_add(1, Ordering::Relaxed);
                     let server = Server::Replica(replica);
                     return ToReplica::Connected(Connected { lease, server });
                 }
@@ -831,12 +829,26 @@ impl Cores {
 
     /// Whether a read would get a connection on this core, or hear that it gets none.
     fn has_room_for_read(&self, core: &Core) -> bool {
+        self.has_room_at_replicas(core).unwrap_or_else(|| {
+            !self.fleet.falls_back() || core.pool.has_room_for_guest(core.guests_max())
+        })
+    }
+
+    /// Whether the core has a connection to a replica that will do; `None` if none will.
+    fn has_room_at_replicas(&self, core: &Core) -> Option<bool> {
         let replicas = self.fleet.replicas().iter().zip(&core.replicas);
-        let mut usable = replicas.filter(|(known, _)| known.is_usable()).peekable();
-        match usable.peek() {
-            Some(_) => usable.any(|(_, own)| own.pool.has_room()),
-            None => !self.fleet.falls_back() || core.pool.has_room_for_guest(core.guests_max()),
-        }
+        let usable = replicas.filter(|(known, _)| known.is_usable());
+        let mut rooms = usable.map(|(_, own)| own.pool.has_room());
+        let first = rooms.next()?;
+        Some(first || rooms.any(|has_room| has_room))
+    }
+
+    /// Whether no other thread of the core could get a connection for a client that comes; where
+    /// replicas answer reads, one for a read, for most clients read. Nor for one that is parked.
+    pub(super) fn is_exhausted(&self, index: usize) -> bool {
+        let core = &self.cores[index];
+        let has_room = self.has_room_at_replicas(core);
+        !has_room.unwrap_or_else(|| core.pool.has_room()) && !self.can_serve_parked(core)
     }
 
     /// A client is about to rest at the core of the connection that waits for it, if one does.
@@ -958,6 +970,7 @@ impl Core {
             large: Arc::default(),
             primary_asked: AtomicU64::new(0),
             replicas: replicas.into_iter().map(ReplicaPool::new).collect(),
+            stepping_back: Mutex::new(0),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
     }
@@ -985,10 +998,17 @@ impl Core {
         self.share.connections.div_ceil(2)
     }
 
-    /// Whether all connections are in use, so that no other thread could get one.
-    pub(super) fn is_exhausted(&self) -> bool {
-        let mut replicas = self.replicas.iter();
-        !self.pool.has_room() && !replicas.any(|replica| replica.pool.has_room())
+    /// A number that changes as long as those get on who have the connections that are exhausted
+    /// first ([`Cores::is_exhausted`]): where there are replicas, writes that get on say nothing of
+    /// them.
+    pub(super) fn progress(&self) -> u64 {
+        match self.replicas.is_empty() {
+            true => self.answered.load(Ordering::Relaxed),
+            false => {
+                let replicas = self.replicas.iter();
+                replicas.map(|own| own.asked.load(Ordering::Relaxed)).sum()
+            }
+        }
     }
 
     /// A seat for a client that comes.

@@ -54,8 +54,8 @@ use std::time::Duration;
 /// request after request without a pause must not have a thread for itself.
 const STEPS_AT_ONCE: usize = 64;
 
-/// For how long the last free thread steps back: a few fast queries, and so little that nobody
-/// notices when they were slow ones.
+/// For how long a free thread steps back: a few fast queries, and so little that nobody notices
+/// when they were slow ones.
 const STEP_BACK: Duration = Duration::from_millis(1);
 
 /// How long a read waits for a replica that has replayed what it must have seen.
@@ -96,7 +96,6 @@ pub(super) struct Worker {
     /// Those that no client has now.
     inputs: Vec<http::Buffer>,
     pub(super) output: Vec<u8>,
-    answered_seen: u64,
     verifier: Verifier,
     pub(super) observer: Observer,
     /// How long it waits for the next event, at most.
@@ -208,6 +207,10 @@ impl Host for Service<'_> {
         self.cores.reserve_spool(bytes)
     }
 
+    fn asks(&self, server: Server) {
+        self.cores.note_asked(self.index, server);
+    }
+
     fn expect_to_wait(&self) {
         self.cores.cores[self.index]
             .crew
@@ -276,7 +279,6 @@ impl Worker {
             clock: Clock::new(),
             inputs: Vec::new(),
             output: Vec::new(),
-            answered_seen: 0,
             verifier: Verifier::new(),
             observer,
             at_most: None,
@@ -381,18 +383,22 @@ impl Worker {
         &self.cores.cores[self.index]
     }
 
-    /// The last free thread of a core whose connections are all in use steps back for a moment, as
-    /// long as the others get on: whoever of them is done takes the next client with a connection
-    /// in hand, on a warm CPU. Taking it here would only park its request, for two switches of
-    /// threads more. When the others do not get on, their queries are slow, and this thread is the
-    /// one that must be there for the clients.
-    fn let_others_go_first(&mut self) {
-        while self.core().is_exhausted() {
-            let answered = self.core().answered.load(Ordering::Relaxed);
-            if answered == self.answered_seen {
+    /// A free thread of a core whose connections are all in use steps back for a moment, as long as
+    /// the others get on: whoever of them is done takes the next client with a connection in hand,
+    /// on a warm CPU. Taking it here would only park its request, for two switches of threads more,
+    /// and all that come after it: the queue ends only when no client has anything to ask. When the
+    /// others do not get on, their queries are slow, and this thread must be there for the clients.
+    fn let_others_go_first(&self) {
+        if !self.cores.is_exhausted(self.index) {
+            return;
+        }
+        let mut seen = lock(&self.core().stepping_back);
+        while self.cores.is_exhausted(self.index) {
+            let progress = self.core().progress();
+            if progress == *seen {
                 return;
             }
-            self.answered_seen = answered;
+            *seen = progress;
             sleep(STEP_BACK);
         }
     }

@@ -1,7 +1,7 @@
 //! What a thread has at hand for a request.
 
 use crate::observing::Observer;
-use crate::serving::aim::{Aim, Unreachable};
+use crate::serving::aim::{Aim, Server, Unreachable};
 use crate::serving::clock::Clock;
 use crate::serving::grant::{Grant, HeldPlace};
 use crate::serving::spool::Room;
@@ -37,6 +37,9 @@ pub(crate) trait Host {
 
     /// Room in the spool for an answer of so many bytes, if there is so much.
     fn spool_room(&self, bytes: u64) -> Option<Room>;
+
+    /// The request asks this server.
+    fn asks(&self, server: Server);
 
     /// The request is about to ask for something that makes PostgreSQL wait for the disk.
     fn expect_to_wait(&self);

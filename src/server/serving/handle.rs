@@ -604,6 +604,7 @@ fn resume_upload(
         }
         Some(Ok(grant)) => {
             desk.observer.has_connection(&grant.lease);
+            desk.host.asks(grant.server);
             grant
         }
     };
@@ -710,6 +711,8 @@ pub(crate) fn take_answer(
     let took = desk.observer.database_done(lease);
     pending.note_pace(pace_of(took));
     log_query(desk, batch);
+    // Whoever has no answer is going to ask by himself.
+    desk.host.asks(grant.server);
     desk.observer.tally().together.add(1);
     Some(finish_request(desk, client, answered))
 }
@@ -836,6 +839,7 @@ fn ask(
     let server = grant.server;
     let lease = &mut grant.lease;
     desk.observer.has_connection(lease);
+    desk.host.asks(server);
     if batch.access == AccessMode::ReadWrite {
         desk.host.expect_to_wait();
     }

@@ -220,7 +220,7 @@ function grid(rows, { label, relation, link, order, only, depth = 0 }) {
     shown += ROWS_AT_ONCE;
   };
   more();
-  const table = h("table", { class: "rows", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head), all.length > columns.length && h("th", { scope: "col" }, `… ${all.length - columns.length} more`))), body);
+  const table = h("table", { class: "rows of-cards", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head), all.length > columns.length && h("th", { scope: "col" }, `… ${all.length - columns.length} more`))), body);
   if (rows.length <= shown) return table;
   const button = h("button", { type: "button", class: "small" }, "");
   const say = () => (button.textContent = `Show ${Math.min(ROWS_AT_ONCE, rows.length - shown)} more of ${rows.length} rows`);

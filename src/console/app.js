@@ -35,6 +35,8 @@ const state = {
   answers: [],
   plans: new Map(),
   isAsking: false,
+  /** On a small screen the form is above the answer, or away. */
+  hasForm: false,
 };
 
 /** What the builder reads and writes. */
@@ -66,7 +68,7 @@ const parts = {
   side: h("nav", { class: "side", "aria-label": "Relations and functions" }),
   list: h("div"),
   main: h("main", { id: "main", tabindex: "-1" }),
-  head: h("div"),
+  head: h("div", { class: "head" }),
   builder: h("div"),
   answers: h("div"),
   address: null,
@@ -137,6 +139,7 @@ async function go() {
   state.tab = value("tab") || "table";
   state.view = value("v") === "diagram" ? "diagram" : value("r") ? "request" : "home";
   state.part = value("v") === "structure" ? "structure" : "request";
+  state.hasForm = form.method !== "GET" || form.request.isCall;
   forget();
   parts.side.classList.remove("open");
   if ((!state.schema || schemaName !== state.schemaName) && !(await load(schemaName))) return;
@@ -392,6 +395,7 @@ function drawAnswers() {
   };
   const [first, second] = answers;
   const difference = second && !first.events && compare(first, second);
+  const stay = keepPlace(parts.answers);
   replace(
     parts.answers,
     asking,
@@ -399,6 +403,25 @@ function drawAnswers() {
     h("div", { class: "answers" }, answerPanel(first, sent, view, difference?.onlyA), second && answerPanel(second, sent, view, difference?.onlyB)),
     pages(first, sent),
   );
+  stay();
+}
+
+/** Where tables stand is where they stand when they are drawn again; but a column that is new is one that somebody wants to see. */
+function keepPlace(parent) {
+  const tables = () => [...parent.querySelectorAll('.scroll[aria-label="Rows"]')];
+  const heads = (table) => [...table.querySelectorAll(":scope > * > thead > tr > th, :scope > thead > tr > th")];
+  const before = tables().map((table) => [table.scrollLeft, new Set(heads(table).map((head) => head.textContent))]);
+  return () =>
+    tables().forEach((table, at) => {
+      if (!before[at]) return;
+      const [left, names] = before[at];
+      const all = heads(table);
+      const added = all.find((head) => !names.has(head.textContent));
+      // If all are new, it is another table.
+      const isSame = all.some((head) => names.has(head.textContent));
+      table.scrollLeft = left;
+      if (added && isSame) table.scrollLeft = Math.max(left, added.offsetLeft + added.offsetWidth - table.clientWidth);
+    });
 }
 
 /** To the rows before and behind. */
@@ -496,18 +519,22 @@ function workshop() {
     if (state.isAsking && form.method !== "GET") return;
     if (!isDangerous() || confirm("This has no filter, so it is about all rows. Send it?")) send();
   };
-  return h(
-    "div",
-    {},
-    h("form", { class: "request", onsubmit }, method, parts.address, h("button", { type: "submit", class: "primary", "data-key": "send" }, "Send")),
-    h("div", { class: "work" }, parts.builder, parts.answers),
-  );
+  const work = h("div", { class: "work" }, parts.builder, parts.answers);
+  const toForm = h("button", { type: "button", class: "to-form", "data-key": "form", onclick: () => showForm(!state.hasForm) });
+  const showForm = (isShown) => {
+    state.hasForm = isShown;
+    work.classList.toggle("with-form", isShown);
+    toForm.textContent = isShown ? "To the answer" : "Columns, filters, …";
+  };
+  showForm(state.hasForm);
+  return h("div", {}, h("form", { class: "request", onsubmit }, method, parts.address, h("button", { type: "submit", class: "primary", "data-key": "send" }, "Send"), toForm), work);
 }
 
 const isDangerous = () => ["PATCH", "DELETE"].includes(form.method) && form.request.conditions([]).length === 0;
 
 function onMethod() {
   forget();
+  state.hasForm ||= form.method !== "GET";
   if (form.method !== "GET" && !form.request.isCall) {
     for (const key of ["limit", "offset", "order"]) form.request.set(key, "");
     if (!form.prefer.includes("return=")) form.prefer = [form.prefer, "return=representation"].filter(Boolean).join(", ");
@@ -545,18 +572,18 @@ function structure(subject) {
       "tr",
       {},
       h("th", { scope: "row" }, column.name),
-      h("td", {}, h("code", {}, column.type), column.values && h("div", { class: "hint" }, column.values.join(", "))),
-      h("td", {}, isFunction ? (column.isRequired ? "" : "optional") : column.isNullable ? "null" : ""),
-      h("td", {}, column.default !== undefined && h("code", {}, String(column.default))),
-      h("td", {}, column.isKey && h("span", { class: "badge" }, "key"), " ", column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
-      h("td", {}, column.comment),
+      h("td", { "data-name": "Type" }, h("code", {}, column.type), column.values && h("div", { class: "hint" }, column.values.join(", "))),
+      h("td", { "data-name": "Null" }, isFunction ? !column.isRequired && "optional" : column.isNullable && "null"),
+      h("td", { "data-name": "Default" }, column.default !== undefined && h("code", {}, String(column.default))),
+      h("td", { "data-name": "Key" }, column.isKey && [h("span", { class: "badge" }, "key"), " "], column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
+      h("td", { "data-name": "Comment" }, column.comment || null),
     );
   const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}`, computed: (via) => `one, by the function ${via}`, computedMany: (via) => `many, by the function ${via}` };
   const related = ({ kind, target, via }) => h("li", {}, h("a", { href: start(target, false) }, target), " ", h("small", {}, words[kind](via)));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": "Structure" },
-    h("table", { class: "facts", "aria-label": "Columns" }, h("thead", {}, h("tr", {}, ["Name", "Type", isFunction ? "" : "Null", "Default", "Key", "Comment"].map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), h("tbody", {}, columns.map(row))),
+    h("table", { class: "facts of-cards", "aria-label": "Columns" }, h("thead", {}, h("tr", {}, ["Name", "Type", isFunction ? "" : "Null", "Default", "Key", "Comment"].map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), h("tbody", {}, columns.map(row))),
     subject.relationships?.length > 0 && [h("h2", {}, "Related"), h("ul", {}, subject.relationships.map(related))],
   );
 }

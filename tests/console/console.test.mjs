@@ -888,7 +888,13 @@ test("on a small screen all of a row is seen, with what is embedded", async () =
   await click(".menu");
   await follow("films");
   await answered();
+  await see(count(".builder:visible"), 0);
+  await click('button:text-is("Columns, filters, …")');
   await click('.chip:text-is("+ studios (studio_id)")');
+  await answered();
+  // The button stays in sight, and leads back.
+  await click('button:text-is("To the answer")');
+  await see(count(".builder:visible"), 0);
   const embedded = 'table.rows > tbody > tr:first-child > td[data-name="studios"]';
   const isInside = ({ x, width }) => x >= 0 && width > 0 && x + width <= NARROW.width;
   await see(box(embedded), (box) => box && isInside(box));
@@ -900,6 +906,29 @@ test("on a small screen all of a row is seen, with what is embedded", async () =
   await see(address, /order=year/);
   await answered();
   await seeNoViolations("small screen");
+  await tab("Columns");
+  await see(box('[aria-label="Structure"] td[data-name="Comment"] >> text=Length in minutes'), (box) => box && isInside(box));
+  await seeNoViolations("small screen, columns");
+  // What is sent by hand begins with the form.
+  await go(`${CONSOLE_URL}#m=POST&r=rpc/add_review`);
+  await seeSome('[data-key="argument-stars"]:visible');
+});
+
+test("a column that is new is in sight, and a table stays where it was moved to", async () => {
+  await open(CONSOLE_URL);
+  await follow("films");
+  await answered();
+  const left = script(() => document.querySelector('.scroll[aria-label="Rows"]')?.scrollLeft);
+  await see(left, 0);
+  await click('.chip:text-is("+ studios (studio_id)")');
+  const isInSight = ([head]) => head && head.right <= head.edge;
+  await see(script(() => [...document.querySelectorAll("table.rows > thead > tr > th")].filter((head) => head.textContent === "studios").map((head) => ({ right: head.getBoundingClientRect().right, edge: head.closest(".scroll").getBoundingClientRect().right + 1 }))), isInSight);
+  const there = await see(left, (left) => left > 0);
+  // By a script, for a click would scroll to what is clicked.
+  await run(() => document.querySelector('[data-key="sort-year"]').click());
+  await seeSome('th[aria-sort="ascending"]');
+  await answered();
+  await see(left, there);
 });
 
 /** The pictures of the documents. */

@@ -14,7 +14,7 @@ const LIMIT = 25;
 const PAUSE_MS = 300;
 const HASH_BODY_MAX = 4000;
 /** How long to wait for what there is. What somebody asks for themselves can be stopped by them. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"];
 
 const state = {

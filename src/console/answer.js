@@ -48,15 +48,22 @@ export class Answer {
 /** Asks as the caller. Events of a stream are told one by one. */
 export async function ask({ method, address, headers, body }, caller, signal, onevent) {
   const answer = new Answer(caller);
-  const began = performance.now();
+  let question;
   try {
-    const response = await fetch(`./${address}`, {
+    question = new Request(`./${address}`, {
       method,
       headers: { ...headers, ...caller.headers },
       body: method === "GET" || method === "HEAD" ? undefined : body || undefined,
       signal,
       cache: "no-store",
     });
+  } catch (error) {
+    answer.failure = `A browser does not send this: ${error.message}`;
+    return answer;
+  }
+  const began = performance.now();
+  try {
+    const response = await fetch(question);
     answer.status = response.status;
     answer.headers = [...response.headers];
     answer.milliseconds = performance.now() - began;
@@ -189,10 +196,9 @@ function grid(rows, { label, relation, link, order, only, depth = 0 }) {
   const columns = all.slice(0, COLUMNS_MAX);
   const known = new Map(relation?.columns.map((column) => [column.name, column]));
   const isNumber = (value) => typeof value === "number" || value instanceof Exact;
-  const isAbsent = (value) => value === null || value === undefined;
-  const numbers = new Set(
-    columns.filter((name) => rows.some((row) => isNumber(row[name])) && rows.every((row) => isNumber(row[name]) || isAbsent(row[name]))),
-  );
+  const own = (name) => rows.filter((row) => Object.hasOwn(row, name)).map((row) => row[name]);
+  const isOfNumbers = (values) => values.some(isNumber) && values.every((value) => isNumber(value) || value === null);
+  const numbers = new Set(columns.filter((name) => isOfNumbers(own(name))));
   const head = (name) => {
     const sorted = order?.sorted(name);
     const text = order && known.has(name)
@@ -205,15 +211,16 @@ function grid(rows, { label, relation, link, order, only, depth = 0 }) {
   const more = () => {
     for (const row of rows.slice(shown, shown + ROWS_AT_ONCE)) {
       const isOnly = only?.has(inline(row));
-      const cells = columns.map((name) =>
-        h("td", { class: numbers.has(name) && "number" }, row[name] === undefined ? "" : cell(row[name], known.get(name), link, depth)),
-      );
+      const cells = columns.map((name) => {
+        const has = Object.hasOwn(row, name);
+        return h("td", { class: numbers.has(name) && "number", "data-name": has && name }, has && cell(row[name], known.get(name), link, depth));
+      });
       body.append(h("tr", { class: isOnly && "only", title: isOnly ? "Only this role gets this row" : null }, cells));
     }
     shown += ROWS_AT_ONCE;
   };
   more();
-  const table = h("table", { class: "rows", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head), all.length > columns.length && h("th", { scope: "col" }, `… ${all.length - columns.length} more`))), body);
+  const table = h("table", { class: "rows of-cards", "aria-label": label }, h("thead", {}, h("tr", {}, columns.map(head), all.length > columns.length && h("th", { scope: "col" }, `… ${all.length - columns.length} more`))), body);
   if (rows.length <= shown) return table;
   const button = h("button", { type: "button", class: "small" }, "");
   const say = () => (button.textContent = `Show ${Math.min(ROWS_AT_ONCE, rows.length - shown)} more of ${rows.length} rows`);

@@ -13,6 +13,9 @@ import { loadPrivileges, loadSchema, loadSettings, permissions } from "./schema.
 const LIMIT = 25;
 const PAUSE_MS = 300;
 const HASH_BODY_MAX = 4000;
+/** How long to wait for what there is. What somebody asks for themselves can be stopped by them. */
+const PATIENCE_MS = 60_000;
+const METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"];
 
 const state = {
   settings: { schemas: [], anonymousRole: null, plans: false },
@@ -27,10 +30,13 @@ const state = {
   part: "request",
   tab: "table",
   search: "",
+  /** What the answers below are to, and the plans of that: not what the form says by now. */
   sent: null,
   answers: [],
-  isAsking: false,
   plans: new Map(),
+  isAsking: false,
+  /** On a small screen the form is above the answer, or away. */
+  hasForm: false,
 };
 
 /** What the builder reads and writes. */
@@ -62,6 +68,7 @@ const parts = {
   side: h("nav", { class: "side", "aria-label": "Relations and functions" }),
   list: h("div"),
   main: h("main", { id: "main", tabindex: "-1" }),
+  head: h("div", { class: "head" }),
   builder: h("div"),
   answers: h("div"),
   address: null,
@@ -69,7 +76,9 @@ const parts = {
 
 let timer = 0;
 let asking = new AbortController();
+let loading = new AbortController();
 let dialog = null;
+let hasBegun = false;
 
 // Where one is ----------------------------------------------------------------------------------
 
@@ -106,6 +115,7 @@ function start(name, isCall) {
   return link(request.address);
 }
 
+/** To where the address of the page says. */
 async function go() {
   const values = new Map();
   for (const pair of location.hash.slice(1).split("&").filter(Boolean)) {
@@ -117,9 +127,11 @@ async function go() {
     }
   }
   const value = (key) => values.get(key) ?? "";
-  const isOther = value("schema") && value("schema") !== state.schemaName && state.settings.schemas.includes(value("schema"));
+  const { schemas } = state.settings;
+  const schemaName = schemas.includes(value("schema")) ? value("schema") : (schemas[0] ?? "");
+  const method = value("m").toUpperCase();
   form.request = new Request(value("r"));
-  form.method = value("m") || "GET";
+  form.method = METHODS.includes(method) ? method : "GET";
   form.prefer = value("prefer");
   form.accept = value("as");
   form.body = value("body");
@@ -127,15 +139,20 @@ async function go() {
   state.tab = value("tab") || "table";
   state.view = value("v") === "diagram" ? "diagram" : value("r") ? "request" : "home";
   state.part = value("v") === "structure" ? "structure" : "request";
-  state.answers = [];
-  state.sent = null;
-  if (isOther) {
-    state.schemaName = value("schema");
-    await load();
-  }
+  state.hasForm = form.method !== "GET" || form.request.isCall;
+  forget();
   parts.side.classList.remove("open");
+  if ((!state.schema || schemaName !== state.schemaName) && !(await load(schemaName))) return;
+  enter();
+}
+
+/** Draws where one is, and asks what is to be asked there. */
+function enter() {
   draw();
-  if (state.view === "request" && state.part === "request" && form.method === "GET" && isComplete()) await send();
+  // What had the focus may be gone, and who has only a keyboard does not begin at the top again.
+  if (hasBegun && document.activeElement === document.body) parts.main.focus({ preventScroll: true });
+  hasBegun = true;
+  if (state.view === "request" && state.part === "request" && form.method === "GET" && state.schema && isComplete()) send();
 }
 
 /** Whether a function has got the arguments that it must have. */
@@ -147,20 +164,46 @@ function isComplete() {
 
 // Asking ----------------------------------------------------------------------------------------
 
-async function load() {
-  state.refused = null;
+/**
+ * Asks what there is for the caller in a schema. False if meanwhile something else is to be loaded: that
+ * is drawn then, whichever of the two is answered first.
+ */
+async function load(schemaName) {
+  loading.abort();
+  loading = new AbortController();
+  const { signal } = loading;
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+  const { headers } = state.caller;
+  Object.assign(state, { schemaName, schema: null, privileges: null, refused: null });
+  draw();
   try {
-    const { schemaName, caller } = state;
-    [state.schema, state.privileges] = await Promise.all([
-      loadSchema(schemaName, caller.headers),
-      loadPrivileges(schemaName, caller.headers).catch(() => null),
+    const [schema, privileges] = await Promise.all([
+      loadSchema(schemaName, headers, inTime),
+      loadPrivileges(schemaName, headers, inTime).catch(() => null),
     ]);
-    state.schema.addComputed(state.privileges?.computed ?? []);
-    document.title = state.schema.title || "Console";
+    if (signal.aborted) return false;
+    schema.addComputed(privileges?.computed ?? []);
+    Object.assign(state, { schema, privileges });
+    document.title = schema.title || "Console";
   } catch (error) {
-    state.schema = null;
+    if (signal.aborted) return false;
     state.refused = error;
   }
+  return true;
+}
+
+/** Gives up what is being asked. */
+function stop() {
+  clearTimeout(timer);
+  asking.abort();
+  state.isAsking = false;
+}
+
+/** Gives up what is being asked, and what was answered: they are about something else than what comes now. */
+function forget() {
+  stop();
+  state.answers = [];
+  state.sent = null;
 }
 
 /** The headers that are sent, but for the caller's. */
@@ -173,45 +216,56 @@ function headersOf(accept) {
   return headers;
 }
 
+/** Asks when nobody has changed anything for a moment. What is shown until then is of before. */
 function askSoon() {
-  clearTimeout(timer);
-  if (isComplete()) timer = setTimeout(send, PAUSE_MS);
+  stop();
+  if (isComplete()) {
+    timer = setTimeout(send, PAUSE_MS);
+    parts.answers.setAttribute("aria-busy", "true");
+  } else {
+    forget();
+    drawAnswers();
+  }
 }
 
 async function send() {
-  clearTimeout(timer);
-  asking.abort();
+  stop();
   asking = new AbortController();
   const { signal } = asking;
   const message = { method: form.method, address: form.request.address, headers: headersOf(form.accept), body: form.body };
   const callers = [state.caller, state.other].filter(Boolean);
-  state.plans = new Map();
+  const sent = sentOf(message);
+  const show = (answers) => {
+    if (state.sent !== sent) {
+      Object.assign(state, { sent, plans: new Map() });
+      drawHead();
+      drawList();
+    }
+    state.answers = answers;
+    state.isAsking = false;
+    drawAnswers();
+  };
   state.isAsking = true;
   drawAnswers();
+  // Streams do not end. They are shown once for each picture of the screen, however many events come
+  // between two of them.
+  const streams = callers.map(() => null);
+  let isDue = false;
+  const onevent = (at) => (answer) => {
+    streams[at] = answer;
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      if (!signal.aborted) show(streams.filter(Boolean));
+    });
+  };
   try {
-    // Once for each picture of the screen, however many events come between two of them.
-    let isDue = false;
-    const onevent = (answer) => {
-      if (isDue) return;
-      isDue = true;
-      requestAnimationFrame(() => {
-        isDue = false;
-        if (signal.aborted) return;
-        state.answers = [answer];
-        state.isAsking = false;
-        state.sent = sentOf(message);
-        drawAnswers();
-      });
-    };
-    const answers = await Promise.all(callers.map((caller) => ask(message, caller, signal, onevent)));
-    if (signal.aborted) return;
-    state.answers = answers;
-    state.sent = sentOf(message);
-  } catch {
-    return;
+    const answers = await Promise.all(callers.map((caller, at) => ask(message, caller, signal, onevent(at))));
+    if (!signal.aborted) show(answers);
+  } catch (error) {
+    if (!signal.aborted) throw error;
   }
-  state.isAsking = false;
-  drawAnswers();
 }
 
 /** What the other languages are told of it. */
@@ -223,6 +277,7 @@ function sentOf(message) {
     request: new Request(message.address),
     base: document.baseURI.split("#")[0],
     prefer: form.prefer,
+    accept: form.accept,
     schema: state.schemaName,
   };
   return { ...message, asOthers };
@@ -234,13 +289,14 @@ function plan(caller) {
   if (!state.plans.has(key)) {
     state.plans.set(key, null);
     const { plans, sent } = state;
+    const { accept } = sent.asOthers;
     const options = sent.method === "GET" ? "options=analyze|buffers" : "options=verbose";
-    const kind = form.accept && !form.accept.includes("event-stream") ? form.accept : "application/json";
+    const kind = accept && !accept.includes("event-stream") ? accept : "application/json";
     const headers = { ...sent.headers, Accept: `application/vnd.pgrst.plan+json; for="${kind}"; ${options}` };
     const { signal } = asking;
     const show = (answer) => {
       plans.set(key, answer);
-      drawAnswers();
+      if (plans === state.plans) drawAnswers();
     };
     ask({ ...sent, headers }, caller, signal, () => {}).then(show, () => {});
   }
@@ -255,13 +311,13 @@ function drawTop() {
     parts.top,
     h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); parts.main.focus(); } }, "Skip to the content"),
     h("button", { type: "button", class: "menu", "aria-label": "Relations and functions", onclick: () => parts.side.classList.toggle("open") }, "☰"),
-    h("span", { class: "title" }, h("a", { href: hash(NOWHERE) }, state.schema?.title || "Console")),
+    h("span", { class: "title" }, h("a", { href: hash(NOWHERE), "data-key": "home" }, document.title)),
     settings.schemas.length > 1 &&
       choice({ "aria-label": "Schema", "data-key": "schema", value: schemaName, onchange: (event) => (location.hash = hash({ ...NOWHERE, schema: event.target.value })) }, settings.schemas),
-    h("a", { href: hash({ ...NOWHERE, v: "diagram" }), "aria-current": state.view === "diagram" ? "page" : null }, "Diagram"),
+    h("a", { href: hash({ ...NOWHERE, v: "diagram" }), "data-key": "diagram", "aria-current": state.view === "diagram" ? "page" : null }, "Diagram"),
     settings.adminPort && h("a", { href: `${location.protocol}//${location.hostname}:${settings.adminPort}/`, rel: "noreferrer" }, "Server"),
     h("span", { class: "space" }),
-    h("button", { type: "button", "data-key": "callers", "aria-haspopup": "dialog", onclick: () => dialog.showModal() }, `Role: ${caller?.label ?? ""}${other ? ` and ${other.label}` : ""}`),
+    caller && h("button", { type: "button", "data-key": "callers", "aria-haspopup": "dialog", onclick: () => dialog.showModal() }, `Role: ${caller.label}${other ? ` and ${other.label}` : ""}`),
   );
 }
 
@@ -279,11 +335,11 @@ function drawList() {
     if (subjects.size === 0) return null;
     const item = ({ name, comment }) => {
       const isCurrent = state.view === "request" && form.request.isCall === isCall && form.request.name === name;
-      return h("li", {}, h("a", { href: start(name, isCall), title: comment || null, "aria-current": isCurrent ? "page" : null }, name || "(no name)"));
+      return h("li", {}, h("a", { href: start(name, isCall), title: comment || null, "data-key": `to-${isCall}-${name}`, "aria-current": isCurrent ? "page" : null }, name || "(no name)"));
     };
     return [h("h2", {}, title, h("span", {}, String(found.length))), h("ul", {}, found.map(item))];
   };
-  if (!schema) return replace(parts.list, h("p", { class: "hint" }, "Nothing to list."));
+  if (!schema) return replace(parts.list, state.refused && h("p", { class: "hint" }, "Nothing to list."));
   replace(parts.list, group("Tables and views", schema.relations, false), group("Functions", schema.functions, true));
 }
 
@@ -310,11 +366,17 @@ const order = {
 function drawAnswers() {
   const { answers, sent, isAsking } = state;
   parts.answers.setAttribute("aria-busy", String(isAsking));
+  const giveUp = () => {
+    stop();
+    drawAnswers();
+  };
+  const asking = isAsking && h("p", { class: "asking", role: "status" }, "Asking … ", h("button", { type: "button", class: "small", "data-key": "stop", onclick: giveUp }, "Stop"));
   if (answers.length === 0) {
-    const words = isAsking ? "Asking …" : isComplete() ? "Nothing has been sent yet." : "Fill in the arguments that are not optional.";
-    return replace(parts.answers, h("p", { class: "empty", role: "status" }, words));
+    const words = isComplete() ? "Nothing has been sent yet." : "Fill in the arguments that are not optional.";
+    return replace(parts.answers, asking || h("p", { class: "empty", role: "status" }, words));
   }
-  const relation = form.request.isCall ? undefined : state.schema?.relations.get(form.request.name);
+  const { request } = sent.asOthers;
+  const relation = request.isCall ? undefined : state.schema?.relations.get(request.name);
   const view = {
     tab: state.tab,
     ontab: (tab) => {
@@ -324,7 +386,7 @@ function drawAnswers() {
     },
     relation,
     link,
-    order: relation && form.method === "GET" ? order : null,
+    order: relation && sent.method === "GET" ? order : null,
     isCompared: answers.length > 1,
     hasPlans: state.settings.plans,
     plan,
@@ -332,20 +394,41 @@ function drawAnswers() {
     onhint: useHint,
   };
   const [first, second] = answers;
-  const difference = second && compare(first, second);
+  const difference = second && !first.events && compare(first, second);
+  const stay = keepPlace(parts.answers);
   replace(
     parts.answers,
+    asking,
     difference && h("p", { class: "difference", role: "status" }, difference.words),
-    h("div", { class: "answers" }, answerPanel(first, sent, view, difference?.onlyA), second && answerPanel(second, sent, view, difference.onlyB)),
-    pages(first),
+    h("div", { class: "answers" }, answerPanel(first, sent, view, difference?.onlyA), second && answerPanel(second, sent, view, difference?.onlyB)),
+    pages(first, sent),
   );
+  stay();
+}
+
+/** Where tables stand is where they stand when they are drawn again; but a column that is new is one that somebody wants to see. */
+function keepPlace(parent) {
+  const tables = () => [...parent.querySelectorAll('.scroll[aria-label="Rows"]')];
+  const heads = (table) => [...table.querySelectorAll(":scope > * > thead > tr > th, :scope > thead > tr > th")];
+  const before = tables().map((table) => [table.scrollLeft, new Set(heads(table).map((head) => head.textContent))]);
+  return () =>
+    tables().forEach((table, at) => {
+      if (!before[at]) return;
+      const [left, names] = before[at];
+      const all = heads(table);
+      const added = all.find((head) => !names.has(head.textContent));
+      // If all are new, it is another table.
+      const isSame = all.some((head) => names.has(head.textContent));
+      table.scrollLeft = left;
+      if (added && isSame) table.scrollLeft = Math.max(left, added.offsetLeft + added.offsetWidth - table.clientWidth);
+    });
 }
 
 /** To the rows before and behind. */
-function pages(answer) {
-  const limit = Number(form.request.value("limit"));
-  if (form.method !== "GET" || !limit || !Array.isArray(answer.value)) return null;
-  const offset = Number(form.request.value("offset") ?? 0);
+function pages(answer, { method, asOthers: { request } }) {
+  const limit = Number(request.value("limit"));
+  if (method !== "GET" || !limit || !Array.isArray(answer.value)) return null;
+  const offset = Number(request.value("offset") ?? 0);
   const turn = (to) => {
     form.request.set("offset", to > 0 ? String(to) : "");
     form.commit(true);
@@ -382,8 +465,23 @@ function drawMain() {
   if (!state.schema) return replace(parts.main, failure());
   if (state.view === "diagram") return replace(parts.main, h("h1", {}, "Diagram"), diagram(state.schema, (name) => start(name, false)));
   if (state.view === "home") return replace(parts.main, home());
+  const subject = subjectNow();
+  replace(parts.main, parts.head, state.part === "structure" && subject ? structure(subject) : workshop());
+  drawHead();
+  drawBuilder();
+  drawAnswers();
+}
+
+/** What the request is about, if the role knows it. */
+function subjectNow() {
+  const { isCall, name } = form.request;
+  return (isCall ? state.schema.functions : state.schema.relations).get(name);
+}
+
+/** The name of what the request is about, and what is known of it. */
+function drawHead() {
   const { request } = form;
-  const subject = request.isCall ? state.schema.functions.get(request.name) : state.schema.relations.get(request.name);
+  const subject = subjectNow();
   const show = (part) => {
     state.part = part;
     history.replaceState(null, "", hash());
@@ -391,14 +489,11 @@ function drawMain() {
     if (part === "request" && !state.sent && form.method === "GET" && isComplete()) send();
   };
   replace(
-    parts.main,
+    parts.head,
     h("header", {}, h("div", { class: "crumbs" }, h("h1", {}, request.name), subject && marks(subject)), subject?.comment && h("p", {}, subject.comment)),
     subject && tabs("About", [["request", "Request"], ["structure", request.isCall ? "Arguments" : "Columns"]], state.part, show),
     !subject && h("p", { class: "problem" }, `The role ${state.caller.role} knows nothing of this name in ${state.schemaName}. Another role might: “Role” above takes a token.`),
-    state.part === "structure" && subject ? structure(subject) : workshop(),
   );
-  drawBuilder();
-  drawAnswers();
 }
 
 /** What the role may do with it. */
@@ -416,25 +511,30 @@ function workshop() {
     drawBuilder();
     if (form.method === "GET") askSoon();
   });
-  const methods = request.isCall ? ["GET", "POST"] : ["GET", "POST", "PATCH", "PUT", "DELETE"];
+  const methods = request.isCall ? ["GET", "POST"] : METHODS.filter((method) => method !== "HEAD");
   const method = choice({ "aria-label": "Method", "data-key": "method", value: form.method, onchange: (event) => { form.method = event.target.value; onMethod(); } }, methods);
   const onsubmit = (event) => {
     event.preventDefault();
+    // Who presses twice does not mean two rows.
+    if (state.isAsking && form.method !== "GET") return;
     if (!isDangerous() || confirm("This has no filter, so it is about all rows. Send it?")) send();
   };
-  return h(
-    "div",
-    {},
-    h("form", { class: "request", onsubmit }, method, parts.address, h("button", { type: "submit", class: "primary", "data-key": "send" }, "Send")),
-    h("div", { class: "work" }, parts.builder, parts.answers),
-  );
+  const work = h("div", { class: "work" }, parts.builder, parts.answers);
+  const toForm = h("button", { type: "button", class: "to-form", "data-key": "form", onclick: () => showForm(!state.hasForm) });
+  const showForm = (isShown) => {
+    state.hasForm = isShown;
+    work.classList.toggle("with-form", isShown);
+    toForm.textContent = isShown ? "To the answer" : "Columns, filters, …";
+  };
+  showForm(state.hasForm);
+  return h("div", {}, h("form", { class: "request", onsubmit }, method, parts.address, h("button", { type: "submit", class: "primary", "data-key": "send" }, "Send"), toForm), work);
 }
 
 const isDangerous = () => ["PATCH", "DELETE"].includes(form.method) && form.request.conditions([]).length === 0;
 
 function onMethod() {
-  state.answers = [];
-  state.sent = null;
+  forget();
+  state.hasForm ||= form.method !== "GET";
   if (form.method !== "GET" && !form.request.isCall) {
     for (const key of ["limit", "offset", "order"]) form.request.set(key, "");
     if (!form.prefer.includes("return=")) form.prefer = [form.prefer, "return=representation"].filter(Boolean).join(", ");
@@ -472,18 +572,18 @@ function structure(subject) {
       "tr",
       {},
       h("th", { scope: "row" }, column.name),
-      h("td", {}, h("code", {}, column.type), column.values && h("div", { class: "hint" }, column.values.join(", "))),
-      h("td", {}, isFunction ? (column.isRequired ? "" : "optional") : column.isNullable ? "null" : ""),
-      h("td", {}, column.default !== undefined && h("code", {}, String(column.default))),
-      h("td", {}, column.isKey && h("span", { class: "badge" }, "key"), " ", column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
-      h("td", {}, column.comment),
+      h("td", { "data-name": "Type" }, h("code", {}, column.type), column.values && h("div", { class: "hint" }, column.values.join(", "))),
+      h("td", { "data-name": "Null" }, isFunction ? !column.isRequired && "optional" : column.isNullable && "null"),
+      h("td", { "data-name": "Default" }, column.default !== undefined && h("code", {}, String(column.default))),
+      h("td", { "data-name": "Key" }, column.isKey && [h("span", { class: "badge" }, "key"), " "], column.references && h("a", { href: start(column.references.table, false) }, `${column.references.table}.${column.references.column}`)),
+      h("td", { "data-name": "Comment" }, column.comment || null),
     );
   const words = { one: (via) => `one, by its column ${via}`, many: (via) => `many, by their column ${via}`, through: (via) => `many, through ${via}`, computed: (via) => `one, by the function ${via}`, computedMany: (via) => `many, by the function ${via}` };
   const related = ({ kind, target, via }) => h("li", {}, h("a", { href: start(target, false) }, target), " ", h("small", {}, words[kind](via)));
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": "Structure" },
-    h("table", { class: "facts", "aria-label": "Columns" }, h("thead", {}, h("tr", {}, ["Name", "Type", isFunction ? "" : "Null", "Default", "Key", "Comment"].map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), h("tbody", {}, columns.map(row))),
+    h("table", { class: "facts of-cards", "aria-label": "Columns" }, h("thead", {}, h("tr", {}, ["Name", "Type", isFunction ? "" : "Null", "Default", "Key", "Comment"].map((name) => (name ? h("th", { scope: "col" }, name) : h("td"))))), h("tbody", {}, columns.map(row))),
     subject.relationships?.length > 0 && [h("h2", {}, "Related"), h("ul", {}, subject.relationships.map(related))],
   );
 }
@@ -491,9 +591,10 @@ function structure(subject) {
 /** Why there is nothing to show. */
 function failure() {
   const { refused, caller } = state;
-  if (!refused) return h("p", { class: "empty", role: "status" }, "Loading …");
+  if (!refused) return h("p", { class: "empty", role: "status" }, state.caller ? `Asking what ${state.caller.label} may see …` : "Loading …");
   const context = { method: "GET", schema: state.schemaName, role: caller?.role ?? "", hasToken: Boolean(caller?.token) };
-  const words = refused.status ? explain(refused.status, refused.body, context).words : "The server could not be reached.";
+  const unreached = refused.name === "TimeoutError" ? "The server does not answer." : "The server could not be reached.";
+  const words = refused.status ? explain(refused.status, refused.body, context).words : unreached;
   return h(
     "div",
     { class: "problem", role: "alert" },
@@ -512,32 +613,28 @@ function draw() {
 
 // Beginning -------------------------------------------------------------------------------------
 
+/** Somebody else asks: what others were answered is not for them. */
 async function onCallers() {
-  await load();
-  drawTop();
-  drawSide();
-  drawMain();
-  // The button that opened the dialog may be gone.
-  if (document.activeElement === document.body) parts.main.focus();
-  if (state.view === "request" && state.part === "request" && form.method === "GET" && state.schema && isComplete()) await send();
+  forget();
+  if (await load(state.schemaName)) enter();
 }
 
 async function begin() {
   state.refused = null;
+  draw();
   try {
-    state.settings = await loadSettings();
+    state.settings = await loadSettings(AbortSignal.timeout(PATIENCE_MS));
   } catch (error) {
     state.refused = error;
+    return draw();
   }
-  const { schemas, anonymousRole } = state.settings;
   if (state.callers.length === 0) {
+    const { anonymousRole } = state.settings;
     state.callers = [new Caller(null, anonymousRole)];
     state.caller = state.callers[0];
     dialog = callersDialog(state, anonymousRole, onCallers);
     document.body.append(dialog);
   }
-  state.schemaName ||= schemas[0] ?? "";
-  if (!state.refused) await load();
   await go();
 }
 
@@ -548,9 +645,8 @@ document.addEventListener("keydown", (event) => {
     parts.side.classList.add("open");
     parts.side.querySelector("input")?.focus();
   }
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && state.view === "request") document.querySelector(".request")?.requestSubmit();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && state.view === "request" && !dialog?.open) document.querySelector(".request")?.requestSubmit();
 });
-window.addEventListener("hashchange", go);
+window.addEventListener("hashchange", () => state.caller && go());
 document.body.replaceChildren(parts.top, h("div", { class: "frame" }, parts.side, parts.main));
-setInterval(drawTop, 30_000);
 begin();

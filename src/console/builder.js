@@ -2,7 +2,7 @@
 // the request, and `commit` is told, with whether the form itself has to be drawn again: not while somebody types.
 
 import { choice, h } from "./dom.js";
-import { columnName, embedName, parseFilter, quoteName, writeFilter } from "./request.js";
+import { columnName, embedName, parseFilter, quoteName, unquote, writeFilter } from "./request.js";
 import { exampleBody, operators, placeholder } from "./schema.js";
 
 const PREFERENCES = {
@@ -66,7 +66,7 @@ function conditionRow(form, path, relation, condition, number) {
   const id = `filter-${path}-${number}`;
   let { parameter } = condition;
   const current = condition.draft ?? { path, column: condition.column, ...(condition.filter ?? { operator: "", value: condition.value }) };
-  const name = current.column.startsWith('"') ? current.column.slice(1, -1) : current.column;
+  const name = unquote(current.column);
   const column = relation?.columns.find((column) => column.name === name);
   const forget = () => {
     form.drafts = form.drafts.filter((draft) => draft !== current);
@@ -161,14 +161,14 @@ function orders(form, path, relation) {
       "div",
       { class: "line" },
       relation
-        ? choice({ "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: order.column, onchange: (event) => { order.column = quoteName(event.target.value); write(); } }, names)
+        ? choice({ "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: unquote(order.column), onchange: (event) => { order.column = quoteName(event.target.value); write(); } }, names)
         : h("input", { "aria-label": "Order by", "data-key": `order-${path}-${at}`, value: order.column, oninput: (event) => { order.column = event.target.value; write(false); } }),
       choice({ "aria-label": "Direction", "data-key": `direction-${path}-${at}`, value: order.isDescending ? "desc" : "asc", onchange: (event) => { order.isDescending = event.target.value === "desc"; write(); } }, [["asc", "ascending"], ["desc", "descending"]]),
       choice({ "aria-label": "Nulls", "data-key": `nulls-${path}-${at}`, value: order.nulls, onchange: (event) => { order.nulls = event.target.value; write(); } }, [["", "nulls as usual"], ["nullsfirst", "nulls first"], ["nullslast", "nulls last"]]),
       h("button", { type: "button", class: "small", "aria-label": "Remove this order", onclick: () => { list.splice(at, 1); write(); } }, "×"),
     );
   const add = () => {
-    const used = new Set(list.map((order) => order.column));
+    const used = new Set(list.map((order) => unquote(order.column)));
     list.push({ column: quoteName(names.find((name) => !used.has(name)) ?? "id"), isDescending: false, nulls: "" });
     write();
   };
@@ -230,6 +230,9 @@ function embeds(form, path, relation) {
       form.commit(true);
     };
     const isInner = item.modifiers.includes("inner");
+    // One row has no order. What the address says of it all the same can be taken away.
+    const isToOne = schema.isToOne(relation, item);
+    const clause = (name, make) => (!isToOne || request.value(request.key(inside, name)) !== undefined) && make();
     const toggleInner = () => {
       request.change(path, (items) => {
         const found = items.find((other) => other.target && embedName(other) === name);
@@ -247,7 +250,7 @@ function embeds(form, path, relation) {
         h("button", { type: "button", class: "chip", "aria-pressed": String(isInner), "data-key": `inner-${inside}`, title: "Rows without are left out (an inner join)", onclick: toggleInner }, `only rows with ${name}`),
         h("button", { type: "button", class: "small", "aria-label": `Remove ${name}`, onclick: remove }, "×"),
       ),
-      target && [columnSwitches(form, inside, target), h("div", { class: "clauses" }, filters(form, inside, target), orders(form, inside, target), number(form, inside, "limit", "Limit")), embeds(form, inside, target)],
+      target && [columnSwitches(form, inside, target), h("div", { class: "clauses" }, filters(form, inside, target), clause("order", () => orders(form, inside, target)), clause("limit", () => number(form, inside, "limit", "Limit"))), embeds(form, inside, target)],
     );
   });
   if (buttons.length === 0 && blocks.length === 0) return null;

@@ -11,11 +11,14 @@ const LOGIC = new Set(["and", "or", "not.and", "not.or"]);
 
 const decode = (text) => {
   try {
-    return decodeURIComponent(text.replaceAll("+", " "));
+    return decodeURIComponent(text);
   } catch {
     return text;
   }
 };
+
+/** What stands behind the `?`, where a plus is a blank. */
+const decodeQuery = (text) => decode(text.replaceAll("+", " "));
 
 /** Percent-encodes what has to be, and leaves what reads better as it is. */
 export const encode = (text) =>
@@ -43,28 +46,38 @@ function splitList(text) {
   return parts.filter((part) => part !== "");
 }
 
-const unquote = (name) =>
+/** The name that stands there, in quotes or not. */
+export const unquote = (name) =>
   name.startsWith('"') && name.endsWith('"') && name.length > 1
     ? name.slice(1, -1).replace(/\\(.)/g, "$1")
     : name;
 
+/** Whether a name means itself: it is no word of the query's own, and has no blank at its end, which would be cut off. */
+const isPlain = (name) => /^[\p{L}_](?:[\p{L}0-9_$ ]*[\p{L}0-9_$])?$/u.test(name) && !RESERVED.has(name) && !LOGIC.has(name);
+
 /** A name as it stands in `select`, `order` and filters. */
-export const quoteName = (name) =>
-  /^[\p{L}_][\p{L}\p{N}_$ ]*$/u.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`;
+export const quoteName = (name) => (isPlain(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`);
+
+const NAME = String.raw`(?:"(?:[^"\\]|\\.)*"|[^!:"(]*)`;
+/** What stands before the parentheses of an embedded relation. */
+const EMBED = new RegExp(String.raw`^(\.\.\.)?(?:(${NAME}):)?(${NAME})((?:!${NAME})*)\(`);
+const MODIFIER = new RegExp(`!(${NAME})`, "g");
+
+/** How deep relations are embedded for the form to take them apart; what is deeper stays as it is. */
+const DEPTH_MAX = 12;
 
 /** The items of `select`: `{ column }`, or `{ target, alias, modifiers, spread, items }`. */
-export function parseSelect(text) {
+export function parseSelect(text, depth = 0) {
   return splitList(text).map((part) => {
-    const open = part.indexOf("(");
-    if (open < 0 || !part.endsWith(")") || AGGREGATE.test(part)) return { column: part };
-    const match = /^(\.\.\.)?(?:([^:]*):)?([^!]*)((?:![^!]*)*)$/.exec(part.slice(0, open));
+    const match = depth < DEPTH_MAX && part.endsWith(")") && !AGGREGATE.test(part) && EMBED.exec(part);
     if (!match) return { column: part };
+    const [head, spread, alias = "", target, modifiers] = match;
     return {
-      spread: Boolean(match[1]),
-      alias: match[2] ?? "",
-      target: unquote(match[3]),
-      modifiers: match[4].split("!").filter(Boolean),
-      items: parseSelect(part.slice(open + 1, -1)),
+      spread: Boolean(spread),
+      alias: unquote(alias),
+      target: unquote(target),
+      modifiers: [...modifiers.matchAll(MODIFIER)].map(([, modifier]) => modifier).filter(Boolean),
+      items: parseSelect(part.slice(head.length, -1), depth + 1),
     };
   });
 }
@@ -72,7 +85,7 @@ export function parseSelect(text) {
 export function writeSelect(items) {
   const write = (item) => {
     if (item.column !== undefined) return item.column;
-    const alias = item.alias ? `${item.alias}:` : "";
+    const alias = item.alias ? `${quoteName(item.alias)}:` : "";
     const modifiers = item.modifiers.map((modifier) => `!${modifier}`).join("");
     const head = `${item.spread ? "..." : ""}${alias}${quoteName(item.target)}${modifiers}`;
     return `${head}(${writeSelect(item.items)})`;
@@ -84,7 +97,11 @@ export function writeSelect(items) {
 export const embedName = (item) => item.alias || item.target;
 
 /** The name of the column that an item of `select` begins with. */
-export const columnName = (item) => unquote(item.column.replace(/^[^:"]*:(?!:)/, "").split(/::|->/)[0]);
+export function columnName(item) {
+  const column = item.column.replace(/^[^:"]*:(?!:)/, "");
+  const quoted = /^"(?:[^"\\]|\\.)*"/.exec(column);
+  return unquote(quoted ? quoted[0] : column.split(/::|->/)[0]);
+}
 
 /** `eq.5` and the like, in its parts; null if it is none. */
 export function parseFilter(text) {
@@ -100,15 +117,16 @@ export const writeFilter = ({ not, operator, modifier = "", value }) =>
 export class Request {
   constructor(address) {
     const at = address.indexOf("?");
-    this.path = at < 0 ? address : address.slice(0, at);
+    // Behind a `#` nothing is sent: the filters that seem to stand there would not be.
+    this.path = (at < 0 ? address : address.slice(0, at)).replaceAll("#", "%23");
     const query = at < 0 ? "" : address.slice(at + 1);
     this.parameters = query
       .split("&")
       .filter(Boolean)
       .map((pair) => {
         const equals = pair.indexOf("=");
-        if (equals < 0) return [decode(pair), ""];
-        return [decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))];
+        if (equals < 0) return [decodeQuery(pair), ""];
+        return [decodeQuery(pair.slice(0, equals)), decodeQuery(pair.slice(equals + 1))];
       });
   }
 
@@ -170,19 +188,19 @@ export class Request {
 
   /** Takes away what is said about an embedded relation that is no longer there. */
   forget(path) {
-    const prefix = `${path.join(".")}.`;
+    const prefix = this.key(path, "");
     this.parameters = this.parameters.filter(([key]) => !key.startsWith(prefix));
   }
 
   /** The key of a parameter that is about an embedded relation. */
   key(path, name) {
-    return [...path, name].join(".");
+    return [...path.map(quoteName), name].join(".");
   }
 
   /** The conditions on the relation there: the parameter itself, its column, and its value. */
   conditions(path) {
-    const prefix = path.length ? `${path.join(".")}.` : "";
-    const embeds = this.itemsAt(path).filter((item) => item.target).map((item) => `${embedName(item)}.`);
+    const prefix = path.length ? this.key(path, "") : "";
+    const embeds = this.itemsAt(path).filter((item) => item.target).map((item) => this.key([embedName(item)], ""));
     const found = [];
     for (const parameter of this.parameters) {
       const [key, value] = parameter;

@@ -5,6 +5,7 @@ import { Request, quoteName } from "./request.js";
 
 const KEY = /<pk\/>\s*$/;
 const REFERENCE = /<fk table='([^]*?)' column='([^]*?)'\/>\s*$/;
+const JOINS = new Set(["inner", "left"]);
 const ORDERED = /^(u?int|smallint|bigint|integer|numeric|real|double|money|date|time|timestamp|interval)/;
 
 /** What went wrong when the description was asked for. */
@@ -17,15 +18,16 @@ export class Refused extends Error {
 }
 
 /** Asks for the settings that the description does not tell. */
-export async function loadSettings() {
-  const response = await fetch("./.console/settings.json");
+export async function loadSettings(signal) {
+  const response = await fetch("./.console/settings.json", { signal });
   if (!response.ok) throw new Refused(response.status, null);
   return response.json();
 }
 
 /** Asks for the description of a schema. */
-export async function loadSchema(name, headers) {
+export async function loadSchema(name, headers, signal) {
   const response = await fetch("./", {
+    signal,
     headers: { ...headers, Accept: "application/openapi+json", "Accept-Profile": name },
   });
   const text = await response.text();
@@ -40,8 +42,8 @@ export async function loadSchema(name, headers) {
 }
 
 /** Asks what the role may do, and which functions make relations; null where that cannot be found out. */
-export async function loadPrivileges(name, headers) {
-  const response = await fetch("./.console/privileges.json", { headers: { ...headers, "Accept-Profile": name } });
+export async function loadPrivileges(name, headers, signal) {
+  const response = await fetch("./.console/privileges.json", { signal, headers: { ...headers, "Accept-Profile": name } });
   if (!response.ok) return null;
   const { privileges, computed } = await response.json();
   return { of: new Map(Object.entries(privileges)), computed };
@@ -176,6 +178,17 @@ export class Schema {
       relation.relationships = relation.relationships.filter((other) => other.embed.target !== name);
       relation.relationships.push({ kind: toOne ? "computed" : "computedMany", target, via: name, embed });
     }
+  }
+
+  /** Whether an item of `select` embeds one row for each of another relation, as far as that is known. */
+  isToOne(relation, item) {
+    const leads = ({ kind, target, via, embed }) =>
+      kind.startsWith("computed") ? via === item.target : target === item.target || embed.target === item.target;
+    const ways = relation?.relationships.filter(leads) ?? [];
+    // A hint can also be the name of a constraint, of which nothing is known here: then all have to be of one row.
+    const hinted = ways.filter(({ via }) => item.modifiers.some((modifier) => !JOINS.has(modifier) && modifier === quoteName(via)));
+    const possible = hinted.length > 0 ? hinted : ways;
+    return possible.length > 0 && possible.every(({ kind }) => kind === "one" || kind === "computed");
   }
 
   /** The relation that an item of `select` embeds, seen from another one. */

@@ -34,6 +34,19 @@ create table games (
 insert into teams values (1, 'red'), (2, 'blue');
 insert into games values (1, 1, 2);
 
+create table "odd.names (all)!x" (
+  id integer primary key, "select" text, "order" text, "and" text, "dot.ted" text, "a->b" text,
+  "a::b" text, "a:b" text, "say ""hi""" text, "back\slash" text, "blank " text, "f(x)" text,
+  "1st" text, "ünï" text, "a,b" text
+);
+insert into "odd.names (all)!x" values (
+  1, 'select', 'order', 'and', 'dot.ted', 'a->b', 'a::b', 'a:b', 'say "hi"', 'back\slash', 'blank ',
+  'f(x)', '1st', 'ünï', 'a,b'
+);
+insert into "odd.names (all)!x" (id) values (2);
+create table referring (id integer primary key, odd integer references "odd.names (all)!x");
+insert into referring values (1, 1);
+
 create domain "text/event-stream" as text;
 create function ticks() returns "text/event-stream" language sql stable as $$ select 'ticks' $$;
 create function tick(word text) returns void language sql as $$ select pg_notify('ticks', word) $$;
@@ -47,6 +60,9 @@ create function deep(levels integer) returns json language sql immutable as $$
 $$;
 create function wide(members integer) returns json language sql immutable as $$
   select json_object_agg('column ' || number, number) from generate_series(1, members) as number
+$$;
+create function mixed() returns json language sql immutable as $$
+  select '[{"constructor":1,"__proto__":2},{"a":3}]'::json
 $$;
 create function failing(words text) returns integer language plpgsql stable as $$
 begin

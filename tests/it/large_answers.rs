@@ -68,6 +68,42 @@ fn clients_who_want_large_answers_leave_a_connection_to_the_others() {
     server.stop();
 }
 
+/// The server makes them, so they take its own time, and memory, whoever asks.
+#[test]
+fn clients_who_want_descriptions_leave_a_connection_to_the_others() {
+    let database = Cluster::shared().database();
+    database.run(
+        "CREATE FUNCTION api.gate() RETURNS void LANGUAGE plpgsql AS $$
+           BEGIN IF current_setting('request.path') = '/' THEN
+             PERFORM pg_advisory_xact_lock_shared(4711); END IF; END $$",
+    );
+    let settings = [
+        ("db-pool", "3"),
+        ("server-cores", "1"),
+        ("db-pre-request", "api.gate"),
+    ];
+    let server = Server::start(&database, &settings);
+    let mut session = database.connect();
+    session
+        .execute("SELECT pg_advisory_lock(4711)", &[])
+        .unwrap();
+    let mut descriptions: Vec<Client> = (0..8).map(|_| ask(&server, "/")).collect();
+    until("as many to be begun as may be", || {
+        held_up(&mut session) >= AT_ONCE
+    });
+    for _ in 0..20 {
+        assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
+    }
+    assert_eq!(held_up(&mut session), AT_ONCE);
+    session
+        .execute("SELECT pg_advisory_unlock(4711)", &[])
+        .unwrap();
+    for client in &mut descriptions {
+        assert_eq!(client.read("GET").status, 200);
+    }
+    server.stop();
+}
+
 /// A small answer is what the last request of the shape had.
 #[test]
 fn what_has_become_small_is_no_longer_held_back() {

@@ -51,9 +51,11 @@ struct Answers {
 }
 
 impl Precedent {
-    /// That of a new shape.
-    pub(super) fn of_shape() -> Precedent {
-        Precedent(Some(Arc::default()))
+    /// That of a new shape, whose first answer is expected to be of that size.
+    pub(super) fn of_shape(expected: AnswerSize) -> Precedent {
+        let precedent = Precedent(Some(Arc::default()));
+        precedent.note(expected);
+        precedent
     }
 
     pub(super) fn size(&self) -> AnswerSize {
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn requests_of_a_shape_have_one_precedent() {
-        let of_shape = Precedent::of_shape();
+        let of_shape = Precedent::of_shape(AnswerSize::Usual);
         let (first, second) = (of_shape.clone(), of_shape);
         assert_eq!(second.size(), AnswerSize::Usual);
         first.note(AnswerSize::Large);
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_remembered_longer_than_a_late_one() {
-        let precedent = Precedent::of_shape();
+        let precedent = Precedent::of_shape(AnswerSize::Usual);
         (0..2 * QUICK_ANSWERS_MAX).for_each(|_| precedent.note_pace(Pace::Quick));
         assert_eq!(precedent.quick_answers(), QUICK_ANSWERS_MAX);
         precedent.note_pace(Pace::Late);

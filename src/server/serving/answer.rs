@@ -744,6 +744,9 @@ fn write_main_row(
         return Ok(BodyUse::Hear(response));
     }
     if response.body != Body::LastColumn || !facts.sends_body(response.status) {
+        if let Body::Bytes(bytes) = &response.body {
+            pending.note_size(size_of(bytes.len()));
+        }
         writer.write(&response)?;
         return Ok(BodyUse::Skip);
     }

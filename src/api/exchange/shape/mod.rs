@@ -150,7 +150,7 @@ fn content_location(pending: &Pending) -> Option<&str> {
 /// What all requests of the shape are to remember.
 fn without_location(pending: &Pending) -> Pending {
     let mut pending = Pending {
-        precedent: Precedent::of_shape(),
+        precedent: Precedent::of_shape(pending.size_before()),
         ..pending.clone()
     };
     if let Expected::Read(read) = &mut pending.expected {

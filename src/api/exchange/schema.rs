@@ -39,8 +39,8 @@ impl Asked<'_, '_> {
             check: RowsCheck::default(),
             error: ErrorStyle::of(self.config, self.identity),
             deprecation: None,
-            // It is made here: 7 MB in 40 ms for 6,000 tables and functions. Nobody has a shape for
-            // each of the many ways to ask for it.
+            // It is made here: 7 MB in 40 ms for 3,000 tables and as many functions. Not each of
+            // the many ways to ask for it has a shape.
             precedent: Precedent::of_shape(AnswerSize::Large, None),
             varies_by_token: false,
         };

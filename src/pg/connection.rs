@@ -138,7 +138,8 @@ enum Behind {
 enum Outcome {
     /// Nothing: the server has acknowledged nothing yet.
     Unknown,
-    /// The server ended before it began, or not a byte has left us.
+    /// The server ended before it began, or not a byte has left us; or the session stayed
+    /// read-only, so that nothing of a write can be left.
     NotBegun,
     /// The server has begun, so there is a reply for all that it has done.
     Begun,
@@ -415,11 +416,10 @@ impl Connection {
         }
     }
 
-    /// Whether settings can be made for the session, which is its own: a pooler gives a process id
-    /// that is not its server's.
+    /// Whether settings can be made for the session, which must be ours alone.
     fn can_dress(&self) -> bool {
         self.preparation == Preparation::Named
-            && self.session.server().is_some()
+            && self.session.is_direct()
             && !self.wardrobe.is_refused()
     }
 
@@ -451,6 +451,7 @@ impl Connection {
 
     fn on_not_encoded(&mut self, error: pg::EncodeError) -> Error {
         self.prepared.on_not_sent();
+        self.wardrobe.on_not_sent();
         self.expected.clear();
         error.into()
     }
@@ -621,7 +622,6 @@ impl Connection {
                 self.expected.push(StatementIndex(0), Expected::Rows);
             }
             self.expected.push_sync();
-            self.wardrobe.is_undressing = true;
         }
         Ok(())
     }
@@ -899,8 +899,9 @@ impl Connection {
             self.keep(notification)?;
         }
         match step.map_err(|violation| self.broken(violation.into()))? {
-            Step::Failed(_) if self.wardrobe.is_undressing => {
+            Step::Failed(_) if self.wardrobe.is_undressing() => {
                 let (error, ..) = error.expect("only an error fails a batch");
+                self.outcome = Outcome::NotBegun;
                 Err(self.lost(io::Error::new(io::ErrorKind::ConnectionAborted, error)))
             }
             Step::Failed(_) => {
@@ -913,7 +914,7 @@ impl Connection {
             Step::Ready(status) => self.on_ready(status).map(Some),
             Step::Asynchronous => Ok(Some(Advance::More)),
             // Nothing of the batch.
-            _ if self.wardrobe.is_undressing => Ok(Some(Advance::More)),
+            _ if self.wardrobe.is_undressing() => Ok(Some(Advance::More)),
             Step::Acknowledged(_) | Step::Row(_) | Step::RowsComplete(_) => {
                 self.on_progress(due);
                 self.outcome = match self.outcome {
@@ -1028,7 +1029,8 @@ impl Connection {
     }
 
     fn on_ready(&mut self, status: TransactionStatus) -> Result<Advance, Error> {
-        if std::mem::take(&mut self.wardrobe.is_undressing) {
+        if self.wardrobe.is_undressing() {
+            self.wardrobe.on_bare();
             return Ok(Advance::More);
         }
         if matches!(self.behind, Behind::Due) {
@@ -1125,7 +1127,7 @@ impl Connection {
         match step.map_err(|violation| self.broken(violation.into()))? {
             Step::Ready(status) => {
                 self.reset = Reset::None;
-                self.wardrobe.on_reset();
+                self.wardrobe.on_bare();
                 self.on_over();
                 self.state = match status {
                     TransactionStatus::Idle => State::Idle,

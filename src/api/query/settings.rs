@@ -134,11 +134,10 @@ fn write_in_scope(mut out: SqlBuf, about: &Circumstances<'_>, scope: Scope) -> S
             );
         }
         Scope::Transaction => {}
-        // So is every implicit transaction then, and this one has begun already.
+        // So is every transaction from now on, but this one has begun already.
         Scope::Session => sql!(
             out,
-            "pg_catalog.set_config('transaction_read_only', 'on', true), \
-             pg_catalog.set_config('default_transaction_read_only', 'on', false), "
+            "pg_catalog.set_config('transaction_read_only', 'on', true), "
         ),
     }
     let end = scope.end();
@@ -178,6 +177,13 @@ fn write_in_scope(mut out: SqlBuf, about: &Circumstances<'_>, scope: Scope) -> S
     sql!(out, ")");
     write_all(&mut out, about.of_routine, end);
     write_all(&mut out, &config.app_settings, end);
+    if scope == Scope::Session {
+        // Last of all, for it is among the settings that a role can have.
+        sql!(
+            out,
+            ", pg_catalog.set_config('default_transaction_read_only', 'on', false)"
+        );
+    }
     out.finish()
 }
 

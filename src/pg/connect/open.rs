@@ -189,6 +189,7 @@ impl Destination<'_> {
     fn attempt(&self, encryption: Encryption, progress: &mut Progress) -> Result<Session, Cause> {
         let deadline = Instant::now() + self.options.timeout(self.target);
         let socket = Socket::connect(self.address, &self.target.keepalive, deadline)?;
+        let local_port = socket.local_port();
         let (stream, channel) = secure(
             self.target,
             socket,
@@ -216,17 +217,20 @@ impl Destination<'_> {
             check_timeline(&mut handshake, self.options.timeline_min)?;
         }
         progress.ready = true;
-        let identity = match self.options.asks_identity {
+        let told = match self.options.asks_identity {
             true => {
                 handshake.set_deadline(deadline.min(Instant::now() + IDENTITY_MAX));
                 ask_identity(&mut handshake)?
             }
             false => None,
         };
+        let (identity, seen) = told.unzip();
         let mut stream = handshake.finish()?;
         stream.set_deadline(None);
+        let sees_us = seen.is_some_and(|seen| seen.is_of(local_port, self.address));
         Ok(Session {
             stream,
+            sees_us,
             key,
             parameters,
             address: self.address.clone(),
@@ -406,7 +410,8 @@ pub(crate) const FACTS: &str = "SELECT pg_catalog.current_setting('transaction_r
      pg_catalog.pg_is_in_recovery()";
 
 const IDENTITY: &str = "SELECT pg_catalog.pg_backend_pid(), \
-     pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())";
+     pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()), \
+     pg_catalog.inet_client_port(), pg_catalog.current_setting('port')";
 
 /// The name of a file of the log begins with its timeline.
 const TIMELINE: &str = "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), \
@@ -439,24 +444,48 @@ fn check_timeline(handshake: &mut Handshake, at_least: u32) -> Result<(), Cause>
     }
 }
 
-/// Asks who the server is; one that does not know is none that can be told from another.
-fn ask_identity(handshake: &mut Handshake) -> Result<Option<ServerIdentity>, Cause> {
-    let answer = ask(handshake, IDENTITY)?;
-    let Ok([Some(process_id), Some(started)]) = answer else {
-        return Ok(None);
-    };
-    let process_id = process_id.parse().ok();
-    Ok(process_id.map(|process_id| ServerIdentity {
-        process_id,
-        started,
-    }))
+/// What the server sees of a connection.
+struct Seen {
+    /// The port at its other end, if it has one there.
+    client_port: Option<u16>,
+    /// Its own, which names its Unix sockets.
+    port: String,
 }
 
-/// The two columns of the one row that a query gives, or what is wrong with it.
-fn ask(
+impl Seen {
+    /// Whether that can be this connection.
+    fn is_of(&self, local_port: Option<u16>, address: &Address) -> bool {
+        match address {
+            Address::Tcp { .. } => local_port.is_some() && local_port == self.client_port,
+            Address::Unix { path } => {
+                let name = path.to_string_lossy();
+                let port = name.rsplit_once('.').map(|(_, port)| port);
+                self.client_port.is_none() && port == Some(&self.port)
+            }
+        }
+    }
+}
+
+/// Asks who the server is, and what it sees of us; one that does not know is none that can be told
+/// from another.
+fn ask_identity(handshake: &mut Handshake) -> Result<Option<(ServerIdentity, Seen)>, Cause> {
+    let answer = ask(handshake, IDENTITY)?;
+    let Ok([Some(process_id), Some(started), client_port, Some(port)]) = answer else {
+        return Ok(None);
+    };
+    let identity = process_id.parse().ok().map(|process_id| ServerIdentity {
+        process_id,
+        started,
+    });
+    let client_port = client_port.and_then(|port| port.parse().ok());
+    Ok(identity.map(|identity| (identity, Seen { client_port, port })))
+}
+
+/// The columns of the one row that a query gives, or what is wrong with it.
+fn ask<const COLUMNS: usize>(
     handshake: &mut Handshake,
     query: &str,
-) -> Result<Result<[Option<String>; 2], ServerError>, Cause> {
+) -> Result<Result<[Option<String>; COLUMNS], ServerError>, Cause> {
     let mut out = Vec::new();
     frontend::query(&mut out, query)?;
     handshake.send(&out)?;
@@ -465,8 +494,9 @@ fn ask(
         match handshake.receive()? {
             Message::DataRow(row) => {
                 let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-                let mut columns = row.columns().map(|value| value.map(text));
-                answer = columns.next().zip(columns.next()).map(|(a, b)| Ok([a, b]));
+                let columns = row.columns().map(|value| value.map(text));
+                let columns: Vec<_> = columns.take(COLUMNS).collect();
+                answer = columns.try_into().ok().map(Ok);
             }
             Message::ErrorResponse(error) if error.to_server_error().ends_session() => {
                 return Err(Cause::Server(error.to_server_error()));

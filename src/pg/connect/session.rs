@@ -22,6 +22,8 @@ pub struct Session {
     pub(crate) host: String,
     /// Who the server says that it is, if it was asked.
     pub(super) identity: Option<ServerIdentity>,
+    /// Whether the server sees the other end of our own socket.
+    pub(super) sees_us: bool,
 }
 
 /// Who a server is.
@@ -49,6 +51,7 @@ impl Session {
                 process_id,
                 started: String::new(),
             }),
+            sees_us: true,
             ..Session::of_stream(Stream::simulated(stream))
         }
     }
@@ -71,6 +74,7 @@ impl Session {
             warnings: Vec::new(),
             host: String::new(),
             identity: None,
+            sees_us: false,
         }
     }
 
@@ -80,6 +84,14 @@ impl Session {
         let key = self.key?;
         let identity = self.identity.as_ref();
         identity.filter(|identity| identity.process_id == key.process_id)
+    }
+
+    /// Whether nobody is known to stand between us and the server, so that the session is ours as
+    /// long as the connection is there. Some poolers pass on the process id of the first server
+    /// that they have given us; but what the server has at its other end is the pooler, then. So it
+    /// is where ports are translated on the way, and that cannot be told apart.
+    pub fn is_direct(&self) -> bool {
+        self.sees_us && self.server().is_some()
     }
 
     /// What [`cancel`](super::cancel()) needs, independent of the session's life.

@@ -176,6 +176,12 @@ impl Socket {
         })
     }
 
+    /// The port at our end, where there is one.
+    pub(super) fn local_port(&self) -> Option<u16> {
+        let address = rustix::net::getsockname(&self.fd).ok()?;
+        SocketAddr::try_from(address).ok().map(|own| own.port())
+    }
+
     /// Until when [`Read`] and [`Write`] wait; without a deadline, for as long as it takes.
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;

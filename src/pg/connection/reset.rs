@@ -25,8 +25,10 @@ pub(super) enum Reset {
 pub(super) fn statements() -> &'static [Statement] {
     static STATEMENTS: LazyLock<Vec<Statement>> = LazyLock::new(|| {
         let texts = [
-            // It ends `SET ROLE`, too, and gives back the right to all that follows.
+            // It ends `SET ROLE`, too, and gives back the right to all that follows; but before
+            // PostgreSQL 15.9, and the like, not for good (CVE-2024-10978).
             sql_text!("SET SESSION AUTHORIZATION DEFAULT"),
+            sql_text!("RESET ROLE"),
             sql_text!("RESET ALL"),
             sql_text!("CLOSE ALL"),
             sql_text!("UNLISTEN *"),

@@ -4,7 +4,7 @@ use super::{Connection, Preparation, Quiet, Reply, RequestBody};
 use crate::connect::fake_server::{message, welcome};
 use crate::connect::{Environment, OpenOptions, Target, open};
 use crate::error::{Error, Retry};
-use corerest_sql::{SqlBuf, Statement, sql};
+use corerest_sql::{Guise, SqlBuf, SqlText, Statement, sql};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -84,21 +84,22 @@ fn read_some(client: &mut dyn Client) {
     assert!(count > 0, "the client is gone");
 }
 
+/// Reads a message, and returns its tag.
+fn read_message(client: &mut dyn Client) -> u8 {
+    let mut header = [0; 5];
+    client.read_exact(&mut header).expect("a message");
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+    let body = std::io::copy(
+        &mut client.take(u64::from(length) - 4),
+        &mut std::io::sink(),
+    );
+    body.expect("all of it");
+    header[0]
+}
+
 /// Reads to the Sync of a batch.
 fn read_batch(client: &mut dyn Client) {
-    loop {
-        let mut header = [0; 5];
-        client.read_exact(&mut header).expect("a message");
-        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-        let body = std::io::copy(
-            &mut client.take(u64::from(length) - 4),
-            &mut std::io::sink(),
-        );
-        body.expect("all of it");
-        if header[0] == b'S' {
-            return;
-        }
-    }
+    while read_message(client) != b'S' {}
 }
 
 /// What a server says to a batch of one statement that has no rows.
@@ -182,19 +183,24 @@ fn connect(
         script(client);
     });
     let (place, server) = listen(way, script);
+    let connection = connect_to(&place, OpenOptions::default());
+    begin.send(()).expect("the server waits for it");
+    (connection, server)
+}
+
+fn connect_to(place: &str, options: OpenOptions) -> Connection {
     let environment = Environment::default().with_user("me");
-    let target = Target::parse(&place, &environment).expect("it is valid");
+    let target = Target::parse(place, &environment).expect("it is valid");
     let attempt_timeout = Duration::from_secs(10);
     let session = open(
         &target,
         &OpenOptions {
             attempt_timeout,
-            ..OpenOptions::default()
+            ..options
         },
     )
     .expect("it is let in");
-    begin.send(()).expect("the server waits for it");
-    (Connection::new(session, Preparation::Named), server)
+    Connection::new(session, Preparation::Named)
 }
 
 /// Does it in a thread of its own, and fails if it takes for ever.
@@ -690,4 +696,229 @@ fn a_server_that_ends_between_batches_leaves_the_others_unanswered() {
         });
         server.join().expect("it has ended");
     }
+}
+
+/// What it is asked about itself: its process, when it began, and how it sees us. The first of
+/// these is as it should be.
+const IDENTITIES: [[Option<&str>; 4]; 4] = [
+    [Some("7"), Some("1"), None, Some("5432")],
+    [Some("8"), Some("1"), None, Some("5432")],
+    [Some("7"), Some("1"), Some("1234"), Some("5432")],
+    [Some("7"), Some("1"), None, Some("6432")],
+];
+
+fn row(columns: [Option<&str>; 4]) -> Vec<u8> {
+    let mut body = 4_i16.to_be_bytes().to_vec();
+    for column in columns {
+        let length = column.map_or(-1, |text| i32::try_from(text.len()).expect("it is short"));
+        body.extend(length.to_be_bytes());
+        body.extend(column.unwrap_or_default().as_bytes());
+    }
+    message(b'D', &body)
+}
+
+/// Answers as much as ends with a Sync, or a simple query, and returns the tags of its messages.
+fn serve(client: &mut dyn Client) -> String {
+    let mut tags = String::new();
+    let mut says = Vec::new();
+    loop {
+        let tag = read_message(client);
+        tags.push(char::from(tag));
+        let done = || message(b'C', b"SELECT 0\0");
+        says.extend(match tag {
+            b'P' => message(b'1', b""),
+            b'B' => message(b'2', b""),
+            b'C' => message(b'3', b""),
+            b'E' => done(),
+            b'Q' => [done(), done()].concat(),
+            _ => Vec::new(),
+        });
+        if matches!(tag, b'S' | b'Q') {
+            says.extend(message(b'Z', b"I"));
+            client.write_all(&says).expect("it listens");
+            return tags;
+        }
+    }
+}
+
+/// Statements without parameters.
+fn numbered(number: usize) -> Statement {
+    let mut out = SqlBuf::new();
+    sql!(out, "SELECT ");
+    out.place(number);
+    out.finish()
+}
+
+fn impossible() -> Statement {
+    let mut out = SqlBuf::new();
+    (0..=u16::MAX).for_each(|_| out.param(None));
+    out.finish()
+}
+
+fn guise() -> &'static Guise {
+    static SINGLES: LazyLock<Vec<SqlText>> = LazyLock::new(|| vec![numbered(3).text]);
+    static GUISE: LazyLock<Guise> = LazyLock::new(|| Guise {
+        for_session: numbered(2).text,
+        single_from: 0,
+        singles: &SINGLES,
+    });
+    &GUISE
+}
+
+fn send_quiet(connection: &mut Connection, statements: &[Statement]) -> Result<(), Error> {
+    let guise = Some(guise());
+    connection.send_quiet(Quiet { statements, guise })
+}
+
+/// A connection to a server that says this of itself, answers so many batches, and then follows the
+/// script.
+fn connect_with_identity(
+    identity: [Option<&'static str>; 4],
+    batches: usize,
+    script: impl FnOnce(&mut dyn Client) + Send + 'static,
+) -> (Connection, JoinHandle<()>) {
+    let script = move |client: &mut dyn Client| {
+        assert_eq!(read_message(client), b'Q');
+        let done = message(b'C', b"SELECT 1\0");
+        let says = [row(identity), done, message(b'Z', b"I")].concat();
+        client.write_all(&says).expect("it listens");
+        for _ in 0..batches {
+            serve(client);
+        }
+        script(client);
+    };
+    let (place, server) = listen(Way::Unix, Box::new(script));
+    let options = OpenOptions {
+        asks_identity: true,
+        ..OpenOptions::default()
+    };
+    (connect_to(&place, options), server)
+}
+
+/// So many quiet batches make the next one dress.
+const ENOUGH: usize = 16;
+
+fn read_done(connection: &mut Connection) {
+    let done = connection.next_reply();
+    assert!(matches!(done, Ok(Reply::Done)), "{done:?}");
+}
+
+/// Sends quiet batches that want the same.
+fn want(connection: &mut Connection, times: usize) {
+    for _ in 0..times {
+        send_quiet(connection, &[statement(), numbered(1)]).expect("it is there");
+        read_done(connection);
+    }
+}
+
+/// What the server is sent after a connection has done this, each of it answered.
+fn sent(
+    identity: [Option<&'static str>; 4],
+    before: usize,
+    batches: usize,
+    act: impl FnOnce(&mut Connection) + Send + 'static,
+) -> Vec<String> {
+    let (tell, told) = mpsc::channel();
+    let (mut connection, server) = connect_with_identity(identity, before, move |client| {
+        let all = (0..batches).map(|_| serve(client)).collect();
+        tell.send(all).expect("the test waits for it");
+    });
+    in_time(move || {
+        want(&mut connection, before);
+        act(&mut connection);
+    });
+    server.join().expect("the script ran to its end");
+    told.recv().expect("it has told")
+}
+
+#[test]
+fn settings_are_made_for_the_session_where_the_server_is_known_to_be_ours() {
+    let [ours, others @ ..] = IDENTITIES;
+    let loud = |connection: &mut Connection| {
+        want(connection, 2);
+        connection
+            .send(&[numbered(1)], RequestBody::NONE)
+            .expect("it is there");
+        read_done(connection);
+    };
+    let dressed = ["PBEBES", "BES", "Q", "BES"];
+    assert_eq!(sent(ours, ENOUGH, 4, loud), dressed);
+    for other in others {
+        assert_eq!(sent(other, ENOUGH, 3, loud), ["BEBES", "BEBES", "BES"]);
+    }
+}
+
+#[test]
+fn a_batch_that_cannot_be_written_changes_nothing_of_what_is_worn() {
+    let [ours, ..] = IDENTITIES;
+    let is_refused = |sent: Result<(), Error>| assert!(matches!(sent, Err(Error::Encode(_))));
+    let loud = |connection: &mut Connection| {
+        let sent = connection.send(&[numbered(1)], RequestBody::NONE);
+        sent.expect("it is there");
+        read_done(connection);
+    };
+    let undressing = move |connection: &mut Connection| {
+        is_refused(connection.send(&[impossible()], RequestBody::NONE));
+        loud(connection);
+    };
+    assert_eq!(sent(ours, ENOUGH + 1, 2, undressing), ["Q", "BES"]);
+    let dressing = move |connection: &mut Connection| {
+        is_refused(send_quiet(connection, &[statement(), impossible()]));
+        loud(connection);
+        want(connection, 1);
+    };
+    assert_eq!(sent(ours, ENOUGH, 2, dressing), ["BES", "BEBES"]);
+}
+
+#[test]
+fn a_session_that_stays_dressed_is_left_and_its_batch_may_be_sent_again() {
+    let [ours, ..] = IDENTITIES;
+    let says = [
+        refusal("ERROR", "57014", "canceling statement due to user request"),
+        message(b'Z', b"I"),
+        answer_of_prepared(),
+    ];
+    let (mut connection, server) = connect_with_identity(ours, ENOUGH + 1, move |client| {
+        read_batch(client);
+        client.write_all(&says.concat()).expect("it listens");
+    });
+    in_time(move || {
+        want(&mut connection, ENOUGH + 1);
+        let sent = connection.send(&[numbered(1)], RequestBody::NONE);
+        sent.expect("it is there");
+        let error = connection.next_reply().expect_err("it is still dressed");
+        assert_eq!(error.retry(), Retry::OtherConnection, "{error}");
+        assert!(connection.is_broken());
+    });
+    server.join().expect("the script ran to its end");
+}
+
+/// A batch that was to dress the session and has failed has not.
+#[test]
+fn what_a_failed_batch_was_to_put_on_is_not_worn() {
+    let [ours, ..] = IDENTITIES;
+    let (tell, told) = mpsc::channel();
+    let says = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"SELECT 1\0"),
+        refusal("ERROR", "22P02", "no"),
+        message(b'Z', b"I"),
+    ];
+    let (mut connection, server) = connect_with_identity(ours, ENOUGH, move |client| {
+        read_batch(client);
+        client.write_all(&says.concat()).expect("it listens");
+        tell.send(serve(client)).expect("the test waits for it");
+    });
+    in_time(move || {
+        want(&mut connection, ENOUGH);
+        send_quiet(&mut connection, &[statement(), numbered(1)]).expect("it is there");
+        let failed = connection.next_reply();
+        assert!(matches!(failed, Ok(Reply::Failed(_))), "{failed:?}");
+        read_done(&mut connection);
+        want(&mut connection, 1);
+    });
+    server.join().expect("the script ran to its end");
+    // The statement was parsed before, and what failed is parsed no more.
+    assert_eq!(told.recv().expect("it has told"), "BEBES");
 }

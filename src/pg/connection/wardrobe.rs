@@ -16,6 +16,10 @@
 //! that makes settings is executed with the rights of the login role. A second is the longest that
 //! a role is worn which may have been taken from the login role meanwhile.
 //!
+//! A session whose undressing fails, for it was cancelled, goes on with the batch behind it as it
+//! is. It is lost then, and nothing that this batch writes can stay: transactions are read-only by
+//! default while something is worn.
+//!
 //! Behind a pooler sessions are somebody else's, too, so nothing is worn there.
 
 use crate::sync::Instant;
@@ -23,8 +27,10 @@ use corerest_sql::{Difference, Guise, SqlText, Statement};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Back to how the session was opened: the first ends `SET ROLE`, too.
-pub(super) const UNDRESS: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL";
+/// Back to how the session was opened. The second leaves the role as it is; and what the first does
+/// must not be left to `SET SESSION AUTHORIZATION`: before 15.9, and the like, PostgreSQL comes back
+/// to the role when the next transaction ends that takes one on (CVE-2024-10978).
+pub(super) const UNDRESS: &str = "RESET ROLE; RESET ALL";
 
 /// How many statements that is.
 pub(super) const UNDRESS_STATEMENTS: usize = 2;
@@ -59,8 +65,8 @@ pub(super) struct Wardrobe {
     wanted: Option<Statement>,
     /// How many have wanted the same.
     streak: u32,
-    /// Whether what was worn has to be taken off before the batch begins.
-    pub(super) is_undressing: bool,
+    /// Whether what is worn is taken off before the batch begins.
+    is_undressing: bool,
     /// Whether there was a role that may not make settings.
     is_refused: bool,
 }
@@ -125,15 +131,26 @@ impl Wardrobe {
 
     /// Takes off what is worn, and says whether there is something.
     pub(super) fn take_off(&mut self) -> bool {
-        let worn = self.worn.take();
-        if worn.is_some() {
+        self.is_undressing = self.worn.is_some();
+        if self.is_undressing {
             self.interrupt();
         }
-        worn.is_some()
+        self.is_undressing
     }
 
-    /// The session was put in order.
-    pub(super) fn on_reset(&mut self) {
+    pub(super) fn is_undressing(&self) -> bool {
+        self.is_undressing
+    }
+
+    /// Nothing of what was to be sent was: the session wears what it wore.
+    pub(super) fn on_not_sent(&mut self) {
+        self.is_undressing = false;
+        self.trying = None;
+    }
+
+    /// The session is as it was opened.
+    pub(super) fn on_bare(&mut self) {
+        self.is_undressing = false;
         self.worn = None;
     }
 
@@ -145,7 +162,7 @@ impl Wardrobe {
 
     /// How the settings of this batch are made with what is worn; `None` if they cannot be.
     pub(super) fn fit(&self, batch: Quiet<'_>) -> Option<Making> {
-        let Some(worn) = &self.worn else {
+        let Some(worn) = self.worn.as_ref().filter(|_| !self.is_undressing) else {
             return Some(Making::Whole);
         };
         let settings = &batch.statements[0];

@@ -77,8 +77,11 @@ impl Shape {
         if !is_right {
             return None;
         }
-        // What a relation is found to run, others must not be able to change in secret.
-        if batch.can_go_together() && asked.catalog.has_one_owner {
+        // What a relation is found to run, others must not be able to change in secret. And where
+        // writes say that they are, they would not fail in a session that is read-only by default.
+        let may_dress =
+            asked.catalog.has_one_owner && !asked.catalog.transaction_defaults.read_only;
+        if may_dress && batch.can_go_together() {
             let about = shape.circumstances(context, &asked.request.http, asked.identity);
             let guise = write_guise(&about);
             shape.pending.precedent = Precedent::of_shape(pending.size_before(), Some(guise));

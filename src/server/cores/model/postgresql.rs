@@ -274,7 +274,7 @@ impl Serving {
                 self.say(b'Z', b"I")
             }
             b'Q' => {
-                assert_eq!(body, b"SET SESSION AUTHORIZATION DEFAULT; RESET ALL\0");
+                assert_eq!(body, b"RESET ROLE; RESET ALL\0");
                 self.role = Role::Own;
                 self.say(b'C', b"SET\0")?;
                 self.say(b'C', b"RESET\0")?;

@@ -220,12 +220,14 @@ impl Stage {
         let text = self.replaced(&block.text);
         let text = text.replace("listen 443", &format!("listen unix:{}/door", self.path()));
         let file = self.folder.join("nginx.conf");
-        // Its folders are made by a look, too.
+        // Its folders are made by a look, too, and its logs are opened.
         let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {}/{what};\n", self.path()))
             .concat();
         let folder = self.path();
-        let text = format!("pid {folder}/pid;\nevents {{}}\nhttp {{\n{folders}{text}}}\n");
+        let text = format!(
+            "pid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{text}}}\n"
+        );
         std::fs::write(&file, text).expect("the folder is ours");
         self.ask(
             block,

@@ -516,3 +516,32 @@ fn a_cancel_request_that_nobody_confirms_may_still_be_on_its_way() {
     sender.send(()).expect("the server waits");
     server.join();
 }
+
+#[test]
+fn a_server_that_has_another_port_at_its_other_end_does_not_see_us() {
+    let tcp = Address::Tcp {
+        host: "localhost".to_owned(),
+        address: "127.0.0.1:5432".parse().expect("it is valid"),
+    };
+    let unix = |path: &str| Address::Unix { path: path.into() };
+    let (own, other) = (Some(50_000), Some(50_001));
+    for (address, local_port, client_port, port, sees_us) in [
+        (&tcp, own, own, "5432", true),
+        // As it is in a container whose port has another number outside.
+        (&tcp, own, own, "6432", true),
+        (&tcp, own, other, "5432", false),
+        (&tcp, own, None, "5432", false),
+        (&tcp, None, None, "5432", false),
+        (&unix("/run/.s.PGSQL.5432"), None, None, "5432", true),
+        (&unix("@/run/.s.PGSQL.5432"), None, None, "5432", true),
+        (&unix("/run/.s.PGSQL.6432"), None, None, "5432", false),
+        (&unix("/run/.s.PGSQL.5432"), None, other, "5432", false),
+    ] {
+        let seen = Seen {
+            client_port,
+            port: port.to_owned(),
+        };
+        let found = seen.is_of(local_port, address);
+        assert_eq!(found, sees_us, "{address:?} {client_port:?} {port}");
+    }
+}

@@ -811,6 +811,12 @@ fn want(connection: &mut Connection, times: usize) {
     }
 }
 
+fn send_loud(connection: &mut Connection) {
+    let sent = connection.send(&[numbered(1)], RequestBody::NONE);
+    sent.expect("it is there");
+    read_done(connection);
+}
+
 /// What the server is sent after a connection has done this, each of it answered.
 fn sent(
     identity: [Option<&'static str>; 4],
@@ -836,10 +842,7 @@ fn settings_are_made_for_the_session_where_the_server_is_known_to_be_ours() {
     let [ours, others @ ..] = IDENTITIES;
     let loud = |connection: &mut Connection| {
         want(connection, 2);
-        connection
-            .send(&[numbered(1)], RequestBody::NONE)
-            .expect("it is there");
-        read_done(connection);
+        send_loud(connection);
     };
     let dressed = ["PBEBES", "BES", "Q", "BES"];
     assert_eq!(sent(ours, ENOUGH, 4, loud), dressed);
@@ -852,19 +855,14 @@ fn settings_are_made_for_the_session_where_the_server_is_known_to_be_ours() {
 fn a_batch_that_cannot_be_written_changes_nothing_of_what_is_worn() {
     let [ours, ..] = IDENTITIES;
     let is_refused = |sent: Result<(), Error>| assert!(matches!(sent, Err(Error::Encode(_))));
-    let loud = |connection: &mut Connection| {
-        let sent = connection.send(&[numbered(1)], RequestBody::NONE);
-        sent.expect("it is there");
-        read_done(connection);
-    };
     let undressing = move |connection: &mut Connection| {
         is_refused(connection.send(&[impossible()], RequestBody::NONE));
-        loud(connection);
+        send_loud(connection);
     };
     assert_eq!(sent(ours, ENOUGH + 1, 2, undressing), ["Q", "BES"]);
     let dressing = move |connection: &mut Connection| {
         is_refused(send_quiet(connection, &[statement(), impossible()]));
-        loud(connection);
+        send_loud(connection);
         want(connection, 1);
     };
     assert_eq!(sent(ours, ENOUGH, 2, dressing), ["BES", "BEBES"]);
@@ -920,5 +918,58 @@ fn what_a_failed_batch_was_to_put_on_is_not_worn() {
     });
     server.join().expect("the script ran to its end");
     // The statement was parsed before, and what failed is parsed no more.
+    assert_eq!(told.recv().expect("it has told"), "BEBES");
+}
+
+#[test]
+fn of_several_batches_none_but_the_last_dresses() {
+    let [ours, ..] = IDENTITIES;
+    let act = |connection: &mut Connection| {
+        // Now all is prepared, and the session is bare again; what was wanted is still known.
+        want(connection, 1);
+        send_loud(connection);
+        want(connection, ENOUGH - 1);
+        let own = [statement(), numbered(1)];
+        let [dresses, does_not] = [Some(guise()), None].map(|guise| Quiet {
+            statements: &own,
+            guise,
+        });
+        let sent = connection.send_together([dresses, does_not]);
+        assert_eq!(sent.expect("it is there"), 2);
+        read_done(connection);
+        read_done(connection);
+        send_loud(connection);
+    };
+    let before = 3 + ENOUGH - 1;
+    let all = sent(ours, ENOUGH, before + 3, act);
+    assert_eq!(all[before..], ["BEBES", "BEBES", "BES"], "{all:?}");
+}
+
+/// With as many parameters that are the same, too.
+#[test]
+fn settings_of_another_kind_are_not_taken_for_those_that_are_worn() {
+    let [ours, ..] = IDENTITIES;
+    let other = |connection: &mut Connection| {
+        send_quiet(connection, &[numbered(9), numbered(1)]).expect("it is there");
+        read_done(connection);
+    };
+    assert_eq!(sent(ours, ENOUGH + 1, 2, other), ["Q", "PBEBES"]);
+}
+
+#[test]
+fn what_is_worn_is_gone_when_the_session_was_put_in_order() {
+    let [ours, ..] = IDENTITIES;
+    let (tell, told) = mpsc::channel();
+    let heard = message(b'A', b"\0\0\0\x01channel\0payload\0");
+    let says = [heard, answer_of_prepared()].concat();
+    let (mut connection, server) = connect_with_identity(ours, ENOUGH + 1, move |client| {
+        read_batch(client);
+        client.write_all(&says).expect("it listens");
+        // The reset, and what comes behind it.
+        serve(client);
+        tell.send(serve(client)).expect("the test waits for it");
+    });
+    in_time(move || want(&mut connection, ENOUGH + 3));
+    server.join().expect("the script ran to its end");
     assert_eq!(told.recv().expect("it has told"), "BEBES");
 }

@@ -10,6 +10,7 @@ use corerest_tests::server::{Server, command, unused_path};
 use corerest_tests::waiting::until;
 use rustix::process::Signal;
 use rustls::{ServerConnection, StreamOwned};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -137,11 +138,7 @@ fn await_replicas(server: &Server, count: usize) {
 }
 
 fn usable(server: &Server) -> usize {
-    let samples = scrape(server);
-    let up = samples
-        .iter()
-        .filter(|(name, up)| name.starts_with("corerest_replica_up") && **up > 0.0);
-    up.count()
+    sum(&scrape(server), "corerest_replica_up{") as usize
 }
 
 /// How often who was asked.
@@ -153,17 +150,34 @@ struct Asked {
 
 fn asked(server: &Server) -> Asked {
     let samples = scrape(server);
-    let of = |is_primary: bool| {
-        let of_servers = samples.iter().filter(|(name, _)| {
-            name.starts_with("corerest_server_requests_total{")
-                && name.contains("primary") == is_primary
-        });
-        of_servers.map(|(_, count)| count).sum()
-    };
-    Asked {
-        primary: of(true),
-        replicas: of(false),
-    }
+    let name = "corerest_server_requests_total{";
+    let primary = samples[&format!("{name}server=\"primary\"}}")];
+    let replicas = sum(&samples, name) - primary;
+    Asked { primary, replicas }
+}
+
+fn connections_in_use(server: &Server) -> f64 {
+    sum(&scrape(server), "corerest_server_connections_in_use{")
+}
+
+/// Of all samples whose names begin so.
+fn sum(samples: &BTreeMap<String, f64>, prefix: &str) -> f64 {
+    let samples = samples.iter().filter(|(name, _)| name.starts_with(prefix));
+    samples.map(|(_, value)| value).sum()
+}
+
+/// How many sessions we have there.
+fn sessions(cluster: &Cluster) -> usize {
+    let ours = "SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'";
+    let count = cluster.postgres().one(ours);
+    count.parse().expect("it is a number")
+}
+
+/// Ends them.
+fn end_sessions(cluster: &Cluster) {
+    cluster.postgres().run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'authenticator'",
+    );
 }
 
 fn send(
@@ -195,6 +209,12 @@ fn write(client: &mut Client, n: usize) -> Answer {
     );
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer
+}
+
+/// That of a write that has asked for one.
+fn token_of(written: &Answer) -> &str {
+    let token = written.header("Consistency-Token");
+    token.expect("it was asked for")
 }
 
 fn read_after(client: &mut Client, target: &str, token: &str) -> Answer {
@@ -337,9 +357,7 @@ fn who_has_a_token_sees_what_was_written() {
         assert_eq!(applied, Some("consistency=session"));
         let exposed = written.header("Access-Control-Expose-Headers");
         assert_eq!(exposed, Some("Consistency-Token"));
-        let token = written
-            .header("Consistency-Token")
-            .expect("it was asked for");
+        let token = token_of(&written);
         let read = read_after(&mut client, &format!("/memos?n=eq.{n}"), token);
         assert_eq!(read.text(), format!(r#"[{{"n":{n}}}]"#));
         from_replica += usize::from(read_after(&mut client, ON_STANDBY, token).text() == "true");
@@ -477,10 +495,7 @@ fn a_replica_that_replays_nothing_delays_who_has_a_token_and_then_nobody() {
     let mut client = server.client();
     fleet.run_on(0, "SELECT pg_wal_replay_pause()");
     let written = write(&mut client, 1);
-    let token = written
-        .header("Consistency-Token")
-        .expect("it was asked for")
-        .to_owned();
+    let token = token_of(&written).to_owned();
     // The replica knows nothing of it, and who says nothing of what he has seen may be told so.
     assert_eq!(client.get("/memos").text(), "[]");
     let began = Instant::now();
@@ -509,9 +524,7 @@ fn who_waits_for_a_replica_is_answered_when_it_has_replayed() {
     let mut from_replica = 0;
     for n in 0..10 {
         let written = write(&mut client, n);
-        let token = written
-            .header("Consistency-Token")
-            .expect("it was asked for");
+        let token = token_of(&written);
         let target = format!("/memos?n=eq.{n}&select=n,tableoid");
         assert!(
             read_after(&mut client, &target, token)
@@ -664,16 +677,12 @@ fn a_standby_that_is_promoted_takes_the_writes() {
         fleet.uri(&[&fleet.standbys[1]]),
     ]
     .join("\n");
-    let mut server = Server::spawn(&[("db-uri", &primaries), ("db-uri-read-replicas", &replicas)]);
-    server.await_listening();
-    server.await_ready();
+    let settings = [("db-uri", &*primaries), ("db-uri-read-replicas", &replicas)];
+    let server = Server::start(&fleet.database, &settings);
     await_replicas(&server, 2);
     let mut client = server.client();
     let written = write(&mut client, 1);
-    let old_token = written
-        .header("Consistency-Token")
-        .expect("it was asked for")
-        .to_owned();
+    let old_token = token_of(&written).to_owned();
     until("the standby to have it", || {
         let copy = fleet.standbys[0].copy_of(&fleet.database);
         copy.one("SELECT count(*)::text FROM api.memos") == "1"
@@ -687,10 +696,7 @@ fn a_standby_that_is_promoted_takes_the_writes() {
         answer.status == 201
     });
     let written = write(&mut client, 3);
-    let token = written
-        .header("Consistency-Token")
-        .expect("it was asked for")
-        .to_owned();
+    let token = token_of(&written).to_owned();
     assert!(token.starts_with("2-"), "{token}");
     let both = "[{\"n\":1}, \n {\"n\":3}]";
     let target = "/memos?n=in.(1,3)&order=n&select=n";
@@ -830,20 +836,15 @@ fn quick_reads_of_replicas_go_together() {
         assert_eq!(client.get(&plant(1)).status, 200);
     }
     let together = || server.metric("corerest_requests_together_total");
-    let in_use = || {
-        let samples = scrape(&server);
-        let used = samples
-            .iter()
-            .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
-        used.map(|(_, count)| count).sum::<f64>()
-    };
     let ids = [1, 2, 999, 3, 1, 2, 3, 999, 2];
     let mut most = 0.0;
     until("some to go together", || {
         let before = (asked(&server).replicas, together());
         let mut occupier = server.client();
         occupier.send(request("GET", "/rpc/rests?seconds=1", &[]));
-        until("the connection to be in use", || in_use() == 1.0);
+        until("the connection to be in use", || {
+            connections_in_use(&server) == 1.0
+        });
         let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
         for (client, id) in clients.iter_mut().zip(ids) {
             client.send(request("GET", &plant(id), &[]));
@@ -914,9 +915,7 @@ fn a_write_that_a_server_takes_no_more_is_sent_to_the_one_that_does() {
     let fleet = Fleet::start(1);
     let database = &fleet.database;
     let uri = database.uri_of_many(&[&fleet.primary, &fleet.standbys[0]], "read-write");
-    let mut server = Server::spawn(&[("db-uri", &uri), ("db-pool", "1")]);
-    server.await_listening();
-    server.await_ready();
+    let server = Server::start(database, &[("db-uri", &uri), ("db-pool", "1")]);
     let mut client = server.client();
     let post = |client: &mut Client, n: usize| {
         send(client, "POST", "/memos", &[], &format!(r#"{{"n":{n}}}"#)).status
@@ -960,21 +959,18 @@ fn of_two_primaries_the_newer_one_takes_the_writes() {
     // The old one comes first, and is passed over.
     let primaries = fleet.uri(&[&fleet.primary, &fleet.standbys[0]]);
     let replicas = fleet.uri(&[&fleet.standbys[0]]);
-    let mut server = Server::spawn(&[("db-uri", &primaries), ("db-uri-read-replicas", &replicas)]);
-    server.await_listening();
-    server.await_ready();
+    let settings = [("db-uri", &*primaries), ("db-uri-read-replicas", &replicas)];
+    let server = Server::start(&fleet.database, &settings);
     await_replicas(&server, 1);
     let mut client = server.client();
     let timeline = |answer: &Answer| {
-        let token = answer
-            .header("Consistency-Token")
-            .expect("it was asked for");
-        token.split('-').next().map(str::to_owned)
+        let (timeline, _) = token_of(answer).split_once('-').expect("it has both");
+        timeline.parse::<u32>().expect("it is a number")
     };
-    assert_eq!(timeline(&write(&mut client, 1)).as_deref(), Some("1"));
+    assert_eq!(timeline(&write(&mut client, 1)), 1);
     fleet.run_on(0, "SELECT pg_promote()");
     until("the new one to be written to", || {
-        timeline(&write(&mut client, 2)).as_deref() == Some("2")
+        timeline(&write(&mut client, 2)) == 2
     });
     let of_first = || fleet.database.one("SELECT count(*)::text FROM api.memos");
     let before = of_first();
@@ -986,17 +982,15 @@ fn of_two_primaries_the_newer_one_takes_the_writes() {
                 let mut own = server.client();
                 for n in 0..10 {
                     let written = write(&mut own, 100 + 10 * client + n);
-                    assert_eq!(timeline(&written).as_deref(), Some("2"));
+                    assert_eq!(timeline(&written), 2);
                 }
             });
         }
     });
     assert_eq!(of_first(), before);
     // Connections that are opened from now on go there, too.
-    fleet.standbys[0].postgres().run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'authenticator'",
-    );
-    assert_eq!(timeline(&write(&mut client, 3)).as_deref(), Some("2"));
+    end_sessions(&fleet.standbys[0]);
+    assert_eq!(timeline(&write(&mut client, 3)), 2);
     assert_eq!(of_first(), before);
     server.stop();
 }
@@ -1051,10 +1045,7 @@ fn slow_readers_of_replicas_hold_no_more_connections_than_there_may_be() {
             (&fleet.standbys[1], 1),
             (&fleet.primary, 3),
         ] {
-            let sessions = cluster
-                .postgres()
-                .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
-            let sessions: usize = sessions.parse().expect("it is a number");
+            let sessions = sessions(cluster);
             assert!(sessions <= 2 + others, "{sessions}");
         }
     };
@@ -1107,9 +1098,8 @@ fn a_reload_that_names_other_replicas_changes_nothing_and_says_so() {
                 scope.spawn(|| {
                     let mut client = server.client();
                     while Instant::now() < until_when {
-                        let token = write(&mut client, 1);
-                        let token = token.header("Consistency-Token").expect("it was asked for");
-                        read_after(&mut client, "/memos?limit=1", token);
+                        let written = write(&mut client, 1);
+                        read_after(&mut client, "/memos?limit=1", token_of(&written));
                         on_standby(&mut client, "true");
                     }
                 })
@@ -1117,13 +1107,7 @@ fn a_reload_that_names_other_replicas_changes_nothing_and_says_so() {
             .collect();
         for text in others {
             std::fs::write(&path, text).expect("it is ours");
-            let reloads = || {
-                let samples = scrape(&server);
-                let all = samples
-                    .iter()
-                    .filter(|(name, _)| name.starts_with("corerest_config_reloads_total"));
-                all.map(|(_, count)| count).sum::<f64>()
-            };
+            let reloads = || sum(&scrape(&server), "corerest_config_reloads_total");
             let before = reloads();
             server.signal(Signal::USR2);
             until("the configuration to be reloaded", || reloads() > before);
@@ -1153,12 +1137,8 @@ fn a_replica_that_lets_nobody_in_is_left_out_and_comes_back() {
             ""
         };
         std::fs::write(&rules, format!("{first}{before}")).expect("its owner may");
-        let standby = fleet.standbys[0].postgres();
-        standby.run("SELECT pg_reload_conf()");
-        standby.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE usename = 'authenticator'",
-        );
+        fleet.run_on(0, "SELECT pg_reload_conf()");
+        end_sessions(&fleet.standbys[0]);
     };
     turn_away(true);
     until("it to be left out", || {
@@ -1302,13 +1282,6 @@ fn a_primary_that_is_a_replica_has_the_connections_of_both_and_no_more() {
     ];
     let server = Server::start(&fleet.database, &settings);
     await_replicas(&server, 1);
-    let sessions = || {
-        let sessions = fleet
-            .primary
-            .postgres()
-            .one("SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'");
-        sessions.parse::<usize>().expect("it is a number")
-    };
     thread::scope(|scope| {
         let read = || server.client().get("/rpc/rests?seconds=1").status;
         let write = || {
@@ -1325,18 +1298,14 @@ fn a_primary_that_is_a_replica_has_the_connections_of_both_and_no_more() {
         let mut all: Vec<_> = (0..6).map(|_| scope.spawn(read)).collect();
         all.extend((0..6).map(|_| scope.spawn(write)));
         until("all connections to be in use", || {
-            let now = sessions();
+            let now = sessions(&fleet.primary);
             assert!(now <= 2 * 2 + 4, "{now}");
-            let samples = scrape(&server);
-            let used = samples
-                .iter()
-                .filter(|(name, _)| name.starts_with("corerest_server_connections_in_use"));
-            used.map(|(_, count)| count).sum::<f64>() == 4.0
+            connections_in_use(&server) == 4.0
         });
         for one in all {
             let status = one.join().expect("it was answered");
             assert_eq!(status, 200);
-            assert!(sessions() <= 2 * 2 + 4);
+            assert!(sessions(&fleet.primary) <= 2 * 2 + 4);
         }
     });
     server.stop();

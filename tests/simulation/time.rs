@@ -3,7 +3,7 @@
 use crate::locks::MutexGuard;
 use crate::world::World;
 use std::ops::{Add, AddAssign, Sub};
-use std::sync::LockResult;
+use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
 /// A moment, like [`std::time::Instant`].
@@ -104,17 +104,18 @@ impl Condvar {
     /// Gives the lock back, waits to be notified, and takes the lock again.
     ///
     /// # Errors
-    /// None: the world has no panics behind it.
+    /// If somebody has panicked who held it.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.wait_until(guard, None)
-            .map(|(guard, _)| guard)
-            .map_err(|_| unreachable!())
+        match self.wait_until(guard, None) {
+            Ok((guard, _)) => Ok(guard),
+            Err(poisoned) => Err(PoisonError::new(poisoned.into_inner().0)),
+        }
     }
 
     /// The same, for so long at the most.
     ///
     /// # Errors
-    /// None: the world has no panics behind it.
+    /// If somebody has panicked who held it.
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -135,10 +136,12 @@ impl Condvar {
         let notified = World::wait(until, |world| {
             (world.conditions[self.0] != before).then_some(())
         });
-        let guard = mutex.lock();
         let result = WaitTimeoutResult(notified.is_none());
-        guard
-            .map(|guard| (guard, result))
-            .map_err(|_| unreachable!("the world has no panics behind it"))
+        // All threads of a run are one of the operating system's, so to this it looks as if whoever
+        // gives a lock back while another thread panics did so himself.
+        match mutex.lock() {
+            Ok(guard) => Ok((guard, result)),
+            Err(poisoned) => Err(PoisonError::new((poisoned.into_inner(), result))),
+        }
     }
 }

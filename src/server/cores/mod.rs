@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! threads, hearing, uploading ─▶ shared ─▶ door, events, clients, parking, crew, relief, rounds,
-//!                                          pulse, placing
+//!                                          pulse, placing, rear
 //! ```
 //! [`shared`] is what they have in common, [`threads`] what each of them does, with [`hearing`] for
 //! those who hear events, and [`uploading`] for those who send a body in parts; the others are what
@@ -23,6 +23,7 @@ mod hearing;
 mod parking;
 mod placing;
 mod pulse;
+mod rear;
 mod relief;
 mod rounds;
 mod shared;

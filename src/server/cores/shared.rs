@@ -17,6 +17,7 @@ use super::events::{ALARM, Events, RELIEF, ROUND};
 use super::parking::Parking;
 use super::placing::{Share, emptiest};
 use super::pulse::Pulse;
+use super::rear::Rear;
 use super::relief::{Measure, ReliefAlarm, SlowReader, SlowReaders, measure};
 use super::rounds::Rounds;
 use crate::log;
@@ -158,9 +159,8 @@ pub(super) struct Core {
     primary_asked: AtomicU64,
     /// Its connections to each replica.
     replicas: Vec<ReplicaPool>,
-    /// Held by the thread that steps back, with the progress that it has seen. One at a time looks
-    /// whether the others get on, for to wake up costs as much as to be parked.
-    pub(super) stepping_back: Mutex<u64>,
+    /// Where threads are that have stepped back.
+    pub(super) rear: Rear,
     /// What each of its threads counts.
     pub(super) tallies: Vec<Arc<Tally>>,
 }
@@ -970,7 +970,7 @@ impl Core {
             large: Arc::default(),
             primary_asked: AtomicU64::new(0),
             replicas: replicas.into_iter().map(ReplicaPool::new).collect(),
-            stepping_back: Mutex::new(0),
+            rear: Rear::default(),
             tallies: (0..share.threads).map(|_| Arc::default()).collect(),
         })
     }

@@ -38,7 +38,7 @@ use crate::state::health::Health;
 use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::{Snapshot, Subscription};
 use crate::sync::atomic::Ordering;
-use crate::sync::{Instant, Mutant, is_mutant, lock, sleep};
+use crate::sync::{Instant, Mutant, is_mutant, lock};
 use corerest_api::channel::ChannelName;
 use corerest_api::{AnswerSize, PART_BYTES, PartEnd, Position};
 use corerest_wire::http::{self, Phase, Progress, Refusal};
@@ -53,10 +53,6 @@ use std::time::Duration;
 /// How many steps are taken for one client before the others have their turn: one that sends
 /// request after request without a pause must not have a thread for itself.
 const STEPS_AT_ONCE: usize = 64;
-
-/// For how long a free thread steps back: a few fast queries, and so little that nobody notices
-/// when they were slow ones.
-const STEP_BACK: Duration = Duration::from_millis(1);
 
 /// How long a read waits for a replica that has replayed what it must have seen.
 const REPLAY_MAX: Duration = Duration::from_secs(1);
@@ -389,17 +385,10 @@ impl Worker {
     /// and all that come after it: the queue ends only when no client has anything to ask. When the
     /// others do not get on, their queries are slow, and this thread must be there for the clients.
     fn let_others_go_first(&self) {
-        if !self.cores.is_exhausted(self.index) {
-            return;
-        }
-        let mut seen = lock(&self.core().stepping_back);
-        while self.cores.is_exhausted(self.index) {
-            let progress = self.core().progress();
-            if progress == *seen {
-                return;
-            }
-            *seen = progress;
-            sleep(STEP_BACK);
+        let is_exhausted = || self.cores.is_exhausted(self.index);
+        if is_exhausted() {
+            let progress = || is_exhausted().then(|| self.core().progress());
+            self.core().rear.wait_while_changing(progress);
         }
     }
 

@@ -27,8 +27,8 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 /// Back to how the session was opened. The second leaves the role as it is; and what the first does
-/// must not be left to `SET SESSION AUTHORIZATION`: before 15.9, and the like, PostgreSQL returns to
-/// the role when the next transaction ends that takes one on (CVE-2024-10978).
+/// must not be left to `SET SESSION AUTHORIZATION`: before 15.9, and the like, PostgreSQL returns
+/// to the role when the next transaction ends that takes one on (CVE-2024-10978).
 pub(super) const UNDRESS: &str = "RESET ROLE; RESET ALL";
 
 /// How many statements that is.

@@ -164,6 +164,24 @@ fn a_client_of_http_10_gets_no_chunks_and_the_end() {
     server.stop();
 }
 
+/// Compiling a query keeps its first row waiting, and making JSON of rows is no faster for it.
+#[test]
+fn a_query_whose_rows_come_one_by_one_is_not_compiled() {
+    let (database, server) = start(&[]);
+    database.run(
+        "CREATE VIEW api.compiling AS SELECT current_setting('jit') AS jit;
+         GRANT SELECT ON api.compiling TO PUBLIC; NOTIFY pgrst",
+    );
+    let mut client = server.client();
+    until("the view to be known", || {
+        client.get("/compiling").status == 200
+    });
+    assert_eq!(client.get("/compiling").text(), r#"[{"jit":"on"}]"#);
+    let answer = client.exchange("GET", "/compiling", &[LINES]);
+    assert_eq!(answer.text(), "{\"jit\":\"off\"}\n");
+    server.stop();
+}
+
 #[test]
 fn a_head_has_no_body_and_its_connection_goes_on() {
     let (database, server) = start(&[]);

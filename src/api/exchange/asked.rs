@@ -79,6 +79,7 @@ impl<'a, 'r> Asked<'a, 'r> {
                 .collect()
         };
         let of_routine: Vec<_> = main.routine.map(hoisted).unwrap_or_default();
+        let is_streamed = main.routine.is_none() && main.statement.is_streamed();
         let circumstances = Circumstances {
             config: self.config,
             http: &self.request.http,
@@ -89,6 +90,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             of_role: self.role_settings.settings(role),
             of_routine: &of_routine,
             overrides: main.overrides,
+            is_streamed,
         };
         // What a function asks for counts more than what its caller does.
         let isolation = main.routine.and_then(|routine| routine.isolation_level);
@@ -113,6 +115,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             is_explicit: main.is_explicit,
             resets_session,
             overrides: main.overrides,
+            is_streamed,
             is_replicable: main.is_read && has_replicas && !preferences.is_strong(),
             tells_position: main.access == AccessMode::ReadWrite
                 && preferences.consistency == Some(ConsistencyPreference::Session),

@@ -101,6 +101,11 @@ impl MainStatement {
         }
     }
 
+    /// Whether its rows are passed on as they come.
+    pub(crate) fn is_streamed(&self) -> bool {
+        matches!(self.answer, Answer::Rows(_))
+    }
+
     /// Ends what was begun.
     pub(super) fn finish(out: SqlBuf, aggregated: Aggregated) -> MainStatement {
         MainStatement {

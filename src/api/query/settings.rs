@@ -51,6 +51,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) of_routine: &'a [(String, String)],
     /// What may be said of the response.
     pub(crate) overrides: Overrides,
+    /// Whether the rows of a relation are passed on as they come.
+    pub(crate) is_streamed: bool,
 }
 
 /// How long settings stay.
@@ -139,6 +141,12 @@ fn write_in_scope(mut out: SqlBuf, about: &Circumstances<'_>, scope: Scope) -> S
             out,
             "pg_catalog.set_config('transaction_read_only', 'on', true), "
         ),
+    }
+    if about.is_streamed {
+        // To compile a query takes up to 100 ms before the first row, the first time in a session,
+        // and 10 each time; and making JSON of its rows, not finding them, is what takes long.
+        // Settings of roles come behind it.
+        sql!(out, "pg_catalog.set_config('jit', 'off', true), ");
     }
     let end = scope.end();
     sql!(out, "pg_catalog.set_config('search_path', ");

@@ -36,6 +36,8 @@ pub struct Batch {
     pub resets_session: bool,
     /// What its settings are made for.
     pub(crate) overrides: Overrides,
+    /// Whether the rows of a relation are passed on as they come.
+    pub(crate) is_streamed: bool,
     /// Which servers can carry it out.
     pub reach: Reach,
     /// What a server must have replayed that carries it out.
@@ -81,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) is_explicit: bool,
     pub(crate) resets_session: bool,
     pub(crate) overrides: Overrides,
+    pub(crate) is_streamed: bool,
     /// Whether it may be carried out by a replica, for all that it does.
     pub(crate) is_replicable: bool,
     pub(crate) tells_position: bool,
@@ -161,6 +164,7 @@ impl Batch {
             is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
             overrides: parts.overrides,
+            is_streamed: parts.is_streamed,
             reach,
             after: None,
             tells_position: parts.tells_position,

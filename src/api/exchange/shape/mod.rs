@@ -139,6 +139,7 @@ impl Shape {
             of_role: context.role_settings.settings(&identity.role),
             of_routine: &[],
             overrides: self.batch.overrides,
+            is_streamed: self.batch.is_streamed,
         }
     }
 

@@ -1217,7 +1217,7 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     let attempts = |said: &str| standby.log().matches(said).count();
     until("them to be tried several times", || {
         on_standby(&mut client, "true");
-        attempts("password authentication failed") > 3 && attempts("\"nowhere\"") > 3
+        attempts("password authentication failed") > 2 && attempts("\"nowhere\"") > 2
     });
     let lines = server.stderr.lines();
     let left_out = lines.iter().filter(|line| line.contains(" is left out: "));

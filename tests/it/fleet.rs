@@ -10,7 +10,7 @@ use corerest_tests::server::{Server, command, unused_path};
 use corerest_tests::waiting::until;
 use rustix::process::Signal;
 use rustls::{ServerConnection, StreamOwned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -1222,7 +1222,13 @@ fn a_replica_that_is_misconfigured_is_told_once_and_reads_go_on() {
     let lines = server.stderr.lines();
     let left_out = lines.iter().filter(|line| line.contains(" is left out: "));
     let left_out: Vec<_> = left_out.collect();
-    assert_eq!(left_out.len(), 3, "{left_out:?}");
+    // On a busy machine an attempt can take too long, which is another reason.
+    let mut told = HashMap::new();
+    for line in &left_out {
+        let (_, what) = line.split_once(" The replica ").expect("it is named");
+        let (replica, why) = what.split_once(" is left out: ").expect("it says why");
+        assert_ne!(told.insert(replica, why), Some(why), "{left_out:?}");
+    }
     for reason in reasons {
         assert!(
             left_out.iter().any(|line| line.contains(reason)),

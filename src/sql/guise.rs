@@ -16,12 +16,15 @@ pub struct Guise {
 }
 
 impl Guise {
-    /// Makes for a transaction what a settings statement would and another one of the same text
-    /// would not; `None` if that cannot be made by itself.
-    pub fn difference(&self, settings: &Statement, made: &Params) -> Option<Difference> {
+    /// What a settings statement would make and another one has not made; `None` if that cannot be
+    /// made by itself, or the other one has another text.
+    pub fn difference(&self, settings: &Statement, made: &Statement) -> Option<Difference> {
+        if settings.text != made.text {
+            return None;
+        }
         let mut places = 0;
         let singles = self.singles.len().trailing_zeros() as usize;
-        let both = settings.params.iter().zip(made.iter()).enumerate();
+        let both = settings.params.iter().zip(made.params.iter()).enumerate();
         for (place, _) in both.filter(|(_, (own, made))| own != made) {
             let single = place.checked_sub(self.single_from)?;
             if single >= singles {
@@ -92,7 +95,7 @@ mod tests {
             single_from: 1,
             singles: &SINGLES,
         };
-        let made = settings(["role", "a", "b", "z"]).params;
+        let made = settings(["role", "a", "b", "z"]);
         let made_up = |values| {
             let wanted = settings(values);
             let difference = guise.difference(&wanted, &made)?;

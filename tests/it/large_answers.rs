@@ -40,6 +40,31 @@ fn ask(server: &Server, target: &str) -> Client {
     client
 }
 
+/// Eight clients ask, of whom a few are begun with and held up, and others have their answers
+/// meanwhile. Those who have asked go on then.
+#[track_caller]
+fn check_others_beside(
+    server: &Server,
+    session: &mut postgres::Client,
+    target: &str,
+) -> Vec<Client> {
+    session
+        .execute("SELECT pg_advisory_lock(4711)", &[])
+        .unwrap();
+    let clients = (0..8).map(|_| ask(server, target)).collect();
+    until("as many to be begun as may be", || {
+        held_up(session) == AT_ONCE
+    });
+    for _ in 0..20 {
+        assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
+    }
+    assert_eq!(held_up(session), AT_ONCE);
+    session
+        .execute("SELECT pg_advisory_unlock(4711)", &[])
+        .unwrap();
+    clients
+}
+
 #[test]
 fn clients_who_want_large_answers_leave_a_connection_to_the_others() {
     let (database, server) = start();
@@ -48,20 +73,7 @@ fn clients_who_want_large_answers_leave_a_connection_to_the_others() {
     for _ in 0..3 {
         assert_eq!(server.client().get(LARGE).status, 200);
     }
-    session
-        .execute("SELECT pg_advisory_lock(4711)", &[])
-        .unwrap();
-    let mut large: Vec<Client> = (0..8).map(|_| ask(&server, LARGE)).collect();
-    until("as many to be begun as may be", || {
-        held_up(&mut session) == AT_ONCE
-    });
-    for _ in 0..20 {
-        assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
-    }
-    assert_eq!(held_up(&mut session), AT_ONCE);
-    session
-        .execute("SELECT pg_advisory_unlock(4711)", &[])
-        .unwrap();
+    let mut large = check_others_beside(&server, &mut session, LARGE);
     for client in &mut large {
         assert_eq!(client.read("GET").text().len(), 100_002);
     }
@@ -84,20 +96,7 @@ fn clients_who_want_descriptions_leave_a_connection_to_the_others() {
     ];
     let server = Server::start(&database, &settings);
     let mut session = database.connect();
-    session
-        .execute("SELECT pg_advisory_lock(4711)", &[])
-        .unwrap();
-    let mut descriptions: Vec<Client> = (0..8).map(|_| ask(&server, "/")).collect();
-    until("as many to be begun as may be", || {
-        held_up(&mut session) >= AT_ONCE
-    });
-    for _ in 0..20 {
-        assert_eq!(server.client().get(PLANT).text(), PLANT_JSON);
-    }
-    assert_eq!(held_up(&mut session), AT_ONCE);
-    session
-        .execute("SELECT pg_advisory_unlock(4711)", &[])
-        .unwrap();
+    let mut descriptions = check_others_beside(&server, &mut session, "/");
     for client in &mut descriptions {
         assert_eq!(client.read("GET").status, 200);
     }

@@ -9,8 +9,9 @@
 //! take them back, and most of that for the role and the search path. Requests that follow each
 //! other on a connection have the same of these, as a rule, and often the same of all. So what is
 //! made already is left out of a quiet batch, and what else it wants is made for its transaction.
-//! It finds what it would have found, to the letter. A batch that fails changes nothing of what is
-//! worn, for that was made by a transaction that has succeeded.
+//! It finds what it would have found, to the letter, but for `default_transaction_read_only`. A
+//! batch that fails changes nothing of what is worn, for that was made by a transaction that has
+//! succeeded.
 //!
 //! Whatever is not quiet finds a session as it was opened: it may leave something, and a statement
 //! that makes settings is executed with the rights of the login role. A second is the longest that
@@ -165,11 +166,9 @@ impl Wardrobe {
         let Some(worn) = self.worn.as_ref().filter(|_| !self.is_undressing) else {
             return Some(Making::Whole);
         };
-        let settings = &batch.statements[0];
-        let guise = batch
-            .guise
-            .filter(|_| settings.text == worn.settings.text)?;
-        let difference = guise.difference(settings, &worn.settings.params);
+        let difference = batch
+            .guise?
+            .difference(&batch.statements[0], &worn.settings);
         difference.map(Making::Rest)
     }
 
@@ -181,10 +180,8 @@ impl Wardrobe {
             return false;
         };
         let settings = &batch.statements[0];
-        let is_same = self.wanted.as_ref().is_some_and(|wanted| {
-            wanted.text == settings.text && guise.difference(settings, &wanted.params).is_some()
-        });
-        if is_same {
+        let wanted = self.wanted.as_ref();
+        if wanted.is_some_and(|wanted| guise.difference(settings, wanted).is_some()) {
             self.streak = self.streak.saturating_add(1);
         } else {
             self.wanted = Some(settings.clone());

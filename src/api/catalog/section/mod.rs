@@ -71,6 +71,24 @@ impl SchemaNames {
     }
 }
 
+/// Appends the CTE `reading`: which relation reads which, a view what it is made from, and a parent
+/// its children.
+pub(super) fn write_readings(out: &mut SystemBuf) {
+    system_sql!(
+        out,
+        "reading (reader, relation) AS (
+  SELECT rule.ev_class, dependency.refobjid
+    FROM pg_catalog.pg_rewrite AS rule
+    JOIN pg_catalog.pg_depend AS dependency
+      ON dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+     AND dependency.objid = rule.oid
+     AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  UNION
+  SELECT child.inhparent, child.inhrelid FROM pg_catalog.pg_inherits AS child
+)"
+    );
+}
+
 /// Appends the CTE `domain_base`: each domain with the type below all domains. It starts from
 /// the domains alone, for there is a row in `pg_type` for every table, and one for its array.
 pub(super) fn write_domain_bases(out: &mut SystemBuf) {

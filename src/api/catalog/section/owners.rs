@@ -6,24 +6,16 @@
 //! It can be changed by the owner of the relation, of its schema, who may drop it, and of each
 //! relation that it reads.
 
-use super::SchemaNames;
+use super::{SchemaNames, write_readings};
 use corerest_sql::{SystemBuf, system_sql};
 
 /// Appends the query for a boolean.
 pub(in crate::catalog) fn write_value(out: &mut SystemBuf, exposed: &SchemaNames) {
+    system_sql!(out, "WITH RECURSIVE ");
+    write_readings(out);
     system_sql!(
         out,
-        "
-WITH RECURSIVE reading (reader, relation) AS (
-  SELECT rule.ev_class, dependency.refobjid
-    FROM pg_catalog.pg_rewrite AS rule
-    JOIN pg_catalog.pg_depend AS dependency
-      ON dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-     AND dependency.objid = rule.oid
-     AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  UNION ALL
-  SELECT child.inhparent, child.inhrelid FROM pg_catalog.pg_inherits AS child
-), read (oid) AS (
+        ", read (oid) AS (
   SELECT class.oid FROM pg_catalog.pg_class AS class
    WHERE class.relkind IN ('r', 'p', 'm', 'v', 'f') AND class.relnamespace = ANY ("
     );

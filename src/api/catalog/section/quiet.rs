@@ -22,7 +22,7 @@
 //! PostgreSQL's own functions are not among the dependencies of a view, so they are looked for in
 //! its stored query. What `initdb` has made has an OID below 16384.
 
-use super::SchemaNames;
+use super::{SchemaNames, write_readings};
 use corerest_sql::{SystemBuf, system_sql};
 
 /// Appends the query for an array of OIDs.
@@ -143,15 +143,12 @@ WITH RECURSIVE loud_type AS (
   SELECT loud_query.oid FROM loud_query
   UNION
   SELECT loud_planning.oid FROM loud_planning
-), reading (relation, reader) AS (
-  SELECT dependency.refobjid, rule.ev_class
-    FROM pg_catalog.pg_depend AS dependency
-    JOIN pg_catalog.pg_rewrite AS rule ON rule.oid = dependency.objid
-   WHERE dependency.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-     AND dependency.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  UNION
-  SELECT child.inhrelid, child.inhparent FROM pg_catalog.pg_inherits AS child
-), loud (oid) AS (
+), "#
+    );
+    write_readings(out);
+    system_sql!(
+        out,
+        r#", loud (oid) AS (
   SELECT loud_itself.oid FROM loud_itself
   UNION
   SELECT reading.reader FROM loud JOIN reading ON reading.relation = loud.oid

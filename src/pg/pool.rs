@@ -10,7 +10,9 @@
 //! A flush starts a new edition: connections of older ones are closed, the idle ones at once and
 //! those in use when they come back. A new session knows nothing of how the database was before.
 //!
-//! Invariant: there are never more leases, and so never more connections, than `size`.
+//! Invariant: there are never more leases, and so never more connections, than `size`, for each
+//! lease holds a [`Place`]; and whoever has a place gets a slot at once, which the models of
+//! `cores` check: r2d2 has a slot back before its place is free.
 
 use crate::connect::{
     self, CancelToken, ConnectError, FACTS, OpenOptions, Session, SessionFacts, SharedTarget,
@@ -19,6 +21,7 @@ use crate::connection::{Connection, Preparation, Reply, RequestBody};
 use crate::error::Error;
 use crate::silence::Silences;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::step;
 use corerest_sql::{SqlBuf, sql};
 use r2d2::ManageConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -41,6 +44,10 @@ const CANCELLED_MAX: Duration = Duration::from_secs(5);
 
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
 const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How soon whoever waits for a slot looks again. r2d2 tells nobody of those that it drops, and a
+/// [`flush`](Pool::flush) holds some for a moment.
+const SLOT_LOOK: Duration = Duration::from_millis(2);
 
 /// How the pool comes to sessions. A simulation has its own way.
 pub trait Connector: Send + Sync {
@@ -197,9 +204,15 @@ pub struct Pool {
 
 /// A connection of the pool, lent to one request at a time.
 pub struct Lease {
-    pool: Arc<Pool>,
+    /// Declared before its place, so that r2d2 has it back before another request may want one.
     slot: r2d2::PooledConnection<Slots>,
+    place: Place,
     is_new: bool,
+}
+
+/// One of the leases that there may be, for as long as it is there.
+struct Place {
+    pool: Arc<Pool>,
     /// Whether it counts among the guests.
     is_guest: bool,
 }
@@ -242,6 +255,7 @@ impl ManageConnection for Slots {
     }
 
     fn has_broken(&self, slot: &mut Slot) -> bool {
+        step();
         !slot.connection.as_deref().is_some_and(Connection::is_idle)
     }
 }
@@ -338,20 +352,11 @@ impl Pool {
     /// # Errors
     /// If PostgreSQL cannot be reached.
     pub fn take(self: &Arc<Pool>) -> Option<Result<Lease, ConnectError>> {
-        let size = self.settings.size;
-        let next = |leased| (leased < size).then_some(leased + 1);
-        self.leased
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
-            .ok()?;
-        let Some(slot) = self.slot() else {
-            self.leased.fetch_sub(1, Ordering::SeqCst);
-            return None;
-        };
+        let place = self.place()?;
         let mut lease = Lease {
-            pool: Arc::clone(self),
-            slot,
+            slot: self.slot()?,
+            place,
             is_new: false,
-            is_guest: false,
         };
         Some(lease.make_ready().map(|()| lease))
     }
@@ -371,7 +376,7 @@ impl Pool {
         let taken = self.take();
         match taken {
             Some(Ok(mut lease)) => {
-                lease.is_guest = true;
+                lease.place.is_guest = true;
                 Some(Ok(lease))
             }
             None | Some(Err(_)) => {
@@ -391,16 +396,42 @@ impl Pool {
         self.guests.load(Ordering::SeqCst) < guests_max && self.has_room()
     }
 
+    fn place(self: &Arc<Pool>) -> Option<Place> {
+        let size = self.settings.size;
+        let next = |leased| (leased < size).then_some(leased + 1);
+        self.leased
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .ok()?;
+        Some(Place {
+            pool: Arc::clone(self),
+            is_guest: false,
+        })
+    }
+
     fn slot(&self) -> Option<r2d2::PooledConnection<Slots>> {
         match self.slots.try_get() {
             Some(slot) => Some(slot),
             None if self.is_held_back() => None,
             None => {
-                let slot = self.slots.get().ok();
+                let slot = self.new_slot();
                 self.await_janitor();
                 slot
             }
         }
+    }
+
+    /// A slot for somebody who has a place.
+    fn new_slot(&self) -> Option<r2d2::PooledConnection<Slots>> {
+        let deadline = Instant::now() + SLOT_WAIT_MAX;
+        while Instant::now() < deadline {
+            if let Ok(slot) = self.slots.get_timeout(SLOT_LOOK) {
+                return Some(slot);
+            }
+            step();
+        }
+        let is_tested = cfg!(any(debug_assertions, feature = "model"));
+        assert!(!is_tested, "there is a slot for each place");
+        None
     }
 
     /// The thread that opens slots is none of a simulation's. Were it the last one that has this
@@ -521,7 +552,7 @@ impl Lease {
     /// # Errors
     /// If the connection breaks.
     pub fn suits(&mut self) -> Result<bool, Error> {
-        let connector = Arc::clone(&self.pool.settings.connector);
+        let connector = Arc::clone(&self.place.pool.settings.connector);
         connector.suits(self.connection())
     }
 
@@ -536,7 +567,7 @@ impl Lease {
         let Some(token) = connection.and_then(Connection::cancel_token) else {
             return Ok(());
         };
-        let cancelled = self.pool.settings.connector.cancel(&token);
+        let cancelled = self.place.pool.settings.connector.cancel(&token);
         self.connection().set_patience_in_batch(CANCELLED_MAX);
         if cancelled.is_err() {
             self.slot.edition = DISTRUSTED;
@@ -552,15 +583,15 @@ impl Lease {
 
     /// Connects if there is no connection, or a dead one.
     fn make_ready(&mut self) -> Result<(), ConnectError> {
-        let pool = Arc::clone(&self.pool);
+        let pool = Arc::clone(&self.place.pool);
         pool.close_if_due(&mut self.slot);
         if self.slot.connection.as_deref_mut().is_some_and(is_dead) {
             self.reset();
         }
         if self.slot.connection.is_none() {
             // Read before it connects: a flush in between counts it as old.
-            self.slot.edition = self.pool.edition.load(Ordering::SeqCst);
-            self.slot.connection = Some(Box::new(self.pool.connect()?));
+            self.slot.edition = pool.edition.load(Ordering::SeqCst);
+            self.slot.connection = Some(Box::new(pool.connect()?));
             self.slot.opened = Instant::now();
             self.is_new = true;
             (self.slot.slots.watch)(ConnectionEvent::Opened(self.id()));
@@ -622,9 +653,12 @@ impl Drop for Lease {
         if let Some(connection) = &mut self.slot.connection {
             connection.touch(Instant::now());
         }
-        self.pool.close_if_due(&mut self.slot);
-        // r2d2 takes the slot back when the fields are dropped, which is after this; a request
-        // that takes the place in between waits in `get` for that moment.
+        self.place.pool.close_if_due(&mut self.slot);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
         if self.is_guest {
             self.pool.guests.fetch_sub(1, Ordering::SeqCst);
         }

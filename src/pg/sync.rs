@@ -7,3 +7,9 @@
 pub(crate) use corerest_simulation::{Instant, sync::atomic};
 #[cfg(not(feature = "model"))]
 pub(crate) use std::{sync::atomic, time::Instant};
+
+/// A moment at which a simulation may let another thread go on.
+pub(crate) fn step() {
+    #[cfg(feature = "model")]
+    corerest_simulation::step();
+}

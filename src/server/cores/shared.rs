@@ -649,13 +649,13 @@ impl Cores {
         let lease = match aim {
             Aim::Primary => self.to_primary(index, self.cores[index].pool.take())?,
             Aim::Replica { after } => match self.to_replica(index, after) {
-                ToReplica::Connected(connected) => return Some(Ok(connected)),
-                ToReplica::Busy => return None,
-                ToReplica::None if self.fleet.falls_back() => {
+                Ok(connected) => return Some(Ok(connected)),
+                Err(Lack::Busy) => return None,
+                Err(Lack::NoReplica) if self.fleet.falls_back() => {
                     let core = &self.cores[index];
                     self.to_primary(index, core.pool.take_as_guest(core.guests_max()))?
                 }
-                ToReplica::None => return Some(Err(Unreachable::NoReplica)),
+                Err(Lack::NoReplica) => return Some(Err(Unreachable::NoReplica)),
             },
         };
         let server = Server::Primary;
@@ -694,9 +694,9 @@ impl Cores {
 
     /// A connection of this core to the usable replica of which it has the fewest in use, rather
     /// to one that has replayed this. Those that cannot be reached are left out from now on.
-    fn to_replica(&self, index: usize, after: Option<Position>) -> ToReplica {
+    fn to_replica(&self, index: usize, after: Option<Position>) -> Result<Connected, Lack> {
         let core = &self.cores[index];
-        let mut found = ToReplica::None;
+        let mut lack = Lack::NoReplica;
         let mut tried = Vec::new();
         loop {
             let replicas = self.fleet.replicas().iter().zip(&core.replicas).enumerate();
@@ -707,15 +707,15 @@ impl Cores {
                 (!own.pool.has_room(), is_behind, own.pool.leased())
             });
             let Some((replica, (_, own))) = best else {
-                return found;
+                return Err(lack);
             };
             match own.pool.take() {
                 Some(Ok(lease)) => {
                     let server = Server::Replica(replica);
-                    return ToReplica::Connected(Connected { lease, server });
+                    return Ok(Connected { lease, server });
                 }
                 Some(Err(error)) => _ = self.lose(replica, &error),
-                None => found = ToReplica::Busy,
+                None => lack = Lack::Busy,
             }
             tried.push(replica);
         }
@@ -1029,14 +1029,12 @@ impl Core {
     }
 }
 
-/// What has come of looking for a replica.
-enum ToReplica {
-    /// There is a connection.
-    Connected(Connected),
+/// Why there is no connection to a replica.
+enum Lack {
     /// Those that will do are busy.
     Busy,
     /// None will do.
-    None,
+    NoReplica,
 }
 
 impl ReplicaPool {

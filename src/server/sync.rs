@@ -48,6 +48,10 @@ pub(crate) enum Mutant {
     RoundForgets,
     /// Of those who were asked together, the first without an answer goes with a lost connection.
     FlightDropsFirst,
+    /// Rows that PostgreSQL has failed to finish end like others.
+    FailedRowsEndWell,
+    /// What a client has sent of an upload is written, though it left before the end.
+    LostUploadIsWritten,
 }
 
 /// Whether this fault is to be made. In the server, it never is.

@@ -31,7 +31,7 @@ use crate::serving::hearing::Opening;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::serving::together::{may_go_together, pace_of};
-use crate::serving::upload::{Failure, FirstPart, Taken, Upload};
+use crate::serving::upload::{Failure, FirstPart, PART_BYTES, Taken, Upload};
 use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
@@ -39,7 +39,7 @@ use corerest_api::{
     AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pending,
     Position, Prepared, Response,
 };
-use corerest_api::{PART_BYTES, PartEnd, PreparedUpload, RECORD_BYTES_MAX};
+use corerest_api::{PartEnd, PreparedUpload, RECORD_BYTES_MAX};
 use corerest_api::{comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head};
 use corerest_pg::Quiet;
 use corerest_wire::http::event_stream::{Part, StreamFraming};

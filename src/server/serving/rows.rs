@@ -8,9 +8,10 @@
 //! PostgreSQL has sent it, and there is never more in memory than one piece.
 //!
 //! Invariant: the last chunk says that the batch has ended well. Everything else ends the client's
-//! connection without it.
+//! connection without it (`cores::model::streams`).
 
 use crate::serving::watch::Watch;
+use crate::sync::{Mutant, is_mutant};
 use corerest_api::Frame;
 use corerest_pg::{Connection, Error, Lease, Reply};
 use corerest_wire::http::response::{LAST_CHUNK, OpenChunk};
@@ -151,6 +152,7 @@ impl Rows {
                 }
                 // Only writes tell a position behind their answer, and none is sent row by row.
                 Some(Reply::Row(_) | Reply::Settled) => return Err(Error::SurplusRow),
+                Some(Reply::Failed(_)) if is_mutant(Mutant::FailedRowsEndWell) => {}
                 Some(Reply::Failed(error)) => return Ok(Taken::Failed(error)),
                 Some(Reply::Done) => {
                     out.extend_from_slice(self.frame.after.as_bytes());

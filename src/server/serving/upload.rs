@@ -20,12 +20,16 @@ use crate::serving::answer::{take_position, timeline_of};
 use crate::serving::desk::Host;
 use crate::serving::grant::{Grant, HeldPlace};
 use crate::state::snapshot::Snapshot;
+use crate::sync::{Mutant, in_simulation, is_mutant};
 use corerest_api::{AccessMode, Batch, DatabaseError, Error as ApiError, Pending, Position};
 use corerest_api::{Intake, PartAnswers, PartEnd, RECORD_BYTES_MAX, Records, Response};
 use corerest_api::{ask_position, finish_upload, rollback};
 use corerest_pg::{Connection, Error, Lease, Reply, RequestBody, Retry, Sink};
 use corerest_sql::Statement;
 use std::sync::Arc;
+
+/// How much of a body is a part.
+pub(crate) const PART_BYTES: usize = in_simulation(512, corerest_api::PART_BYTES);
 
 /// What an upload begins with: the first part was read, and PostgreSQL was not asked.
 pub(crate) struct FirstPart {
@@ -224,6 +228,9 @@ impl Upload {
 
     /// Leaves nothing of it.
     pub(crate) fn abandon(mut self) {
+        if is_mutant(Mutant::LostUploadIsWritten) {
+            return drop(self.end());
+        }
         let lease = &mut self.grant.lease;
         if self.flight.take().is_some() && !lease.connection().is_broken() {
             if let Err(error) = lease.cancel() {

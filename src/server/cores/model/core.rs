@@ -35,11 +35,11 @@ const RUNS: u64 = 10_000;
 const CLIENTS: usize = 4;
 
 /// Room in a client's socket: a large body does not fit.
-const CLIENT_ROOM: usize = 700;
+pub(super) const CLIENT_ROOM: usize = 700;
 
 /// The longest that a request may take: to wait for a connection, then for a PostgreSQL that is
 /// silent before it is cut off, and for a client that is slow.
-const LONGEST: Duration = Duration::from_secs(200);
+pub(super) const LONGEST: Duration = Duration::from_secs(200);
 
 /// How long an answer takes that needs no PostgreSQL: one thread of each core is always free, and
 /// sooner or later the clock of its core wakes it.
@@ -92,7 +92,7 @@ pub(super) fn snapshot() -> Snapshot {
     }
 }
 
-fn make_cores(plan: Plan) -> Arc<Cores> {
+pub(super) fn make_cores(plan: Plan, backend: &Backend) -> Arc<Cores> {
     let Plan {
         connections,
         faults,
@@ -122,20 +122,23 @@ fn make_cores(plan: Plan) -> Arc<Cores> {
             acquisition: seconds(10),
             shutdown: [None, Some(Duration::ZERO), Some(GRACE)][choose(3)],
         },
-        limits: Limits::default(),
+        limits: Limits {
+            unadmitted_body_bytes_max: 256,
+            ..Limits::default()
+        },
         clients_max: places,
         memory: Memory::new(usize::MAX, Addresses::Plenty),
         spool: Arc::new(Spool::open(&config)),
         slow_readers_max: if faults.one_of > 0 { choose(3) } else { 2 },
     };
-    cores_of(settings, connections, &Fortune::Chance(faults))
+    cores_of(settings, connections, backend)
 }
 
 /// Two cores, with so many connections each.
 pub(super) fn cores_of(
     settings: CoresSettings,
     connections: usize,
-    fortune: &Fortune,
+    backend: &Backend,
 ) -> Arc<Cores> {
     let seconds = Duration::from_secs;
     let share = |cpu| Share {
@@ -146,9 +149,7 @@ pub(super) fn cores_of(
     let shares = [share(0), share(1)];
     let pool = |share: &Share, _| {
         Pool::new(PoolSettings {
-            connector: Arc::new(Backend {
-                fortune: fortune.clone(),
-            }),
+            connector: Arc::new(backend.clone()),
             size: share.connections,
             idle_max: seconds(600),
             lifetime_max: seconds(1800),
@@ -252,7 +253,7 @@ fn client(at_door: &Listening, number: usize, plan: Plan) {
     }
 }
 
-fn send(stream: &Stream, mut bytes: &[u8]) -> bool {
+pub(super) fn send(stream: &Stream, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         match stream.send(bytes) {
             Sent::Bytes(count) => bytes = &bytes[count..],
@@ -263,21 +264,21 @@ fn send(stream: &Stream, mut bytes: &[u8]) -> bool {
     true
 }
 
-struct Reader<'a> {
-    stream: &'a Stream,
-    bytes: Vec<u8>,
-    is_slow: bool,
+pub(super) struct Reader<'a> {
+    pub(super) stream: &'a Stream,
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_slow: bool,
 }
 
 /// How an answer begins that is written before all of its body has come.
 const WITH_BODY: &[u8] = b"HTTP/1.1 200 ";
 
-enum More {
+pub(super) enum More {
     Bytes,
     End,
 }
 
-enum Answer {
+pub(super) enum Answer {
     Whole(Response),
     /// It ends within its body, as one does whose connection to PostgreSQL has broken; or within
     /// its head, if the client had not taken all of that.
@@ -285,15 +286,15 @@ enum Answer {
     None,
 }
 
-struct Response {
-    status: u16,
+pub(super) struct Response {
+    pub(super) status: u16,
     /// Whether the connection ends with it.
-    closes: bool,
-    body: Vec<u8>,
+    pub(super) closes: bool,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reader<'_> {
-    fn more(&mut self) -> More {
+    pub(super) fn more(&mut self) -> More {
         if self.is_slow && is_lucky(4) {
             sleep(Duration::from_millis(700));
         }
@@ -310,7 +311,7 @@ impl Reader<'_> {
         }
     }
 
-    fn answer(&mut self) -> Answer {
+    pub(super) fn answer(&mut self) -> Answer {
         let head_end = loop {
             let end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -372,22 +373,29 @@ impl Response {
 
 /// What a world is like.
 #[derive(Clone, Copy)]
-struct Plan {
+pub(super) struct Plan {
     /// Of each core.
-    connections: usize,
-    faults: Faults,
+    pub(super) connections: usize,
+    pub(super) faults: Faults,
     /// For clients.
-    places: usize,
+    pub(super) places: usize,
     /// The most that a client asks.
-    requests: usize,
+    pub(super) requests: usize,
     /// How often there is no descriptor; 0: always.
-    fails_to_accept_one_of: usize,
+    pub(super) fails_to_accept_one_of: usize,
+}
+
+impl Plan {
+    /// A PostgreSQL with its faults.
+    pub(super) fn backend(self) -> Backend {
+        Backend::new(Fortune::Chance(self.faults))
+    }
 }
 
 /// One world.
 fn a_world(plan: Plan) {
     let at_door = Listening::new();
-    let cores = make_cores(plan);
+    let cores = make_cores(plan, &plan.backend());
     let threads = start_simulated(&cores);
     let listener = Listener::new(at_door.another(), plan.fails_to_accept_one_of);
     cores.listen(listener).expect("it is simulated");
@@ -447,16 +455,13 @@ fn clients_wait_for_one_connection() {
 fn a_connection_of_another_core_falls_silent() {
     let plan = Plan {
         connections: 1,
-        faults: Faults {
-            one_of: 0,
-            panics_one_of: 0,
-        },
+        faults: Faults::NONE,
         places: 5,
         requests: 1,
         fails_to_accept_one_of: 0,
     };
     let at_door = Listening::new();
-    let cores = make_cores(plan);
+    let cores = make_cores(plan, &plan.backend());
     let threads = start_simulated(&cores);
     let listener = Listener::new(at_door.another(), 0);
     cores.listen(listener).expect("it is simulated");
@@ -568,16 +573,13 @@ const LAST_TO_LEAVE_MAX: Duration = Duration::from_millis(200);
 fn the_server_ends_under_its_clients() {
     let plan = Plan {
         connections: 1 + choose(2),
-        faults: Faults {
-            one_of: 0,
-            panics_one_of: 0,
-        },
+        faults: Faults::NONE,
         places: 2 + choose(CLIENTS),
         requests: 4,
         fails_to_accept_one_of: 0,
     };
     let at_door = Listening::new();
-    let cores = make_cores(plan);
+    let cores = make_cores(plan, &plan.backend());
     let threads = start_simulated(&cores);
     let mut listener = Listener::new(at_door.another(), 0);
     listener.is_taken_over = is_lucky(2);

@@ -15,6 +15,7 @@ mod reloading;
 mod rounds;
 mod schedulers;
 pub(super) mod script;
+mod streams;
 mod transcript;
 mod waiting;
 

@@ -1,12 +1,13 @@
-//! A PostgreSQL of a simulation: it understands batches, and fails in every way. Who reads without
-//! a role, or takes on one without being the login role, is a bug of ours.
+//! A PostgreSQL of a simulation: it understands batches and transactions, and fails in every way.
+//! Who asks without a role, or takes on one without being the login role, is a bug of ours. What was
+//! written stands in its [`Table`] when its transaction has been committed.
 
 use corerest_pg::Connector;
 use corerest_pg::connect::{CancelToken, ConnectError, Session};
 use corerest_simulation::{Received, Sent, Stream, choose, is_lucky, pair, sleep, spawn};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Room in each direction: a large body does not fit.
@@ -31,6 +32,13 @@ pub(super) struct Faults {
     pub(super) one_of: usize,
     /// In how many attempts to connect we panic once, where nobody expects it; 0: never.
     pub(super) panics_one_of: usize,
+}
+
+impl Faults {
+    pub(super) const NONE: Faults = Faults {
+        one_of: 0,
+        panics_one_of: 0,
+    };
 }
 
 /// What becomes of an execution.
@@ -115,9 +123,56 @@ impl Fortune {
     }
 }
 
+/// Where rows are written, which are known by their numbers: those of the transactions that have
+/// been committed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table(Arc<Mutex<Vec<usize>>>);
+
+impl Table {
+    /// All of them, in the order in which they were written.
+    pub(super) fn rows(&self) -> Vec<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn add(&self, rows: &mut Vec<usize>) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.append(rows);
+    }
+}
+
+/// How many rows a read has that wants them as they come.
+pub(super) fn rows_of(number: usize) -> usize {
+    number % 5
+}
+
+/// One of those.
+pub(super) fn row_of(number: usize, index: usize) -> String {
+    let filler = match index % 3 {
+        0 => 700,
+        _ => 3,
+    };
+    format!(
+        r#"{{"id":{number},"index":{index},"name":"{}"}}"#,
+        "x".repeat(filler)
+    )
+}
+
 /// The way to it.
+#[derive(Clone)]
 pub(super) struct Backend {
     pub(super) fortune: Fortune,
+    pub(super) table: Table,
+}
+
+impl Backend {
+    /// One where nothing has been written.
+    pub(super) fn new(fortune: Fortune) -> Backend {
+        let table = Table::default();
+        Backend { fortune, table }
+    }
 }
 
 impl Connector for Backend {
@@ -126,8 +181,8 @@ impl Connector for Backend {
             return Err(ConnectError::Parameters("it is away".to_owned()));
         }
         let (ours, theirs) = pair(ROOM);
-        let fortune = self.fortune.clone();
-        spawn(move || Serving::new(theirs, fortune).run());
+        let (fortune, table) = (self.fortune.clone(), self.table.clone());
+        spawn(move || Serving::new(theirs, fortune, table).run());
         Ok(Session::simulated(ours))
     }
 
@@ -145,19 +200,69 @@ struct Over;
 struct Serving {
     stream: Stream,
     fortune: Fortune,
+    table: Table,
     bytes: Vec<u8>,
     /// Texts by the names of their statements.
     prepared: HashMap<String, String>,
     bound: Bound,
     is_skipping: bool,
     role: Role,
+    block: Block,
+    /// What its transaction has written.
+    written: Vec<usize>,
 }
 
 #[derive(Default)]
 struct Bound {
-    is_main: bool,
-    value: String,
+    kind: Kind,
+    numbers: Vec<usize>,
     takes_on: Option<Role>,
+}
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// Something that is not simulated.
+    #[default]
+    Other,
+    /// Reads what is one row, with all of the answer.
+    Read,
+    /// Reads rows as they come.
+    Rows,
+    /// Writes rows.
+    Insert,
+    Begin,
+    Commit,
+    Rollback,
+}
+
+impl Kind {
+    fn of(text: &str) -> Kind {
+        let is_read = text.contains(" AS body");
+        match text {
+            _ if text.contains("INSERT INTO") => Kind::Insert,
+            _ if is_read && text.contains("row_to_json(_row) AS body") => Kind::Rows,
+            _ if is_read => Kind::Read,
+            _ if text.starts_with("BEGIN") => Kind::Begin,
+            _ if text.starts_with("COMMIT") => Kind::Commit,
+            _ if text.starts_with("ROLLBACK") => Kind::Rollback,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Whether it is what a client wants.
+    fn is_main(self) -> bool {
+        matches!(self, Kind::Read | Kind::Rows | Kind::Insert)
+    }
+}
+
+/// Whether there is a transaction that outlives its batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Block {
+    #[default]
+    None,
+    Open,
+    Failed,
 }
 
 /// As whom a statement is executed.
@@ -196,15 +301,18 @@ impl Role {
 }
 
 impl Serving {
-    fn new(stream: Stream, fortune: Fortune) -> Serving {
+    fn new(stream: Stream, fortune: Fortune, table: Table) -> Serving {
         Serving {
             stream,
             fortune,
+            table,
             bytes: Vec::new(),
             prepared: HashMap::new(),
             bound: Bound::default(),
             is_skipping: false,
             role: Role::Own,
+            block: Block::None,
+            written: Vec::new(),
         }
     }
 
@@ -256,8 +364,8 @@ impl Serving {
                     return self.fail("26000");
                 };
                 self.bound = Bound {
-                    is_main: text.contains(" AS body"),
-                    value: last_number(body),
+                    kind: Kind::of(text),
+                    numbers: numbers(body),
                     takes_on: Role::taken_on_by(text),
                 };
                 self.say(b'2', &[])
@@ -270,10 +378,20 @@ impl Serving {
             }
             b'S' => {
                 let has_failed = std::mem::take(&mut self.is_skipping);
-                self.role = self.role.behind_transaction(has_failed);
-                self.say(b'Z', b"I")
+                match self.block {
+                    Block::None => self.end_transaction(has_failed),
+                    Block::Open if has_failed => self.block = Block::Failed,
+                    Block::Open | Block::Failed => {}
+                }
+                let state = match self.block {
+                    Block::None => b"I",
+                    Block::Open => b"T",
+                    Block::Failed => b"E",
+                };
+                self.say(b'Z', state)
             }
             b'Q' => {
+                assert_eq!(self.block, Block::None, "a transaction is still open");
                 assert_eq!(body, b"RESET ROLE; RESET ALL\0");
                 self.role = Role::Own;
                 self.say(b'C', b"SET\0")?;
@@ -284,39 +402,86 @@ impl Serving {
         }
     }
 
+    fn end_transaction(&mut self, has_failed: bool) {
+        self.block = Block::None;
+        self.role = self.role.behind_transaction(has_failed);
+        match has_failed {
+            true => self.written.clear(),
+            false => self.table.add(&mut self.written),
+        }
+    }
+
     fn execute(&mut self) -> Result<(), Over> {
-        let bound = std::mem::take(&mut self.bound);
-        if let Some(role) = bound.takes_on {
+        let Bound {
+            kind,
+            numbers,
+            takes_on,
+        } = std::mem::take(&mut self.bound);
+        let ends_block = matches!(kind, Kind::Commit | Kind::Rollback);
+        if self.block == Block::Failed && !ends_block {
+            return self.fail("25P02");
+        }
+        if let Some(role) = takes_on {
             assert_eq!(self.role, Role::Own, "a role is taken on by another one");
             self.role = role;
         }
         assert!(
-            !bound.is_main || self.role != Role::Own,
+            !kind.is_main() || self.role != Role::Own,
             "it is executed with the rights of the login role"
         );
-        if bound.is_main && self.role == Role::OfSession {
+        if kind == Kind::Read && self.role == Role::OfSession {
             WORN.fetch_add(1, Ordering::Relaxed);
         }
-        let reply = match bound.is_main {
-            true => row(&bound.value),
-            false => Vec::new(),
-        };
-        match bound.value.parse() {
-            Ok(SLOW) => sleep(Duration::from_secs(10)),
-            Ok(SHORT) => sleep(Duration::from_secs(1)),
-            Ok(SILENT_IN_THE_MIDDLE) => {
-                self.say_with_a_pause(&reply, 128)?;
+        let number = numbers.last().copied();
+        let mut rows = rows(kind, number);
+        match number {
+            Some(SLOW) => sleep(Duration::from_secs(10)),
+            Some(SHORT) => sleep(Duration::from_secs(1)),
+            Some(SILENT_IN_THE_MIDDLE) => {
+                self.say_with_a_pause(&rows[0], 128)?;
                 return self.say(b'C', b"SELECT 1\0");
             }
             _ => {}
         }
-        if let Some(fault) = self.fortune.fault(bound.is_main)
-            && self.suffer(fault, &reply)?
-        {
-            return Ok(());
+        if let Some(fault) = self.fortune.fault(kind.is_main()) {
+            match (kind, fault) {
+                (Kind::Commit, Fault::Slow(_)) => {}
+                (Kind::Commit, Fault::Fails) => self.end_transaction(true),
+                // It is gone before it tells whether it has done it.
+                (Kind::Commit, _) if is_lucky(2) => self.end_transaction(false),
+                _ => {}
+            }
+            let before = match kind {
+                Kind::Rows => choose(rows.len()),
+                _ => 0,
+            };
+            for row in rows.drain(..before) {
+                self.say(b'D', &row)?;
+            }
+            let next = rows.first().cloned().unwrap_or_default();
+            match fault {
+                Fault::SilentWithin(part) if !rows.is_empty() => {
+                    self.say_with_a_pause(&rows.remove(0), part)?;
+                }
+                fault if self.suffer(fault, &next)? => return Ok(()),
+                _ => {}
+            }
         }
-        if bound.is_main {
-            self.say(b'D', &reply)?;
+        match kind {
+            Kind::Begin => self.block = Block::Open,
+            Kind::Insert => {
+                // Each is there twice: in its own column, and in its name.
+                let numbers: BTreeSet<usize> = numbers.into_iter().collect();
+                self.written.extend(numbers);
+            }
+            Kind::Commit | Kind::Rollback => {
+                let has_failed = self.block == Block::Failed || kind == Kind::Rollback;
+                self.end_transaction(has_failed);
+            }
+            Kind::Read | Kind::Rows | Kind::Other => {}
+        }
+        for row in rows {
+            self.say(b'D', &row)?;
         }
         self.say(b'C', b"SELECT 1\0")
     }
@@ -411,33 +576,50 @@ fn error(severity: &str, code: &str) -> Vec<u8> {
     format!("S{severity}\0V{severity}\0C{code}\0Mno\0\0").into_bytes()
 }
 
-/// The last value that is a number: that of the filter.
-fn last_number(body: &[u8]) -> String {
-    let runs = body.rsplit(|byte| !byte.is_ascii_digit());
-    let mut numbers = runs.filter(|run| run.len() == 3);
-    let number = numbers.next();
-    String::from_utf8_lossy(number.unwrap_or_default()).into_owned()
+/// The values that are such numbers as rows have; the last one is that of a filter.
+fn numbers(body: &[u8]) -> Vec<usize> {
+    let runs = body.split(|byte| !byte.is_ascii_digit());
+    let numbers = runs.filter(|run| run.len() == 3);
+    let texts = numbers.filter_map(|run| std::str::from_utf8(run).ok());
+    texts.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// The columns of a read, and a body that is known by the number; some are large.
-fn row(number: &str) -> Vec<u8> {
-    let mut body = format!("[{{\"id\":{number},\"name\":\"");
-    if number.ends_with(['0', '3']) {
-        body.push_str(&"x".repeat(4_000));
-    }
-    body.push_str("\"}]");
+/// What a statement returns about this number.
+fn rows(kind: Kind, number: Option<usize>) -> Vec<Vec<u8>> {
+    let id = number.map(|number| number.to_string()).unwrap_or_default();
+    let number = number.unwrap_or(1);
     let page = 1_i64.to_be_bytes();
-    let columns = [None, Some(&page[..]), None, None, Some(body.as_bytes())];
-    let mut row = u16::try_from(columns.len())
-        .expect("a few")
-        .to_be_bytes()
-        .to_vec();
+    match kind {
+        Kind::Read => {
+            let filler = if matches!(number % 10, 0 | 3) {
+                4_000
+            } else {
+                0
+            };
+            let name = "x".repeat(filler);
+            let body = format!(r#"[{{"id":{id},"name":"{name}"}}]"#);
+            vec![row(&[None, Some(&page), None, None, Some(body.as_bytes())])]
+        }
+        Kind::Rows if rows_of(number) == 0 => vec![row(&[None; 5])],
+        Kind::Rows => {
+            let bodies = (0..rows_of(number)).map(|index| row_of(number, index));
+            let columns = bodies.map(|body| row(&[None, None, None, None, Some(body.as_bytes())]));
+            columns.collect()
+        }
+        Kind::Insert => vec![row(&[None, Some(&page), None, None, None, Some(b"")])],
+        Kind::Begin | Kind::Commit | Kind::Rollback | Kind::Other => Vec::new(),
+    }
+}
+
+fn row(columns: &[Option<&[u8]>]) -> Vec<u8> {
+    let count = u16::try_from(columns.len()).expect("a few");
+    let mut row = count.to_be_bytes().to_vec();
     for column in columns {
         match column {
             None => row.extend((-1_i32).to_be_bytes()),
             Some(value) => {
                 row.extend(i32::try_from(value.len()).expect("short").to_be_bytes());
-                row.extend(value);
+                row.extend(*value);
             }
         }
     }

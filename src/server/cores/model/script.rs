@@ -13,7 +13,7 @@ use super::super::shared::{Cores, CoresSettings, Patience};
 use super::super::threads::start_simulated;
 use super::SIMULATED_STEPS_MAX;
 use super::core::{cores_of, snapshot};
-use super::postgresql::{Fault, Fortune, Script};
+use super::postgresql::{Backend, Fault, Fortune, Script};
 use super::transcript::Transcript;
 use crate::net::Listener;
 use crate::serving::memory::{Addresses, Memory};
@@ -168,7 +168,7 @@ fn limits() -> Limits {
     }
 }
 
-fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
+fn make_cores(plan: Plan, backend: &Backend) -> Arc<Cores> {
     let seconds = Duration::from_secs;
     let spool = Config {
         server_max_spool_bytes: if plan.has_spool { 1 << 20 } else { 0 },
@@ -194,7 +194,7 @@ fn make_cores(plan: Plan, fortune: &Fortune) -> Arc<Cores> {
         slow_readers_max: plan.slow_readers_max,
         fleet: Arc::new(Fleet::new(Vec::new(), seconds(10), true)),
     };
-    cores_of(settings, plan.connections, fortune)
+    cores_of(settings, plan.connections, backend)
 }
 
 /// Runs a script.
@@ -299,7 +299,7 @@ impl Hand {
     fn run(plan: Plan, fortune: &[u8], mut steps: Tape) {
         let told = Told(Mutex::new(Tape(fortune.to_vec(), 0)));
         let at_door = Listening::new();
-        let cores = make_cores(plan, &Fortune::Told(Arc::new(told)));
+        let cores = make_cores(plan, &Backend::new(Fortune::Told(Arc::new(told))));
         let threads = start_simulated(&cores);
         let listener = Listener::new(at_door.another(), 0);
         cores.listen(listener).expect("it is simulated");

@@ -44,12 +44,7 @@ impl House {
         let size = 1 + choose(2);
         let pool = || {
             Arc::new(Pool::new(PoolSettings {
-                connector: Arc::new(Backend {
-                    fortune: Fortune::Chance(Faults {
-                        one_of: 0,
-                        panics_one_of: 0,
-                    }),
-                }),
+                connector: Arc::new(Backend::new(Fortune::Chance(Faults::NONE))),
                 size,
                 idle_max: Duration::from_secs(600),
                 lifetime_max: Duration::from_secs(600),

@@ -32,6 +32,7 @@ export class Answer {
     this.milliseconds = 0;
     this.isCut = false;
     this.events = null;
+    this.isOpen = false;
     this.failure = "";
   }
 
@@ -69,6 +70,7 @@ export async function ask({ method, address, headers, body }, caller, signal, on
     answer.milliseconds = performance.now() - began;
     if (answer.header("content-type").startsWith("text/event-stream")) {
       answer.events = [];
+      answer.isOpen = true;
       onevent(answer);
       await readEvents(response.body, answer, () => onevent(answer));
     } else await readText(response.body, answer);
@@ -77,6 +79,7 @@ export async function ask({ method, address, headers, body }, caller, signal, on
     if (signal.aborted && !answer.events) throw error;
     if (!signal.aborted) answer.failure = `The server could not be reached, or the connection was lost: ${error.message}`;
   }
+  answer.isOpen = false;
   if (/json/.test(answer.header("content-type")) && !answer.isCut && answer.text) {
     try {
       answer.value = parse(answer.text);
@@ -246,7 +249,7 @@ function asTable(answer, view) {
 }
 
 function asEvents(answer) {
-  if (answer.events.length === 0) return h("p", { class: "empty", role: "status" }, "Listening. Nothing has come yet.");
+  if (answer.events.length === 0) return h("p", { class: "empty", role: "status" }, answer.isOpen ? "Nothing has come yet." : "Nothing has come.");
   const event = ({ at, type, data }) => h("li", {}, h("time", {}, at.toLocaleTimeString()), " ", h("strong", {}, type), h("pre", {}, data));
   return h("div", { role: "log", "aria-label": "Events" }, h("ol", { class: "events" }, answer.events.toReversed().map(event)));
 }

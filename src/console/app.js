@@ -368,9 +368,11 @@ function drawAnswers() {
   parts.answers.setAttribute("aria-busy", String(isAsking));
   const giveUp = () => {
     stop();
+    for (const answer of answers) answer.isOpen = false;
     drawAnswers();
   };
-  const asking = isAsking && h("p", { class: "asking", role: "status" }, "Asking … ", h("button", { type: "button", class: "small", "data-key": "stop", onclick: giveUp }, "Stop"));
+  const isListening = answers.some((answer) => answer.isOpen);
+  const asking = (isAsking || isListening) && h("p", { class: isAsking ? "asking" : "listening", role: "status" }, isAsking ? "Asking … " : "Listening … ", h("button", { type: "button", class: "small", "data-key": "stop", onclick: giveUp }, "Stop"));
   if (answers.length === 0) {
     const words = isComplete() ? "Nothing has been sent yet." : "Fill in the arguments that are not optional.";
     return replace(parts.answers, asking || h("p", { class: "empty", role: "status" }, words));

@@ -135,11 +135,13 @@ export class Schema {
   relate() {
     for (const relation of this.relations.values()) {
       const references = relation.columns.filter((column) => column.references);
+      const keys = relation.columns.filter((column) => column.isKey);
       for (const column of references) {
         const target = this.relations.get(column.references.table);
         const via = column.name;
         relation.relationships.push({ kind: "one", target: column.references.table, via });
-        target?.relationships.push({ kind: "many", target: relation.name, via });
+        const isOneEach = target !== relation && keys.length === 1 && keys[0] === column;
+        target?.relationships.push({ kind: isOneEach ? "one" : "many", target: relation.name, via });
       }
       for (const from of references.filter((column) => column.isKey)) {
         for (const to of references.filter((column) => column.isKey && column !== from)) {

@@ -497,6 +497,14 @@ test("one row has no order and no limit, and many have", async () => {
   await follow("teams");
   await click('.chip:text-is("+ games (many, home)")');
   await see(clauses("games"), ["+ Filter games", "+ Order games", "Limit "]);
+  // A key that refers to another one belongs to one row, from either side.
+  await follow("teams");
+  await click('.chip:text-is("+ crests (team)")');
+  await see(clauses("crests"), ["+ Filter crests"]);
+  await follow("crests");
+  await click('.chip:text-is("+ teams (team)")');
+  await see(clauses("teams"), ["+ Filter teams"]);
+  await follow("games");
   // What stands in the address can be taken away.
   await fill(".address", "games?select=*,teams!home(*)&teams.limit=1");
   await see(clauses("teams"), ["+ Filter teams", "Limit "]);
@@ -516,7 +524,8 @@ test("events are shown as they come", async () => {
   await follow("ticks");
   await answered();
   await choose('[data-key="accept"]', "text/event-stream");
-  await see(text(".answer .empty"), /Listening/);
+  await see(text(".answer .empty"), /Nothing has come yet/);
+  await see(text(".listening"), /Listening/);
   for (const word of ["one", "two\nlines", "<img src=x onerror='window.ran = 13'>"]) {
     const body = JSON.stringify({ word });
     const told = await fetch(new URL("rpc/tick", CONSOLE_HARD_URL), { method: "POST", headers: { "Content-Profile": "hostile", "Content-Type": "application/json" }, body });
@@ -524,6 +533,9 @@ test("events are shown as they come", async () => {
   }
   await see(texts(".events li pre"), ["<img src=x onerror='window.ran = 13'>", "two\nlines", "one"]);
   await see(texts(".events li strong"), ["ticks", "ticks", "ticks"]);
+  await click('[data-key="stop"]');
+  await see(count(".listening"), 0);
+  await see(count(".events li"), 3);
   await seeNoViolations("events");
 });
 

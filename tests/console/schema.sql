@@ -32,6 +32,8 @@ create table games (
   away integer references teams
 );
 insert into teams values (1, 'red'), (2, 'blue');
+create table crests (team integer primary key references teams, colour text);
+insert into crests values (1, 'red');
 insert into games values (1, 1, 2);
 
 create table "odd.names (all)!x" (

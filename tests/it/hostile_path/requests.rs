@@ -296,7 +296,7 @@ pub(super) const REQUESTS: &[Asked] = &[
     by_path(
         ask(
             "PATCH",
-            "/items?id=lt.3&select=id,makers(name)",
+            "/items?id=lt.2&select=id,makers(name)",
             r#"{"maker": null}"#,
         ),
         &["=(character varying, character varying)"],

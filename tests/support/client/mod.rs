@@ -11,11 +11,13 @@ mod owed;
 use self::owed::Owed;
 use crate::waiting::LONG;
 use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Once;
 use std::time::Duration;
 
 /// Where a server listens.
@@ -142,6 +144,20 @@ pub struct Client {
     is_over: bool,
 }
 
+/// All tests of a run share what is usual for one program, 1,024, and one of them has a thousand
+/// clients.
+fn raise_descriptor_limit() {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let raised = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        setrlimit(Resource::Nofile, raised).expect("a soft limit may be raised");
+    });
+}
+
 impl Client {
     /// Connects.
     ///
@@ -157,6 +173,7 @@ impl Client {
     /// # Errors
     /// If nobody listens.
     pub fn try_connect(address: &Address) -> Result<Client, ClientError> {
+        raise_descriptor_limit();
         let stream = match address {
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address)?;

@@ -1,6 +1,6 @@
 //! A PostgreSQL of a simulation: it understands batches and transactions, and fails in every way.
-//! Who asks without a role, or takes on one without being the login role, is a bug of ours. What was
-//! written stands in its [`Table`] when its transaction has been committed.
+//! Who asks without a role, or takes on one without being the login role, is a bug of ours. What
+//! was written stands in its [`Table`] when its transaction has been committed.
 
 use corerest_pg::Connector;
 use corerest_pg::connect::{CancelToken, ConnectError, Session};

@@ -77,8 +77,6 @@ impl Stage {
             Stage::Few => "max_connections = 24".to_owned(),
             _ => "max_connections = 200".to_owned(),
         }];
-        // Without it, what was committed a moment before a crash is lost.
-        lines.push("synchronous_commit = on".to_owned());
         if matches!(self, Stage::Wire | Stage::Tls | Stage::Network) {
             lines.push(format!("listen_addresses = '{host}'"));
         }

@@ -7,7 +7,7 @@ use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::events::{self, End, Event, Stream};
 use corerest_tests::server::Server;
-use corerest_tests::waiting::{LONG, until};
+use corerest_tests::waiting::{LONG, until, until_some};
 use rustix::process::Signal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -531,12 +531,10 @@ fn a_postgresql_that_is_started_again_is_heard_again() {
 
 /// What `EventSource` does, and more: it comes again whatever the answer was.
 fn hear_when_possible(server: &Server) -> Stream {
-    loop {
+    until_some("the stream to be open again", || {
         let stream = Stream::open(server.address(), "/rpc/hear", &[]);
-        if stream.status() == "200" {
-            return stream;
-        }
-    }
+        (stream.status() == "200").then_some(stream)
+    })
 }
 
 #[test]

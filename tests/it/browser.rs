@@ -45,6 +45,7 @@ fn chromium() -> Option<PathBuf> {
 
 fn browse(program: &PathBuf, address: &str) -> Browser {
     let profile = corerest_tests::server::unused_path("browser");
+    std::fs::create_dir_all(&profile).expect("its folder is there");
     let child = Command::new(program)
         .args([
             "--headless",
@@ -57,6 +58,8 @@ fn browse(program: &PathBuf, address: &str) -> Browser {
         .arg("--remote-debugging-port=0")
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(address)
+        // It is not told to end, and leaves what it has there.
+        .env("TMPDIR", &profile)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -21,6 +21,10 @@ const SCHEMA: &str = "
     grant all on store.w to anonymous;
 ";
 
+/// Clients who begin to send a body, and how much they send of it.
+const CROWD: usize = 24;
+const BODY_BYTES: usize = 3 * MIB;
+
 fn database() -> Database {
     let database = Cluster::shared().database();
     database.run(SCHEMA);
@@ -332,6 +336,34 @@ fn an_upload_needs_no_more_memory_than_its_own() {
 /// With a limit of the whole process, and bodies and answers that are far beyond it. Most of the
 /// address space is what the C library sets aside for its threads, and never uses; so there may be
 /// room for none of the bodies.
+#[test]
+fn memory_is_given_back_when_nobody_needs_it() {
+    let database = database();
+    let server = start(&database, &[]);
+    post(&mut server.client(), "/rpc/size", &json(MIB), &[]);
+    let before = server.resident_bytes();
+    // The allocator learns from those that it has given back what it keeps of the next ones.
+    for _ in 0..3 {
+        let clients: Vec<Client> = (0..CROWD)
+            .map(|_| {
+                let mut client = server.client();
+                client.send(head("/rpc/size", 2 * BODY_BYTES, &[]));
+                client.send(json(BODY_BYTES));
+                client
+            })
+            .collect();
+        let all = CROWD * BODY_BYTES;
+        until("the bodies to come", || held(&server) > all / 2);
+        for client in clients {
+            client.leave("the other half is never sent");
+        }
+        until("the clients to be gone", || held(&server) < MIB);
+    }
+    until("the memory to be given back", || {
+        server.resident_bytes() < before + 16 * MIB as u64
+    });
+}
+
 #[test]
 fn nothing_that_comes_from_outside_ends_the_process() {
     let database = database();

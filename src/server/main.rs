@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 
 #[cfg(not(feature = "model"))]
 fn main() -> ExitCode {
-    net::give_back_memory();
+    net::give_back_memory(serving::output::KEPT_BYTES_MAX);
     let cli = match cli::parse(std::env::args().skip(1)) {
         Ok(cli) => cli,
         Err(exit) => return cli::print_exit(&exit),

@@ -22,7 +22,9 @@ use crate::sync::{Instant, Mutant, Mutex, lock};
 use corerest_api::{Catalog, Shapes, decode_catalog};
 use corerest_config::Config;
 use corerest_pg::{Pool, PoolSettings, Preparation};
-use corerest_simulation::{Listening, Received, Sent, Stream, choose, is_lucky, sleep, spawn};
+use corerest_simulation::{
+    Listening, Received, Sent, Stream, Task, choose, is_lucky, sleep, spawn,
+};
 use corerest_wire::http::Limits;
 use scheduled_thread_pool::ScheduledThreadPool;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -311,21 +313,28 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn answer(&mut self) -> Answer {
-        let head_end = loop {
-            let end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            if let Some(end) = end {
-                break end + 4;
+    /// Where the next one of these ends; `None` if the connection ends before.
+    pub(super) fn find(&mut self, wanted: &[u8]) -> Option<usize> {
+        loop {
+            let mut windows = self.bytes.windows(wanted.len());
+            if let Some(at) = windows.position(|bytes| bytes == wanted) {
+                return Some(at + wanted.len());
             }
             if matches!(self.more(), More::End) {
-                let begun = self.bytes.len().min(WITH_BODY.len());
-                // Nothing else has a body that may break.
-                assert_eq!(self.bytes[..begun], WITH_BODY[..begun], "a head ends");
-                return match begun {
-                    0 => Answer::None,
-                    _ => Answer::CutOff,
-                };
+                return None;
             }
+        }
+    }
+
+    pub(super) fn answer(&mut self) -> Answer {
+        let Some(head_end) = self.find(b"\r\n\r\n") else {
+            let begun = self.bytes.len().min(WITH_BODY.len());
+            // Nothing else has a body that may break.
+            assert_eq!(self.bytes[..begun], WITH_BODY[..begun], "a head ends");
+            return match begun {
+                0 => Answer::None,
+                _ => Answer::CutOff,
+            };
         };
         let head: Vec<u8> = self.bytes.drain(..head_end).collect();
         let head = String::from_utf8(head).expect("heads are ASCII");
@@ -406,14 +415,21 @@ fn a_world(plan: Plan) {
         })
         .collect();
     clients.into_iter().for_each(|client| client.join());
+    end(&cores, threads);
+    for core in cores.gauges().cores {
+        let together = core.tallies.iter().map(|tally| tally.together.read());
+        TOGETHER.fetch_add(together.sum(), Ordering::Relaxed);
+    }
+}
+
+/// Stops the cores of a world whose clients have left: nothing is missing.
+pub(super) fn end(cores: &Cores, threads: Vec<Task>) {
     cores.stop();
     threads.into_iter().for_each(|thread| thread.join());
     let gauges = cores.gauges();
     assert_eq!((gauges.waiting, gauges.slow_readers), (0, 0));
     for core in gauges.cores {
         assert_eq!((core.clients, core.connections_used), (0, 0));
-        let together = core.tallies.iter().map(|tally| tally.together.read());
-        TOGETHER.fetch_add(together.sum(), Ordering::Relaxed);
     }
     assert_eq!(cores.door.taken(), 0);
 }

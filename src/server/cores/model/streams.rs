@@ -6,7 +6,7 @@
 //! in the end no client, no connection and no place is missing.
 
 use super::super::threads::start_simulated;
-use super::core::{Answer, CLIENT_ROOM, LONGEST, More, Plan, Reader, make_cores, send};
+use super::core::{Answer, CLIENT_ROOM, LONGEST, More, Plan, Reader, end, make_cores, send};
 use super::postgresql::{Faults, Table, row_of, rows_of};
 use super::{SIMULATED_STEPS_MAX, check_is_found, check_runs};
 use crate::net::Listener;
@@ -28,7 +28,6 @@ const RECORDS_MAX: usize = 60;
 const UNKNOWN: &str = "it is unknown whether";
 
 /// What has come of all worlds, so that none of it is left untried.
-#[derive(Default)]
 struct Seen {
     whole: AtomicU64,
     cut_off: AtomicU64,
@@ -109,13 +108,8 @@ enum Chunked {
 
 impl Reader<'_> {
     fn chunked(&mut self) -> Chunked {
-        let head_end = loop {
-            let end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            match end {
-                Some(end) => break end + 4,
-                None if matches!(self.more(), More::End) => return Chunked::None,
-                None => {}
-            }
+        let Some(head_end) = self.find(b"\r\n\r\n") else {
+            return Chunked::None;
         };
         let head = String::from_utf8_lossy(&self.bytes[..head_end]).into_owned();
         if !head.contains("\r\nTransfer-Encoding: chunked\r\n") {
@@ -139,23 +133,16 @@ impl Reader<'_> {
     }
 
     fn chunk(&mut self) -> Option<Vec<u8>> {
-        let end = loop {
-            let end = self.bytes.windows(2).position(|two| two == b"\r\n");
-            match end {
-                Some(end) => break end,
-                None if matches!(self.more(), More::End) => return None,
-                None => {}
-            }
-        };
-        let size = std::str::from_utf8(&self.bytes[..end]).expect("it is ASCII");
+        let begin = self.find(b"\r\n")?;
+        let size = std::str::from_utf8(&self.bytes[..begin - 2]).expect("it is ASCII");
         let size = usize::from_str_radix(size, 16).expect("it is the size of a chunk");
-        let whole = end + 2 + size + 2;
+        let whole = begin + size + 2;
         while self.bytes.len() < whole {
             if matches!(self.more(), More::End) {
                 return None;
             }
         }
-        let chunk: Vec<u8> = self.bytes.drain(..whole).skip(end + 2).collect();
+        let chunk: Vec<u8> = self.bytes.drain(..whole).skip(begin).collect();
         assert_eq!(chunk[size..], *b"\r\n");
         Some(chunk[..size].to_vec())
     }
@@ -276,18 +263,12 @@ fn rows_and_records_come_and_go() {
             })
         })
         .collect();
-    let stops_early = is_lucky(4);
-    if stops_early {
+    if is_lucky(4) {
         sleep(Duration::from_millis(choose(300) as u64));
         cores.stop();
     }
     clients.into_iter().for_each(|client| client.join());
-    cores.stop();
-    threads.into_iter().for_each(|thread| thread.join());
-    for core in cores.gauges().cores {
-        assert_eq!((core.clients, core.connections_used), (0, 0));
-    }
-    assert_eq!(cores.door.taken(), 0);
+    end(&cores, threads);
     check_table(&backend.table, &sent.lock().expect("nobody panics"));
 }
 

@@ -41,7 +41,7 @@ use self::outdated::Judgement;
 use self::parameters::{Gap, Parameters};
 pub use self::parameters::{RequestBody, Sink};
 use self::reset::Reset;
-pub use self::wardrobe::Quiet;
+pub use self::wardrobe::ReadBatch;
 use self::wardrobe::{Making, UNDRESS, UNDRESS_STATEMENTS, Wardrobe};
 use crate::connect::{CancelToken, Direction, Readiness, ServerIdentity, Session};
 use crate::error::Error;
@@ -349,10 +349,10 @@ impl Connection {
     ///
     /// # Errors
     /// As [`send`](Connection::send).
-    pub fn send_quiet(&mut self, batch: Quiet<'_>) -> Result<(), Error> {
+    pub fn send_quiet(&mut self, batch: ReadBatch<'_>) -> Result<(), Error> {
         self.begin_flight(Reset::None);
         let making = self.making_of_first(batch);
-        let encoded = self.encode_first_quiet(batch, making, true);
+        let encoded = self.encode_first_read(batch, making, true);
         encoded.map_err(|error| self.on_not_encoded(error))?;
         self.depart(None)
     }
@@ -367,11 +367,12 @@ impl Connection {
     /// As [`send`](Connection::send).
     pub fn send_together<'b>(
         &mut self,
-        batches: impl IntoIterator<Item = Quiet<'b>>,
+        batches: impl IntoIterator<Item = ReadBatch<'b>>,
     ) -> Result<usize, Error> {
         self.begin_flight(Reset::None);
         let mut sent = 0;
         let mut statements = 0;
+        let mut are_quiet = true;
         let mut batches = batches.into_iter().peekable();
         while let Some(batch) = batches.next() {
             let making = match sent {
@@ -381,11 +382,14 @@ impl Connection {
             let Some(making) = making.filter(|making| self.is_ready(batch, *making)) else {
                 break;
             };
-            // Those behind it would have to know what has become of it.
-            let may_dress = batches.peek().is_none() && self.is_ready(batch, Making::ForSession);
+            are_quiet &= batch.guise.is_some();
+            // Those behind it would have to know what has become of it; and of what was reported,
+            // nobody could tell whether it is worn or was left.
+            let may_dress =
+                are_quiet && batches.peek().is_none() && self.is_ready(batch, Making::ForSession);
             let encoded = match sent {
-                0 => self.encode_first_quiet(batch, making, may_dress),
-                _ => self.encode_quiet(batch, making, statements, may_dress),
+                0 => self.encode_first_read(batch, making, may_dress),
+                _ => self.encode_read(batch, making, statements, may_dress),
             };
             encoded.map_err(|error| self.on_not_encoded(error))?;
             statements += batch.statements.len();
@@ -398,7 +402,7 @@ impl Connection {
         Ok(sent)
     }
 
-    fn is_ready(&self, batch: Quiet<'_>, making: Making) -> bool {
+    fn is_ready(&self, batch: ReadBatch<'_>, making: Making) -> bool {
         let own = batch.statements.iter().skip(1);
         let mut texts = making
             .text(batch)
@@ -409,7 +413,7 @@ impl Connection {
     }
 
     /// How the settings are made of a batch before which the session can be undressed.
-    fn making_of_first(&self, batch: Quiet<'_>) -> Making {
+    fn making_of_first(&self, batch: ReadBatch<'_>) -> Making {
         match self.can_dress() && !self.wardrobe.is_outworn() {
             true => self.wardrobe.fit(batch).unwrap_or(Making::Whole),
             false => Making::Whole,
@@ -626,9 +630,9 @@ impl Connection {
         Ok(())
     }
 
-    fn encode_first_quiet(
+    fn encode_first_read(
         &mut self,
-        batch: Quiet<'_>,
+        batch: ReadBatch<'_>,
         making: Making,
         may_dress: bool,
     ) -> Result<(), pg::EncodeError> {
@@ -636,13 +640,13 @@ impl Connection {
             self.encode_undressing()?;
         }
         self.encode_closing()?;
-        self.encode_quiet(batch, making, 0, may_dress)
+        self.encode_read(batch, making, 0, may_dress)
     }
 
-    /// Writes a quiet batch, whose settings are made so, or for the session if they may be.
-    fn encode_quiet(
+    /// Writes a batch that reads, whose settings are made so, or for the session if they may be.
+    fn encode_read(
         &mut self,
-        batch: Quiet<'_>,
+        batch: ReadBatch<'_>,
         making: Making,
         first: usize,
         may_dress: bool,
@@ -663,8 +667,9 @@ impl Connection {
             self.encode_statement(&settings, first, RequestBody::NONE, None)?;
             self.makes_rest = matches!(making, Making::Rest(_));
         }
+        let body = RequestBody::Plain(batch.request_body);
         for (index, statement) in (first + 1..).zip(own) {
-            self.encode_statement(statement, index, RequestBody::NONE, None)?;
+            self.encode_statement(statement, index, body, None)?;
         }
         frontend::sync(&mut self.output);
         self.expected.push_sync();

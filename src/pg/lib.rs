@@ -17,7 +17,9 @@ mod prepared;
 mod silence;
 mod sync;
 
-pub use connection::{Connection, Notification, Preparation, Quiet, Reply, RequestBody, Row, Sink};
+pub use connection::{
+    Connection, Notification, Preparation, ReadBatch, Reply, RequestBody, Row, Sink,
+};
 pub use error::{Error, Retry};
 pub use pool::{
     Closing, ConnectionEvent, Connector, Lease, Pool, PoolSettings, TargetConnector,

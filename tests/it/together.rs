@@ -27,9 +27,19 @@ fn start_with(database: &Database, settings: &[(&str, &str)]) -> Server {
     server
 }
 
+/// Asks for plants while the only connection is in use.
+fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Vec<String>, f64) {
+    let requests = ids.iter().map(|id| request("GET", &plant(id), &[]));
+    send_while_occupied(server, database, &requests.collect::<Vec<_>>())
+}
+
 /// Sends them while the only connection is in use, so that all of them wait; says how many went
 /// together.
-fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Vec<String>, f64) {
+fn send_while_occupied(
+    server: &Server,
+    database: &Database,
+    requests: &[Vec<u8>],
+) -> (Vec<String>, f64) {
     let before = server.metric("corerest_requests_together_total");
     let mut keeper = database.connect();
     let mut lock = keeper.transaction().expect("PostgreSQL is there");
@@ -44,16 +54,17 @@ fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Ve
         let waiting = session.query(sql, &[]);
         !waiting.expect("PostgreSQL is there").is_empty()
     });
-    let mut clients: Vec<Client> = ids.iter().map(|_| server.client()).collect();
-    for (client, id) in clients.iter_mut().zip(ids) {
-        client.send(request("GET", &plant(id), &[]));
+    let mut clients: Vec<Client> = requests.iter().map(|_| server.client()).collect();
+    for (client, request) in clients.iter_mut().zip(requests) {
+        client.send(request);
     }
-    server.await_metric("pgrst_db_pool_waiting", ids.len() as f64);
+    server.await_metric("pgrst_db_pool_waiting", requests.len() as f64);
     lock.rollback().expect("PostgreSQL is there");
     let answers = clients.iter_mut().map(|client| {
         let answer = client.read("GET");
         client.expect_usable();
-        format!("{} {}", answer.status, answer.text())
+        let seed = answer.header("X-Seed").unwrap_or_default();
+        format!("{} {}{seed}", answer.status, answer.text())
     });
     let answers = answers.collect();
     assert_eq!(occupier.read("GET").status, 200);
@@ -186,5 +197,157 @@ fn a_session_that_ends_costs_nobody_an_answer() {
         let answer = client.read("GET");
         assert_eq!(format!("{} {}", answer.status, answer.text()), expected);
     }
+    server.stop();
+}
+
+/// What is called in these tests, and a policy that calls a function.
+const FUNCTIONS: &str = "
+    CREATE FUNCTION api.sow(seed text) RETURNS text STABLE LANGUAGE plpgsql AS $$
+      BEGIN
+        IF seed = 'tomorrow' THEN
+          PERFORM set_config('TimeZone', 'Asia/Tokyo', false);
+        ELSIF seed = 'stone' THEN
+          RAISE 'no seed' USING ERRCODE = 'PT422';
+        ELSIF seed = 'tagged' THEN
+          PERFORM set_config('response.headers', '[{\"X-Seed\": \"7\"}]', true);
+        END IF;
+        RETURN seed || ' ' || current_setting('TimeZone');
+      END $$;
+    CREATE FUNCTION api.plough() RETURNS integer VOLATILE LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION private.is_watched() RETURNS boolean STABLE LANGUAGE sql
+      AS $$ SELECT current_setting('request.method') = 'GET' $$;
+    GRANT USAGE ON SCHEMA private TO PUBLIC;
+    CREATE TABLE api.plots (id integer PRIMARY KEY);
+    INSERT INTO api.plots VALUES (1), (2), (3);
+    ALTER TABLE api.plots ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY watched ON api.plots USING (private.is_watched());
+    GRANT SELECT ON api.plots TO PUBLIC;
+    ALTER DATABASE CURRENT SET timezone = 'UTC';";
+
+fn with_functions() -> Database {
+    let database = Cluster::shared().database();
+    let name = database.one("SELECT quote_ident(current_database())");
+    database.run(&FUNCTIONS.replace("CURRENT SET", &format!("{name} SET")));
+    database
+}
+
+fn by_post(seed: &str) -> Vec<u8> {
+    let body = format!(r#"{{"seed":"{seed}"}}"#);
+    let length = body.len().to_string();
+    let fields = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", &length),
+    ];
+    let mut bytes = request("POST", "/rpc/sow", &fields);
+    bytes.extend(body.bytes());
+    bytes
+}
+
+fn by_get(seed: &str) -> Vec<u8> {
+    request("GET", &format!("/rpc/sow?seed={seed}"), &[])
+}
+
+/// A server with one connection that knows this request as quick.
+fn start_knowing(database: &Database, quick: &[u8], settings: &[(&str, &str)]) -> Server {
+    let mut all = vec![("db-pool", "1"), ("server-cores", "1")];
+    all.extend(settings);
+    let server = Server::start(database, &all);
+    let mut client = server.client();
+    for _ in 0..QUICK {
+        client.send(quick);
+        assert_eq!(client.read("GET").status, 200);
+    }
+    server
+}
+
+#[track_caller]
+fn check_calls(by: fn(&str) -> Vec<u8>, seeds: &[&str], expected: &[&str]) {
+    let database = with_functions();
+    let server = start_knowing(&database, &by("oak"), &[]);
+    let requests: Vec<Vec<u8>> = seeds.iter().map(|seed| by(seed)).collect();
+    until("some to go together", || {
+        let (answers, together) = send_while_occupied(&server, &database, &requests);
+        assert_eq!(answers, expected);
+        // Whoever has failed made the function seem late.
+        let mut client = server.client();
+        for _ in 0..QUICK {
+            client.send(by("oak"));
+            assert_eq!(client.read("GET").status, 200);
+        }
+        together > 1.0
+    });
+    server.stop();
+}
+
+#[test]
+fn calls_of_functions_that_change_nothing_go_together() {
+    let seeds = ["oak", "tagged", "ash", "yew", "elm"];
+    let expected = [
+        r#"200 "oak UTC""#,
+        r#"200 "tagged UTC"7"#,
+        r#"200 "ash UTC""#,
+        r#"200 "yew UTC""#,
+        r#"200 "elm UTC""#,
+    ];
+    check_calls(by_get, &seeds, &expected);
+    check_calls(by_post, &seeds, &expected);
+}
+
+#[test]
+fn a_call_that_fails_concerns_nobody_else() {
+    let expected = [
+        r#"200 "oak UTC""#,
+        r#"422 {"code":"PT422","details":null,"hint":null,"message":"no seed"}"#,
+        r#"200 "ash UTC""#,
+        r#"200 "yew UTC""#,
+    ];
+    check_calls(by_post, &["oak", "stone", "ash", "yew"], &expected);
+}
+
+#[test]
+fn what_a_call_leaves_is_not_met_by_those_behind_it() {
+    let expected = [
+        r#"200 "oak UTC""#,
+        r#"200 "tomorrow Asia/Tokyo""#,
+        r#"200 "ash UTC""#,
+        r#"200 "yew UTC""#,
+        r#"200 "elm UTC""#,
+    ];
+    check_calls(by_get, &["oak", "tomorrow", "ash", "yew", "elm"], &expected);
+}
+
+#[test]
+fn reads_behind_a_policy_that_calls_a_function_go_together() {
+    let database = with_functions();
+    let plot = |id: u32| request("GET", &format!("/plots?id=eq.{id}"), &[]);
+    let server = start_knowing(&database, &plot(1), &[]);
+    let requests = [1, 2, 3, 4, 1].map(plot);
+    let expected = [1, 2, 3, 4, 1].map(|id| match id {
+        4 => "200 []".to_owned(),
+        id => format!(r#"200 [{{"id":{id}}}]"#),
+    });
+    until("some to go together", || {
+        let (answers, together) = send_while_occupied(&server, &database, &requests);
+        assert_eq!(answers, expected);
+        together > 1.0
+    });
+    server.stop();
+}
+
+/// They may do something each time, and only one of two is asked for.
+#[test]
+fn what_promises_nothing_goes_by_itself() {
+    let database = with_functions();
+    let call = request("GET", "/rpc/plough", &[]);
+    let server = start_knowing(&database, &call, &[]);
+    let requests = vec![call; 5];
+    let (answers, together) = send_while_occupied(&server, &database, &requests);
+    assert_eq!((answers, together), (vec!["200 1".to_owned(); 5], 0.0));
+    server.stop();
+    let settings = [("db-pre-request", "api.plough")];
+    let server = start_knowing(&database, &by_get("oak"), &settings);
+    let (answers, together) = send_while_occupied(&server, &database, &vec![by_get("oak"); 5]);
+    let expected = vec![r#"200 "oak UTC""#.to_owned(); 5];
+    assert_eq!((answers, together), (expected, 0.0));
     server.stop();
 }

@@ -114,6 +114,8 @@ impl<'a, 'r> Asked<'a, 'r> {
             defaults: self.catalog.transaction_defaults,
             is_explicit: main.is_explicit,
             resets_session,
+            // What stands before it promises nothing.
+            is_repeatable: main.is_read && self.config.db_pre_request.is_none(),
             overrides: main.overrides,
             is_streamed,
             is_replicable: main.is_read && has_replicas && !preferences.is_strong(),

@@ -34,6 +34,8 @@ pub struct Batch {
     pub is_rolled_back: bool,
     /// Whether its session is to be put in order behind it.
     pub resets_session: bool,
+    /// Whether it promises to change nothing, so that nobody minds if it is carried out twice.
+    pub(crate) is_repeatable: bool,
     /// What its settings are made for.
     pub(crate) overrides: Overrides,
     /// Whether the rows of a relation are passed on as they come.
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     /// Whether it is explicit in any case.
     pub(crate) is_explicit: bool,
     pub(crate) resets_session: bool,
+    pub(crate) is_repeatable: bool,
     pub(crate) overrides: Overrides,
     pub(crate) is_streamed: bool,
     /// Whether it may be carried out by a replica, for all that it does.
@@ -163,6 +166,7 @@ impl Batch {
             body: parts.body,
             is_rolled_back: parts.end == TransactionEnd::Rollback,
             resets_session: parts.resets_session,
+            is_repeatable: parts.is_repeatable,
             overrides: parts.overrides,
             is_streamed: parts.is_streamed,
             reach,
@@ -171,20 +175,25 @@ impl Batch {
         }
     }
 
-    /// Whether it may be one of several in one flight: a read that runs none of the database's own
-    /// code, so that it leaves nothing that the next one would find, and may be carried out twice;
-    /// in an implicit transaction, so that nothing is left open when it fails; and with one row.
+    /// Whether it may be one of several in one flight: a read that may be carried out twice; in an
+    /// implicit transaction, so that nothing is left open when it fails; and with one row.
     pub fn can_go_together(&self) -> bool {
-        self.access == AccessMode::ReadOnly
-            && self.overrides == Overrides::Impossible
+        self.is_repeatable
+            && self.access == AccessMode::ReadOnly
             && self.settings == 0
             && !self.is_rolled_back
             && self.main.answer == Answer::OneRow
             && self.estimate.is_none()
-            && self.body == BodyForm::AsItCame
+            && matches!(self.body, BodyForm::AsItCame | BodyForm::AfterMark)
             && !self.resets_session
             && !self.tells_position
             && self.after.is_none()
+    }
+
+    /// Whether it finds its settings where those of an earlier one stay in the session, too: none
+    /// of the database's own code runs, which could change them, or look how they were made.
+    pub(crate) fn can_find_settings(&self) -> bool {
+        self.overrides == Overrides::Impossible && self.can_go_together()
     }
 
     /// The texts, for the log.

@@ -1,6 +1,6 @@
 //! Batches for servers that end the session, or talk without end, before the last byte is written.
 
-use super::{Connection, Preparation, Quiet, Reply, RequestBody};
+use super::{Connection, Preparation, ReadBatch, Reply, RequestBody};
 use crate::connect::fake_server::{message, welcome};
 use crate::connect::{Environment, OpenOptions, Target, open};
 use crate::error::{Error, Retry};
@@ -609,9 +609,10 @@ fn answer_of_prepared() -> Vec<u8> {
     messages.concat()
 }
 
-fn quiet(statements: &[Statement; 1]) -> Quiet<'_> {
-    Quiet {
+fn quiet(statements: &[Statement; 1]) -> ReadBatch<'_> {
+    ReadBatch {
         statements,
+        request_body: &[],
         guise: None,
     }
 }
@@ -767,7 +768,11 @@ fn guise() -> &'static Guise {
 
 fn send_quiet(connection: &mut Connection, statements: &[Statement]) -> Result<(), Error> {
     let guise = Some(guise());
-    connection.send_quiet(Quiet { statements, guise })
+    connection.send_quiet(ReadBatch {
+        statements,
+        request_body: &[],
+        guise,
+    })
 }
 
 /// A connection to a server that says this of itself, answers so many batches, and then follows the
@@ -930,8 +935,9 @@ fn of_several_batches_none_but_the_last_dresses() {
         send_loud(connection);
         want(connection, ENOUGH - 1);
         let own = [statement(), numbered(1)];
-        let [dresses, does_not] = [Some(guise()), None].map(|guise| Quiet {
+        let [dresses, does_not] = [Some(guise()), None].map(|guise| ReadBatch {
             statements: &own,
+            request_body: &[],
             guise,
         });
         let sent = connection.send_together([dresses, does_not]);

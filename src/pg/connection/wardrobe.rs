@@ -46,13 +46,15 @@ const STREAK_MIN: u32 = match cfg!(feature = "model") {
 
 const WORN_MAX: Duration = Duration::from_secs(1);
 
-/// A batch that reads, and runs none of the database's own code. It may be carried out twice, and
-/// leaves nothing.
+/// A batch that only reads, and may be carried out twice.
 #[derive(Clone, Copy, Debug)]
-pub struct Quiet<'b> {
+pub struct ReadBatch<'b> {
     /// The first makes the settings.
     pub statements: &'b [Statement],
-    /// How they can be made for the session.
+    /// The body of the request, if a statement has it as a parameter.
+    pub request_body: &'b [u8],
+    /// How its settings can be made for the session; `None` if code of the database's own may run,
+    /// which is no quiet batch.
     pub guise: Option<&'b Guise>,
 }
 
@@ -92,7 +94,7 @@ pub(super) enum Making {
 
 impl Making {
     /// The text of the statement, if there is one.
-    pub(super) fn text<'b>(self, batch: Quiet<'b>) -> Option<&'b SqlText> {
+    pub(super) fn text<'b>(self, batch: ReadBatch<'b>) -> Option<&'b SqlText> {
         match (self, batch.guise) {
             (Making::Whole, _) | (_, None) => batch.statements.first().map(|first| &first.text),
             (Making::ForSession, Some(guise)) => Some(&guise.for_session),
@@ -162,7 +164,7 @@ impl Wardrobe {
     }
 
     /// How the settings of this batch are made with what is worn; `None` if they cannot be.
-    pub(super) fn fit(&self, batch: Quiet<'_>) -> Option<Making> {
+    pub(super) fn fit(&self, batch: ReadBatch<'_>) -> Option<Making> {
         let Some(worn) = self.worn.as_ref().filter(|_| !self.is_undressing) else {
             return Some(Making::Whole);
         };
@@ -174,7 +176,7 @@ impl Wardrobe {
 
     /// Takes note of what a batch wants that is about to be sent, and says whether enough of them
     /// in a row have wanted the same role and path.
-    pub(super) fn is_worth_dressing(&mut self, batch: Quiet<'_>) -> bool {
+    pub(super) fn is_worth_dressing(&mut self, batch: ReadBatch<'_>) -> bool {
         let Some(guise) = batch.guise else {
             self.streak = 0;
             return false;
@@ -191,7 +193,7 @@ impl Wardrobe {
     }
 
     /// The last batch that is sent makes its settings for the session.
-    pub(super) fn try_on(&mut self, batch: Quiet<'_>) {
+    pub(super) fn try_on(&mut self, batch: ReadBatch<'_>) {
         self.trying = Some(Worn {
             settings: batch.statements[0].clone(),
             since: Instant::now(),

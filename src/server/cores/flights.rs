@@ -62,7 +62,7 @@ impl Worker {
         let line = line_of(first.waiting.quest.aim());
         self.gathering.asking.push_back(first);
         let size_of = |parked: &ParkedClient| {
-            let may_join = parked.waiting.may_go_together();
+            let may_join = parked.waiting.may_go_together(&parked.client);
             may_join.then_some(AnswerSize::Usual)
         };
         while self.gathering.asking.len() < TOGETHER_MAX {
@@ -135,7 +135,9 @@ impl Worker {
     /// Gives the connection back if it is of use.
     fn ask_together(&mut self, mut grant: Grant) -> Option<Grant> {
         let asking = &self.gathering.asking;
-        let batches = asking.iter().map(|parked| parked.waiting.quiet());
+        let batches = asking
+            .iter()
+            .map(|parked| parked.waiting.read_batch(&parked.client));
         let sent = or_internal_error(|| grant.lease.connection().send_together(batches));
         // What is wrong with the connection is found out anew, by each of them.
         let mut left = sent.and_then(Result::ok).unwrap_or(0);
@@ -143,10 +145,11 @@ impl Worker {
         let mut unanswered = VecDeque::new();
         while left > 0
             && !grant.lease.is_lost()
+            && !grant.lease.connection().has_leftovers()
             && let Some(mut parked) = self.gathering.asking.pop_front()
         {
             left -= 1;
-            let statements = parked.waiting.quiet().statements.len();
+            let statements = parked.waiting.statements();
             self.take_in_hand(&parked.client);
             self.lend_buffers(&mut parked.client);
             let snapshot = Arc::clone(&parked.waiting.snapshot);
@@ -168,7 +171,7 @@ impl Worker {
         let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
         waiting.for_each(|waiting| waiting.stay_alone());
         self.gathering.asking = unanswered;
-        match grant.lease.is_idle() {
+        match grant.lease.is_idle() && !grant.lease.connection().has_leftovers() {
             true => Some(grant),
             false => {
                 grant.lease.reset();

@@ -709,7 +709,7 @@ impl Worker {
                     drop(connection);
                     self.end_waiting(parked, handle::abandon);
                 }
-                Ok(grant) if parked.waiting.may_go_together() => {
+                Ok(grant) if parked.waiting.may_go_together(&parked.client) => {
                     self.serve_parked_together(parked, grant);
                 }
                 connection => self.end_waiting(parked, |desk, client, waiting| {

@@ -23,7 +23,7 @@ use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Contex
 use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
-use corerest_pg::{Connection, Error, Lease, Quiet, Reply, RequestBody, Retry, Row, Sink};
+use corerest_pg::{Connection, Error, Lease, ReadBatch, Reply, RequestBody, Retry, Row, Sink};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::cell::Cell;
@@ -346,7 +346,11 @@ fn converse(
     let statements = guarded.as_deref().unwrap_or(&batch.statements);
     let guise = pending.guise().filter(|_| guarded.is_none());
     match guise {
-        Some(_) => connection.send_quiet(Quiet { statements, guise })?,
+        Some(_) => connection.send_quiet(ReadBatch {
+            statements,
+            request_body: batch.body.part_of(question.request_body),
+            guise,
+        })?,
         None if batch.resets_session => connection.send_and_reset(statements, body)?,
         None => connection.send(statements, body)?,
     }

@@ -36,12 +36,12 @@ use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
 use corerest_api::{
-    AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pending,
+    AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pace, Pending,
     Position, Prepared, Response,
 };
 use corerest_api::{PartEnd, PreparedUpload, RECORD_BYTES_MAX};
 use corerest_api::{comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head};
-use corerest_pg::Quiet;
+use corerest_pg::ReadBatch;
 use corerest_wire::http::event_stream::{Part, StreamFraming};
 use corerest_wire::http::{self, Refusal, Version};
 use std::cell::Cell;
@@ -81,8 +81,9 @@ impl WaitingRequest {
     }
 
     /// Whether it may be asked together with others.
-    pub(crate) fn may_go_together(&self) -> bool {
-        !self.stays_alone && may_go_together(&self.batch, &self.pending, &self.quest)
+    pub(crate) fn may_go_together(&self, client: &Client) -> bool {
+        let body = client.requests.request().body;
+        !self.stays_alone && may_go_together(&self.batch, &self.pending, &self.quest, body)
     }
 
     /// From now on it is asked by itself: it is not to be asked together with others for ever.
@@ -91,11 +92,17 @@ impl WaitingRequest {
     }
 
     /// What it asks, as one of several that may go together.
-    pub(crate) fn quiet(&self) -> Quiet<'_> {
-        Quiet {
+    pub(crate) fn read_batch<'b>(&'b self, client: &'b Client) -> ReadBatch<'b> {
+        ReadBatch {
             statements: &self.batch.statements,
+            request_body: self.batch.body.part_of(client.requests.request().body),
             guise: self.pending.guise(),
         }
+    }
+
+    /// How many statements that are.
+    pub(crate) fn statements(&self) -> usize {
+        self.batch.statements.len()
     }
 
     /// How large its answer will be, as far as is known.
@@ -218,7 +225,9 @@ fn answer_request(
             desk.observer.wants_connection();
             let mut quest = Quest::new(&batch, |position| desk.host.can_tell(position));
             let waiting = |batch, pending, quest| WaitingRequest::new(desk, batch, pending, quest);
-            if may_go_together(&batch, &pending, &quest) && desk.host.has_company(quest.aim()) {
+            let body = client.requests.request().body;
+            let may_join = may_go_together(&batch, &pending, &quest, body);
+            if may_join && desk.host.has_company(quest.aim()) {
                 return Handled::Joins(waiting(batch, pending, quest));
             }
             if let Gathers::More(_) = desk.host.gathers() {
@@ -705,6 +714,8 @@ pub(crate) fn take_answer(
     };
     let Some(answered) = answered else {
         writer.retract();
+        // A function that often fails is not to be called twice as often as it is asked for.
+        pending.note_pace(Pace::Late);
         waiting.exchange = desk.observer.parks();
         return None;
     };

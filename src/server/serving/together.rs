@@ -1,9 +1,12 @@
 //! Which requests are asked together, in one flight of one connection.
 //!
 //! PostgreSQL wakes once for all of them, and so do we. They wait for each other, so they are few,
-//! and of shapes whose answers have been quick of late; and what one leaves must be nothing to the
-//! next ([`Batch::can_go_together`]). Whatever becomes of one but a plain answer, it is asked again
-//! by itself, as if nothing had been: nobody has to tell whose fault it was.
+//! and of shapes whose answers have been quick of late, and plain. Each is a transaction of its own,
+//! and finds what it would find on this connection if it came later; so if one leaves something in
+//! the session with which no other is to meet, those behind it are not answered by it. Whatever
+//! becomes of one but a plain answer, it is asked again by itself, as if nothing had been: nobody
+//! has to tell whose fault it was. So only those go together that may be carried out twice
+//! ([`Batch::can_go_together`]): reads, and calls of functions that promise to change nothing.
 
 use crate::serving::aim::Quest;
 use crate::sync::in_simulation;
@@ -29,11 +32,20 @@ const QUICK: Duration = match cfg!(debug_assertions) {
 /// One that took longer is slow, however busy the machine is.
 const SLOW: Duration = QUICK.saturating_mul(20);
 
-/// Whether the request may be asked together with others.
-pub(crate) fn may_go_together(batch: &Batch, pending: &Pending, quest: &Quest) -> bool {
+/// A longer body is not copied, and would be.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Whether the request may be asked together with others, given its body.
+pub(crate) fn may_go_together(
+    batch: &Batch,
+    pending: &Pending,
+    quest: &Quest,
+    request_body: &[u8],
+) -> bool {
     pending.quick_answers() >= QUICK_ANSWERS_MIN
         && pending.size_before() == AnswerSize::Usual
         && quest.is_untroubled()
+        && request_body.len() <= BODY_BYTES_MAX
         && batch.can_go_together()
 }
 

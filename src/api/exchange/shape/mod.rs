@@ -81,7 +81,7 @@ impl Shape {
         // writes say that they are, they would not fail in a session that is read-only by default.
         let may_dress =
             asked.catalog.has_one_owner && !asked.catalog.transaction_defaults.read_only;
-        if may_dress && batch.can_go_together() {
+        if may_dress && batch.can_find_settings() {
             let about = shape.circumstances(context, &asked.request.http, asked.identity);
             let guise = write_guise(&about);
             shape.pending.precedent = Precedent::of_shape(pending.size_before(), Some(guise));
@@ -193,6 +193,7 @@ fn is_same_but_for_values(a: &Batch, b: &Batch) -> bool {
         && (a.main, a.settings, a.estimate) == (b.main, b.settings, b.estimate)
         && (a.access, a.resets_session, a.overrides) == (b.access, b.resets_session, b.overrides)
         && (a.reach, a.tells_position) == (b.reach, b.tells_position)
+        && a.is_repeatable == b.is_repeatable
 }
 
 /// The places of all values. Each value must have one.

@@ -46,6 +46,36 @@ pub fn broken_in_markdown(file: &Path, repository: &Path) -> std::io::Result<Vec
     Ok(broken.map(|link| format!("{name}: {link}")).collect())
 }
 
+/// The sources that a Markdown file names (`` `server/main.rs` ``, by the end of their paths) and
+/// that the repository does not have.
+///
+/// # Errors
+/// If a file or a folder cannot be read.
+pub fn missing_sources(file: &Path, repository: &Path) -> std::io::Result<Vec<String>> {
+    let mut sources = Vec::new();
+    for folder in ["src", "tests", "perf"] {
+        collect_sources(&repository.join(folder), &mut sources)?;
+    }
+    let text = std::fs::read_to_string(file)?;
+    let named = text.split('`').skip(1).step_by(2);
+    let named = named.filter(|name| name.ends_with(".rs") && !name.contains(['*', '{', ' ']));
+    let missing = named.filter(|name| !sources.iter().any(|source| source.ends_with(name)));
+    let page = file.strip_prefix(repository).unwrap_or(file).display();
+    Ok(missing.map(|name| format!("{page}: {name}")).collect())
+}
+
+fn collect_sources(folder: &Path, sources: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_sources(&path, sources)?;
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            sources.push(path);
+        }
+    }
+    Ok(())
+}
+
 fn attributes(html: &str, name: &str) -> Vec<String> {
     let start = format!(" {name}=\"");
     let values = html.split(&start).skip(1);

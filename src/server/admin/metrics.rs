@@ -311,7 +311,8 @@ fn write_requests(out: &mut Exposition, gauges: &Gauges) {
     let help = "Reads given up because their clients had gone away";
     out.sum(name, help, gauges, |tally| &tally.cancelled);
     let name = "corerest_requests_together_total";
-    let help = "Quick reads, and calls of functions that change nothing, that were sent to PostgreSQL together with others, in one flight";
+    let help = "Quick reads, and calls of functions that change nothing, that were sent to \
+                PostgreSQL together with others, in one flight";
     out.sum(name, help, gauges, |tally| &tally.together);
     let name = "corerest_responses_cut_off_total";
     let help = "Responses that were begun and could not be brought to their end";

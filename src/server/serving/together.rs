@@ -1,7 +1,7 @@
 //! Which requests are asked together, in one flight of one connection.
 //!
 //! PostgreSQL wakes once for all of them, and so do we. They wait for each other, so they are few,
-//! and of shapes whose answers have been quick of late, and plain. Each is a transaction of its own,
+//! and of shapes whose answers have been quick of late, and plain. Each is a transaction by itself,
 //! and finds what it would find on this connection if it came later; so if one leaves something in
 //! the session with which no other is to meet, those behind it are not answered by it. Whatever
 //! becomes of one but a plain answer, it is asked again by itself, as if nothing had been: nobody

@@ -333,9 +333,40 @@ fn an_upload_needs_no_more_memory_than_its_own() {
     }
 }
 
-/// With a limit of the whole process, and bodies and answers that are far beyond it. Most of the
-/// address space is what the C library sets aside for its threads, and never uses; so there may be
-/// room for none of the bodies.
+#[test]
+fn a_description_without_room_is_refused_as_a_whole() {
+    let database = database();
+    database.run(
+        "DO $$ BEGIN FOR n IN 1..300 LOOP
+           EXECUTE format('CREATE TABLE store.t%s (id int, a text, b text, c text)', n);
+           EXECUTE format('GRANT SELECT ON store.t%s TO anonymous', n);
+         END LOOP; END $$",
+    );
+    let server = start(&database, &[("server-max-memory", "3145728")]);
+    let mut reader = server.client();
+    let whole = reader.get("/");
+    let bytes = whole.body.len();
+    assert_eq!(whole.status, 200);
+    assert!(bytes > MIB / 4, "{bytes} bytes are not many");
+    let mut holder = server.client();
+    holder.send(head("/rpc/size", 3 * MIB - 1000, &[]));
+    holder.send(&json(3 * MIB - 1000)[..3 * MIB - 200_000]);
+    until("the body to come", || held(&server) > 2 * MIB + MIB / 2);
+    let refused = reader.get("/");
+    let text = refused.text();
+    assert_eq!(refused.status, 503, "{text}");
+    assert!(
+        text.contains("PGRSTX05") && text.contains(&bytes.to_string()),
+        "{text}"
+    );
+    assert!(refused.header("Retry-After").is_some());
+    holder.leave("the end is never sent");
+    until("the memory to be there", || held(&server) < MIB);
+    let again = reader.get("/");
+    assert_eq!((again.status, again.body.len()), (200, bytes));
+    server.stop();
+}
+
 #[test]
 fn memory_is_given_back_when_nobody_needs_it() {
     let database = database();
@@ -364,6 +395,9 @@ fn memory_is_given_back_when_nobody_needs_it() {
     });
 }
 
+/// With a limit of the whole process, and bodies and answers that are far beyond it. Most of the
+/// address space is what the C library sets aside for its threads, and never uses; so there may be
+/// room for none of the bodies.
 #[test]
 fn nothing_that_comes_from_outside_ends_the_process() {
     let database = database();

@@ -446,6 +446,7 @@ fn every_error_code_has_a_case() {
         ("PGRSTX02", "jwks.rs"),
         ("PGRSTX03", "uploads.rs"),
         ("PGRSTX04", "uploads.rs"),
+        ("PGRSTX05", "memory.rs"),
         ("PGRSTX10", "events.rs"),
         ("PGRSTX11", "events.rs"),
         ("PGRSTX12", "events.rs"),

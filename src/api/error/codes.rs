@@ -127,6 +127,8 @@ codes! {
     TooManyUploads "PGRSTX03" 503
     /// The server stops, and has rolled an upload back.
     UploadEnded "PGRSTX04" 503
+    /// Clients hold all the memory that a large answer would need.
+    NoMemoryForAnswer "PGRSTX05" 503
     /// A function that says what is to be heard names no channel that can be listened to.
     Channel "PGRSTX10" 500
     /// There are as many channels as there may be.

@@ -257,6 +257,11 @@ pub enum Error {
         /// Whether it was rolled back, as it was to be.
         is_rolled_back: bool,
     },
+    /// What was read is large, and clients hold all the memory that there is for them.
+    NoMemoryForAnswer {
+        /// How large it is.
+        bytes: usize,
+    },
     /// A function that says what is to be heard names no channel that can be listened to.
     Channel {
         /// Why it cannot.

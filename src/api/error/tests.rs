@@ -466,6 +466,12 @@ fn samples() -> Vec<(Error, &'static str)> {
        for its answer"}"#,
         ),
         (
+            Error::NoMemoryForAnswer { bytes: 5 },
+            r#"503 PGRSTX05
+    {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":"Try again",
+       "message":"Clients hold all the memory that they may"}"#,
+        ),
+        (
             Error::Channel {
                 message: text("A channel's name is too long"),
                 details: text("It has 64 bytes."),

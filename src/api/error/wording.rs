@@ -252,6 +252,12 @@ impl Error {
             )
             .with(format!("The answer has {bytes} bytes."))
             .hinted("Ask for less with select, or with Prefer: return=minimal".to_owned()),
+            Error::NoMemoryForAnswer { bytes } => worded(
+                Code::NoMemoryForAnswer,
+                "Clients hold all the memory that they may",
+            )
+            .with(format!("The answer has {bytes} bytes (server-max-memory)."))
+            .hinted("Try again".to_owned()),
             Error::Channel { message, details } => {
                 worded(Code::Channel, message.clone()).with(details.clone())
             }

@@ -11,6 +11,7 @@
 //! be finished; only a [`ResponseWriter`] gives it, which refuses a second head, and gives none for
 //! a body that is not as long as its head has promised.
 
+use crate::log;
 use crate::observing::Observer;
 use crate::observing::timing::Phase;
 use crate::serving::desk::{Desk, Host};
@@ -224,13 +225,21 @@ impl<'a> ResponseWriter<'a> {
     }
 
     /// Writes a response whose body, if it has one, is at hand. How long it is HEAD is told, too:
-    /// it is an error, or an execution plan, for otherwise there is no body for HEAD.
+    /// it is an error, or an execution plan, for otherwise there is no body for HEAD. One for which
+    /// there is no memory, such as the description of a large schema, becomes an error.
     ///
     /// # Errors
     /// If there is one already.
     pub(crate) fn write(&mut self, response: &Response) -> Result<(), Misanswered> {
         let body: &[u8] = match &response.body {
-            Body::Bytes(bytes) if self.facts.sends_body(response.status) => bytes,
+            Body::Bytes(bytes) if self.facts.sends_body(response.status) => {
+                if !self.make_room(bytes.len()) {
+                    let error = Error::NoMemoryForAnswer { bytes: bytes.len() };
+                    log::api_error(&error);
+                    return self.write(&error.response(self.facts.verbosity).into());
+                }
+                bytes
+            }
             Body::Bytes(bytes) if status_has_body(response.status) => {
                 let framing = BodyFraming::Length(bytes.len() as u64);
                 return self.begin_framed(response, framing, 0);

@@ -116,6 +116,8 @@ pub struct Connection {
     wardrobe: Wardrobe,
     /// How many batches were sent together with the one that is being answered, and come after it.
     following: usize,
+    /// Whether statements of what is under way were found to be mixed up: one cause of many.
+    is_mixed_up: bool,
     /// Whether a transaction that the batch leaves open is to stay so.
     stays_open: bool,
     /// Whether the first statement makes what differs from the settings that are worn.
@@ -227,6 +229,7 @@ impl Connection {
             reset: Reset::None,
             wardrobe: Wardrobe::default(),
             following: 0,
+            is_mixed_up: false,
             stays_open: false,
             makes_rest: false,
         }
@@ -446,6 +449,7 @@ impl Connection {
         );
         self.stays_open = false;
         self.makes_rest = false;
+        self.is_mixed_up = false;
         self.silence.is_passed_on = false;
         self.output.clear();
         self.reused.clear();
@@ -971,7 +975,9 @@ impl Connection {
             }
             Judgement::Misfit(place) => self.prepared.on_misfit(&self.reused[place].1),
             Judgement::MixedUp => {
-                self.prepared.distrust();
+                if !std::mem::replace(&mut self.is_mixed_up, true) {
+                    self.prepared.distrust();
+                }
                 return Advance::Outdated(error, index);
             }
             Judgement::Outdated(place) => {

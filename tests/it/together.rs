@@ -33,6 +33,53 @@ fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Ve
     send_while_occupied(server, database, &requests.collect::<Vec<_>>())
 }
 
+/// The only connection of a server is in use.
+struct Occupied<'s> {
+    server: &'s Server,
+    keeper: postgres::Client,
+    occupier: Client,
+}
+
+impl<'s> Occupied<'s> {
+    fn new(server: &'s Server, database: &Database) -> Occupied<'s> {
+        let mut keeper = database.connect();
+        keeper
+            .batch_execute("BEGIN; LOCK TABLE private.naps IN ACCESS EXCLUSIVE MODE")
+            .expect("nobody has it");
+        let mut occupier = server.client();
+        occupier.send(request("GET", "/naps?milliseconds=eq.0", &[]));
+        let waiting = "SELECT count(*)::text FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the connection to be in use", || {
+            database.one(waiting) == "1"
+        });
+        Occupied {
+            server,
+            keeper,
+            occupier,
+        }
+    }
+
+    /// Has clients wait for it, in this order.
+    fn queue(&self, requests: &[Vec<u8>]) -> Vec<Client> {
+        let waiting = requests.iter().zip(1..).map(|(request, number)| {
+            let mut client = self.server.client();
+            client.send(request);
+            let count = f64::from(number);
+            self.server.await_metric("pgrst_db_pool_waiting", count);
+            client
+        });
+        waiting.collect()
+    }
+
+    fn release(mut self) {
+        self.keeper
+            .batch_execute("ROLLBACK")
+            .expect("PostgreSQL is there");
+        assert_eq!(self.occupier.read("GET").status, 200);
+    }
+}
+
 /// Sends them while the only connection is in use, so that all of them wait; says how many went
 /// together.
 fn send_while_occupied(
@@ -41,25 +88,9 @@ fn send_while_occupied(
     requests: &[Vec<u8>],
 ) -> (Vec<String>, f64) {
     let before = server.metric("corerest_requests_together_total");
-    let mut keeper = database.connect();
-    let mut lock = keeper.transaction().expect("PostgreSQL is there");
-    lock.batch_execute("LOCK TABLE private.naps IN ACCESS EXCLUSIVE MODE")
-        .expect("nobody has it");
-    let mut occupier = server.client();
-    occupier.send(request("GET", "/naps?milliseconds=eq.0", &[]));
-    let mut session = database.connect();
-    let sql = "SELECT FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    until("the connection to be in use", || {
-        let waiting = session.query(sql, &[]);
-        !waiting.expect("PostgreSQL is there").is_empty()
-    });
-    let mut clients: Vec<Client> = requests.iter().map(|_| server.client()).collect();
-    for (client, request) in clients.iter_mut().zip(requests) {
-        client.send(request);
-    }
-    server.await_metric("pgrst_db_pool_waiting", requests.len() as f64);
-    lock.rollback().expect("PostgreSQL is there");
+    let occupied = Occupied::new(server, database);
+    let mut clients = occupied.queue(requests);
+    occupied.release();
     let answers = clients.iter_mut().map(|client| {
         let answer = client.read("GET");
         client.expect_usable();
@@ -67,7 +98,6 @@ fn send_while_occupied(
         format!("{} {}{seed}", answer.status, answer.text())
     });
     let answers = answers.collect();
-    assert_eq!(occupier.read("GET").status, 200);
     let after = server.metric("corerest_requests_together_total");
     (answers, after - before)
 }
@@ -206,6 +236,8 @@ const FUNCTIONS: &str = "
       BEGIN
         IF seed = 'tomorrow' THEN
           PERFORM set_config('TimeZone', 'Asia/Tokyo', false);
+        ELSIF seed = 'acorn' THEN
+          PERFORM pg_sleep(3600);
         ELSIF seed = 'stone' THEN
           RAISE 'no seed' USING ERRCODE = 'PT422';
         ELSIF seed = 'tagged' THEN
@@ -213,6 +245,13 @@ const FUNCTIONS: &str = "
         END IF;
         RETURN seed || ' ' || current_setting('TimeZone');
       END $$;
+    CREATE FUNCTION private.forget(is_wanted boolean) RETURNS integer VOLATILE LANGUAGE plpgsql AS
+      $$ BEGIN IF is_wanted THEN EXECUTE 'DEALLOCATE ALL'; END IF; RETURN 0; END $$;
+    CREATE VIEW api.fields AS SELECT id, private.forget(id = 9) FROM generate_series(1, 9) AS id;
+    GRANT SELECT ON api.fields TO PUBLIC;
+    CREATE FUNCTION api.statements() RETURNS bigint STABLE LANGUAGE sql
+      AS 'SELECT count(*) FROM pg_prepared_statements';
+    CREATE FUNCTION api.session() RETURNS integer STABLE LANGUAGE sql AS 'SELECT pg_backend_pid()';
     CREATE FUNCTION api.plough() RETURNS integer VOLATILE LANGUAGE sql AS 'SELECT 1';
     CREATE FUNCTION private.is_watched() RETURNS boolean STABLE LANGUAGE sql
       AS $$ SELECT current_setting('request.method') = 'GET' $$;
@@ -314,6 +353,66 @@ fn what_a_call_leaves_is_not_met_by_those_behind_it() {
         r#"200 "elm UTC""#,
     ];
     check_calls(by_get, &["oak", "tomorrow", "ash", "yew", "elm"], &expected);
+}
+
+/// Nor does it cost them the session.
+#[test]
+fn a_session_in_which_a_call_leaves_something_is_put_in_order() {
+    let database = with_functions();
+    let server = start_knowing(&database, &by_get("oak"), &[]);
+    let session = || server.client().get("/rpc/session").text().to_owned();
+    let before = session();
+    let requests = ["oak", "tomorrow", "ash", "yew"].map(by_get);
+    until("some to go together", || {
+        let (_, together) = send_while_occupied(&server, &database, &requests);
+        together > 1.0
+    });
+    assert_eq!(session(), before);
+    // It would cost others their answers again and again.
+    let (_, together) = send_while_occupied(&server, &database, &requests);
+    assert_eq!(together, 0.0);
+    server.stop();
+}
+
+/// The first one would hold up the others for an hour.
+#[test]
+fn who_takes_long_holds_up_nobody_and_is_cancelled_when_he_leaves() {
+    let database = with_functions();
+    let server = start_knowing(&database, &by_get("oak"), &[]);
+    let occupied = Occupied::new(&server, &database);
+    let mut clients = occupied.queue(&["acorn", "oak", "ash", "yew"].map(by_get));
+    let sleeper = clients.remove(0);
+    occupied.release();
+    for (client, seed) in clients.iter_mut().zip(["oak", "ash", "yew"]) {
+        assert_eq!(client.read("GET").text(), format!(r#""{seed} UTC""#));
+    }
+    let sleeping = "SELECT count(*)::text FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("it to sleep by itself", || database.one(sleeping) == "1");
+    sleeper.leave("it is not going to wait for an hour");
+    server.await_metric("corerest_requests_cancelled_total", 1.0);
+    assert_eq!(database.one(sleeping), "0");
+    server.stop();
+}
+
+/// Each statement of those behind it is missing then.
+#[test]
+fn statements_that_one_has_deallocated_are_prepared_again() {
+    let database = with_functions();
+    let field = |id: u32| request("GET", &format!("/fields?id=eq.{id}"), &[]);
+    let server = start_knowing(&database, &field(1), &[]);
+    let requests = [9, 1, 2, 3].map(field);
+    until("some to go together", || {
+        let (_, together) = send_while_occupied(&server, &database, &requests);
+        together > 0.0
+    });
+    let mut client = server.client();
+    for _ in 0..10 {
+        client.send(field(1));
+        assert_eq!(client.read("GET").status, 200);
+    }
+    assert_ne!(client.get("/rpc/statements").text(), "0");
+    server.stop();
 }
 
 #[test]

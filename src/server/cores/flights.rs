@@ -15,6 +15,7 @@
 use super::gathering::Behind;
 use super::shared::ParkedClient;
 use super::threads::{Next, Readable, Worker, flush, line_of};
+use crate::serving::answer;
 use crate::serving::client::Client;
 use crate::serving::desk::Gathers;
 use crate::serving::grant::{Grant, HeldPlace};
@@ -145,10 +146,17 @@ impl Worker {
         let mut unanswered = VecDeque::new();
         while left > 0
             && !grant.lease.is_lost()
-            && !grant.lease.connection().has_leftovers()
             && let Some(mut parked) = self.gathering.asking.pop_front()
         {
             left -= 1;
+            if grant.lease.connection().has_leftovers() {
+                let skipped = or_internal_error(|| answer::skip_answer(&mut grant.lease));
+                unanswered.push_back(parked);
+                if skipped.is_none() {
+                    grant.lease.reset();
+                }
+                continue;
+            }
             let statements = parked.waiting.statements();
             self.take_in_hand(&parked.client);
             self.lend_buffers(&mut parked.client);

@@ -15,12 +15,13 @@ use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
+use crate::serving::together::pace_of;
 use crate::serving::watch::{QUERY_CANCELED, Watch};
-use crate::sync::in_simulation;
+use crate::sync::{Instant, in_simulation};
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
 use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
-use corerest_api::{FirstRow, Frame, Pending, Position, Response, ResultSet};
+use corerest_api::{FirstRow, Frame, Pace, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::{Connection, Error, Lease, ReadBatch, Reply, RequestBody, Retry, Row, Sink};
@@ -178,19 +179,24 @@ pub(crate) fn ask(
 }
 
 /// Takes the answer to a batch that was sent together with others, whose first statement has this
-/// number, and writes the response. Says whether it is there; if not, the batch is to be sent by
-/// itself, even if the connection is of no more use.
+/// number, and writes the response. If there is none, the batch is to be sent by itself, even if
+/// the connection is of no more use, and this is how soon it was known.
 pub(crate) fn take_answer(
     lease: &mut Lease,
     batch: &Batch,
     pending: &Pending,
     first: usize,
     writer: &mut ResponseWriter<'_>,
-) -> bool {
-    let connection = lease.connection();
+) -> Result<(), Pace> {
+    let mut turn = Turn::begin();
     let mut is_there = false;
     loop {
-        match connection.next_reply() {
+        let connection = lease.connection();
+        let Some(reply) = turn.next_reply(connection) else {
+            turn.on_silence(lease);
+            continue;
+        };
+        match reply {
             Ok(Reply::Row(row)) if row.statement == first + batch.main.statement => {
                 let body = write_main_row(row, batch, pending, None, writer);
                 let copied = match body {
@@ -202,11 +208,69 @@ pub(crate) fn take_answer(
                 is_there = copied.is_ok();
             }
             Ok(Reply::Row(_) | Reply::Settled) => {}
-            Ok(Reply::Done) => return is_there,
-            Ok(Reply::Failed(error)) if error.ends_session() => return false,
-            Ok(Reply::Failed(_)) => is_there = false,
+            Ok(Reply::Done) if is_there => return Ok(()),
+            Ok(Reply::Failed(error)) if !error.ends_session() => is_there = false,
             // If a statement was outdated, the replies were read to the end of this batch.
-            Err(_) => return false,
+            Ok(Reply::Done | Reply::Failed(_)) | Err(_) => return Err(turn.pace()),
+        }
+    }
+}
+
+/// Reads the answer to a batch that was sent together with others, and that is to be sent by
+/// itself whatever the answer is.
+pub(crate) fn skip_answer(lease: &mut Lease) {
+    let mut turn = Turn::begin();
+    loop {
+        match turn.next_reply(lease.connection()) {
+            None => turn.on_silence(lease),
+            Some(Ok(Reply::Done) | Err(_)) => return,
+            Some(Ok(Reply::Failed(error))) if error.ends_session() => return,
+            Some(Ok(Reply::Row(_) | Reply::Settled | Reply::Failed(_))) => {}
+        }
+    }
+}
+
+/// The turn of one of several batches, which must not hold up the others: what its client asks for
+/// may take longer than what others of its shape did.
+struct Turn {
+    begin: Instant,
+    is_cancelled: bool,
+}
+
+impl Turn {
+    fn begin() -> Turn {
+        Turn {
+            begin: Instant::now(),
+            is_cancelled: false,
+        }
+    }
+
+    /// What PostgreSQL says next; `None` when it has been silent for a while.
+    fn next_reply<'c>(&self, connection: &'c mut Connection) -> Option<Result<Reply<'c>, Error>> {
+        match self.is_cancelled {
+            true => Some(connection.next_reply()),
+            false => connection.next_reply_if_soon().transpose(),
+        }
+    }
+
+    /// When it has taken too long, PostgreSQL is asked to cancel. Should it be at the next one by
+    /// then, that is asked again, too.
+    fn on_silence(&mut self, lease: &mut Lease) {
+        if pace_of(self.begin.elapsed()) != Pace::Slow {
+            return;
+        }
+        self.is_cancelled = true;
+        if let Err(error) = lease.cancel() {
+            log::warn(&format!("Cannot cancel a query: {error}"));
+        }
+    }
+
+    /// How soon there was to be an answer.
+    fn pace(&self) -> Pace {
+        match self.is_cancelled {
+            true => Pace::Slow,
+            // A function that often fails is not to be called twice as often as it is asked for.
+            false => Pace::Late,
         }
     }
 }

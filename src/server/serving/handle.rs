@@ -704,23 +704,29 @@ pub(crate) fn take_answer(
     let taken =
         or_internal_error(|| answer::take_answer(lease, batch, pending, first, &mut writer));
     let answered = match taken {
-        Some(true) => writer.finish(0).ok(),
-        Some(false) => None,
+        Some(Ok(())) => writer.finish(0).map_err(|_| Pace::Late),
+        Some(Err(pace)) => Err(pace),
         // A panic, which is logged where it happens.
         None => {
             lease.reset();
-            None
+            Err(Pace::Late)
         }
     };
-    let Some(answered) = answered else {
-        writer.retract();
-        // A function that often fails is not to be called twice as often as it is asked for.
-        pending.note_pace(Pace::Late);
-        waiting.exchange = desk.observer.parks();
-        return None;
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(pace) => {
+            pending.note_pace(pace);
+            writer.retract();
+            waiting.exchange = desk.observer.parks();
+            return None;
+        }
     };
     let took = desk.observer.database_done(lease);
-    pending.note_pace(pace_of(took));
+    // Whoever leaves something costs those behind him their answers.
+    pending.note_pace(match lease.connection().has_leftovers() {
+        true => Pace::Slow,
+        false => pace_of(took),
+    });
     log_query(desk, batch);
     // Whoever has no answer is going to ask by himself.
     desk.host.asks(grant.server);

@@ -27,6 +27,7 @@ mod limits;
 mod logs;
 mod memory;
 mod metrics;
+mod mixture;
 mod old_postgres;
 mod one_answer_each;
 mod openapi;

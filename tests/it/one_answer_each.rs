@@ -224,11 +224,11 @@ impl Chance {
         usize::try_from((mixed ^ (mixed >> 31)) % end).expect("it is small")
     }
 
-    fn one_in(&mut self, count: usize) -> bool {
+    pub(crate) fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }
@@ -392,6 +392,13 @@ fn number_of(variable: &str) -> Option<u64> {
     Some(text.parse().expect("it is a number"))
 }
 
+/// Another one each time, unless `SEED` says which.
+pub(crate) fn seed_of_this_run() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("it is after 1970").as_secs();
+    number_of("SEED").unwrap_or(now)
+}
+
 fn start() -> (Database, Server) {
     let database = Cluster::shared().database();
     database.run(SCHEMA);
@@ -410,9 +417,7 @@ fn start() -> (Database, Server) {
 
 #[test]
 fn every_request_by_chance_gets_its_own_answer_in_its_turn() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.expect("it is after 1970").as_secs();
-    let seed = number_of("SEED").unwrap_or(now);
+    let seed = seed_of_this_run();
     let requests = number_of("REQUESTS").and_then(|number| usize::try_from(number).ok());
     let each = requests.unwrap_or(REQUESTS).div_ceil(4);
     let (_database, server) = start();

@@ -43,13 +43,10 @@ fn fall_asleep(client: &mut Client, bytes: &[u8], session: &mut postgres::Client
     sleepers(session)[0]
 }
 
-/// Waits until nobody sleeps, and checks that nobody was left to wake up of himself.
+/// Waits until nobody sleeps, for less time than it would take to wake up of himself.
 #[track_caller]
 fn await_cancelled(session: &mut postgres::Client) {
-    let begin = Instant::now();
     until("the query to be cancelled", || sleepers(session).is_empty());
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 fn cancelled(server: &Server) -> u64 {

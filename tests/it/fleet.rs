@@ -604,7 +604,7 @@ fn without_a_replica_reads_take_half_of_the_primarys_connections() {
     until("it to be left out", || usable(&server) == 0);
     thread::scope(|scope| {
         let slow: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| server.client().get("/rpc/rests?seconds=2").status))
+            .map(|_| scope.spawn(|| server.client().get("/rpc/rests?seconds=10").status))
             .collect();
         let name = "corerest_server_connections_in_use{server=\"primary\"}";
         until("the reads to be at work", || scrape(&server)[name] == 2.0);
@@ -614,7 +614,7 @@ fn without_a_replica_reads_take_half_of_the_primarys_connections() {
             send(&mut client, "POST", "/memos", &[], r#"{"n":1}"#).status,
             201
         );
-        assert!(began.elapsed() < Duration::from_millis(1500));
+        assert!(began.elapsed() < Duration::from_secs(8));
         assert!(slow.into_iter().all(|read| read.join().ok() == Some(200)));
     });
     server.stop();

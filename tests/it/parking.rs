@@ -6,6 +6,9 @@ use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
 use std::time::{Duration, Instant};
 
+/// A nap that is longer than any test waits, in milliseconds.
+const LONG_NAP: u32 = 30_000;
+
 const PLANT: &str = "/plants?select=id&id=eq.1";
 
 fn nap(milliseconds: u32) -> String {
@@ -18,6 +21,11 @@ fn begin_nap(server: &Server, database: &Database, milliseconds: u32, count: usi
     client.send(request("GET", &nap(milliseconds), &[]));
     await_naps(database, count);
     client
+}
+
+/// Nobody has waited for it, or the test would not have come here.
+fn give_up(napping: Client) {
+    napping.leave("it has slept for as long as it was to");
 }
 
 fn await_naps(database: &Database, count: usize) {
@@ -57,7 +65,7 @@ fn requests_that_wait_too_long_get_504_at_their_own_deadline() {
     let database = Cluster::shared().database();
     let settings = [("db-pool", "1"), ("db-pool-acquisition-timeout", "1")];
     let server = Server::start(&database, &settings);
-    let mut napping = begin_nap(&server, &database, 5000, 1);
+    let napping = begin_nap(&server, &database, LONG_NAP, 1);
     let mut waiting: Vec<Client> = (0..10).map(|_| server.client()).collect();
     let begin = Instant::now();
     for client in &mut waiting {
@@ -69,11 +77,14 @@ fn requests_that_wait_too_long_get_504_at_their_own_deadline() {
         assert!(answer.text().contains("PGRST003"), "{}", answer.text());
         client.expect_usable();
     }
+    // One after the other, they would have waited for ten seconds.
     let took = begin.elapsed();
-    let expected = Duration::from_millis(900)..Duration::from_millis(3000);
+    let expected = Duration::from_millis(900)..Duration::from_millis(9000);
     assert!(expected.contains(&took), "{took:?}");
-    assert_eq!(napping.read("GET").status, 200);
-    assert_eq!(server.client().get(PLANT).status, 200);
+    give_up(napping);
+    until("the connection to be free", || {
+        server.client().get(PLANT).status == 200
+    });
     server.stop();
 }
 
@@ -81,13 +92,9 @@ fn requests_that_wait_too_long_get_504_at_their_own_deadline() {
 fn requests_that_need_no_database_are_answered_while_all_connections_are_busy() {
     let database = Cluster::shared().database();
     let server = Server::start(&database, &[("db-pool", "2")]);
-    let mut napping = [
-        begin_nap(&server, &database, 2000, 1),
-        begin_nap(&server, &database, 2000, 2),
-    ];
+    let napping = [1, 2].map(|count| begin_nap(&server, &database, LONG_NAP, count));
     let mut parked = server.client();
     parked.send(request("GET", PLANT, &[]));
-    let begin = Instant::now();
     // Several clients, so that each core has some of them.
     for _ in 0..8 {
         let mut client = server.client();
@@ -99,12 +106,8 @@ fn requests_that_need_no_database_are_answered_while_all_connections_are_busy() 
     }
     assert_eq!(server.try_admin("/live"), Some(200));
     assert_eq!(server.try_admin("/ready"), Some(200));
-    let took = begin.elapsed();
-    assert!(took < Duration::from_millis(1500), "{took:?}");
+    napping.into_iter().for_each(give_up);
     assert_eq!(parked.read("GET").status, 200);
-    for client in &mut napping {
-        assert_eq!(client.read("GET").status, 200);
-    }
     server.stop();
 }
 
@@ -112,25 +115,19 @@ fn requests_that_need_no_database_are_answered_while_all_connections_are_busy() 
 fn one_busy_connection_does_not_stop_the_clients_of_any_core() {
     let database = Cluster::shared().database();
     let server = Server::start(&database, &[("db-pool", "2")]);
-    let mut napping = begin_nap(&server, &database, 2000, 1);
-    let begin = Instant::now();
+    let napping = begin_nap(&server, &database, LONG_NAP, 1);
     for _ in 0..16 {
         assert_eq!(server.client().get(PLANT).text(), r#"[{"id":1}]"#);
     }
-    let took = begin.elapsed();
-    assert!(took < Duration::from_millis(1500), "{took:?}");
-    assert_eq!(napping.read("GET").status, 200);
+    give_up(napping);
     server.stop();
 }
 
 #[test]
-fn fast_requests_are_not_slowed_down_by_slow_ones_beside_them() {
+fn fast_requests_do_not_wait_for_slow_ones_beside_them() {
     let database = Cluster::shared().database();
     let server = Server::start(&database, &[("db-pool", "8")]);
-    let mut napping: Vec<Client> = (1..=4)
-        .map(|count| begin_nap(&server, &database, 2000, count))
-        .collect();
-    let begin = Instant::now();
+    let napping = [1, 2, 3, 4].map(|count| begin_nap(&server, &database, LONG_NAP, count));
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -141,11 +138,7 @@ fn fast_requests_are_not_slowed_down_by_slow_ones_beside_them() {
             });
         }
     });
-    let took = begin.elapsed();
-    assert!(took < Duration::from_millis(1800), "{took:?}");
-    for client in &mut napping {
-        assert_eq!(client.read("GET").status, 200);
-    }
+    napping.into_iter().for_each(give_up);
     server.stop();
 }
 

@@ -395,17 +395,39 @@ fn memory_is_given_back_when_nobody_needs_it() {
     });
 }
 
+/// What lies between others of its size, too.
+#[test]
+fn memory_of_unfinished_heads_is_given_back() {
+    let server = start(&database(), &[]);
+    let before = server.resident_bytes();
+    let head = format!("GET /w HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(60_000));
+    let clients = 1_000;
+    let beginnings: Vec<Client> = (0..clients)
+        .map(|_| {
+            let mut client = server.client();
+            client.send(&head);
+            client
+        })
+        .collect();
+    let all = clients * head.len();
+    until("the heads to come", || held(&server) > all / 2);
+    for client in beginnings {
+        client.leave("its head is never finished");
+    }
+    until("the memory to be given back", || {
+        server.resident_bytes() < before + 16 * MIB as u64
+    });
+    server.stop();
+}
+
 /// With a limit of the whole process, and bodies and answers that are far beyond it. Most of the
 /// address space is what the C library sets aside for its threads, and never uses; so there may be
 /// room for none of the bodies.
 #[test]
 fn nothing_that_comes_from_outside_ends_the_process() {
     let database = database();
-    let server = Server::start_with_memory(
-        &database,
-        600 * MIB,
-        &[("db-schemas", "store"), ("db-pool", "4")],
-    );
+    let settings = [("db-schemas", "store")];
+    let server = Server::start_with_memory(&database, 600 * MIB, &settings);
     let mut other = server.client();
     assert_eq!(other.get("/rpc/done?n=1").status, 200);
     // Beyond what all clients together may hold.

@@ -604,8 +604,8 @@ pub const KEYS: &[Key] = &[
         "The most client connections at once; further ones wait to be accepted. The limit of \
          open files bounds it, too. It keeps the memory bounded, and is far above what a proxy \
          opens. When all places are taken, clients that have asked for nothing, and those that \
-         have been idle for the longest, are closed for new ones, and the log says so once a \
-         minute.",
+         have been idle for the longest, are closed for new ones, or else those whose bodies do \
+         not come on, and the log says so once a minute.",
         |c, n| c.server_max_connections = count(n),
         |c| bare(c.server_max_connections),
     )

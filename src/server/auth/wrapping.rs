@@ -107,12 +107,13 @@ fn format_of(text: &str, octets: &[u8]) -> Option<&'static str> {
 }
 
 /// A line of `authorized_keys` or `known_hosts`: the type, and base64 of octets that begin with
-/// the length of the same type, which has three bytes of zero.
+/// the length of the same type, which has three bytes of zero; or the latter with a comment.
 fn is_ssh(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
-    words
-        .windows(2)
-        .any(|pair| is_ssh_type(pair[0]) && pair[1].starts_with("AAAA"))
+    let is_blob = |word| decode_base64(word).is_some_and(|octets| is_ssh_blob(&octets));
+    words.windows(2).any(|pair| {
+        is_ssh_type(pair[0]) && pair[1].starts_with("AAAA") || pair.iter().copied().any(is_blob)
+    })
 }
 
 fn is_ssh_type(word: &str) -> bool {

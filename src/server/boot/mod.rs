@@ -5,6 +5,7 @@
 //! `server-reuseport`, when it has succeeded, for then another process serves until that moment).
 //! The end is told in [`ending`].
 
+mod ebb;
 mod ending;
 mod memory_limit;
 
@@ -26,11 +27,12 @@ use crate::exit::spawn_vital;
 use crate::log;
 use crate::net::{
     Listener, Reserve, ReusePort, available_cpus, bind_tcp, bind_unix, is_standard_output_missing,
+    share_heaps,
 };
 use crate::observing::on_connection_event;
 use crate::ready;
 use crate::serving::aim::Server;
-use crate::serving::memory::Memory;
+use crate::serving::memory::{Addresses, Memory};
 use crate::serving::spool::Spool;
 use crate::serving::watch::SLOW;
 use crate::state::fleet::Fleet;
@@ -141,6 +143,9 @@ fn begin(target: Target) -> Result<(Conversation, PgVersion), LoadError> {
 /// Serves until it is told to stop.
 fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
     raise_descriptor_limit();
+    if memory_limit::addresses() == Addresses::Limited {
+        share_heaps();
+    }
     let mut inherited = Inherited::take().map_err(cannot("take the service manager's sockets"))?;
     let config = Arc::clone(&configuration.config);
     let orders = Arc::new(Orders::default());
@@ -220,6 +225,8 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         systemd::ready();
     }
     speak_for_cores(&cores)?;
+    let ebbing = Arc::clone(&cores);
+    spawn("ebb", move || ebb::watch(&ebbing))?;
     join(threads)?;
     await_control(&loading);
     last_words.wait();

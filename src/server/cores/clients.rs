@@ -25,6 +25,20 @@ struct Seat {
     place: Option<Admission>,
 }
 
+/// Up to which deadline clients have rested for long enough to go for others: it is as far ahead
+/// as the patience with them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RestedUntil {
+    /// Without a word so far.
+    pub(crate) silent: Instant,
+    /// With a head that is begun.
+    pub(crate) head: Instant,
+    /// Between two requests.
+    pub(crate) idle: Instant,
+    /// With a body of which little has come.
+    pub(crate) body: Instant,
+}
+
 impl Clients {
     /// A seat for a new client, which is then made with the token and brought in by
     /// [`rest`](Clients::rest).
@@ -85,41 +99,54 @@ impl Clients {
 
     /// Takes out the resting clients that may go for others: all that have not asked for anything,
     /// and so many at the most of those that have, the ones first that have rested for the longest.
-    ///
-    /// How long a client has rested is told by its deadline, which is as far ahead as the patience
-    /// with it: one up to these deadlines has rested long enough, without a word so far, with a
-    /// head that is begun, or idle between requests.
+    /// Where there are none, so many of those whose bodies do not come on.
     #[expect(
         clippy::vec_box,
         reason = "clients live in boxes, and are moved as such"
     )]
     pub(crate) fn take_dispensable(
         &mut self,
-        silent_deadline: Instant,
-        head_deadline: Instant,
-        idle_deadline: Instant,
+        until: RestedUntil,
         at_most: usize,
     ) -> Vec<Box<Client>> {
         let phase = |client: &Client| client.is_resting().then(|| client.requests.phase());
         let mut taken = self.take_all(|client| match phase(client) {
-            Some(Phase::Idle) => !client.has_asked && client.deadline <= silent_deadline,
-            Some(Phase::Head) => client.deadline <= head_deadline,
+            Some(Phase::Idle) => !client.has_asked && client.deadline <= until.silent,
+            Some(Phase::Head) => client.deadline <= until.head,
             _ => false,
         });
-        let is_idle = |client: &Client| {
-            phase(client) == Some(Phase::Idle)
-                && client.has_asked
-                && client.deadline <= idle_deadline
-        };
+        taken.extend(self.take_oldest(at_most, |client| {
+            phase(client) == Some(Phase::Idle) && client.has_asked && client.deadline <= until.idle
+        }));
+        if taken.is_empty() {
+            taken = self.take_oldest(at_most, |client| {
+                phase(client) == Some(Phase::Body)
+                    && client.upload.is_none()
+                    && client.deadline <= until.body
+            });
+        }
+        taken
+    }
+
+    /// Takes out so many of the resting clients for which `wanted` holds, those first that have
+    /// rested for the longest.
+    #[expect(
+        clippy::vec_box,
+        reason = "clients live in boxes, and are moved as such"
+    )]
+    fn take_oldest(
+        &mut self,
+        at_most: usize,
+        wanted: impl Fn(&Client) -> bool,
+    ) -> Vec<Box<Client>> {
         let resting = self.seats.iter().filter_map(|seat| seat.resting.as_ref());
-        let mut idle: Vec<(Instant, ClientToken)> = resting
-            .filter(|client| is_idle(client))
+        let mut wanted: Vec<(Instant, ClientToken)> = resting
+            .filter(|client| wanted(client))
             .map(|client| (client.deadline, client.token))
             .collect();
-        idle.sort_unstable_by_key(|(deadline, _)| *deadline);
-        let oldest = idle.into_iter().take(at_most);
-        taken.extend(oldest.filter_map(|(_, token)| self.take(token)));
-        taken
+        wanted.sort_unstable_by_key(|(deadline, _)| *deadline);
+        let oldest = wanted.into_iter().take(at_most);
+        oldest.filter_map(|(_, token)| self.take(token)).collect()
     }
 
     /// Takes out the resting clients whose deadline has passed.

@@ -10,7 +10,7 @@
 //! of a whole core fails when one has to wait although nobody is before it.
 
 use super::awaiting::{Awaiting, AwaitingClient};
-use super::clients::Clients;
+use super::clients::{Clients, RestedUntil};
 use super::crew::Crew;
 use super::door::{Admission, Door};
 use super::events::{ALARM, Events, RELIEF, ROUND};
@@ -68,8 +68,8 @@ pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(100);
 /// its request is on its way.
 pub(super) const SILENT_SPARED: Duration = ON_ITS_WAY;
 
-/// The same for a client that is between two requests, or in the middle of a head: longer than
-/// the pause of one who is at work.
+/// The same for a client that is between two requests, in the middle of a head, or in that of a
+/// body of which nothing much comes: longer than the pause of one who is at work.
 const IDLE_SPARED: Duration = Duration::from_secs(1);
 
 /// How many of those between two requests are closed at a time, by each core: they are worth
@@ -502,12 +502,13 @@ impl Cores {
             .places()
             .div_ceil(EVICTED_PART)
             .min(EVICTED_AT_ONCE);
-        let clients = lock(&self.cores[index].clients).take_dispensable(
-            now + self.patience.idle.saturating_sub(SILENT_SPARED),
-            now + self.patience.header.saturating_sub(IDLE_SPARED),
-            now + self.patience.idle.saturating_sub(IDLE_SPARED),
-            at_most,
-        );
+        let until = RestedUntil {
+            silent: now + self.patience.idle.saturating_sub(SILENT_SPARED),
+            head: now + self.patience.header.saturating_sub(IDLE_SPARED),
+            idle: now + self.patience.idle.saturating_sub(IDLE_SPARED),
+            body: now + self.patience.body.saturating_sub(IDLE_SPARED),
+        };
+        let clients = lock(&self.cores[index].clients).take_dispensable(until, at_most);
         self.door.evicts(clients.len());
         log::warn_seldom(&FULL_WARNED, || {
             format!(
@@ -519,6 +520,11 @@ impl Cores {
             )
         });
         clients
+    }
+
+    /// How much memory clients make the server hold.
+    pub(crate) fn memory_held(&self) -> usize {
+        self.memory.held()
     }
 
     /// Whether all places for clients are taken.

@@ -940,7 +940,7 @@ impl Worker {
     }
 
     /// Closes clients for those who wait to be accepted, if all places are taken: never one with a
-    /// request, and one whose request has just come is answered.
+    /// whole request, and one whose request has just come is answered.
     fn make_way(&mut self) {
         self.expired = self.cores.take_dispensable(self.index).into();
         while let Some(mut client) = self.expired.pop_front() {

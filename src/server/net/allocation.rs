@@ -20,6 +20,32 @@ pub(crate) fn give_back_memory(block_bytes: usize) {
     }
 }
 
+/// Has all threads share two heaps, where addresses are limited: glibc sets 64 MiB of them aside
+/// for each heap, and makes eight for each CPU. Source: mallopt(3).
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "neither std nor rustix has this function")]
+pub(crate) fn share_heaps() {
+    // SAFETY: as above.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+}
+
+/// Gives back the pages in all heaps that nothing lies in. Source: malloc_trim(3).
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "neither std nor rustix has this function")]
+pub(crate) fn return_free_memory() {
+    // SAFETY: it takes a number, may be called by any thread at any time, and touches no memory
+    // that is in use.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// The static executable has an allocator that does so by itself.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn give_back_memory(_block_bytes: usize) {}
+
+/// It sets nothing aside, either.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn share_heaps() {}
+
+/// The same.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn return_free_memory() {}

@@ -31,7 +31,7 @@ mod visit;
 #[cfg(not(feature = "model"))]
 mod real {
     pub(crate) use super::affinity::{available_cpus, pin_to, wait_for_turn};
-    pub(crate) use super::allocation::give_back_memory;
+    pub(crate) use super::allocation::{give_back_memory, return_free_memory, share_heaps};
     pub(crate) use super::hand_over::HANDSHAKES_MAX;
     pub(crate) use super::listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
     pub(crate) use super::poll::{Alarm, Bell, Interest, Poll};

@@ -148,6 +148,7 @@ fn keys_of_ssh_are_refused() {
     for text in [
         format!("ssh-ed25519 {SSH_ED25519} joe@example.com"),
         format!("ssh-ed25519\t{SSH_ED25519}"),
+        format!("{SSH_ED25519} joe@example.com"),
         format!("# mine\nssh-ed25519 {SSH_ED25519}\n"),
         format!("from=\"10.0.0.*\",no-pty ssh-ed25519 {SSH_ED25519}"),
         format!("example.com,10.0.0.1 ssh-ed25519 {SSH_ED25519}"),

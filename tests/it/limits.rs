@@ -153,6 +153,33 @@ fn clients_come_and_go_where_file_descriptors_are_the_limit() {
     check_churn(server, 12, staying);
 }
 
+/// Their answers lie in files, which are descriptors, too.
+#[test]
+fn clients_who_do_not_read_keep_nobody_out_where_file_descriptors_are_few() {
+    let database = Cluster::shared().database();
+    let settings = [("db-pool", "4")];
+    let server = Server::start_with_descriptors(&database, 256, &settings);
+    let places = metric(&server, "corerest_clients_max");
+    let readers: Vec<Client> = (5..places)
+        .map(|_| {
+            let mut client = server.client();
+            client.send(request("GET", "/huge?limit=8000", &[]));
+            client
+        })
+        .collect();
+    until("all to have something of their answers", || {
+        metric(&server, "pgrst_db_pool_waiting") == 0
+    });
+    for _ in 0..30 {
+        let answer = server.client().get("/plants?select=id&id=eq.1");
+        assert_eq!((answer.status, answer.text()), (200, r#"[{"id":1}]"#));
+    }
+    for client in readers {
+        client.leave("it does not read its answer");
+    }
+    server.stop();
+}
+
 fn start_small(settings: &[(&str, &str)]) -> Server {
     let mut all = vec![("server-max-connections", "40"), ("db-pool", "4")];
     all.extend_from_slice(settings);

@@ -30,7 +30,7 @@ use crate::serving::grant::{HeldPlace, Places};
 use crate::serving::handle::WaitingRequest;
 use crate::serving::hearing::Word;
 use crate::serving::memory::Memory;
-use crate::serving::spool::{Room, Spool};
+use crate::serving::spool::{Room, Spool, files_possible};
 use crate::state::channels::{Channels, Place};
 use crate::state::fleet::Fleet;
 use crate::state::health::Health;
@@ -1060,15 +1060,16 @@ impl ReplicaPool {
     }
 }
 
-/// How many clients there are file descriptors for. Connections to PostgreSQL, what threads read
-/// of their delays, the admin server and the control plane need some, too: to know how the server
+/// How many clients there are file descriptors for. Connections to PostgreSQL, the spool's files,
+/// what threads read of their delays, the admin server and the control plane need some, too: to know how the server
 /// is matters most when it is full.
 fn clients_possible(shares: &[Share], servers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let connections: usize = shares.iter().map(|share| share.connections).sum();
     let threads: usize = shares.iter().map(|share| share.threads).sum();
-    let others = servers * connections + threads + 5 * shares.len() + OTHER_DESCRIPTORS;
+    let own = servers * connections + threads + 5 * shares.len();
+    let others = own + files_possible().min(limit) + OTHER_DESCRIPTORS;
     // Where there are few, the others will hardly need all of theirs.
     limit.saturating_sub(others).max(limit / 4).max(1)
 }

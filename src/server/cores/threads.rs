@@ -856,7 +856,8 @@ impl Worker {
             Some(Relief::CutOff(client)) => {
                 log::error(
                     "A response was cut off: its client reads too slowly while others wait, and \
-                     there is no room for it (server-max-slow-readers, server-max-spool-bytes).",
+                     there is no room for it (server-max-slow-readers, server-max-spool-bytes, or \
+                     the limit of open files).",
                 );
                 self.observer.tally().cut_off.add(1);
                 self.cores.close(client);

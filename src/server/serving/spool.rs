@@ -7,13 +7,14 @@
 //! The files have no names (or lose them at once, where the file system knows no nameless files),
 //! and their mode is 0600. Space is reserved for a whole answer before it is begun.
 //!
-//! Invariant: the files together are never larger than `server-max-spool-bytes`. An error of the
-//! disk is a spool without room for a while, and nothing worse.
+//! Invariant: the files together are never larger than `server-max-spool-bytes`, nor are there more
+//! of them than file descriptors are kept for them ([`files_possible`]): each has a [`Room`]. An
+//! error of the disk is a spool without room for a while, and nothing worse.
 
 use crate::log;
 use crate::net::{Sent, Socket};
 use crate::sync::Instant;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use corerest_config::Config;
 use rustix::process::{Resource, getrlimit};
 use std::fs::{File, Permissions};
@@ -26,12 +27,17 @@ use std::time::Duration;
 /// How long no answer is begun after the disk has refused one: it is full, most probably.
 const HELD_BACK: Duration = Duration::from_secs(10);
 
+/// As many files there may be in any case.
+const FILES_MIN: usize = 8;
+
 /// All files, or the place where they would be.
 #[derive(Debug)]
 pub(crate) struct Spool {
     directory: PathBuf,
     bytes_max: u64,
     bytes: AtomicU64,
+    files_max: usize,
+    files: AtomicUsize,
     made: Instant,
     /// Until when nothing is begun, in milliseconds since `made`.
     held_back_until: AtomicU64,
@@ -61,6 +67,8 @@ impl Spool {
             // The kernel ends a process that writes a file beyond this limit.
             bytes_max: config.server_max_spool_bytes.min(file_bytes_max()),
             bytes: AtomicU64::new(0),
+            files_max: files_possible(),
+            files: AtomicUsize::new(0),
             made: Instant::now(),
             held_back_until: AtomicU64::new(0),
         };
@@ -89,17 +97,14 @@ impl Spool {
 
     /// Reserves room for an answer, if there is so much.
     pub(crate) fn reserve(self: &Arc<Spool>, bytes: u64) -> Option<Room> {
-        if self.is_held_back() {
-            return None;
-        }
-        let after = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
-        let reserved = self
-            .bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
-        reserved.ok().map(|_| Room {
+        let after = |files: usize| Some(files + 1).filter(|sum| *sum <= self.files_max);
+        let relaxed = Ordering::Relaxed;
+        self.files.fetch_update(relaxed, relaxed, after).ok()?;
+        let mut room = Room {
             spool: Arc::clone(self),
-            bytes,
-        })
+            bytes: 0,
+        };
+        room.extend(bytes).then_some(room)
     }
 
     fn is_held_back(&self) -> bool {
@@ -118,9 +123,30 @@ impl Spool {
     }
 }
 
+impl Room {
+    /// Reserves so many bytes more, if there are so many.
+    fn extend(&mut self, bytes: u64) -> bool {
+        let spool = &*self.spool;
+        if spool.is_held_back() {
+            return false;
+        }
+        let after = |used: u64| {
+            used.checked_add(bytes)
+                .filter(|sum| *sum <= spool.bytes_max)
+        };
+        let relaxed = Ordering::Relaxed;
+        let reserved = spool.bytes.fetch_update(relaxed, relaxed, after).is_ok();
+        if reserved {
+            self.bytes += bytes;
+        }
+        reserved
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         self.spool.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.spool.files.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -161,17 +187,7 @@ impl SpoolFile {
     /// Whether there is room for so many bytes more; if not, some is reserved at once.
     pub(crate) fn has_room(&mut self, bytes: u64, at_once: u64) -> bool {
         let is_there = |file: &SpoolFile| file.room.bytes.saturating_sub(file.written) >= bytes;
-        if is_there(self) {
-            return true;
-        }
-        match self.room.spool.reserve(at_once) {
-            None => false,
-            Some(mut more) => {
-                // What is dropped gives nothing back.
-                self.room.bytes += std::mem::take(&mut more.bytes);
-                is_there(self)
-            }
-        }
+        is_there(self) || self.room.extend(at_once) && is_there(self)
     }
 
     /// How many bytes are still to be sent.
@@ -206,6 +222,15 @@ fn write_some(file: &mut File, bytes: &[u8]) -> io::Result<usize> {
             written => return written,
         }
     }
+}
+
+/// For how many files there are descriptors: a sixteenth of what this process may have, which
+/// clients do not get.
+pub(crate) fn files_possible() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / 16)
+        .unwrap_or(usize::MAX)
+        .max(FILES_MIN)
 }
 
 fn file_bytes_max() -> u64 {
@@ -244,6 +269,21 @@ mod tests {
         assert!(spool.reserve(u64::MAX).is_none(), "the sum would overflow");
         drop(SpoolFile::new(second).unwrap());
         assert_eq!(spool.bytes(), 0);
+    }
+
+    #[test]
+    fn there_are_no_more_files_than_descriptors_for_them() {
+        let spool = Arc::new(Spool {
+            files_max: 2,
+            ..Arc::into_inner(temporary()).unwrap()
+        });
+        let first = spool.reserve(1).unwrap();
+        let second = spool.reserve(1).unwrap();
+        assert!(spool.reserve(1).is_none());
+        let mut file = SpoolFile::new(second).unwrap();
+        assert!(file.has_room(10, 20), "one that is there may grow");
+        drop(first);
+        assert!(spool.reserve(1).is_some());
     }
 
     #[test]

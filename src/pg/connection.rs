@@ -206,6 +206,21 @@ pub struct Row<'a> {
     pub body_bytes: Option<usize>,
 }
 
+/// After how long whoever waits is told that there is no reply yet; at once with zero.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    after: Option<Duration>,
+    /// When it had to be waited for.
+    since: Option<Instant>,
+}
+
+impl Telling {
+    const NEVER: Telling = Telling {
+        after: None,
+        since: None,
+    };
+}
+
 impl Connection {
     /// Takes over a session that is ready for queries.
     pub fn new(session: Session, preparation: Preparation) -> Connection {
@@ -813,19 +828,19 @@ impl Connection {
     /// # Panics
     /// If no batch is being answered: nothing would ever come.
     pub fn next_reply(&mut self) -> Result<Reply<'_>, Error> {
-        let advance = self.proceed(None)?;
+        let advance = self.proceed(Telling::NEVER)?;
         self.reply(advance)
     }
 
-    /// Goes on until something matters, be it silence that is to be told of.
-    fn proceed(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+    /// Goes on until something matters, be it time that is to be told of.
+    fn proceed(&mut self, mut telling: Telling) -> Result<Advance, Error> {
         assert!(
             !matches!(self.state, State::Idle | State::Open),
             "a batch was sent"
         );
         self.skip_body()?;
         loop {
-            match self.advance(told_after)? {
+            match self.advance(&mut telling)? {
                 Advance::More => {}
                 advance => return Ok(advance),
             }
@@ -845,9 +860,9 @@ impl Connection {
     }
 
     /// Takes in one message, or finds the beginning of a row.
-    fn advance(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+    fn advance(&mut self, telling: &mut Telling) -> Result<Advance, Error> {
         if self.reset == Reset::Begun {
-            return Ok(self.advance_reset(told_after));
+            return Ok(self.advance_reset(telling));
         }
         let arrived = match self.input.bytes().first() {
             Some(b'D') => self.row_head()?.map(Advance::Row),
@@ -855,7 +870,7 @@ impl Connection {
         };
         match arrived {
             Some(advance) => Ok(advance),
-            None => self.fill_or_tell(told_after),
+            None => self.fill_or_tell(telling),
         }
     }
 
@@ -997,8 +1012,9 @@ impl Connection {
 
     /// Reads to the end of the batch, so that it can be sent again.
     fn on_outdated(&mut self, error: ServerError, StatementIndex(index): StatementIndex) -> Error {
+        let mut telling = Telling::NEVER;
         loop {
-            match self.advance(None) {
+            match self.advance(&mut telling) {
                 Ok(Advance::Done) => {
                     return Error::Outdated {
                         error: Box::new(error),
@@ -1111,8 +1127,8 @@ impl Connection {
     }
 
     /// Takes in what the server says of the reset.
-    fn advance_reset(&mut self, told_after: Option<Duration>) -> Advance {
-        self.try_advance_reset(told_after)
+    fn advance_reset(&mut self, telling: &mut Telling) -> Advance {
+        self.try_advance_reset(telling)
             .unwrap_or_else(|_| self.lose_to_reset())
     }
 
@@ -1123,9 +1139,9 @@ impl Connection {
         Advance::Done
     }
 
-    fn try_advance_reset(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
+    fn try_advance_reset(&mut self, telling: &mut Telling) -> Result<Advance, Error> {
         let Some((message, length)) = pg::decode(self.input.bytes())? else {
-            return self.fill_or_tell(told_after);
+            return self.fill_or_tell(telling);
         };
         let due = self.expected.front();
         let step = self.expected.on(&message);
@@ -1321,7 +1337,23 @@ impl Connection {
     /// # Panics
     /// As there.
     pub fn next_reply_if_soon(&mut self) -> Result<Option<Reply<'_>>, Error> {
-        match self.proceed(self.silence.told_after)? {
+        self.next_reply_told(self.silence.told_after)
+    }
+
+    /// As [`next_reply`](Connection::next_reply), but `None` when there is none for so long,
+    /// whatever else the server says meanwhile; then it may be called again.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn next_reply_within(&mut self, limit: Duration) -> Result<Option<Reply<'_>>, Error> {
+        self.next_reply_told(Some(limit))
+    }
+
+    fn next_reply_told(&mut self, after: Option<Duration>) -> Result<Option<Reply<'_>>, Error> {
+        match self.proceed(Telling { after, since: None })? {
             Advance::Silence => Ok(None),
             advance => self.reply(advance).map(Some),
         }
@@ -1335,10 +1367,7 @@ impl Connection {
     /// # Panics
     /// As there.
     pub fn next_reply_if_there(&mut self) -> Result<Option<Reply<'_>>, Error> {
-        match self.proceed(Some(Duration::ZERO))? {
-            Advance::Silence => Ok(None),
-            advance => self.reply(advance).map(Some),
-        }
+        self.next_reply_told(Some(Duration::ZERO))
     }
 
     /// Moves bytes of the current row's last column to the end of `out`, as many as have come but
@@ -1404,23 +1433,27 @@ impl Connection {
 
     /// Reads once, or says that nothing has come. Waiting comes first, for there is nothing yet as
     /// a rule.
-    fn fill_or_tell(&mut self, told_after: Option<Duration>) -> Result<Advance, Error> {
-        let Some(told_after) = told_after else {
+    fn fill_or_tell(&mut self, telling: &mut Telling) -> Result<Advance, Error> {
+        let Some(after) = telling.after else {
             self.await_or_lose(Direction::Read)?;
             self.fill()?;
             return Ok(Advance::More);
         };
-        if told_after.is_zero() {
+        if after.is_zero() {
             return Ok(match self.try_fill()? {
                 true => Advance::More,
                 false => Advance::Silence,
             });
         }
+        let since = *telling.since.get_or_insert_with(Instant::now);
         loop {
-            match self.await_for(Direction::Read, Some(told_after))? {
-                Readiness { read: true, .. } if self.try_fill()? => return Ok(Advance::More),
-                Readiness { read: true, .. } => {}
-                _ => return Ok(Advance::Silence),
+            let left = after.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Ok(Advance::Silence);
+            }
+            let ready = self.await_for(Direction::Read, Some(left))?;
+            if ready.read && self.try_fill()? {
+                return Ok(Advance::More);
             }
         }
     }

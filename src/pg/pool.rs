@@ -517,7 +517,7 @@ impl Lease {
     /// Whether nothing is under way on the connection, and it can be used again.
     pub fn is_idle(&self) -> bool {
         let connection = self.slot.connection.as_deref();
-        connection.is_some_and(Connection::is_idle)
+        self.slot.edition != DISTRUSTED && connection.is_some_and(Connection::is_idle)
     }
 
     /// Whether there is no connection any more, or one that can never be used again.

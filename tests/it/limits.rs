@@ -168,7 +168,7 @@ fn clients_who_do_not_read_keep_nobody_out_where_file_descriptors_are_few() {
         })
         .collect();
     until("all to have something of their answers", || {
-        metric(&server, "pgrst_db_pool_waiting") == 0
+        metric(&server, "corerest_spool_bytes") > 0 && metric(&server, "pgrst_db_pool_waiting") == 0
     });
     for _ in 0..30 {
         let answer = server.client().get("/plants?select=id&id=eq.1");
@@ -177,6 +177,29 @@ fn clients_who_do_not_read_keep_nobody_out_where_file_descriptors_are_few() {
     for client in readers {
         client.leave("it does not read its answer");
     }
+    server.stop();
+}
+
+/// Whoever has sent a whole request is answered, whenever its end has come.
+#[test]
+fn a_body_that_comes_on_in_time_is_answered_although_all_places_are_taken() {
+    let server = start_small(&[("server-max-connections", "4")]);
+    let head = "POST /plants HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    let mut slow: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    for client in &mut slow {
+        client.send(format!("{head}Content-Length: 20\r\n\r\n["));
+    }
+    let mut good = server.client();
+    good.wait_at_most(Duration::from_secs(10));
+    assert_eq!(options(&mut good), Ok(200));
+    let answered = slow.into_iter().filter_map(|mut client| {
+        client.try_send(b"                  ]").ok()?;
+        Some(client.try_read("POST").map(|answer| answer.status))
+    });
+    let statuses: Vec<_> = answered.collect();
+    // At least one had to go, and is told so; the others may not write, which is an answer.
+    let answered = statuses.iter().filter(|status| **status == Ok(401));
+    assert!((1..4).contains(&answered.count()), "{statuses:?}");
     server.stop();
 }
 

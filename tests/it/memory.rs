@@ -415,7 +415,7 @@ fn memory_of_unfinished_heads_is_given_back() {
         client.leave("its head is never finished");
     }
     until("the memory to be given back", || {
-        server.resident_bytes() < before + 16 * MIB as u64
+        server.resident_bytes() < before + 32 * MIB as u64
     });
     server.stop();
 }

@@ -25,7 +25,7 @@ fn begin_nap(server: &Server, database: &Database, milliseconds: u32, count: usi
 
 /// Nobody has waited for it, or the test would not have come here.
 fn give_up(napping: Client) {
-    napping.leave("it has slept for as long as it was to");
+    napping.leave("the test is over before it wakes up");
 }
 
 fn await_naps(database: &Database, count: usize) {

@@ -395,6 +395,63 @@ fn who_takes_long_holds_up_nobody_and_is_cancelled_when_he_leaves() {
     server.stop();
 }
 
+/// Nobody else would, where nobody watches their clients.
+fn wake_sleepers(database: &Database) {
+    database.run(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event = 'PgSleep'",
+    );
+}
+
+/// Neither does one of several, nor whoever waits behind it, and whatever watches clients.
+#[test]
+fn those_who_take_long_hold_up_nobody_who_has_no_answer_yet() {
+    for watches in ["true", "false"] {
+        let database = with_functions();
+        let settings = [("db-pool", "4"), ("server-cancel-on-disconnect", watches)];
+        let server = start_knowing(&database, &by_get("oak"), &settings);
+        for seeds in [
+            ["acorn", "stone", "acorn", "yew"],
+            ["stone", "acorn", "yew", "acorn"],
+        ] {
+            let mut clients: Vec<Client> = seeds.iter().map(|_| server.client()).collect();
+            for (client, seed) in clients.iter_mut().zip(seeds) {
+                client.send(by_get(seed));
+            }
+            for (mut client, seed) in clients.into_iter().zip(seeds) {
+                match seed {
+                    "acorn" => client.leave("nobody waits for an hour"),
+                    "stone" => assert_eq!(client.read("GET").status, 422),
+                    _ => assert_eq!(client.read("GET").status, 200),
+                }
+            }
+            wake_sleepers(&database);
+        }
+        server.stop();
+    }
+}
+
+/// With one connection, all of these are in one flight or behind it.
+#[test]
+fn who_takes_long_is_cancelled_whether_clients_are_watched_or_not() {
+    let database = with_functions();
+    let settings = [("server-cancel-on-disconnect", "false")];
+    let server = start_knowing(&database, &by_get("oak"), &settings);
+    let occupied = Occupied::new(&server, &database);
+    let mut clients = occupied.queue(&["oak", "acorn", "stone", "yew"].map(by_get));
+    let sleeper = clients.remove(1);
+    occupied.release();
+    for (client, status) in clients.iter_mut().zip([200, 422, 200]) {
+        assert_eq!(client.read("GET").status, status);
+    }
+    sleeper.leave("nobody waits for an hour");
+    let sleeping = "SELECT count(*)::text FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("it to sleep by itself", || database.one(sleeping) == "1");
+    wake_sleepers(&database);
+    server.stop();
+}
+
 /// Each statement of those behind it is missing then.
 #[test]
 fn statements_that_one_has_deallocated_are_prepared_again() {

@@ -261,6 +261,8 @@ pub enum Error {
     NoMemoryForAnswer {
         /// How large it is.
         bytes: usize,
+        /// Whether there will be enough when others need less.
+        may_fit: bool,
     },
     /// A function that says what is to be heard names no channel that can be listened to.
     Channel {

@@ -466,10 +466,22 @@ fn samples() -> Vec<(Error, &'static str)> {
        for its answer"}"#,
         ),
         (
-            Error::NoMemoryForAnswer { bytes: 5 },
+            Error::NoMemoryForAnswer {
+                bytes: 5,
+                may_fit: true,
+            },
             r#"503 PGRSTX05
     {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":"Try again",
        "message":"Clients hold all the memory that they may"}"#,
+        ),
+        (
+            Error::NoMemoryForAnswer {
+                bytes: 5,
+                may_fit: false,
+            },
+            r#"503 PGRSTX05
+    {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":null,
+       "message":"The answer is larger than all that clients may hold"}"#,
         ),
         (
             Error::Channel {

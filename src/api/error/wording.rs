@@ -252,12 +252,18 @@ impl Error {
             )
             .with(format!("The answer has {bytes} bytes."))
             .hinted("Ask for less with select, or with Prefer: return=minimal".to_owned()),
-            Error::NoMemoryForAnswer { bytes } => worded(
-                Code::NoMemoryForAnswer,
-                "Clients hold all the memory that they may",
-            )
-            .with(format!("The answer has {bytes} bytes (server-max-memory)."))
-            .hinted("Try again".to_owned()),
+            Error::NoMemoryForAnswer { bytes, may_fit } => {
+                let message = match may_fit {
+                    true => "Clients hold all the memory that they may",
+                    false => "The answer is larger than all that clients may hold",
+                };
+                let worded = worded(Code::NoMemoryForAnswer, message)
+                    .with(format!("The answer has {bytes} bytes (server-max-memory)."));
+                match may_fit {
+                    true => worded.hinted("Try again".to_owned()),
+                    false => worded,
+                }
+            }
             Error::Channel { message, details } => {
                 worded(Code::Channel, message.clone()).with(details.clone())
             }

@@ -656,8 +656,8 @@ pub const KEYS: &[Key] = &[
         i64::MAX,
         "How many bytes of answers may wait in files for clients that read slowly. An answer is \
          brought there, if it is still with PostgreSQL, when other requests wait for its \
-         connection, and never before. The default is four of the largest answers. 0 writes no \
-         files.",
+         connection, and never before. The default is four of the largest answers. There are as \
+         many files at a time as a sixteenth of the limit of open files. 0 writes no files.",
         |c, n| c.server_max_spool_bytes = n.unsigned_abs(),
         |c| bare(c.server_max_spool_bytes),
     )

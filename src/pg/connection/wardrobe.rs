@@ -53,8 +53,8 @@ pub struct ReadBatch<'b> {
     pub statements: &'b [Statement],
     /// The body of the request, if a statement has it as a parameter.
     pub request_body: &'b [u8],
-    /// How its settings can be made for the session; `None` if code of the database's own may run,
-    /// which is no quiet batch.
+    /// How its settings can be made for the session; `None` if they cannot, as where code of the
+    /// database's own may run.
     pub guise: Option<&'b Guise>,
 }
 

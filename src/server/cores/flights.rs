@@ -4,7 +4,8 @@
 //! a client's turn ──its request may go together, others wait──▶ gathered ◀── the next in the queue
 //!                                                                  │ no more wait, or enough
 //!                  answered ◀──in the order of their coming── one flight
-//!                                  asked by itself ◀──anything but a plain answer──┘
+//!                                  asked by itself ◀──anything but a plain answer──┤
+//!                         parked ◀──cancelled, for it would have held up others──┘
 //! ```
 //! Only clients are gathered that no other thread of the core would serve at once: where threads
 //! are free, each request has a connection of its own sooner. While some are gathered, nothing is
@@ -23,7 +24,7 @@ use crate::serving::handle::{self, or_internal_error};
 use crate::serving::together::TOGETHER_MAX;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Mutant, is_mutant};
-use corerest_api::AnswerSize;
+use corerest_api::{AnswerSize, Pace};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -143,13 +144,18 @@ impl Worker {
         // What is wrong with the connection is found out anew, by each of them.
         let mut left = sent.and_then(Result::ok).unwrap_or(0);
         let mut first = 0;
+        // Whether those that are left may have met what one has left.
+        let mut are_met = false;
         let mut unanswered = VecDeque::new();
         while left > 0
             && !grant.lease.is_lost()
             && let Some(mut parked) = self.gathering.asking.pop_front()
         {
             left -= 1;
-            if grant.lease.connection().has_leftovers() {
+            let own_first = first;
+            first += parked.waiting.statements();
+            are_met |= grant.lease.connection().has_leftovers();
+            if are_met {
                 let skipped = or_internal_error(|| answer::skip_answer(&mut grant.lease));
                 unanswered.push_back(parked);
                 if skipped.is_none() {
@@ -157,20 +163,22 @@ impl Worker {
                 }
                 continue;
             }
-            let statements = parked.waiting.statements();
             self.take_in_hand(&parked.client);
             self.lend_buffers(&mut parked.client);
             let snapshot = Arc::clone(&parked.waiting.snapshot);
             let finished = self.at_desk_of(&snapshot, |desk| {
                 let ParkedClient { client, waiting } = &mut parked;
-                handle::take_answer(desk, client, waiting, &mut grant, first)
+                handle::take_answer(desk, client, waiting, &mut grant, own_first)
             });
-            first += statements;
             match finished {
-                Some(_) => self.send_answer(parked.client),
-                None => {
+                Ok(_) => self.send_answer(parked.client),
+                Err(pace) => {
                     self.reclaim_buffers(&mut parked.client);
-                    unanswered.push_back(parked);
+                    parked.waiting.stay_alone();
+                    match pace {
+                        Pace::Slow => self.gathering.slow.push_back(parked),
+                        Pace::Quick | Pace::Late => unanswered.push_back(parked),
+                    }
                 }
             }
             self.in_hand = None;
@@ -179,13 +187,11 @@ impl Worker {
         let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
         waiting.for_each(|waiting| waiting.stay_alone());
         self.gathering.asking = unanswered;
-        match grant.lease.is_idle() && !grant.lease.connection().has_leftovers() {
-            true => Some(grant),
-            false => {
-                grant.lease.reset();
-                None
-            }
+        if !grant.lease.is_idle() {
+            grant.lease.reset();
+            return None;
         }
+        (!grant.lease.connection().has_leftovers()).then_some(grant)
     }
 
     /// Sends an answer, and no more: what the client asks next must not hold up the others. Whether
@@ -216,6 +222,11 @@ impl Worker {
             Some(Behind::Unserved(client)) if client.hearing.is_some() => self.attend(client),
             Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
             None => {}
+        }
+        // Whoever has one of these in hand does nothing else for as long as it takes.
+        while let Some(ParkedClient { client, waiting }) = self.gathering.slow.pop_front() {
+            self.leave(client, Next::Park(waiting));
+            self.core().events.ring();
         }
     }
 }

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 pub(super) struct Gathering {
     /// Those that were not answered yet, in the order of their coming.
     pub(super) asking: VecDeque<ParkedClient>,
+    /// Those of them that would have held up the others.
+    pub(super) slow: VecDeque<ParkedClient>,
     /// Clients that have their answers.
     pub(super) answered: VecDeque<Box<Client>>,
     /// Who has its turn behind them.

@@ -1061,8 +1061,8 @@ impl ReplicaPool {
 }
 
 /// How many clients there are file descriptors for. Connections to PostgreSQL, the spool's files,
-/// what threads read of their delays, the admin server and the control plane need some, too: to know how the server
-/// is matters most when it is full.
+/// what threads read of their delays, the admin server and the control plane need some, too: to
+/// know how the server is matters most when it is full.
 fn clients_possible(shares: &[Share], servers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -949,8 +949,18 @@ impl Worker {
                 self.on_deadline(client);
                 continue;
             }
-            // It has begun, so it is told; and it has no more time to hear of it.
             self.take_in_hand(&client);
+            if client.requests.phase() == Phase::Body {
+                let before = client.came;
+                self.lend_buffers(&mut client);
+                let received = self.receive(&mut client);
+                if received.is_some() && client.came > before {
+                    self.serve(client, Readable::Maybe);
+                    continue;
+                }
+                self.reclaim_buffers(&mut client);
+            }
+            // It has begun, so it is told; and it has no more time to hear of it.
             self.refuse(&mut client, Refusal::RequestTimeout);
             let _ = client
                 .output

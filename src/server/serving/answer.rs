@@ -15,7 +15,7 @@ use crate::serving::remainder::{BODY_CHUNK_BYTES, SPOOLED_AT_ONCE_BYTES, read_to
 use crate::serving::reply::{Misanswered, ResponseWriter};
 use crate::serving::rows::{Rows, Taken};
 use crate::serving::spool::SpoolFile;
-use crate::serving::together::pace_of;
+use crate::serving::together::SLOW_AFTER;
 use crate::serving::watch::{QUERY_CANCELED, Watch};
 use crate::sync::{Instant, in_simulation};
 use corerest_api::Error as ApiError;
@@ -193,7 +193,7 @@ pub(crate) fn take_answer(
     loop {
         let connection = lease.connection();
         let Some(reply) = turn.next_reply(connection) else {
-            turn.on_silence(lease);
+            turn.cancel(lease);
             continue;
         };
         match reply {
@@ -222,7 +222,7 @@ pub(crate) fn skip_answer(lease: &mut Lease) {
     let mut turn = Turn::begin();
     loop {
         match turn.next_reply(lease.connection()) {
-            None => turn.on_silence(lease),
+            None => turn.cancel(lease),
             Some(Ok(Reply::Done) | Err(_)) => return,
             Some(Ok(Reply::Failed(error))) if error.ends_session() => return,
             Some(Ok(Reply::Row(_) | Reply::Settled | Reply::Failed(_))) => {}
@@ -245,20 +245,19 @@ impl Turn {
         }
     }
 
-    /// What PostgreSQL says next; `None` when it has been silent for a while.
+    /// What PostgreSQL says next; `None` when it has taken too long.
     fn next_reply<'c>(&self, connection: &'c mut Connection) -> Option<Result<Reply<'c>, Error>> {
-        match self.is_cancelled {
-            true => Some(connection.next_reply()),
-            false => connection.next_reply_if_soon().transpose(),
+        if self.is_cancelled {
+            return Some(connection.next_reply());
         }
+        // What has come is read in any case.
+        let left = SLOW_AFTER.saturating_sub(self.begin.elapsed());
+        connection.next_reply_within(left).transpose()
     }
 
-    /// When it has taken too long, PostgreSQL is asked to cancel. Should it be at the next one by
-    /// then, that is asked again, too.
-    fn on_silence(&mut self, lease: &mut Lease) {
-        if pace_of(self.begin.elapsed()) != Pace::Slow {
-            return;
-        }
+    /// PostgreSQL is asked to cancel. Should it be at the next one by then, that is asked again,
+    /// too.
+    fn cancel(&mut self, lease: &mut Lease) {
         self.is_cancelled = true;
         if let Err(error) = lease.cancel() {
             log::warn(&format!("Cannot cancel a query: {error}"));

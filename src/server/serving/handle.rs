@@ -688,14 +688,14 @@ pub(crate) fn ask_by_itself(
 }
 
 /// Answers a request that was sent together with others, whose first statement has this number.
-/// `None` if it is to be asked by itself; nothing of an answer is there, then.
+/// Otherwise it is to be asked by itself, and nothing of an answer is there; this is its pace.
 pub(crate) fn take_answer(
     desk: &Desk<'_>,
     client: &mut Client,
     waiting: &mut WaitingRequest,
     grant: &mut Grant,
     first: usize,
-) -> Option<Finished> {
+) -> Result<Finished, Pace> {
     let lease = &mut grant.lease;
     desk.observer.resumes(&waiting.exchange);
     desk.observer.has_connection(lease);
@@ -718,7 +718,7 @@ pub(crate) fn take_answer(
             pending.note_pace(pace);
             writer.retract();
             waiting.exchange = desk.observer.parks();
-            return None;
+            return Err(pace);
         }
     };
     let took = desk.observer.database_done(lease);
@@ -731,7 +731,7 @@ pub(crate) fn take_answer(
     // Whoever has no answer is going to ask by himself.
     desk.host.asks(grant.server);
     desk.observer.tally().together.add(1);
-    Some(finish_request(desk, client, answered))
+    Ok(finish_request(desk, client, answered))
 }
 
 /// No replica has replayed in time what the request must see: the primary has it.

@@ -27,6 +27,9 @@ use corerest_wire::http::response::{
 use corerest_wire::http::{Connection, Refusal, Request, Version};
 use std::fmt;
 
+/// When somebody was told that there was no memory for an answer.
+static NO_MEMORY_WARNED: log::Seldom = log::Seldom::new();
+
 /// The value of the Server header.
 pub(crate) const SERVER: &str = concat!("corerest/", env!("CARGO_PKG_VERSION"));
 
@@ -234,8 +237,15 @@ impl<'a> ResponseWriter<'a> {
         let body: &[u8] = match &response.body {
             Body::Bytes(bytes) if self.facts.sends_body(response.status) => {
                 if !self.make_room(bytes.len()) {
-                    let error = Error::NoMemoryForAnswer { bytes: bytes.len() };
-                    log::api_error(&error);
+                    let bytes = bytes.len();
+                    let may_fit = bytes <= self.memory.memory().bytes_max();
+                    let error = Error::NoMemoryForAnswer { bytes, may_fit };
+                    log::warn_seldom(&NO_MEMORY_WARNED, || {
+                        format!(
+                            "A large answer was refused, for there is no memory for its {bytes} \
+                             bytes (server-max-memory)."
+                        )
+                    });
                     return self.write(&error.response(self.facts.verbosity).into());
                 }
                 bytes

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// How long no answer is begun after the disk has refused one: it is full, most probably.
 const HELD_BACK: Duration = Duration::from_secs(10);
 
-/// As many files there may be in any case.
+/// So many files there may be in any case.
 const FILES_MIN: usize = 8;
 
 /// All files, or the place where they would be.

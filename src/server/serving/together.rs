@@ -30,7 +30,7 @@ const QUICK: Duration = match cfg!(debug_assertions) {
 };
 
 /// One that took longer is slow, however busy the machine is.
-const SLOW: Duration = QUICK.saturating_mul(20);
+pub(crate) const SLOW_AFTER: Duration = QUICK.saturating_mul(20);
 
 /// A longer body is not copied, and would be.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -53,7 +53,7 @@ pub(crate) fn may_go_together(
 pub(crate) fn pace_of(took: Duration) -> Pace {
     match took {
         _ if took <= QUICK => Pace::Quick,
-        _ if took <= SLOW => Pace::Late,
+        _ if took <= SLOW_AFTER => Pace::Late,
         _ => Pace::Slow,
     }
 }

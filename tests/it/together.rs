@@ -425,7 +425,11 @@ fn those_who_take_long_hold_up_nobody_who_has_no_answer_yet() {
                     _ => assert_eq!(client.read("GET").status, 200),
                 }
             }
-            wake_sleepers(&database);
+            until("nobody to be at work", || {
+                wake_sleepers(&database);
+                let at_work = server.metric("corerest_db_connections_in_use{core=\"0\"}");
+                at_work + server.metric("pgrst_db_pool_waiting") == 0.0
+            });
         }
         server.stop();
     }

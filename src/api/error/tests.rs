@@ -471,8 +471,8 @@ fn samples() -> Vec<(Error, &'static str)> {
                 may_fit: true,
             },
             r#"503 PGRSTX05
-    {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":"Try again",
-       "message":"Clients hold all the memory that they may"}"#,
+    {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":"Try
+       again","message":"Clients hold all the memory that they may"}"#,
         ),
         (
             Error::NoMemoryForAnswer {
@@ -480,8 +480,9 @@ fn samples() -> Vec<(Error, &'static str)> {
                 may_fit: false,
             },
             r#"503 PGRSTX05
-    {"code":"PGRSTX05","details":"The answer has 5 bytes (server-max-memory).","hint":null,
-       "message":"The answer is larger than all that clients may hold"}"#,
+    {"code":"PGRSTX05","details":"The answer has 5 bytes
+       (server-max-memory).","hint":null,"message":"The answer is larger than all that clients may
+       hold"}"#,
         ),
         (
             Error::Channel {

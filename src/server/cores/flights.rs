@@ -83,13 +83,15 @@ impl Worker {
     }
 
     /// Asks those who are gathered, and goes on with those who have their answers. The first who
-    /// has none keeps the connection, so with each flight somebody gets on.
+    /// has none keeps the connection, so with each flight somebody gets on; it may take long, so
+    /// the others do not wait for this thread.
     fn go_together(&mut self, grant: Grant) {
         let grant = self.ask_together(grant);
         if grant.is_none() && is_mutant(Mutant::FlightDropsFirst) {
             self.gathering.asking.pop_front();
         }
         self.go_on();
+        self.hand_out();
         if let Some(grant) = grant
             && let Some(first) = self.gathering.asking.pop_front()
         {
@@ -97,6 +99,22 @@ impl Worker {
                 handle::resume(desk, client, waiting, Some(Ok(grant)))
             });
         }
+    }
+
+    /// Parks all but the first of those who have no answer yet: another thread may serve them
+    /// sooner.
+    fn hand_out(&mut self) {
+        while let Some(parked) = self.gathering.asking.remove(1) {
+            self.hand_over(parked);
+        }
+        while let Some(parked) = self.gathering.slow.pop_front() {
+            self.hand_over(parked);
+        }
+    }
+
+    fn hand_over(&mut self, ParkedClient { client, waiting }: ParkedClient) {
+        self.leave(client, Next::Park(waiting));
+        self.core().events.ring();
     }
 
     /// Lets a client's request join, if it may, or else serves it.
@@ -214,19 +232,18 @@ impl Worker {
     /// there.
     pub(super) fn disperse(&mut self) {
         self.go_on();
-        while let Some(parked) = self.gathering.asking.pop_front() {
-            self.end_waiting(parked, handle::ask_by_itself);
-        }
+        self.hand_out();
         match self.gathering.behind.take() {
-            Some(Behind::Asks(parked)) => self.end_waiting(parked, handle::ask_by_itself),
+            // The first one may take long, too. Under load there are others to look for it.
+            Some(Behind::Asks(ParkedClient { client, waiting })) => {
+                self.leave(client, Next::Park(waiting));
+            }
             Some(Behind::Unserved(client)) if client.hearing.is_some() => self.attend(client),
             Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
             None => {}
         }
-        // Whoever has one of these in hand does nothing else for as long as it takes.
-        while let Some(ParkedClient { client, waiting }) = self.gathering.slow.pop_front() {
-            self.leave(client, Next::Park(waiting));
-            self.core().events.ring();
+        if let Some(first) = self.gathering.asking.pop_front() {
+            self.end_waiting(first, handle::ask_by_itself);
         }
     }
 }

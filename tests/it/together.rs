@@ -386,14 +386,16 @@ fn who_takes_long_holds_up_nobody_and_is_cancelled_when_he_leaves() {
     for (client, seed) in clients.iter_mut().zip(["oak", "ash", "yew"]) {
         assert_eq!(client.read("GET").text(), format!(r#""{seed} UTC""#));
     }
-    let sleeping = "SELECT count(*)::text FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    until("it to sleep by itself", || database.one(sleeping) == "1");
+    until("it to sleep by itself", || database.one(SLEEPERS) == "1");
     sleeper.leave("it is not going to wait for an hour");
     server.await_metric("corerest_requests_cancelled_total", 1.0);
-    assert_eq!(database.one(sleeping), "0");
+    assert_eq!(database.one(SLEEPERS), "0");
     server.stop();
 }
+
+/// How many sleep.
+const SLEEPERS: &str = "SELECT count(*)::text FROM pg_stat_activity
+                         WHERE datname = current_database() AND wait_event = 'PgSleep'";
 
 /// Nobody else would, where nobody watches their clients.
 fn wake_sleepers(database: &Database) {
@@ -449,9 +451,7 @@ fn who_takes_long_is_cancelled_whether_clients_are_watched_or_not() {
         assert_eq!(client.read("GET").status, status);
     }
     sleeper.leave("nobody waits for an hour");
-    let sleeping = "SELECT count(*)::text FROM pg_stat_activity
-                     WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    until("it to sleep by itself", || database.one(sleeping) == "1");
+    until("it to sleep by itself", || database.one(SLEEPERS) == "1");
     wake_sleepers(&database);
     server.stop();
 }

@@ -21,7 +21,8 @@ pub struct Fault {
     pub effort: Effort,
     /// Which errors there may be: statuses, and what stands for them where there was none.
     pub errors: &'static [u16],
-    /// Whether only writes may fail.
+    /// Whether reads may not fail, but for those with a token: that names how far the log went when
+    /// it was given, and what others had written of it by then may be lost with the primary.
     pub reads_go_on: bool,
     /// Whether answers may be wrong: nobody notices a changed byte in a value.
     pub may_be_wrong: bool,

@@ -19,12 +19,27 @@ pub const NO_CONNECTION: u16 = 1;
 pub struct Entry {
     /// The id that was to be written; a read has none.
     pub id: Option<i64>,
+    /// What it was.
+    pub kind: Kind,
     /// When it was sent.
     pub began: Instant,
     /// When its answer was there.
     pub ended: Instant,
     /// What came.
     pub outcome: Outcome,
+}
+
+/// What a request was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A read that any server may answer.
+    Read,
+    /// A read of what the client has written, with the token that it was given for it.
+    ReadBack,
+    /// A row is written.
+    Insert,
+    /// A function that writes a row is called.
+    Call,
 }
 
 /// What came of a request.
@@ -175,6 +190,7 @@ mod tests {
         let now = Instant::now();
         Entry {
             id: Some(id),
+            kind: Kind::Insert,
             began: now,
             ended: now,
             outcome,

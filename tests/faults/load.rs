@@ -3,7 +3,7 @@
 //! Each is a thread with a connection of its own, which it keeps for as long as the server does.
 //! Invariant: whatever happens is written down, and each request has one entry.
 
-use crate::ledger::{Entry, Outcome};
+use crate::ledger::{Entry, Kind, Outcome};
 use corerest_tests::client::{Address, Client, ClientError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -73,6 +73,7 @@ struct Visitor<'a> {
 /// A request and what must come.
 struct Ask {
     id: Option<i64>,
+    kind: Kind,
     bytes: Vec<u8>,
     method: &'static str,
     status: u16,
@@ -146,6 +147,7 @@ fn keep_asking(shared: &Shared, number: usize) -> Vec<Entry> {
         }
         entries.push(Entry {
             id: ask.id,
+            kind: ask.kind,
             began,
             ended: Instant::now(),
             outcome,
@@ -227,6 +229,7 @@ impl Ask {
         let target = format!("/fixed?select=id,t&id=eq.{key}");
         Ask {
             id: None,
+            kind: Kind::Read,
             bytes: format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(),
             method: "GET",
             status: 200,
@@ -240,6 +243,7 @@ impl Ask {
         let head = format!("Host: localhost\r\nConsistency-Token: {token}\r\n\r\n");
         Ask {
             id: None,
+            kind: Kind::ReadBack,
             bytes: format!("GET {target} HTTP/1.1\r\n{head}").into_bytes(),
             method: "GET",
             status: 200,
@@ -255,6 +259,7 @@ impl Ask {
         };
         Ask {
             id: Some(id),
+            kind: Kind::Insert,
             bytes: post("/w", prefer, &format!(r#"{{"id":{id}}}"#)),
             method: "POST",
             status: 201,
@@ -266,6 +271,7 @@ impl Ask {
         let id = new_id();
         Ask {
             id: Some(id),
+            kind: Kind::Call,
             bytes: post(function, "", &format!(r#"{{"number":{id}}}"#)),
             method: "POST",
             status: 200,

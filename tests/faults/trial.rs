@@ -1,7 +1,7 @@
 //! Runs a fault as often as is asked for, and measures what comes after.
 
 use crate::fault::Fault;
-use crate::ledger::{Audit, Entry, audit};
+use crate::ledger::{Audit, Entry, Kind, audit};
 use crate::load::Load;
 use crate::readiness::Readiness;
 use crate::world::World;
@@ -211,12 +211,13 @@ impl Row {
         let unexpected = entries.iter().filter(|entry| {
             let outcome = &entry.outcome;
             let may_fail = fault.errors.contains(&outcome.status())
-                && !(fault.reads_go_on && entry.id.is_none());
+                && !(fault.reads_go_on && entry.kind == Kind::Read);
             outcome.is_error() && !may_fail
         });
         let (count, first) = (unexpected.clone().count(), unexpected.clone().next());
         if let Some(first) = first {
-            let text = format!("{count} errors that may not be: {:?}", first.outcome);
+            let Entry { kind, outcome, .. } = first;
+            let text = format!("{count} errors that may not be, first of {kind:?}: {outcome:?}");
             self.failures.push(text);
         }
         let Times {

@@ -196,6 +196,8 @@ pub struct Pool {
     guests: AtomicUsize,
     /// Counts the flushes; a connection belongs to the edition that it was opened in.
     edition: AtomicU64,
+    /// Whether the next one that comes back is closed ([`Pool::close_next`]).
+    is_one_too_many: AtomicBool,
     /// Whether one was opened since the last flush that leads to a primary, as it has said itself.
     has_met_primary: AtomicBool,
     /// Whether connections opened from now on prepare their statements under a name.
@@ -293,6 +295,7 @@ impl Pool {
             leased: AtomicUsize::new(0),
             guests: AtomicUsize::new(0),
             edition: AtomicU64::new(0),
+            is_one_too_many: AtomicBool::new(false),
             has_met_primary: AtomicBool::new(false),
         }
     }
@@ -317,6 +320,18 @@ impl Pool {
             self.forget_if_old(&mut slot);
             idle.push(slot);
         }
+    }
+
+    /// Closes a connection, for PostgreSQL has no room for somebody else's. Says whether there was
+    /// an idle one.
+    pub fn close_idle(&self) -> bool {
+        let slot = self.slots.try_get();
+        slot.map(|mut slot| slot.close(Closing::Release)).is_some()
+    }
+
+    /// The same, for the next that comes back.
+    pub fn close_next(&self) {
+        self.is_one_too_many.store(true, Ordering::Relaxed);
     }
 
     /// Closes a connection that must not be used for another request. r2d2 looks every now and
@@ -466,9 +481,7 @@ impl Pool {
     fn connect(&self) -> Result<Connection, ConnectError> {
         let session = self.settings.connector.open().inspect_err(|error| {
             if is_out_of_connections(error) {
-                let until = self.made.elapsed() + HELD_BACK;
-                let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-                self.held_back_until.store(until, Ordering::SeqCst);
+                self.hold_back();
             }
         })?;
         if session.parameters.in_hot_standby() == Some(false) {
@@ -484,6 +497,13 @@ impl Pool {
             connection.tell_silence(after);
         }
         Ok(connection)
+    }
+
+    /// Opens no further connections for a second.
+    pub fn hold_back(&self) {
+        let until = self.made.elapsed() + HELD_BACK;
+        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.held_back_until.store(until, Ordering::SeqCst);
     }
 
     fn is_held_back(&self) -> bool {
@@ -653,7 +673,13 @@ impl Drop for Lease {
         if let Some(connection) = &mut self.slot.connection {
             connection.touch(Instant::now());
         }
-        self.place.pool.close_if_due(&mut self.slot);
+        let pool = &self.place.pool;
+        pool.close_if_due(&mut self.slot);
+        if pool.is_one_too_many.load(Ordering::Relaxed)
+            && pool.is_one_too_many.swap(false, Ordering::Relaxed)
+        {
+            self.slot.close(Closing::Release);
+        }
     }
 }
 

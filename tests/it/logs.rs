@@ -1,7 +1,7 @@
 //! What the server says of requests, and what it never says.
 
 use corerest_tests::client::{Client, request};
-use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::json;
 use corerest_tests::log::Log;
 use corerest_tests::server::{Server, command, unused_path, variable};
@@ -318,6 +318,33 @@ fn requests_that_got_no_connection_are_mentioned_once_in_a_while() {
     assert_eq!(access.whole().matches("\" 504 ").count(), 6);
     let mentioned = diagnostics.whole().matches("PGRST003").count();
     assert!((1..=2).contains(&mentioned), "{}", diagnostics.text());
+}
+
+#[test]
+fn an_outage_is_mentioned_once_in_a_while() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    let began = Instant::now();
+    let server = Server::start(&database, &[]);
+    cluster.stop(Stop::Immediate);
+    let mut client = server.client();
+    let mut is_unreachable = || {
+        client
+            .get("/plants")
+            .text()
+            .contains(r#""code":"PGRST000""#)
+    };
+    until("the outage", &mut is_unreachable);
+    for _ in 0..100 {
+        assert!(is_unreachable());
+    }
+    let diagnostics = server.stderr.clone();
+    server.stderr.wait_for(r#"{"code":"PGRST000""#);
+    server.stop();
+    let text = diagnostics.whole();
+    let mentioned = text.matches(r#" +0000: {"code":"PGRST000""#).count() as u64;
+    let at_most = 1 + began.elapsed().as_secs() / 5;
+    assert!((1..=at_most).contains(&mentioned), "{text}");
 }
 
 fn await_nap(database: &Database) {

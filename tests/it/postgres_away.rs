@@ -1,7 +1,7 @@
 //! PostgreSQL dies, stops, comes back, is full: the server neither crashes nor hangs, says 503
 //! meanwhile, and serves again without being started again.
 
-use corerest_tests::client::Answer;
+use corerest_tests::client::{Answer, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
@@ -264,6 +264,43 @@ fn no_core_is_without_a_connection_because_another_keeps_an_idle_one() {
 
 /// Somebody keeps what the catalog is read from. Who asks meanwhile is told, and nobody takes the
 /// server for dead.
+/// As many as PostgREST needs: those of the pool, and the listener's.
+#[test]
+fn a_reload_does_with_the_connections_that_there_may_be() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database();
+    let server = Server::start(&database, &[("db-pool", "4")]);
+    database.run("ALTER ROLE authenticator CONNECTION LIMIT 5");
+    let open = "SELECT count(*)::text FROM pg_stat_activity WHERE usename = 'authenticator'";
+    let reload = |table: &str| {
+        database.run(&format!(
+            "CREATE TABLE api.{table} (n integer); GRANT SELECT ON api.{table} TO anonymous; \
+             NOTIFY pgrst"
+        ));
+        let mut client = server.client();
+        until("the new table to be known", || {
+            client.get(&format!("/{table}")).status == 200
+        });
+    };
+    let fill = || {
+        until("all connections", || {
+            let mut naps: Vec<_> = (0..4).map(|_| server.client()).collect();
+            for nap in &mut naps {
+                nap.send(request("GET", "/naps?milliseconds=eq.100", &[]));
+            }
+            let statuses = naps.iter_mut().map(|nap| nap.read("GET").status);
+            assert!(statuses.eq([200; 4]));
+            database.one(open) == "5"
+        });
+    };
+    fill();
+    let (_, bad) = under_load(&server, || reload("while_busy"));
+    assert_eq!(bad, 0);
+    fill();
+    reload("while_idle");
+    server.stop();
+}
+
 #[test]
 fn a_catalog_that_is_long_in_coming_does_not_keep_the_doors_shut() {
     let database = Cluster::shared().database();

@@ -13,7 +13,10 @@ use corerest_api::{DatabaseError, DecodeError, Error as ApiError, OneDocument, P
 use corerest_api::{ask_version, decode_version};
 use corerest_config::ErrorVerbosity;
 use corerest_pg::connect::{self, ConnectError, OpenOptions, Target};
-use corerest_pg::{Connection, Error, NOTED_AFTER, Preparation, Reply, RequestBody, Silences};
+use corerest_pg::{
+    Connection, Error, NOTED_AFTER, Preparation, Reply, RequestBody, Silences,
+    is_out_of_connections,
+};
 use corerest_sql::Statement;
 use corerest_wire::pg::ServerError;
 use std::sync::Arc;
@@ -293,6 +296,11 @@ impl LoadError {
             LoadError::Connect(error) => error.server_error().is_some(),
             _ => self.is_answer(),
         }
+    }
+
+    /// Whether PostgreSQL was there, and had all the connections that it may have.
+    pub(crate) fn is_for_want_of_room(&self) -> bool {
+        matches!(self, LoadError::Connect(error) if is_out_of_connections(error))
     }
 
     /// Whether PostgreSQL was there.

@@ -36,8 +36,8 @@ use conversation::{Conversation, LoadError, Witness};
 use corerest_api::channel;
 use corerest_api::{Catalog, PgVersion, Shapes};
 use corerest_config::Config;
+use corerest_pg::Preparation;
 use corerest_pg::connect::SharedTarget;
-use corerest_pg::{Preparation, is_out_of_connections};
 use inquiry::Inquiry;
 use keys::KeyKeeper;
 use listener::Wanted;
@@ -46,6 +46,7 @@ use reload::{Configuration, log_database_unreadable};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often the idle connection is looked at.
@@ -59,6 +60,13 @@ const RELOAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long after a look at a database that was suspected the next one is taken.
 const SUSPECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where PostgreSQL has no room for a connection of ours: how often one is tried again, how long
+/// after the last time, and after how many times another one is closed for it. A session that is
+/// closed takes some milliseconds to end, and others may be quicker.
+const ROOM_ATTEMPTS: u32 = 60;
+const ROOM_LOOK: Duration = Duration::from_millis(20);
+const ROOM_LOOKS: u32 = 20;
 
 /// How long the first load waits for the listener to be ready, so that nothing is missed between
 /// the two.
@@ -180,8 +188,7 @@ impl Control {
             None => match self.connect() {
                 Ok(_) => false,
                 // It is there, and those who are connected are served.
-                Err(LoadError::Connect(error)) => !is_out_of_connections(&error),
-                Err(_) => true,
+                Err(error) => !error.is_for_want_of_room(),
             },
         };
         if is_lost {
@@ -202,6 +209,24 @@ impl Control {
     fn connect(&self) -> Result<(Conversation, PgVersion), LoadError> {
         let witness: Arc<dyn Witness> = self.inquiry.clone();
         Conversation::begin(&self.target.current(), Some(witness))
+    }
+
+    /// The same, for what must not wait until there is room: requests can do without one of their
+    /// connections for a moment. PostgREST reloads through its pool, so there may be as many as
+    /// that and the listener's.
+    fn connect_at_once(&self) -> Result<(Conversation, PgVersion), LoadError> {
+        let mut connected = self.connect();
+        for attempt in 0..ROOM_ATTEMPTS {
+            let is_full = connected
+                .as_ref()
+                .is_err_and(LoadError::is_for_want_of_room);
+            if !is_full || attempt % ROOM_LOOKS == 0 && !self.cores.make_room() {
+                break;
+            }
+            thread::sleep(ROOM_LOOK);
+            connected = self.connect();
+        }
+        connected
     }
 
     /// Tries until the catalog is loaded, or until trying again is of no use.
@@ -319,7 +344,7 @@ impl Control {
 
     /// Connects, loads, publishes.
     fn try_load(&mut self) -> Result<(), LoadError> {
-        let (mut conversation, version) = self.connect()?;
+        let (mut conversation, version) = self.connect_at_once()?;
         self.check_version(&version);
         if self.config().db_config {
             self.reload_config_through(&mut conversation, &version);
@@ -387,7 +412,7 @@ impl Control {
         if !self.config().db_config {
             self.apply_config();
         } else {
-            match self.connect() {
+            match self.connect_at_once() {
                 Ok((mut conversation, version)) => {
                     self.reload_config_through(&mut conversation, &version);
                 }

@@ -467,6 +467,23 @@ impl Cores {
         }
     }
 
+    /// Closes a connection to the primary, which has no room for another one of ours: one that is
+    /// idle, or the next that comes back. Says whether there is one that can be spared. Requests
+    /// open none in its place for a second, but wait for those that are left.
+    pub(crate) fn make_room(&self) -> bool {
+        let pools = || self.cores.iter().map(|core| &core.pool);
+        let has_others = pools().map(|pool| pool.connections()).sum::<usize>() > 1;
+        if has_others {
+            pools().for_each(|pool| pool.hold_back());
+        }
+        if pools().any(|pool| pool.close_idle()) {
+            return true;
+        }
+        let largest = pools().max_by_key(|pool| pool.connections());
+        let spared = largest.filter(|_| has_others);
+        spared.map(|pool| pool.close_next()).is_some()
+    }
+
     /// Whether connections to a replica were opened that lead to a primary.
     pub(crate) fn has_met_primary(&self, replica: usize) -> bool {
         let mut cores = self.cores.iter();

@@ -147,24 +147,33 @@ pub(crate) fn warn(text: &str) {
     write_line(Severity::Warning, text);
 }
 
-/// Remembers when something was last said that is worth saying once a minute.
+/// Remembers when something was last said that is worth saying now and then.
 #[derive(Debug)]
-pub(crate) struct Seldom(Mutex<Option<Instant>>);
+pub(crate) struct Seldom {
+    said: Mutex<Option<Instant>>,
+    pause: Duration,
+}
 
 impl Seldom {
-    const PAUSE: Duration = Duration::from_secs(60);
-
-    /// Nothing has been said so far.
+    /// Nothing has been said so far; it is worth saying once a minute.
     pub(crate) const fn new() -> Seldom {
-        Seldom(Mutex::new(None))
+        Seldom::every(Duration::from_secs(60))
+    }
+
+    /// The same, for what is worth saying as often as that.
+    pub(crate) const fn every(pause: Duration) -> Seldom {
+        Seldom {
+            said: Mutex::new(None),
+            pause,
+        }
     }
 
     /// Whether it is time; never for two at once.
     fn is_due(&self) -> bool {
-        let Ok(mut said) = self.0.try_lock() else {
+        let Ok(mut said) = self.said.try_lock() else {
             return false;
         };
-        let is_due = said.is_none_or(|at| at.elapsed() >= Seldom::PAUSE);
+        let is_due = said.is_none_or(|at| at.elapsed() >= self.pause);
         if is_due {
             *said = Some(Instant::now());
         }
@@ -172,7 +181,15 @@ impl Seldom {
     }
 }
 
-/// Something may be wrong that happens often: it is said once a minute.
+/// Requests fail with this, hundreds of them while it lasts: it is said at once, and then now and
+/// then.
+pub(crate) fn api_error_seldom(seldom: &Seldom, error: &ApiError) {
+    if is_at(LogLevel::Error) && seldom.is_due() {
+        api_error(error);
+    }
+}
+
+/// Something may be wrong that happens often: it is said now and then.
 pub(crate) fn warn_seldom(seldom: &Seldom, text: impl FnOnce() -> String) {
     if seldom.is_due() {
         warn(&text());

@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,7 +71,30 @@ enum Address {
     Tcp(SocketAddr),
     /// A port that other processes may listen on, too.
     SharedTcp(SocketAddr),
-    Unix(PathBuf),
+    Unix(SocketFile),
+}
+
+/// The file of a Unix socket.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Its device and inode, if we have made it: another process may put its own there.
+    made: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    /// Whether it is still there, and leads to us as far as can be told.
+    fn is_ours(&self) -> bool {
+        match self.made {
+            Some(made) => file_at(&self.path).is_ok_and(|there| there == made),
+            None => self.path.exists(),
+        }
+    }
+}
+
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }
 
 impl Listener {
@@ -87,7 +110,10 @@ impl Listener {
             Err(_) => {
                 let path = SocketAddrUnix::try_from(name)?;
                 let path = path.path().map(|path| path.to_string_lossy().into_owned());
-                Address::Unix(path.unwrap_or_default().into())
+                Address::Unix(SocketFile {
+                    path: path.unwrap_or_default().into(),
+                    made: None,
+                })
             }
         };
         let mut listener = Listener::new(fd, address);
@@ -138,11 +164,12 @@ impl Listener {
         }
     }
 
-    /// Whether clients can still reach it: the file of a Unix socket may have been removed.
+    /// Whether clients can still reach it: the file of a Unix socket may have been removed, or be
+    /// another process's by now.
     pub(crate) fn is_reachable(&self) -> bool {
         match &self.address {
             Address::Tcp(_) | Address::SharedTcp(_) => true,
-            Address::Unix(path) => path.exists(),
+            Address::Unix(file) => file.is_ours(),
         }
     }
 
@@ -152,7 +179,7 @@ impl Listener {
     pub(crate) fn answers(&self, patience: Duration) -> bool {
         match &self.address {
             Address::Tcp(address) => visit::tcp(*address, &self.visitors, patience),
-            Address::Unix(path) => visit::unix(path, &self.visitors, patience),
+            Address::Unix(file) => visit::unix(&file.path, &self.visitors, patience),
             Address::SharedTcp(_) => true,
         }
     }
@@ -174,7 +201,7 @@ impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
             Address::Tcp(address) | Address::SharedTcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
+            Address::Unix(file) => write!(f, "{}", file.path.display()),
         }
     }
 }
@@ -187,10 +214,11 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address
+        if let Address::Unix(file) = &self.address
             && !self.lives_on
+            && file.is_ours()
         {
-            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(&file.path);
         }
     }
 }
@@ -263,8 +291,8 @@ fn bind_address(address: SocketAddr, reuse: ReusePort) -> io::Result<Listener> {
     })
 }
 
-/// Listens on a Unix socket whose file gets this mode. A file that a dead server left is replaced;
-/// anything that is not a socket is not.
+/// Listens on a Unix socket whose file gets this mode. The file of another server is replaced, for
+/// that is dead, or gives its place up; anything that is not a socket is not.
 ///
 /// # Errors
 /// If the file cannot be made.
@@ -283,7 +311,11 @@ fn bind_unix_path(path: &Path, mode: u32) -> io::Result<Listener> {
     bind(&fd, &SocketAddrUnix::new(path)?)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     listen(&fd, BACKLOG)?;
-    Ok(Listener::new(fd, Address::Unix(path.to_owned())))
+    let file = SocketFile {
+        path: path.to_owned(),
+        made: Some(file_at(path)?),
+    };
+    Ok(Listener::new(fd, Address::Unix(file)))
 }
 
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
@@ -324,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_socket_file_is_replaced_and_another_file_is_not() {
+    fn the_file_of_another_socket_is_replaced_and_no_other_file() {
         let directory = std::env::temp_dir().join(format!("listen-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join("socket");
@@ -335,7 +367,11 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o660
         );
+        let third = bind_unix(&path, 0o660).unwrap();
+        assert!(third.is_reachable() && !second.is_reachable());
         drop(second);
+        assert!(third.is_reachable(), "the file is the third's");
+        drop(third);
         assert!(!path.exists());
         fs::write(&path, "precious").unwrap();
         assert!(bind_unix(&path, 0o660).is_err());

@@ -47,10 +47,14 @@ use corerest_wire::http::{self, Refusal, Version};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// After how long a client that hears is to come again when its connection breaks, in milliseconds.
 /// Where the server ends the stream itself, it says so anew.
 const RETRY_MILLISECONDS: u64 = 2_000;
+
+/// While PostgreSQL is away every request fails with the same.
+static UNREACHABLE_SAID: log::Seldom = log::Seldom::every(Duration::from_secs(5));
 
 /// A request that waits for a connection to PostgreSQL.
 pub(crate) struct WaitingRequest {
@@ -997,6 +1001,6 @@ fn respond_unreachable(
         Unreachable::NoReplica => "no replica will do, and db-replica-fallback is off".to_owned(),
     });
     let error = Error::DatabaseConnection { details };
-    log::api_error(&error);
+    log::api_error_seldom(&UNREACHABLE_SAID, &error);
     writer.respond(&pending.error(&error))
 }

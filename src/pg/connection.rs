@@ -158,8 +158,8 @@ struct Silence {
     told_after: Option<Duration>,
     /// After this the connection is lost.
     lost_after: Option<Duration>,
-    /// The same, for what is left of the batch.
-    lost_after_in_batch: Option<Duration>,
+    /// When it is lost if the batch is not over, whatever is said meanwhile.
+    lost_at: Option<Instant>,
     /// Where it is noted.
     list: Option<Arc<Silences>>,
     /// Whether something of the answer was passed on, so that nobody else can be asked for it.
@@ -1123,7 +1123,7 @@ impl Connection {
 
     fn on_over(&mut self) {
         self.prepared.on_over();
-        self.silence.lost_after_in_batch = None;
+        self.silence.lost_at = None;
     }
 
     /// Takes in what the server says of the reset.
@@ -1254,6 +1254,7 @@ impl Connection {
             return Err(self.lost(io::ErrorKind::OutOfMemory.into()));
         }
         while out.len() - start < wanted {
+            self.lose_if_overdue()?;
             match self.session.stream.try_append(out) {
                 Ok(0) => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
@@ -1297,9 +1298,10 @@ impl Connection {
         self.silence.lost_after = Some(patience);
     }
 
-    /// The same, for what is left of the batch.
-    pub fn set_patience_in_batch(&mut self, patience: Duration) {
-        self.silence.lost_after_in_batch = Some(patience);
+    /// The connection is lost when the rest of the batch takes longer than this, whatever the
+    /// server says meanwhile.
+    pub fn give_batch(&mut self, rest: Duration) {
+        self.silence.lost_at = Some(Instant::now() + rest);
     }
 
     /// From now on silence is noted in this list.
@@ -1460,6 +1462,7 @@ impl Connection {
 
     /// Reads once, and says whether there was something.
     fn try_fill(&mut self) -> Result<bool, Error> {
+        self.lose_if_overdue()?;
         let stream = &mut self.session.stream;
         match self.input.fill(|space| stream.try_read(space)) {
             Ok(()) => Ok(true),
@@ -1472,12 +1475,21 @@ impl Connection {
     fn await_or_lose(&mut self, direction: Direction) -> Result<Readiness, Error> {
         let Silence {
             lost_after,
-            lost_after_in_batch,
+            lost_at,
             ..
         } = self.silence;
-        match self.await_for(direction, lost_after_in_batch.or(lost_after))? {
+        let rest = lost_at.map(|at| at.saturating_duration_since(Instant::now()));
+        match self.await_for(direction, rest.or(lost_after))? {
             Readiness::NONE => Err(self.lost(io::ErrorKind::TimedOut.into())),
             ready => Ok(ready),
+        }
+    }
+
+    /// Whoever does not stop talking is looked at, too.
+    fn lose_if_overdue(&mut self) -> Result<(), Error> {
+        match self.silence.lost_at {
+            Some(at) if at <= Instant::now() => Err(self.lost(io::ErrorKind::TimedOut.into())),
+            _ => Ok(()),
         }
     }
 

@@ -39,7 +39,7 @@ const HELD_BACK: Duration = Duration::from_secs(1);
 /// The edition of a connection that is closed after its request, as if it were an old one.
 const DISTRUSTED: u64 = u64::MAX;
 
-/// How long a server may say nothing after it was asked to cancel.
+/// How long the rest of a batch may take after the server was asked to cancel.
 const CANCELLED_MAX: Duration = Duration::from_secs(5);
 
 /// How long r2d2 may take to open an empty slot. Its thread only has to wake up.
@@ -578,7 +578,7 @@ impl Lease {
 
     /// Asks the server to cancel what the connection is doing, and returns when the server has
     /// passed that on: whatever is asked after that is not cancelled. If it is in doubt, the
-    /// connection is not used again. It is lost when it is silent for some seconds then.
+    /// connection is not used again. It is lost when the batch is not over some seconds later.
     ///
     /// # Errors
     /// If the server cannot be reached.
@@ -588,7 +588,7 @@ impl Lease {
             return Ok(());
         };
         let cancelled = self.place.pool.settings.connector.cancel(&token);
-        self.connection().set_patience_in_batch(CANCELLED_MAX);
+        self.connection().give_batch(CANCELLED_MAX);
         if cancelled.is_err() {
             self.slot.edition = DISTRUSTED;
         }

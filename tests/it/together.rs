@@ -238,6 +238,14 @@ const FUNCTIONS: &str = "
           PERFORM set_config('TimeZone', 'Asia/Tokyo', false);
         ELSIF seed = 'acorn' THEN
           PERFORM pg_sleep(3600);
+        ELSIF seed = 'thistle' THEN
+          LOOP
+            BEGIN
+              PERFORM pg_sleep(0.2);
+              RAISE WARNING 'still here';
+            EXCEPTION WHEN query_canceled THEN NULL;
+            END;
+          END LOOP;
         ELSIF seed = 'stone' THEN
           RAISE 'no seed' USING ERRCODE = 'PT422';
         ELSIF seed = 'tagged' THEN
@@ -391,6 +399,26 @@ fn who_takes_long_holds_up_nobody_and_is_cancelled_when_he_leaves() {
     server.await_metric("corerest_requests_cancelled_total", 1.0);
     assert_eq!(database.one(SLEEPERS), "0");
     server.stop();
+}
+
+/// It does not stop when it is asked to, and talks all the time. Nor does the end wait for it.
+#[test]
+fn who_does_not_stop_holds_up_nobody_for_ever() {
+    let database = with_functions();
+    let server = start_knowing(&database, &by_get("oak"), &[]);
+    let occupied = Occupied::new(&server, &database);
+    let mut clients = occupied.queue(&["thistle", "oak", "ash", "yew"].map(by_get));
+    let stubborn = clients.remove(0);
+    occupied.release();
+    for (client, seed) in clients.iter_mut().zip(["oak", "ash", "yew"]) {
+        assert_eq!(client.read("GET").text(), format!(r#""{seed} UTC""#));
+    }
+    stubborn.leave("it is not going to stop");
+    server.stop();
+    database.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND usename = 'authenticator'",
+    );
 }
 
 /// How many sleep.

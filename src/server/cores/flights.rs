@@ -84,27 +84,34 @@ impl Worker {
 
     /// Asks those who are gathered, and goes on with those who have their answers. The first who
     /// has none keeps the connection, so with each flight somebody gets on; it may take long, so
-    /// the others do not wait for this thread.
+    /// the others do not wait for this thread. If there is no connection any more, all wait for
+    /// another one, in their order.
     fn go_together(&mut self, grant: Grant) {
         let grant = self.ask_together(grant);
         if grant.is_none() && is_mutant(Mutant::FlightDropsFirst) {
             self.gathering.asking.pop_front();
         }
         self.go_on();
-        self.hand_out();
-        if let Some(grant) = grant
-            && let Some(first) = self.gathering.asking.pop_front()
-        {
-            self.end_waiting(first, |desk, client, waiting| {
-                handle::resume(desk, client, waiting, Some(Ok(grant)))
-            });
+        let Some(first) = self.gathering.asking.pop_front() else {
+            return self.hand_out();
+        };
+        match grant {
+            Some(grant) => {
+                self.hand_out();
+                self.end_waiting(first, |desk, client, waiting| {
+                    handle::resume(desk, client, waiting, Some(Ok(grant)))
+                });
+            }
+            None => {
+                self.hand_over(first);
+                self.hand_out();
+            }
         }
     }
 
-    /// Parks all but the first of those who have no answer yet: another thread may serve them
-    /// sooner.
+    /// Parks those who have no answer yet: another thread may serve them sooner.
     fn hand_out(&mut self) {
-        while let Some(parked) = self.gathering.asking.remove(1) {
+        while let Some(parked) = self.gathering.asking.pop_front() {
             self.hand_over(parked);
         }
         while let Some(parked) = self.gathering.slow.pop_front() {
@@ -192,7 +199,6 @@ impl Worker {
                 Ok(_) => self.send_answer(parked.client),
                 Err(pace) => {
                     self.reclaim_buffers(&mut parked.client);
-                    parked.waiting.stay_alone();
                     match pace {
                         Pace::Slow => self.gathering.slow.push_back(parked),
                         Pace::Quick | Pace::Late => unanswered.push_back(parked),
@@ -202,8 +208,8 @@ impl Worker {
             self.in_hand = None;
         }
         unanswered.append(&mut self.gathering.asking);
-        let waiting = unanswered.iter_mut().map(|parked| &mut parked.waiting);
-        waiting.for_each(|waiting| waiting.stay_alone());
+        let without_answer = unanswered.iter_mut().chain(&mut self.gathering.slow);
+        without_answer.for_each(|parked| parked.waiting.stay_alone());
         self.gathering.asking = unanswered;
         if !grant.lease.is_idle() {
             grant.lease.reset();
@@ -232,6 +238,11 @@ impl Worker {
     /// there.
     pub(super) fn disperse(&mut self) {
         self.go_on();
+        // Of several who have found no connection, all wait for one.
+        let alone = match self.gathering.asking.len() {
+            1 => self.gathering.asking.pop_front(),
+            _ => None,
+        };
         self.hand_out();
         match self.gathering.behind.take() {
             // The first one may take long, too. Under load there are others to look for it.
@@ -242,8 +253,8 @@ impl Worker {
             Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
             None => {}
         }
-        if let Some(first) = self.gathering.asking.pop_front() {
-            self.end_waiting(first, handle::ask_by_itself);
+        if let Some(alone) = alone {
+            self.end_waiting(alone, handle::ask_by_itself);
         }
     }
 }

@@ -18,6 +18,9 @@ const SCHEMA: &str = "
       SELECT g, (SELECT string_agg(md5((g * 10000 + h)::text), '') FROM generate_series(1, 3200) h)
         FROM generate_series(1, 40) g;
     CREATE VIEW api.broken AS SELECT id, line, 1 / (id - 30) AS one FROM api.wide;
+    CREATE VIEW api.forged AS
+      SELECT id, line, CASE WHEN id > 30 THEN (chr(10) || 'FORGED' || chr(27))::integer END AS one
+        FROM api.wide ORDER BY id;
     CREATE VIEW api.tired AS
       SELECT id, line, CASE WHEN id > 20 THEN pg_sleep(1)::text END AS nap
         FROM api.wide ORDER BY id;
@@ -29,7 +32,7 @@ const SCHEMA: &str = "
         PERFORM set_config('response.status', headers ->> 'x-status', true),
                 set_config('response.headers', headers ->> 'x-headers', true);
       END $$;
-    GRANT SELECT ON api.wide, api.broken, api.tired, api.endless TO anonymous;";
+    GRANT SELECT ON api.wide, api.broken, api.forged, api.tired, api.endless TO anonymous;";
 
 fn start(settings: &[(&str, &str)]) -> (Database, Server) {
     let database = Cluster::shared().database();
@@ -113,6 +116,20 @@ fn rows_that_fit_nowhere_come_whole() {
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "{} KiB", grown >> 10);
     server.stop();
+}
+
+/// The value of a row stands in PostgreSQL's message.
+#[test]
+fn what_a_row_says_is_no_line_of_the_log() {
+    let (_database, server) = start(&[]);
+    let mut client = server.client();
+    client.send(request("GET", "/forged", &[LINES]));
+    check_cut_off(client.try_read("GET"));
+    let line = server.stderr.wait_for("A response was cut off: ERROR");
+    assert!(line.contains("FORGED"), "it is a part of that line: {line}");
+    let log = server.stderr.clone();
+    server.stop();
+    assert!(!log.whole().contains('\u{1b}'));
 }
 
 #[test]

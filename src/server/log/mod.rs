@@ -26,6 +26,7 @@ use corerest_config::{Config, ErrorVerbosity, LogLevel};
 use diagnostics::Severity;
 use stamp::with_stamp;
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::io;
 use std::panic::{Location, PanicHookInfo};
 use std::sync::Mutex;
@@ -249,15 +250,27 @@ fn is_at(level: LogLevel) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level as u8
 }
 
+/// What PostgreSQL says may have a client's line breaks in it, or a terminal's commands.
 fn write_line(severity: Severity, text: &str) {
     if cfg!(feature = "model") {
         return;
     }
+    let text = match json::is_chosen() {
+        true => Cow::Borrowed(text),
+        false => without_control_characters(text),
+    };
     with_stamp(|stamp| {
         spool::put(Stream::Diagnostics, |out| {
-            diagnostics::write_line(out, severity, Some(stamp), text);
+            diagnostics::write_line(out, severity, Some(stamp), &text);
         });
     });
+}
+
+fn without_control_characters(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => Cow::Owned(text.replace(char::is_control, " ")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Parity: PostgREST joins the lines of its SQL by spaces (Logger.hs).

@@ -8,6 +8,7 @@
 
 use super::row_type::RowType;
 use corerest_sql::{CatalogSql, Ident, QualifiedName};
+use regex_lite::Regex;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -205,18 +206,30 @@ impl Routine {
     /// The settings that `db-hoisted-tx-settings` allows to count for the whole transaction: name
     /// and value.
     ///
-    /// Parity: PostgREST looks for the allowed names anywhere in the setting, so `work_mem` allows
-    /// `maintenance_work_mem`, too.
+    /// Parity: PostgREST takes the allowed names for regular expressions and looks for them anywhere
+    /// in the setting, so `work_mem` allows `maintenance_work_mem`, too.
     pub(crate) fn hoisted_settings(
         &self,
         allowed: &[String],
     ) -> impl Iterator<Item = (&str, &str)> {
         let settings = self.settings.iter();
-        let is_allowed = |name: &str| allowed.iter().any(|part| name.contains(part.as_str()));
         settings
-            .filter(move |(name, _)| is_allowed(name))
+            .filter(move |(name, value)| {
+                allowed.iter().any(|part| is_in_setting(part, name, value))
+            })
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
+}
+
+fn is_in_setting(part: &str, name: &str, value: &str) -> bool {
+    let is_name = |text: &str| {
+        let mut chars = text.chars();
+        chars.all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.'))
+    };
+    if is_name(part) {
+        return name.contains(part);
+    }
+    Regex::new(part).is_ok_and(|regex| regex.is_match(&format!("{name}={value}")))
 }
 
 impl Ord for Routine {

@@ -697,6 +697,29 @@ fn check_settings(settings: &str, level: Option<IsolationLevel>, hoisted: &[(&st
 }
 
 #[test]
+fn settings_that_are_hoisted_can_be_given_by_an_expression() {
+    let catalog = Document::default()
+        .routine("f", &[], "scalar pg_catalog.int4")
+        .with(
+            "settings",
+            r#"["work_mem=4MB", "statement_timeout=4s", "a.b=c"]"#,
+        )
+        .catalog();
+    let routine = &catalog.routines(&qualified("f"))[0];
+    for (expression, hoisted) in [
+        (".*", vec!["work_mem", "statement_timeout", "a.b"]),
+        ("^work_mem=", vec!["work_mem"]),
+        ("timeout|^a", vec!["statement_timeout", "a.b"]),
+        ("a.b", vec!["a.b"]),
+        ("(", vec![]),
+    ] {
+        let allowed = [expression.to_owned()];
+        let names = routine.hoisted_settings(&allowed).map(|(name, _)| name);
+        assert_eq!(names.collect::<Vec<_>>(), hoisted, "{expression}");
+    }
+}
+
+#[test]
 fn settings_give_an_isolation_level_and_are_hoisted_when_allowed() {
     use IsolationLevel::{ReadCommitted, RepeatableRead, Serializable};
     check_settings("null", None, &[]);

@@ -138,6 +138,12 @@ pub(super) fn handshake(
             return Err(handshake_cause(&error));
         }
     }
+    // Whoever has not agreed on it may speak another protocol on the same port (ALPACA).
+    if settings.negotiation == TlsNegotiation::Direct && connection.alpn_protocol().is_none() {
+        let text = "direct SSL connection was established without ALPN protocol negotiation \
+                    extension";
+        return Err(Cause::Tls(text.to_owned()));
+    }
     let certificate = connection.peer_certificates().and_then(<[_]>::first);
     let end_point_hash = certificate.and_then(|der| Certificate::parse(der)?.end_point_hash());
     Ok(Secured {

@@ -144,7 +144,7 @@ fn listen(way: Way, script: Script) -> (String, JoinHandle<()>) {
             Way::Tls => {
                 client.read_exact(&mut [0; 8]).expect("it asks for TLS");
                 client.write_all(b"S").expect("it listens");
-                play(&mut StreamOwned::new(tls_server(), client), script);
+                play(&mut StreamOwned::new(tls_server(&[]), client), script);
             }
             Way::Unix | Way::Tcp => play(&mut client, script),
         }
@@ -152,16 +152,19 @@ fn listen(way: Way, script: Script) -> (String, JoinHandle<()>) {
     (format!("host=127.0.0.1 port={port} sslmode={mode}"), server)
 }
 
-fn tls_server() -> ServerConnection {
+/// One that agrees on these protocols (ALPN).
+fn tls_server(protocols: &[&str]) -> ServerConnection {
     let chain = CertificateDer::pem_slice_iter(IDENTITY.as_bytes()).collect::<Result<_, _>>();
     let key = PrivateKeyDer::from_pem_slice(IDENTITY.as_bytes()).expect("it is a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("it has some")
         .with_no_client_auth()
         .with_single_cert(chain.expect("it is a certificate"), key)
         .expect("they fit");
+    let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+    config.alpn_protocols = protocols.collect();
     ServerConnection::new(Arc::new(config)).expect("nothing is missing")
 }
 
@@ -978,4 +981,39 @@ fn what_is_worn_is_gone_when_the_session_was_put_in_order() {
     in_time(move || want(&mut connection, ENOUGH + 3));
     server.join().expect("the script ran to its end");
     assert_eq!(told.recv().expect("it has told"), "BEBES");
+}
+
+/// Without being asked for it in PostgreSQL's protocol, the server has to say that it speaks that.
+#[test]
+fn tls_that_begins_at_once_needs_a_server_that_names_its_protocol() {
+    for (protocols, message) in [
+        (&["postgresql"][..], None),
+        (&[], Some("established without ALPN")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("the system has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let server = spawn(move || {
+            let (client, _) = listener.accept().expect("a client comes");
+            let mut client = StreamOwned::new(tls_server(protocols), client);
+            // Whoever is not content leaves before it has said anything.
+            if client.read(&mut [0; 8 << 10]).is_ok_and(|count| count > 0) {
+                let welcomed = client.write_all(&welcome("off", "off"));
+                welcomed.and_then(|()| client.flush()).expect("it listens");
+            }
+        });
+        let place = format!("host=127.0.0.1 port={port} sslmode=require sslnegotiation=direct");
+        let environment = Environment::default().with_user("me");
+        let target = Target::parse(&place, &environment).expect("it is valid");
+        let attempt_timeout = Duration::from_secs(10);
+        let options = OpenOptions {
+            attempt_timeout,
+            ..OpenOptions::default()
+        };
+        let said = open(&target, &options).err().map(|error| error.message());
+        match message {
+            None => assert_eq!(said, None),
+            Some(message) => assert!(said.as_ref().is_some_and(|said| said.contains(message))),
+        }
+        server.join().expect("the script ran to its end");
+    }
 }

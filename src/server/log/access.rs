@@ -41,7 +41,8 @@ impl Access<'_> {
     pub(crate) fn write_line(&self, out: &mut Vec<u8>, stamp: &str) {
         match self.peer {
             Some(address) => drop(write!(out, "{}", address.to_canonical())),
-            None => out.push(b'-'),
+            // As PostgREST's library calls it.
+            None => out.extend_from_slice(b"unknownSocket"),
         }
         out.extend_from_slice(b" - ");
         write_role(out, self.role);
@@ -259,7 +260,7 @@ mod tests {
             "HEAD /t?id=eq.1 HTTP/1.0\r\nReferer: http://a/b\r\n\r\n",
             None,
             None,
-            r#"- - - [NOW] "HEAD /t?id=eq.1 HTTP/1.0" 200 - "http://a/b" """#,
+            r#"unknownSocket - - [NOW] "HEAD /t?id=eq.1 HTTP/1.0" 200 - "http://a/b" """#,
         );
         check(
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -286,7 +287,7 @@ mod tests {
             None,
             Some("a - b [NOW] \"GET /other HTTP/1.1\" 200 0"),
             concat!(
-                r#"- - a\x20-\x20b\x20[NOW]\x20\"GET\x20/other\x20HTTP/1.1\"\x20200\x200 "#,
+                r#"unknownSocket - a\x20-\x20b\x20[NOW]\x20\"GET\x20/other\x20HTTP/1.1\"\x20200\x200 "#,
                 r#"[NOW] "GET / HTTP/1.1" 200 39 "" """#,
             ),
         );
@@ -294,7 +295,7 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             None,
             Some(""),
-            r#"- - "" [NOW] "GET / HTTP/1.1" 200 0 "" """#,
+            r#"unknownSocket - "" [NOW] "GET / HTTP/1.1" 200 0 "" """#,
         );
     }
 
@@ -319,7 +320,7 @@ mod tests {
             let line = line(&request, None, None, |access, out| {
                 access.write_line(out, "NOW");
             });
-            let begin = br#"- - - [NOW] "GET / HTTP/1.1" 200 - "" ""#;
+            let begin = br#"unknownSocket - - [NOW] "GET / HTTP/1.1" 200 - "" ""#;
             let expected = [begin, expected, b"\"\n"].concat();
             assert_eq!(line, expected, "{}", String::from_utf8_lossy(&line));
             assert!(!line.contains(&0x9b) || std::str::from_utf8(&line).is_ok());
@@ -333,7 +334,7 @@ mod tests {
         let text = line_with(false, head, None, None, |access, out| {
             access.write_line(out, "NOW");
         });
-        let expected = "- - - [NOW] \"GET /t HTTP/1.1\" 200 - \"http://a/b\" \"\"\n";
+        let expected = "unknownSocket - - [NOW] \"GET /t HTTP/1.1\" 200 - \"http://a/b\" \"\"\n";
         assert_eq!(String::from_utf8_lossy(&text), expected);
         let object = line_with(false, head, None, None, |access, out| {
             access.write_object(out);

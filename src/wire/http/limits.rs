@@ -62,7 +62,7 @@ impl Default for Limits {
         Limits {
             line_bytes_max: LINE_BYTES_DEFAULT,
             header_bytes_max: HEADER_BYTES_DEFAULT,
-            headers_max: 100,
+            headers_max: HEADERS_CEILING,
             // A PostgreSQL value cannot be longer than this, so a longer body could not be used.
             body_bytes_max: 1024 * 1024 * 1024,
             // As much as a head, which is taken from everybody, too.

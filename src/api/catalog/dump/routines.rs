@@ -68,13 +68,9 @@ fn dump_routine<'a>(routine: &'a Routine, hoisted_settings: &[String]) -> Routin
         qi_name: pd_name,
         qi_schema: pd_schema,
     } = Name::from(&routine.name);
-    let settings = routine.settings.iter();
     RoutineDump {
         pd_description: routine.description.as_deref(),
-        pd_func_settings: settings
-            .filter(|(name, _)| hoisted_settings.contains(name))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect(),
+        pd_func_settings: routine.hoisted_settings(hoisted_settings).collect(),
         pd_has_variadic: routine.has_variadic,
         pd_iso_lvl: routine.isolation_level.map(|level| match level {
             IsolationLevel::ReadCommitted => "ReadCommitted",

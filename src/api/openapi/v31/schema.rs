@@ -2,7 +2,7 @@
 
 use super::printed::Printed;
 use super::scope::{Kind, Scope};
-use crate::error::json::write_json_string;
+use crate::json::write_json_string;
 use crate::openapi::answer::TypeRow;
 use crate::openapi::json::{Object, write_object};
 

@@ -13,11 +13,8 @@ use crate::openapi::number::is_number;
 
 /// The value of an expression of that type, if it is a constant, and short enough.
 pub(super) fn literal(scope: &Scope<'_>, data_type: &str, expression: &str) -> Option<Vec<u8>> {
-    match scope.kind(data_type) {
+    match scope.kind_below_domains(data_type) {
         Kind::Array(_) => is_empty_array(expression).then(|| b"[]".to_vec()),
-        Kind::Domain(row) if !scope.is_represented(data_type) => {
-            literal(scope, row.base?, expression)
-        }
         Kind::Enum(row) => {
             let text = quoted(expression)?;
             let is_label = row.labels.iter().flatten().any(|label| *label == text);

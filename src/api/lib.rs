@@ -10,8 +10,8 @@
 //! I/O, reads a clock or the environment; the catalog and the configuration are arguments.
 //!
 //! Invariant: a module uses only what is to its left in
-//! `error, document → catalog, auth → openapi, request → plan → query → response → console`; what
-//! the database says about the server itself (`database_config`, `facts`, `role_settings`,
+//! `json → error, document → catalog, auth → openapi, request → plan → query → response → console`;
+//! what the database says about the server itself (`database_config`, `facts`, `role_settings`,
 //! [`channel`]) stands beside the catalog.
 //!
 //! The modules are private, and what is exported here is what the server uses. The packages
@@ -33,6 +33,7 @@ mod exchange;
 mod facts;
 #[cfg(feature = "internals")]
 pub mod internals;
+mod json;
 mod openapi;
 mod plan;
 mod position;
@@ -62,8 +63,8 @@ pub use console::{ConsoleFile, console_file};
 
 // Who makes a request. Tokens are verified by the server, which reads its keys and their headers
 // with the JSON of claims.
-pub use auth::json::{Json, Members};
 pub use auth::{ClaimRules, Claims, Expiry, Identity, bearer_token};
+pub use json::{Json, Members};
 
 // What the database is asked for before there are requests. Each question is a document of its
 // own, and has a function that decodes the answer.

@@ -8,6 +8,12 @@ use crate::choices::Choices;
 use crate::statements::prepare_to;
 use corerest_api::{DatabaseError, Pending, Prepared, Response, finish};
 
+/// How deep the JSON is that stands for a mark, where the input wants some.
+const DEPTHS: [usize; 4] = [100, 128, 1_000, 20_000];
+
+/// What stands in a text for brackets within brackets.
+const MARK: &[u8] = b"^";
+
 /// Answers to start from: which request it is, and what there is in the columns.
 pub(crate) const ANSWER_SEEDS: &[&[u8]] = &[
     b"\x00\x00\x01\x08\0\0\0\0\0\0\0\x09\x01\x08\0\0\0\0\0\0\0\x03\x01\x21[{\"Cache-Cont\
@@ -16,6 +22,9 @@ pub(crate) const ANSWER_SEEDS: &[&[u8]] = &[
       [\"id\",\"1\"]",
     b"\x02\x01\x00\x01\x08\0\0\0\0\0\0\0\0\x01\x1b[{\"Content-Length\":\"0\"},{}]\x01\x04 200",
     b"\x03\x00\x00\x01\x08\0\0\0\0\0\0\0\x02\x00\x01\x04 404\x00",
+    b"\x40\x03\x00\x01\x08\0\0\0\0\0\0\0\x09\x01\x08\0\0\0\0\0\0\0\x03\x01\x01^\x01\x03201",
+    b"\xc5\x03\x05PGRST\x23{\"code\":\"x\",\"message\":\"a\",\"more\":^}\x01\x1a{\"status\":40\
+      2,\"headers\":^}\x00",
     b"\x84\x05PT402\x02no\x01\x04more\x01\x05help!",
     b"\x85\x05PGRST\x1f{\"code\":\"x\",\"message\":\"a\\nb\"}\x01\x3f{\"status\":402,\"h\
       eaders\":{\"X-Y\":\"a\\r\\nb\"},\"status_text\":\"P\\nQ\"}\x00",
@@ -40,31 +49,51 @@ thread_local! {
     }).collect();
 }
 
-/// Columns, or with the highest bit of the first byte an error.
+/// Columns, or with the highest bit of the first byte an error; with the next one, marks in them
+/// are nested deeply.
 pub fn answers(data: &[u8]) {
     let mut choices = Choices::new(data);
     let choice = choices.byte();
+    let depth = (choice & 0x40 != 0).then(|| DEPTHS[choices.below(DEPTHS.len())]);
     PENDING.with(|all| {
-        let pending = &all[usize::from(choice & 0x7f) % all.len()];
+        let pending = &all[usize::from(choice & 0x3f) % all.len()];
         let response = match choice & 0x80 {
-            0 => finish(pending, &columns(&mut choices), choices.bytes().into()),
-            _ => pending.database_error(error(&mut choices)),
+            0 => {
+                let columns = columns(&mut choices, depth);
+                let columns: Vec<Option<&[u8]>> = columns.iter().map(Option::as_deref).collect();
+                let estimate = nested(choices.bytes(), depth);
+                finish(pending, &columns, Some(&estimate))
+            }
+            _ => pending.database_error(error(&mut choices, depth)),
         };
         check(&response);
     });
 }
 
-fn columns<'a>(choices: &mut Choices<'a>) -> Vec<Option<&'a [u8]>> {
+/// The bytes, with brackets in the place of their first mark.
+fn nested(bytes: &[u8], depth: Option<usize>) -> Vec<u8> {
+    let mark = bytes.windows(MARK.len()).position(|part| part == MARK);
+    let (Some(at), Some(depth)) = (mark, depth) else {
+        return bytes.to_vec();
+    };
+    let (before, behind) = (&bytes[..at], &bytes[at + MARK.len()..]);
+    [before, &b"[".repeat(depth), &b"]".repeat(depth), behind].concat()
+}
+
+fn columns(choices: &mut Choices<'_>, depth: Option<usize>) -> Vec<Option<Vec<u8>>> {
     let count = 4 + choices.below(2);
     (0..count)
-        .map(|_| (choices.below(4) > 0).then(|| choices.bytes()))
+        .map(|_| (choices.below(4) > 0).then(|| nested(choices.bytes(), depth)))
         .collect()
 }
 
-fn error(choices: &mut Choices<'_>) -> DatabaseError {
-    let mut text = || choices.text().to_owned();
-    let (code, message) = (text(), text());
-    let mut optional = || (choices.below(2) == 1).then(|| choices.text().to_owned());
+fn error(choices: &mut Choices<'_>, depth: Option<usize>) -> DatabaseError {
+    let text = |choices: &mut Choices<'_>| {
+        let text = nested(choices.text().as_bytes(), depth);
+        String::from_utf8(text).expect("a mark is a character of its own")
+    };
+    let (code, message) = (text(choices), text(choices));
+    let mut optional = || (choices.below(2) == 1).then(|| text(choices));
     DatabaseError {
         code,
         message,

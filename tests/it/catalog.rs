@@ -191,6 +191,37 @@ fn a_schema_of_the_extra_search_path_need_not_exist() {
     server.stop();
 }
 
+/// Without a limit, it would be 1.7 million relationships and their inverses.
+#[test]
+fn a_view_that_repeats_the_columns_of_a_key_is_loaded() {
+    let database = Cluster::shared().database();
+    database.run(
+        "CREATE TABLE api.p (a int, b int, c int, d int, PRIMARY KEY (a, b, c, d));
+         CREATE TABLE api.q (id int PRIMARY KEY, a int, b int, c int, d int,
+           CONSTRAINT q_p FOREIGN KEY (a, b, c, d) REFERENCES api.p);
+         INSERT INTO api.p VALUES (1, 2, 3, 4);
+         INSERT INTO api.q VALUES (7, 1, 2, 3, 4);
+         DO $$ DECLARE columns text; BEGIN
+         SELECT string_agg(format('%1$s AS %1$s%2$s', name, number), ', ') INTO columns
+           FROM unnest('{a,b,c,d}'::text[]) name, generate_series(1, 36) number;
+         EXECUTE 'CREATE VIEW api.vq AS SELECT id, ' || columns || ' FROM api.q'; END $$;
+         GRANT SELECT ON api.p, api.vq TO anonymous",
+    );
+    let server = Server::start(&database, &[]);
+    let warning = "The view \"api.vq\" shows the columns of the foreign key \"q_p\" in too many";
+    server.stderr.wait_for(warning);
+    let mut client = server.client();
+    assert_eq!(
+        client.get("/vq?select=id,p(d)").text(),
+        r#"[{"id":7,"p":{"d": 4}}]"#
+    );
+    server.await_ready();
+    let warnings = server.stderr.text().matches(warning).count();
+    assert_eq!(warnings, 1);
+    assert!(server.resident_bytes() < 100 << 20);
+    server.stop();
+}
+
 /// A function of PostgreSQL takes 100 arguments, 50 names with their defaults.
 #[test]
 fn more_defaults_than_a_function_takes_fill_in_what_is_missing() {

@@ -28,6 +28,7 @@ mod logs;
 mod memory;
 mod metrics;
 mod mixture;
+mod nesting;
 mod old_postgres;
 mod one_answer_each;
 mod openapi;

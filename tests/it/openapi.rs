@@ -134,6 +134,43 @@ fn each_schema_has_its_own_and_issuers_are_ways_to_a_token() {
     server.stop();
 }
 
+/// Types that double their size, a chain of types, and strings of bits of the greatest length.
+#[test]
+fn types_of_any_size_do_not_make_it_long() {
+    let database = Cluster::shared().database();
+    database.run(
+        "CREATE SCHEMA large;
+         CREATE TYPE large.t0 AS (a int, b int);
+         CREATE TYPE large.c0 AS (a int);
+         CREATE DOMAIN large.d0 AS int;
+         DO $$ BEGIN FOR n IN 1 .. 22 LOOP
+           EXECUTE format('CREATE TYPE large.t%s AS (a large.t%s, b large.t%2$s)', n, n - 1);
+         END LOOP; END $$;
+         DO $$ BEGIN FOR n IN 1 .. 1000 LOOP
+           EXECUTE format('CREATE TYPE large.c%s AS (a large.c%s)', n, n - 1);
+           EXECUTE format('CREATE DOMAIN large.d%s AS large.d%s', n, n - 1);
+         END LOOP; END $$;
+         CREATE TABLE large.a (id int PRIMARY KEY, t large.t22, d large.d1000 DEFAULT '1',
+           x bit(83886080), y bit(83886080));
+         CREATE FUNCTION large.f(c large.c1000, t large.t22, d large.d1000 DEFAULT 1) RETURNS int
+           LANGUAGE sql AS 'SELECT 1';
+         GRANT USAGE ON SCHEMA large TO anonymous;
+         GRANT ALL ON large.a TO anonymous",
+    );
+    let server = Server::start(&database, &[("db-schemas", "large")]);
+    let mut client = server.client();
+    for (version, bytes_max) in [("2.0", 30_000), ("3.1", 400_000)] {
+        let accept = format!("application/openapi+json;version={version}");
+        let answer = client.exchange("GET", "/", &[("Accept", &accept)]);
+        assert_eq!(answer.status, 200, "{version}");
+        let length = answer.body.len();
+        assert!(length < bytes_max, "{version}: {length} bytes");
+        let document = parse(&answer.body);
+        assert_eq!(names(&document, &["paths"]).len(), 3, "{version}");
+    }
+    server.stop();
+}
+
 /// Each of them can be embedded in the table that they all refer to, and that table in each of
 /// them: twice the tables are twice the bytes, and not four times.
 #[test]

@@ -54,6 +54,7 @@ const API_ROOMS: Floors<'_> = &[
     ],
     &["catalog", "auth"],
     &["document", "error"],
+    &["json"],
 ];
 
 /// `serving` does not know `cores`: a desk hands it what it may use.
@@ -161,6 +162,16 @@ fn src() -> Vec<Source> {
         .into_iter()
         .filter(|source| source.path.starts_with("src/"))
         .collect()
+}
+
+/// The sources of the server without those of their tests.
+fn outside_tests() -> Vec<Source> {
+    let sources = src().into_iter().filter(|source| !source.is_tests());
+    let sources = sources.map(|source| Source {
+        text: source.without_tests().to_owned(),
+        path: source.path,
+    });
+    sources.collect()
 }
 
 #[test]
@@ -367,6 +378,19 @@ fn what_is_looked_up_in_the_search_path_is_in_one_place() {
     report("SQL by the search path elsewhere", offenders.collect());
 }
 
+/// The readers of `simd_json` that build a tree recurse as deep as the text is nested, and a
+/// function of the database would end the process by it. `Json::parse` has a limit.
+#[test]
+fn json_is_read_without_endless_recursion() {
+    let words = [
+        "to_owned_value",
+        "to_borrowed_value",
+        "OwnedValue",
+        "BorrowedValue",
+    ];
+    report("trees of any depth", lines_with(&outside_tests(), &words));
+}
+
 #[test]
 fn sql_is_not_formatted() {
     let verbs = [
@@ -377,15 +401,7 @@ fn sql_is_not_formatted() {
         .map(|verb| format!("format!(\"{verb}"))
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let outside_tests: Vec<Source> = src()
-        .into_iter()
-        .filter(|source| !source.is_tests())
-        .map(|source| Source {
-            text: source.without_tests().to_owned(),
-            path: source.path,
-        })
-        .collect();
-    report("SQL from format!", lines_with(&outside_tests, &words));
+    report("SQL from format!", lines_with(&outside_tests(), &words));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! The checks go in PostgREST's order, exp, nbf, iat, aud, and the first that fails is told.
 
 use super::Identity;
-use super::json::{Json, Members};
 use super::numeric_date::NumericDate;
 use super::role::{Patterns, find_role};
 use crate::error::{Error, JwtClaimsFault};
+use crate::json::{Json, Members};
 use corerest_config::{Config, Issuer, RoleClaimKey};
 use std::sync::Arc;
 

@@ -8,7 +8,6 @@
 
 mod claims;
 mod identity;
-pub(crate) mod json;
 mod numeric_date;
 mod role;
 

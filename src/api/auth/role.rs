@@ -17,7 +17,7 @@ use corerest_config::{
 };
 use regex_lite::{Regex, RegexBuilder};
 
-use super::json::Json;
+use crate::json::Json;
 
 /// How large a regular expression may become. Patterns can also come from claims; those of
 /// real configurations need less than a hundredth of it.

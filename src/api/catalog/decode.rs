@@ -3,7 +3,7 @@
 //! The rows borrow their texts from the document, which is decoded in place; each text is copied
 //! once, into the catalog. A document that is not as expected is an error, never a panic.
 
-use super::detect::detect;
+use super::detect::{Detected, detect};
 use super::hint::{RelationshipHints, RoutineHints};
 use super::lineage::{ExposedView, Lineage};
 use super::media_handler::MediaHandlers;
@@ -24,7 +24,7 @@ use super::section::views::ViewRow;
 use super::section::{Position, RelationOid};
 use super::text::{DecodeError, ident, printed, qualified};
 use super::timings::{Readings, Timings};
-use super::{Catalog, Column, ComputedRelationship, DetectedRelationship, Table, TableKind};
+use super::{Catalog, Column, ComputedRelationship, Table, TableKind};
 use corerest_sql::Ident;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -121,7 +121,7 @@ pub fn decode_catalog(document: &mut [u8]) -> Result<Catalog, DecodeError> {
     let computed: Vec<ComputedRelationship> = computed
         .map(|row| row.relationship())
         .collect::<Result<_, _>>()?;
-    let relationships = Relationships::new(detected, computed, &schemas);
+    let relationships = Relationships::new(detected.relationships, computed, &schemas);
     let routines = document.routines.iter().map(RoutineRow::routine);
     let routines = Routines::new(routines.collect::<Result<_, _>>()?);
     let tables = tables.into_iter().map(|placed| placed.table);
@@ -134,6 +134,7 @@ pub fn decode_catalog(document: &mut [u8]) -> Result<Catalog, DecodeError> {
         media_handlers: decode_media_handlers(&document.media_handlers)?,
         transaction_defaults: document.server.transaction_defaults(),
         has_one_owner: document.has_one_owner,
+        trimmed_views: detected.trimmed_views,
         timings: Timings::between(&document.readings()),
         missing_schemas: document
             .missing_schemas
@@ -159,7 +160,7 @@ fn decode_tables(document: &Document<'_>) -> Result<Vec<PlacedTable>, DecodeErro
 fn decode_keys(
     document: &Document<'_>,
     tables: &[PlacedTable],
-) -> Result<(Vec<DetectedRelationship>, PrimaryKeys), DecodeError> {
+) -> Result<(Detected, PrimaryKeys), DecodeError> {
     let views: Vec<ExposedView> = tables
         .iter()
         .filter_map(PlacedTable::exposed_view)

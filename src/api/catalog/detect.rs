@@ -5,6 +5,9 @@
 //! there, so one key gives the product of the two; each relationship has its inverse. Two keys of
 //! the same relation are a many-to-many relationship if the columns of both are part of that
 //! relation's primary key; keys that are unique by themselves (one-to-one) do not count for that.
+//!
+//! These are products, and a view may show a column of a key more than a thousand times. Where one
+//! would be of more than [`WAYS_MAX`], a view stands for its table by the first columns only.
 
 use super::lineage::Lineage;
 use super::primary_key::PrimaryKeys;
@@ -13,23 +16,47 @@ use super::section::foreign_keys::ForeignKeyRow;
 use super::section::{Position, RelationOid};
 use super::text::{DecodeError, ident, qualified};
 use corerest_sql::{Ident, QualifiedName};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// All relationships, in no order.
+/// In how many ways a foreign key may lead from tables and views to others, or a junction.
+/// PostgREST has no limit; what is beyond this one, no request could name.
+const WAYS_MAX: usize = 10_000;
+
+/// What foreign keys give rise to.
+#[derive(Debug, Default)]
+pub(super) struct Detected {
+    /// All relationships, in no order.
+    pub(super) relationships: Vec<DetectedRelationship>,
+    /// The views that show the columns of a key in too many ways.
+    pub(super) trimmed_views: Vec<TrimmedView>,
+}
+
+/// A view that shows the columns of a foreign key, or those that it refers to, in so many ways
+/// that only the first of each counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TrimmedView {
+    /// The view.
+    pub view: QualifiedName,
+    /// The foreign key.
+    pub foreign_key: Ident,
+}
+
+/// Finds them.
 pub(super) fn detect(
     foreign_keys: &[ForeignKeyRow<'_>],
     lineage: &Lineage<'_>,
     primary_keys: &PrimaryKeys,
-) -> Result<Vec<DetectedRelationship>, DecodeError> {
-    let mut relationships = Vec::new();
+) -> Result<Detected, DecodeError> {
+    let mut found = Detected::default();
     for row in foreign_keys {
-        push_key(&ForeignKey::new(row)?, lineage, &mut relationships);
+        push_key(&ForeignKey::new(row)?, lineage, &mut found);
     }
-    let through_junctions = many_to_many(&relationships, primary_keys);
-    let inverses: Vec<DetectedRelationship> = relationships.iter().filter_map(inverse).collect();
-    relationships.extend(through_junctions);
-    relationships.extend(inverses);
-    Ok(relationships)
+    let through_junctions = many_to_many(&found.relationships, primary_keys);
+    let inverses: Vec<_> = found.relationships.iter().filter_map(inverse).collect();
+    found.relationships.extend(through_junctions.relationships);
+    found.relationships.extend(inverses);
+    found.trimmed_views.extend(through_junctions.trimmed_views);
+    Ok(found)
 }
 
 /// A foreign key.
@@ -109,16 +136,44 @@ impl ForeignKey {
     }
 }
 
+/// By which columns of a view it stands for its table, where it shows some of them twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choices {
+    All,
+    First,
+}
+
 impl KeySide {
-    fn ends<'a>(&'a self, lineage: &'a Lineage<'_>) -> Vec<End<'a>> {
+    /// How many ends there are with all choices.
+    fn end_count(&self, lineage: &Lineage<'_>) -> usize {
+        let views = lineage.views_of(self.oid).iter();
+        let counts = views.map(|showing| showing.choice_count(&self.positions));
+        counts.fold(1, usize::saturating_add)
+    }
+
+    /// The views that show the key in more than one way.
+    fn ambiguous_views<'a>(
+        &self,
+        lineage: &'a Lineage<'_>,
+    ) -> impl Iterator<Item = &'a QualifiedName> {
+        let views = lineage.views_of(self.oid).iter();
+        views
+            .filter(|showing| showing.choice_count(&self.positions) > 1)
+            .map(|showing| showing.view)
+    }
+
+    fn ends<'a>(&'a self, lineage: &'a Lineage<'_>, choices: Choices) -> Vec<End<'a>> {
         let mut ends = vec![End {
             relation: &self.table,
             is_view: false,
             columns: self.columns.iter().collect(),
         }];
         for showing in lineage.views_of(self.oid) {
-            let choices = showing.choices(&self.positions).into_iter();
-            ends.extend(choices.map(|columns| End {
+            let choices = match choices {
+                Choices::All => showing.choices(&self.positions),
+                Choices::First => showing.first(&self.positions).into_iter().collect(),
+            };
+            ends.extend(choices.into_iter().map(|columns| End {
                 relation: showing.view,
                 is_view: true,
                 columns,
@@ -129,13 +184,27 @@ impl KeySide {
 }
 
 /// The relationships that hold the key or show its columns, to all that are referenced.
-fn push_key(key: &ForeignKey, lineage: &Lineage<'_>, out: &mut Vec<DetectedRelationship>) {
-    let targets = key.target.ends(lineage);
-    for source in key.source.ends(lineage) {
+fn push_key(key: &ForeignKey, lineage: &Lineage<'_>, out: &mut Detected) {
+    let sides = [&key.source, &key.target];
+    let [sources, targets] = sides.map(|side| side.end_count(lineage));
+    let choices = if sources.saturating_mul(targets) <= WAYS_MAX {
+        Choices::All
+    } else {
+        Choices::First
+    };
+    if choices == Choices::First {
+        let views = sides.iter().flat_map(|side| side.ambiguous_views(lineage));
+        out.trimmed_views.extend(views.map(|view| TrimmedView {
+            view: view.clone(),
+            foreign_key: key.constraint.clone(),
+        }));
+    }
+    let targets = key.target.ends(lineage, choices);
+    for source in key.source.ends(lineage, choices) {
         for target in &targets {
             let pairs = source.columns.iter().zip(&target.columns);
             let columns = pairs.map(|(&own, &foreign)| (own.clone(), foreign.clone()));
-            out.push(DetectedRelationship {
+            out.relationships.push(DetectedRelationship {
                 table: source.relation.clone(),
                 foreign_table: target.relation.clone(),
                 is_self: key.is_self(&source, target),
@@ -190,25 +259,45 @@ struct JunctionKey<'a> {
     relationship: &'a DetectedRelationship,
 }
 
-fn many_to_many(
-    relationships: &[DetectedRelationship],
-    primary_keys: &PrimaryKeys,
-) -> Vec<DetectedRelationship> {
+fn many_to_many(relationships: &[DetectedRelationship], primary_keys: &PrimaryKeys) -> Detected {
     let mut junctions: HashMap<&QualifiedName, Vec<JunctionKey<'_>>> = HashMap::new();
     for relationship in relationships {
         if let Some(key) = junction_key(relationship, primary_keys) {
             junctions.entry(&relationship.table).or_default().push(key);
         }
     }
-    let mut found = Vec::new();
-    for (table, keys) in junctions {
+    let mut found = Detected::default();
+    for (table, mut keys) in junctions {
+        if keys.len().saturating_mul(keys.len()) > WAYS_MAX {
+            found.trimmed_views.extend(keep_first_ways(&mut keys));
+        }
         for source in &keys {
             let others = keys.iter();
             let targets = others.filter(|target| target.constraint != source.constraint);
-            found.extend(targets.map(|target| through(table, source, target)));
+            let ways = targets.map(|target| through(table, source, target));
+            found.relationships.extend(ways);
         }
     }
     found
+}
+
+/// Leaves one of the ways in which a key leads to the same view, and tells the views that had
+/// more. The columns that the view shows first come first.
+fn keep_first_ways(keys: &mut Vec<JunctionKey<'_>>) -> HashSet<TrimmedView> {
+    let mut seen = HashSet::new();
+    let mut trimmed = HashSet::new();
+    keys.retain(|key| {
+        let way = TrimmedView {
+            view: key.relationship.foreign_table.clone(),
+            foreign_key: key.constraint.clone(),
+        };
+        let is_first = seen.insert(way.clone());
+        if !is_first {
+            trimmed.insert(way);
+        }
+        is_first
+    });
+    trimmed
 }
 
 /// The key of a many-to-one relationship, if it is part of the primary key.

@@ -77,7 +77,15 @@ impl<'a> Showing<'a> {
         names.collect()
     }
 
-    /// Every choice of columns of the view that show the key; none if one is not shown.
+    /// How many choices there are: a number beyond all counts as the greatest one.
+    pub(super) fn choice_count(&self, key: &[Position]) -> usize {
+        let shown = |column| self.columns.get(column).map_or(0, Vec::len);
+        let counts = key.iter().map(shown);
+        counts.fold(1, usize::saturating_mul)
+    }
+
+    /// Every choice of columns of the view that show the key; none if one is not shown. Their
+    /// number is for the caller to look at first: it is a product.
     ///
     /// Parity: a foreign key whose column a view shows twice gives two relationships.
     pub(super) fn choices(&self, key: &[Position]) -> Vec<Vec<&'a Ident>> {

@@ -3,6 +3,7 @@
 //! It holds what the files of this folder make of the sections; hints about names that are not
 //! there are in [`near_names`](super::near_names).
 
+use super::detect::TrimmedView;
 use super::hint::{RelationshipHints, RoutineHints, TableHints};
 use super::media_handler::{MediaHandler, MediaHandlers};
 use super::relationship::{Relationship, Relationships};
@@ -28,6 +29,8 @@ pub struct Catalog {
     pub timings: Timings,
     /// Which schemas of `db-extra-search-path` do not exist, in quotes.
     pub missing_schemas: Vec<String>,
+    /// The views that show a key in too many ways.
+    pub trimmed_views: Vec<TrimmedView>,
     /// How tables lead to each other.
     pub(super) relationships: Relationships,
     /// What can be called.

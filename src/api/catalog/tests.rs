@@ -422,6 +422,79 @@ fn a_column_shown_twice_gives_two_relationships() {
     );
 }
 
+/// A foreign key of so many columns, and a view that shows each so many times.
+fn repeating_view(key_columns: usize, times: usize) -> Document {
+    let names: Vec<String> = (1..=key_columns).map(|n| format!("c{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let pairs: Vec<String> = (1..=key_columns)
+        .map(|n| format!("c{n}.{n}=c{n}.{n}"))
+        .collect();
+    let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
+    let shown: Vec<String> = (1..=key_columns)
+        .flat_map(|column| (1..=times).map(move |time| format!("c{column}_{time}=2.{column}")))
+        .collect();
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    Document::default()
+        .table(1, "a", &names)
+        .table(2, "b", &names)
+        .foreign_key("k", [(2, "b"), (1, "a")], &pairs)
+        .view(7, "v", &shown)
+}
+
+#[test]
+fn a_view_that_shows_a_key_in_too_many_ways_stands_for_its_table_once() {
+    for (key_columns, times, expected) in [
+        (1, 1_600, 1_600),
+        (4, 9, 6_561),
+        (4, 10, 1),
+        (4, 36, 1),
+        (8, 50, 1),
+        (32, 50, 1),
+    ] {
+        let catalog = repeating_view(key_columns, times).catalog();
+        let api = Ident::before_nul("api");
+        let found = catalog.relationships_of(&qualified("v"), &api).len();
+        assert_eq!(found, expected, "{key_columns} columns, {times} times");
+        let trimmed: Vec<String> = catalog
+            .trimmed_views
+            .iter()
+            .map(|trimmed| format!("{} {}", trimmed.view, trimmed.foreign_key))
+            .collect();
+        let expected: &[&str] = if expected == 1 { &["api.v k"] } else { &[] };
+        assert_eq!(trimmed, expected, "{key_columns} columns, {times} times");
+    }
+    let first = "*a many-to-one k(c1_1=c1,c2_1=c2,c3_1=c3,c4_1=c4)";
+    check(&repeating_view(4, 36), "v", &[first]);
+}
+
+#[test]
+fn a_junction_leads_to_views_that_show_a_key_in_too_many_ways_once() {
+    for (times, expected) in [(49, 49 * 49 + 49), (50, 2), (1_000, 2)] {
+        let shown = |table: u32| -> Vec<String> {
+            let columns = (1..=times).map(|time| format!("id_{time}={table}.1"));
+            columns.collect()
+        };
+        let (lefts, rights) = (shown(1), shown(2));
+        let lefts: Vec<&str> = lefts.iter().map(String::as_str).collect();
+        let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
+        let catalog = junction(&[1, 2])
+            .view(8, "v", &lefts)
+            .view(9, "w", &rights)
+            .catalog();
+        let found = catalog.relationships_of(&qualified("v"), &Ident::before_nul("api"));
+        let many_to_many = found
+            .iter()
+            .filter(|relationship| shown_as_many_to_many(relationship));
+        assert_eq!(many_to_many.count(), expected, "{times}");
+        let expected = if times == 49 { 0 } else { 2 };
+        assert_eq!(catalog.trimmed_views.len(), expected, "{times}");
+    }
+}
+
+fn shown_as_many_to_many(relationship: &Relationship) -> bool {
+    shown(relationship).contains("many-to-many")
+}
+
 #[test]
 fn chains_of_views_are_followed_and_circles_are_not() {
     let document = two_tables()

@@ -1,7 +1,7 @@
 //! What the console cannot find out from the API's description: a small document about the
 //! configuration, as far as requests show it anyway, or the page would offer what is refused.
 
-use crate::error::json::write_json_string;
+use crate::json::write_json_string;
 use corerest_config::Config;
 
 /// The document.

@@ -9,7 +9,6 @@
 pub(crate) mod codes;
 mod database;
 mod header;
-pub(crate) mod json;
 mod raise;
 mod respond;
 mod wording;
@@ -21,8 +20,8 @@ pub(crate) use raise::InvalidRaise;
 pub(crate) use respond::ErrorResponse;
 pub(crate) use respond::{Details, Wording};
 
+use crate::json::{JsonText, write_json_object};
 use corerest_config::ErrorVerbosity;
-use json::{JsonText, write_json_object};
 use raise::Raise;
 use respond::respond;
 

@@ -9,9 +9,8 @@
 use super::database::final_status;
 use super::respond::{Details, ErrorResponse, Wording, respond};
 use super::{DatabaseError, HeaderValue, is_free_name};
+use crate::json::{Json, Members};
 use corerest_config::ErrorVerbosity;
-use simd_json::OwnedValue;
-use simd_json::prelude::{ValueAsObject, ValueAsScalar, ValueObjectAccess};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -64,46 +63,46 @@ impl Raise {
 }
 
 fn parse_message(text: &str) -> Option<Wording> {
-    let json = parse_json(text)?;
+    let json = Json::parse(text.as_bytes())?;
+    let json = json.members()?;
     Some(Wording {
-        code: json.get("code")?.as_str()?.to_owned(),
-        message: json.get("message")?.as_str()?.to_owned(),
-        details: Details::from(optional_text(&json, "details")?),
-        hint: optional_text(&json, "hint")?,
+        code: json.find("code")?.text()?.to_owned(),
+        message: json.find("message")?.text()?.to_owned(),
+        details: Details::from(optional_text(json, "details")?),
+        hint: optional_text(json, "hint")?,
     })
 }
 
 fn parse_detail(wording: Wording, text: &str) -> Option<Raise> {
-    let json = parse_json(text)?;
+    let json = Json::parse(text.as_bytes())?;
+    let json = json.members()?;
     let mut headers = BTreeMap::new();
-    for (name, value) in json.get("headers")?.as_object()? {
-        headers.insert(name.clone(), value.as_str()?.to_owned());
+    for (name, value) in json.find("headers")?.members()?.iter() {
+        headers.insert(name.to_owned(), value.text()?.to_owned());
     }
     Some(Raise {
         wording,
-        status: whole_number(json.get("status")?)?,
-        status_text: optional_text(&json, "status_text")?,
+        status: whole_number(json.find("status")?)?,
+        status_text: optional_text(json, "status_text")?,
         headers,
     })
 }
 
-fn parse_json(text: &str) -> Option<OwnedValue> {
-    simd_json::to_owned_value(&mut text.as_bytes().to_vec()).ok()
-}
-
 /// A text that may be missing or null; `None` if it is something else.
-fn optional_text(json: &OwnedValue, key: &str) -> Option<Option<String>> {
-    match json.get(key) {
-        None => Some(None),
-        Some(value) if value.as_null().is_some() => Some(None),
-        Some(value) => value.as_str().map(|text| Some(text.to_owned())),
+fn optional_text(json: &Members, key: &str) -> Option<Option<String>> {
+    match json.find(key) {
+        None | Some(Json::Null) => Some(None),
+        Some(value) => value.text().map(|text| Some(text.to_owned())),
     }
 }
 
 /// `404`, `404.0` and `4.04e2` are the same number.
-fn whole_number(json: &OwnedValue) -> Option<i64> {
-    json.as_i64().or_else(|| {
-        let number = json.as_f64()?;
+fn whole_number(json: &Json) -> Option<i64> {
+    let Json::Number(text) = json else {
+        return None;
+    };
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
         let whole = number.fract() == 0.0 && number.abs() < 1e15;
         #[expect(
             clippy::cast_possible_truncation,

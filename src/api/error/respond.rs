@@ -2,7 +2,7 @@
 //! reports and what SQL raises are told with it, too.
 
 use super::header::HeaderValue;
-use super::json::{JsonText, write_json_object};
+use crate::json::{JsonText, write_json_object};
 use corerest_config::ErrorVerbosity;
 use std::borrow::Cow;
 

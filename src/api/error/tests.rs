@@ -739,6 +739,21 @@ fn sql_can_make_the_whole_response() {
 }
 
 #[test]
+fn what_is_raised_is_malformed_if_it_is_nested_too_deeply() {
+    let message = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"code":"1","message":"m","more":{open}{close}}}"#)
+    };
+    let detail = r#"{"status":400,"headers":{}}"#;
+    for depth in [10, 127, 128, 129, 1_000, 10_000, 1_000_000] {
+        let error = raise(&message(depth), Some(detail));
+        let response = error.response(ErrorVerbosity::Verbose);
+        let expected = if depth <= 128 { "1" } else { "PGRST121" };
+        assert_eq!(response.code, expected, "{depth}");
+    }
+}
+
+#[test]
 fn raised_headers_cannot_break_the_response() {
     let headers = r#"{"X-A":"1\r\nX-B: 2","bad name":"x","Content-Length":"1",
         "transfer-encoding":"chunked","content-type":"text/plain","X-Z":"é"}"#;

@@ -270,9 +270,48 @@ fn refuse_too_many_parameters(prepared: &Prepared) -> Result<(), Error> {
 }
 
 /// The number of rows in the answer to `EXPLAIN (FORMAT JSON)`.
+///
+/// A plan is nested as deeply as views upon views are, which is no reason to refuse it: a tape is
+/// flat, and neither making it nor looking into it recurses.
 fn plan_rows(answer: &[u8]) -> Option<i64> {
-    use simd_json::prelude::{ValueAsScalar, ValueObjectAccess};
-    let value = simd_json::to_owned_value(&mut answer.to_vec()).ok()?;
-    let plan = simd_json::prelude::ValueArrayAccess::get_idx(&value, 0)?.get("Plan")?;
+    use simd_json::prelude::ValueAsScalar;
+    let mut answer = answer.to_vec();
+    let tape = simd_json::to_tape(&mut answer).ok()?;
+    let plan = tape.as_value().get_idx(0)?.get("Plan")?;
     plan.get("Plan Rows")?.as_i64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plan_rows;
+
+    #[test]
+    fn the_rows_of_a_plan_are_found_however_deep_it_is() {
+        for depth in [0, 10, 63, 64, 65, 10_000, 1_000_000] {
+            let below = r#"{"Plans": ["#.repeat(depth);
+            let ends = "]}".repeat(depth);
+            let plan = format!(r#"[{{"Plan": {{"Plans": [{below}{ends}], "Plan Rows": 42}}}}]"#);
+            assert_eq!(plan_rows(plan.as_bytes()), Some(42), "{depth}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plan_has_no_rows() {
+        for text in [
+            "",
+            "1",
+            "[]",
+            "[1]",
+            "{}",
+            r#"{"Plan": {"Plan Rows": 1}}"#,
+            r#"[{"Plan": 1}]"#,
+            r#"[{"Plan": []}]"#,
+            r#"[{"Plan": {}}]"#,
+            r#"[{"Plan": {"Plan Rows": "1"}}]"#,
+            "[[",
+        ] {
+            assert_eq!(plan_rows(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(plan_rows("[".repeat(1 << 20).as_bytes()), None);
+    }
 }

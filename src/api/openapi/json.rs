@@ -3,7 +3,7 @@
 //! Members are written in the order in which they are given. Nothing is built in memory but the
 //! document itself, which for a large schema has megabytes.
 
-use crate::error::json::write_json_string;
+use crate::json::write_json_string;
 use std::collections::HashSet;
 
 /// An object that is being written.

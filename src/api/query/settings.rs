@@ -5,7 +5,7 @@
 //! so that a right to set a parameter is needed by the login role only.
 
 use crate::auth::Identity;
-use crate::error::json::write_json_string;
+use crate::json::write_json_string;
 use crate::request::HttpRequest;
 use corerest_config::Config;
 use corerest_sql::{ConstSql, Guise, Ident, SqlBuf, SqlText, Statement, sql, sql_text};

@@ -4,6 +4,7 @@
 use super::read::{add_vary, content_type};
 use super::{Body, Header, Response, ResultSet, overrides};
 use crate::error::Error;
+use crate::json::Json;
 use crate::plan::MutatePlan;
 use crate::request::media_type::MediaType;
 use crate::request::preferences::{
@@ -12,7 +13,6 @@ use crate::request::preferences::{
 use crate::request::query_string::escape;
 use crate::request::range::content_range;
 use crate::request::{ApiRequest, Mutation};
-use simd_json::prelude::{ValueAsArray, ValueAsScalar};
 
 /// What is remembered of a write until PostgreSQL has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,17 +114,17 @@ impl MutatePending {
 
     /// Where the new row is, by its primary key: `/films?id=eq.7`.
     fn location(&self, result: &ResultSet<'_>) -> Option<String> {
-        let key = simd_json::to_owned_value(&mut result.location?.to_vec()).ok()?;
+        let key = Json::parse(result.location?)?;
         let mut location = format!("/{}", self.table);
-        for (index, column) in key.as_array()?.iter().enumerate() {
-            let [name, value] = column.as_array()?.as_slice() else {
+        for (index, column) in key.elements()?.iter().enumerate() {
+            let [name, value] = column.elements()? else {
                 return None;
             };
             location.push(if index == 0 { '?' } else { '&' });
             let value = value
-                .as_str()
+                .text()
                 .map_or("is.null".to_owned(), |value| format!("eq.{value}"));
-            escape(&mut location, name.as_str()?.as_bytes());
+            escape(&mut location, name.text()?.as_bytes());
             location.push('=');
             escape(&mut location, value.as_bytes());
         }

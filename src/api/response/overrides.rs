@@ -5,8 +5,7 @@
 
 use super::{Header, Response};
 use crate::error::{Error, HeaderValue, is_free_name};
-use simd_json::OwnedValue;
-use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar};
+use crate::json::Json;
 use std::borrow::Cow;
 
 /// Applies both settings to a response. A header of SQL replaces ours of the same name.
@@ -44,16 +43,16 @@ fn decode_status(text: &[u8]) -> Option<u16> {
 
 /// An array of objects with a single key each, whose value is a string.
 fn decode_headers(text: &[u8]) -> Option<Vec<Header>> {
-    let value: OwnedValue = simd_json::to_owned_value(&mut text.to_vec()).ok()?;
+    let value = Json::parse(text)?;
     let mut headers = Vec::new();
-    for item in value.as_array()? {
-        let object = item.as_object()?;
-        let (name, value) = object.iter().next().filter(|_| object.len() == 1)?;
-        let value = value.as_str()?;
+    for item in value.elements()? {
+        let mut members = item.members()?.iter();
+        let (name, value) = members.next().filter(|_| members.len() == 0)?;
+        let value = value.text()?;
         if is_free_name(name) {
             let value = HeaderValue::sanitized(value.as_bytes());
             headers.push(Header {
-                name: Cow::Owned(name.clone()),
+                name: Cow::Owned(name.to_owned()),
                 value,
             });
         }
@@ -135,6 +134,16 @@ mod tests {
             "[",
         ] {
             check_headers(text, None);
+        }
+    }
+
+    #[test]
+    fn headers_that_are_nested_are_an_error_at_any_depth() {
+        for depth in [2, 127, 128, 129, 1_000, 10_000, 1_000_000] {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            check_headers(&format!("{open}{close}"), None);
+            check_headers(&format!(r#"[{{"X-A":{open}{close}}}]"#), None);
+            check_headers(&open, None);
         }
     }
 

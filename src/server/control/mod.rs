@@ -386,6 +386,17 @@ impl Control {
                 "The schema {schema} of db-extra-search-path does not exist"
             ));
         }
+        // One line, however many there are: whoever owns a schema can make thousands. Their names
+        // may have line breaks, which a debug text has not.
+        if let [first, ..] = &*loaded.catalog.trimmed_views {
+            log::warn(&format!(
+                "The view {:?} shows the columns of the foreign key {:?} in too many ways: of \
+                 each only the first counts for relationships (such views and keys: {})",
+                first.view.to_string(),
+                first.foreign_key.as_str(),
+                loaded.catalog.trimmed_views.len()
+            ));
+        }
         self.catalog = Some(Arc::new(loaded.catalog));
         self.publish();
         // Sessions remember what the login role's settings were, and statements what tables were.

@@ -2,10 +2,8 @@
 //!
 //! Parity: a type goes by the name that `format_type` prints, which ends in `[]` if it is an array.
 
-use crate::error::json::write_json_string;
+use crate::json::{Json, write_json_string};
 use crate::openapi::number::is_number;
-use simd_json::OwnedValue;
-use simd_json::prelude::ValueAsScalar;
 
 /// A type of OpenAPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +95,9 @@ fn default_text(data_type: &str, expression: &str) -> Option<String> {
         Some(quoted) => quoted.trim_matches('\''),
         None => expression,
     };
-    let mut json = format!("\"{text}\"").into_bytes();
-    let value: OwnedValue = simd_json::to_owned_value(&mut json).ok()?;
-    value.as_str().map(str::to_owned)
+    let json = format!("\"{text}\"");
+    let value = Json::parse(json.as_bytes())?;
+    value.text().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -8,16 +8,13 @@
 //! What is any other expression has no value until a row is written, and is not told.
 
 use super::scope::{Kind, Scope};
-use crate::error::json::write_json_string;
+use crate::json::{Json, write_json_string};
 use crate::openapi::number::is_number;
 
 /// The value of an expression of that type, if it is a constant, and short enough.
 pub(super) fn literal(scope: &Scope<'_>, data_type: &str, expression: &str) -> Option<Vec<u8>> {
-    match scope.kind(data_type) {
+    match scope.kind_below_domains(data_type) {
         Kind::Array(_) => is_empty_array(expression).then(|| b"[]".to_vec()),
-        Kind::Domain(row) if !scope.is_represented(data_type) => {
-            literal(scope, row.base?, expression)
-        }
         Kind::Enum(row) => {
             let text = quoted(expression)?;
             let is_label = row.labels.iter().flatten().any(|label| *label == text);
@@ -44,9 +41,8 @@ pub(super) fn literal(scope: &Scope<'_>, data_type: &str, expression: &str) -> O
             }
             None => {
                 let text = quoted(expression)?;
-                let value = simd_json::to_owned_value(&mut text.clone().into_bytes());
-                (value.is_ok() && matches!(builtin.name, "json" | "jsonb"))
-                    .then(|| text.into_bytes())
+                let is_json = matches!(builtin.name, "json" | "jsonb");
+                (is_json && Json::parse(text.as_bytes()).is_some()).then(|| text.into_bytes())
             }
             Some(_) => None,
         },

@@ -10,10 +10,12 @@
 //! responses   films.rows · error404 …
 //! ```
 //!
-//! Its size grows as the schema does. Source: <https://spec.openapis.org/oas/v3.1.1>.
+//! Its size grows as the schema does: examples of types that are made of others have an end
+//! (`example`). Source: <https://spec.openapis.org/oas/v3.1.1>.
 
 mod builtin;
 mod embed;
+mod example;
 mod filter;
 mod literal;
 mod names;

@@ -3,6 +3,7 @@
 //! Overloads share a path, so they share its operations: the body is that of one of them, and in
 //! the query string there may be the arguments of any.
 
+use super::example::example_object;
 use super::literal::literal;
 use super::names::path_segment;
 use super::operation::Operation;
@@ -264,16 +265,12 @@ fn write_any(schema: &mut Object<'_>, named: &[&Overload<'_>]) {
 
 /// Arguments that can be sent as they are.
 fn arguments(scope: &Scope<'_>, overload: &Overload<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    crate::openapi::json::write_object(&mut out, |members| {
-        let arguments = overload.routine.distinct_parameters();
-        for argument in arguments.filter(|argument| argument.required) {
-            if let Some(value) = schema::example(scope, argument.data_type) {
-                members.written(argument.name, &value);
-            }
-        }
-    });
-    out
+    let arguments = overload.routine.distinct_parameters();
+    let arguments = arguments.filter(|argument| argument.required);
+    example_object(
+        scope,
+        arguments.map(|argument| (argument.name, argument.data_type)),
+    )
 }
 
 fn write_row(schema: &mut Object<'_>, scope: &Scope<'_>, returned: &DescribedReturn<'_>) {

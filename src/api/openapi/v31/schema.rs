@@ -1,10 +1,8 @@
-//! Types as JSON Schema 2020-12, and values that can be sent as they are.
+//! Types as JSON Schema 2020-12.
 
-use super::printed::Printed;
 use super::scope::{Kind, Scope};
-use crate::error::json::write_json_string;
 use crate::openapi::answer::TypeRow;
-use crate::openapi::json::{Object, write_object};
+use crate::openapi::json::Object;
 
 /// Whether a value may be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,63 +88,5 @@ pub(super) fn write_word(schema: &mut Object<'_>, word: &str, null: Null) {
     match null {
         Null::Refused => schema.string("type", word),
         Null::Allowed => schema.strings("type", [word, "null"]),
-    }
-}
-
-/// A value of the type, as JSON, if one is known.
-pub(super) fn example(scope: &Scope<'_>, data_type: &str) -> Option<Vec<u8>> {
-    match scope.kind(data_type) {
-        Kind::Array(element) => {
-            let mut array = b"[".to_vec();
-            array.extend(example(scope, element)?);
-            array.push(b']');
-            Some(array)
-        }
-        Kind::Enum(row) => {
-            let mut json = Vec::new();
-            write_json_string(&mut json, row.labels.as_ref()?.first()?);
-            Some(json)
-        }
-        Kind::Domain(row) if !scope.is_represented(data_type) => example(scope, row.base?),
-        Kind::Composite(row) => {
-            let mut json = Vec::new();
-            write_object(&mut json, |members| {
-                for attribute in row.attributes.iter().flatten() {
-                    if let Some(value) = example(scope, attribute.data_type) {
-                        members.written(attribute.name, &value);
-                    }
-                }
-            });
-            Some(json)
-        }
-        Kind::Builtin(builtin, printed) if !builtin.name.is_empty() => {
-            Some(builtin_example(builtin.example, &printed))
-        }
-        Kind::Builtin(..) | Kind::Domain(_) | Kind::Row(_) | Kind::AnyJson => None,
-    }
-}
-
-/// The example, as far as there is room for it.
-fn builtin_example(example: &str, printed: &Printed<'_>) -> Vec<u8> {
-    let fitting = match (&*printed.name, printed.max_length(), printed.modifier) {
-        ("bit", Some(length), _) => format!("\"{}\"", "1".repeat(length)),
-        (_, Some(length), _) => {
-            let text = example.trim_matches('"');
-            format!("\"{}\"", &text[..length.min(text.len())])
-        }
-        ("numeric", None, Some(modifier)) if has_no_whole_digit(modifier) => "0".to_owned(),
-        _ => example.to_owned(),
-    };
-    fitting.into_bytes()
-}
-
-/// Whether all digits are behind the point: `4,4`.
-fn has_no_whole_digit(modifier: &str) -> bool {
-    let Some((precision, scale)) = modifier.split_once(',') else {
-        return false;
-    };
-    match (precision.parse::<i32>(), scale.parse::<i32>()) {
-        (Ok(precision), Ok(scale)) => scale >= precision,
-        _ => false,
     }
 }

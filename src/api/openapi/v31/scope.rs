@@ -93,6 +93,10 @@ pub(super) enum Kind<'s> {
     Builtin(Builtin, Printed<'s>),
 }
 
+/// How many domains are followed that are made of each other. PostgreSQL has no limit, and a chain
+/// is followed for each column.
+const DOMAINS_MAX: usize = 32;
+
 /// Names in the query string that mean something else than a column.
 const RESERVED: [&str; 8] = [
     "select",
@@ -173,6 +177,22 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The same for what a domain is made of, be that a domain itself; of a domain that is JSON of
+    /// its own making, or made of more others than are followed, it is only known to be one.
+    pub(super) fn kind_below_domains<'s>(&'s self, data_type: &'s str) -> Kind<'s> {
+        let mut kind = self.kind(data_type);
+        for _ in 0..DOMAINS_MAX {
+            let Kind::Domain(row) = kind else {
+                return kind;
+            };
+            match row.base.filter(|_| !self.is_represented(row.printed)) {
+                Some(base) => kind = self.kind(base),
+                None => return kind,
+            }
+        }
+        kind
+    }
+
     /// What the schema of a type is called, if it has one of its own.
     pub(super) fn component(&self, printed: &str) -> Option<&str> {
         self.components.get(printed).map(String::as_str)
@@ -185,14 +205,10 @@ impl<'a> Scope<'a> {
 
     /// How values of a type are filtered.
     pub(super) fn filter(&self, data_type: &str) -> Filter {
-        match self.kind(data_type) {
+        match self.kind_below_domains(data_type) {
             Kind::Array(_) => OF_ARRAYS,
             Kind::Enum(_) => Filter::Enum,
-            Kind::Domain(row) => match row.base {
-                Some(base) if !self.is_represented(data_type) => self.filter(base),
-                _ => Filter::Unknown,
-            },
-            Kind::Composite(_) | Kind::Row(_) | Kind::AnyJson => Filter::Unknown,
+            Kind::Domain(_) | Kind::Composite(_) | Kind::Row(_) | Kind::AnyJson => Filter::Unknown,
             Kind::Builtin(builtin, _) => builtin.filter,
         }
     }

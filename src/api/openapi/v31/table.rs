@@ -5,15 +5,16 @@
 //! defaults: a generated client would send them otherwise, and a PATCH change what nobody meant.
 
 use super::embed::{Embed, embeds};
+use super::example::example_object;
 use super::literal::literal;
 use super::names::path_segment;
 use super::operation::Operation;
 use super::parameter::{Profile, write_filters, write_profile, write_reference};
 use super::response::{write_empty, write_errors, write_rows_reference};
-use super::schema::{self, Null, example, write_type};
+use super::schema::{self, Null, write_type};
 use super::scope::{Scope, ScopedColumn, ScopedTable};
 use crate::openapi::foreign_key::foreign_key;
-use crate::openapi::json::{Object, write_object};
+use crate::openapi::json::Object;
 
 /// Which row it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -394,14 +395,8 @@ fn example_of(
     table: &ScopedTable<'_>,
     is_wanted: impl Fn(&ScopedColumn<'_>) -> bool,
 ) -> Vec<u8> {
-    let mut out = Vec::new();
-    write_object(&mut out, |members| {
-        let columns = table.columns.iter();
-        for scoped in columns.filter(|scoped| !scoped.is_read_only && is_wanted(scoped)) {
-            if let Some(value) = example(scope, scoped.data_type()) {
-                members.written(scoped.column.name.as_str(), &value);
-            }
-        }
-    });
-    out
+    let columns = table.columns.iter();
+    let columns = columns.filter(|scoped| !scoped.is_read_only && is_wanted(scoped));
+    let members = columns.map(|scoped| (scoped.column.name.as_str(), scoped.data_type()));
+    example_object(scope, members)
 }

@@ -554,6 +554,135 @@ fn the_comment_on_the_schema_is_title_and_description() {
     check("info > title", r#""PostgREST API""#);
 }
 
+/// The document for a table whose columns are of these types, with the types that there are.
+fn document_of_types(types: &[String], columns: &[&str]) -> Vec<u8> {
+    let columns = columns.iter().zip(1..).map(|(data_type, position)| {
+        format!(
+            r#"{{"relation": 1, "position": {position}, "name": "c{position}",
+                "description": null, "data_type": "{data_type}", "nominal_type": "{data_type}",
+                "max_length": null, "enum_labels": null, "nullable": true, "default": "'1'"}}"#
+        )
+    });
+    let columns: Vec<String> = columns.collect();
+    let text = format!(
+        r#"{{"server": {{"version_number": 150018, "version": "", "full_version": ""}},
+            "schemas": ["api"], "columns": [{}], "tables": [{{"oid": 1, "schema": "api",
+            "name": "a", "description": null, "is_view": false, "writable_commands": 28,
+            "primary_key": null}}]}}"#,
+        columns.join(",")
+    );
+    let catalog = decode_catalog(&mut text.into_bytes()).unwrap();
+    let types = types.join(",");
+    let answer = format!(r#"{{"comment": null, "routines": [], "types": [{types}]}}"#);
+    let schema = Ident::before_nul("api");
+    let mut answer = answer.into_bytes();
+    let config = Config::default();
+    describe(&config, OpenApiVersion::V31, &catalog, &schema, &mut answer).unwrap()
+}
+
+fn type_row(name: &str, kind: &str, base: &str, attributes: &str) -> String {
+    format!(
+        r#"{{"printed": "api.{name}", "schema": "api", "name": "{name}", "kind": "{kind}",
+            "comment": null, "base": {base}, "labels": null, "checks": null,
+            "attributes": {attributes}}}"#
+    )
+}
+
+/// Each has two attributes of the one before it, so a whole value of `t20` has a million numbers.
+fn doubling_types(count: usize) -> Vec<String> {
+    let attribute = |name: &str, data_type: &str| {
+        format!(r#"{{"name": "{name}", "data_type": "{data_type}"}}"#)
+    };
+    let types = (0..=count).map(|number| {
+        let below = match number {
+            0 => "integer".to_owned(),
+            _ => format!("api.t{}", number - 1),
+        };
+        let attributes = [attribute("a", &below), attribute("b", &below)].join(",");
+        type_row(
+            &format!("t{number}"),
+            "c",
+            "null",
+            &format!("[{attributes}]"),
+        )
+    });
+    types.collect()
+}
+
+fn update_example(document: &[u8]) -> OwnedValue {
+    let document = simd_json::to_owned_value(&mut document.to_vec()).unwrap();
+    let path = "paths > /a > patch > requestBody > content > application/json > example";
+    at(&document, path).expect("there is an example").clone()
+}
+
+#[test]
+fn an_example_has_an_end_however_types_are_nested() {
+    let [small, large] = [20, 40].map(|count| {
+        let top = format!("api.t{count}");
+        document_of_types(
+            &doubling_types(count),
+            &["integer", &top, "api.t1", "integer"],
+        )
+    });
+    assert!(small.len() < 40_000, "{} bytes", small.len());
+    assert!(large.len() < small.len() * 2, "{} bytes", large.len());
+    let example = update_example(&small);
+    // What is not nested is told in any case.
+    assert!(example.get("c1").is_some() && example.get("c4").is_some());
+    assert!(example.encode().len() < 5_000, "{}", example.encode());
+    let document = document_of_types(&doubling_types(2), &["api.t2"]);
+    let pair = |a: &str| format!(r#"{{"a": {a}, "b": {a}}}"#);
+    let whole = pair(&pair(&pair("1")));
+    let whole = parse(&format!(r#"{{"c1": {whole}}}"#));
+    assert_eq!(update_example(&document), whole);
+}
+
+#[test]
+fn chains_of_types_are_followed_to_an_end() {
+    let count = 10_000;
+    let chain = |kind: &'static str| -> Vec<String> {
+        let types = (0..=count).map(|number| {
+            let below = match number {
+                0 => "integer".to_owned(),
+                _ => format!("api.t{}", number - 1),
+            };
+            let name = format!("t{number}");
+            match kind {
+                "c" => {
+                    let attributes = format!(r#"[{{"name": "a", "data_type": "{below}"}}]"#);
+                    type_row(&name, "c", "null", &attributes)
+                }
+                "array" => type_row(&name, "d", &format!(r#""{below}[]""#), "null"),
+                _ => type_row(&name, "d", &format!(r#""{below}""#), "null"),
+            }
+        });
+        types.collect()
+    };
+    for kind in ["c", "d", "array"] {
+        let document = document_of_types(&chain(kind), &["api.t10000", "api.t5"]);
+        assert!(document.len() < count * 200, "{} bytes", document.len());
+        let example = update_example(&document);
+        assert!(
+            example
+                .get("c1")
+                .is_none_or(|value| value.encode().len() < 100)
+        );
+        assert!(example.get("c2").is_some(), "{kind}");
+    }
+}
+
+#[test]
+fn long_strings_of_bits_have_no_example() {
+    let columns = ["bit(3)", "bit(256)", "bit(257)", "bit(83886080)", "integer"];
+    let document = document_of_types(&[], &columns);
+    assert!(document.len() < 40_000, "{} bytes", document.len());
+    let example = update_example(&document);
+    let length = |column: &str| example.get(column)?.as_str().map(str::len);
+    let lengths = ["c1", "c2", "c3", "c4"].map(length);
+    assert_eq!(lengths, [Some(3), Some(256), None, None]);
+    assert!(example.get("c5").is_some());
+}
+
 /// Tables of ten columns, each with a key to one before it.
 fn many_tables(count: u32, parent: fn(u32) -> u32) -> Catalog {
     let columns = (1..=count).flat_map(|table| {

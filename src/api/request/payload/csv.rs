@@ -9,7 +9,7 @@
 
 use super::keys::{COLUMNS_MAX, first_columns};
 use super::mark::without_mark;
-use crate::error::json::write_json_string;
+use crate::json::write_json_string;
 use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};

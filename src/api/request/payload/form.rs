@@ -5,7 +5,7 @@
 
 use super::super::query_string::{Pair, parse_pairs};
 use super::mark::without_mark;
-use crate::error::json::{JsonText, write_json_object};
+use crate::json::{JsonText, write_json_object};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

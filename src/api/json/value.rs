@@ -1,4 +1,4 @@
-//! JSON as it stands in tokens and keys.
+//! JSON as it stands in tokens and keys, and in what SQL says about a response.
 //!
 //! ```text
 //! value  = "null" / "true" / "false" / number / string / array / object     ; RFC 8259
@@ -9,11 +9,11 @@
 //!
 //! Invariant: a value is never nested deeper than [`DEPTH_MAX`], so walking it may recurse.
 
-use crate::error::json::write_json_string;
+use super::writing::write_json_string;
 
-/// How deep values may be nested. Real claims need less than 10; 128 frames of a recursive walk
-/// fit on the smallest stack.
-pub(crate) const DEPTH_MAX: usize = 128;
+/// How deep values may be nested. Real ones need less than 10; 128 frames of a recursive walk fit
+/// on the smallest stack.
+const DEPTH_MAX: usize = 128;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,22 @@ impl Json {
     pub fn text(&self) -> Option<&str> {
         match self {
             Json::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The elements, if it is an array.
+    pub(crate) fn elements(&self) -> Option<&[Json]> {
+        match self {
+            Json::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// The members, if it is an object.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        match self {
+            Json::Object(members) => Some(members),
             _ => None,
         }
     }

@@ -551,7 +551,7 @@ fn the_journal_gets_priorities_and_no_time_of_ours() {
         "<5>API server listening on ",
         "<7>Connection ",
         "<6>SELECT pg_catalog.num_nonnulls(",
-        r#"<6>- - anonymous ["#,
+        r#"<6>unknownSocket - anonymous ["#,
         r#"<3>{"code":"#,
         "<5>Received termination unix signal SIGTERM",
     ] {

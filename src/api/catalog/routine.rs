@@ -206,8 +206,8 @@ impl Routine {
     /// The settings that `db-hoisted-tx-settings` allows to count for the whole transaction: name
     /// and value.
     ///
-    /// Parity: PostgREST takes the allowed names for regular expressions and looks for them anywhere
-    /// in the setting, so `work_mem` allows `maintenance_work_mem`, too.
+    /// Parity: PostgREST takes the allowed names for regular expressions and looks for them
+    /// anywhere in the setting, so `work_mem` allows `maintenance_work_mem`, too.
     pub(crate) fn hoisted_settings(
         &self,
         allowed: &[String],

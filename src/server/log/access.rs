@@ -287,8 +287,8 @@ mod tests {
             None,
             Some("a - b [NOW] \"GET /other HTTP/1.1\" 200 0"),
             concat!(
-                r#"unknownSocket - a\x20-\x20b\x20[NOW]\x20\"GET\x20/other\x20HTTP/1.1\"\x20200\x200 "#,
-                r#"[NOW] "GET / HTTP/1.1" 200 39 "" """#,
+                r#"unknownSocket - a\x20-\x20b\x20[NOW]\x20\"GET\x20/other\x20"#,
+                r#"HTTP/1.1\"\x20200\x200 [NOW] "GET / HTTP/1.1" 200 39 "" """#,
             ),
         );
         check(

@@ -7,7 +7,7 @@ use super::node_tree::{Shown, shown_columns};
 use super::section::views::ViewRow;
 use super::section::{Position, RelationOid};
 use corerest_sql::{Ident, QualifiedName};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// An exposed view, with the names of its columns.
 pub(super) struct ExposedView<'a> {
@@ -37,12 +37,12 @@ type ColumnPlace = (RelationOid, Position);
 impl<'a> Lineage<'a> {
     /// Follows each column of the views to its table, through the definitions.
     pub(super) fn new(definitions: &[ViewRow<'_>], views: &[ExposedView<'a>]) -> Lineage<'a> {
-        let origins = origins(definitions);
+        let mut origins = Origins::new(definitions);
         let mut lineage = Lineage::default();
         for view in views {
             let mut by_table: HashMap<RelationOid, Showing<'a>> = HashMap::new();
             for &(position, name) in &view.columns {
-                let Some((table, column)) = root(&origins, (view.oid, position)) else {
+                let Some((table, column)) = origins.root((view.oid, position)) else {
                     continue;
                 };
                 let showing = by_table.entry(table).or_insert_with(|| Showing {
@@ -107,32 +107,53 @@ impl<'a> Showing<'a> {
     }
 }
 
-/// Where each column of the views comes from, one step down.
-fn origins(definitions: &[ViewRow<'_>]) -> HashMap<ColumnPlace, ColumnPlace> {
-    let mut origins = HashMap::new();
-    for row in definitions {
-        for Shown {
-            position,
-            origin,
-            origin_position,
-        } in shown_columns(row.definition)
-        {
-            origins.insert((row.view, position), (origin, origin_position));
-        }
-    }
-    origins
+/// Where each column of the views comes from.
+struct Origins {
+    /// One step down.
+    below: HashMap<ColumnPlace, ColumnPlace>,
+    /// Down to the table, as far as it was asked: a column that many views lead to is followed
+    /// once.
+    roots: HashMap<ColumnPlace, Option<ColumnPlace>>,
 }
 
-/// Follows a column down to the relation that is no known view, and `None` if it is computed
-/// on the way, or if the views go in a circle, as `CREATE OR REPLACE VIEW` lets them.
-fn root(origins: &HashMap<ColumnPlace, ColumnPlace>, column: ColumnPlace) -> Option<ColumnPlace> {
-    let mut seen = HashSet::new();
-    let mut at = *origins.get(&column)?;
-    while let Some(&below) = origins.get(&at) {
-        if !seen.insert(at) {
-            return None;
+impl Origins {
+    fn new(definitions: &[ViewRow<'_>]) -> Origins {
+        let mut below = HashMap::new();
+        for row in definitions {
+            for Shown {
+                position,
+                origin,
+                origin_position,
+            } in shown_columns(row.definition)
+            {
+                below.insert((row.view, position), (origin, origin_position));
+            }
         }
-        at = below;
+        Origins {
+            below,
+            roots: HashMap::new(),
+        }
     }
-    Some(at)
+
+    /// Follows a column down to the relation that is no known view, and `None` if it is computed
+    /// on the way, or if the views go in a circle, as `CREATE OR REPLACE VIEW` lets them.
+    fn root(&mut self, column: ColumnPlace) -> Option<ColumnPlace> {
+        let mut at = *self.below.get(&column)?;
+        let mut path = vec![column];
+        let root = loop {
+            if let Some(known) = self.roots.get(&at) {
+                break *known;
+            }
+            let Some(&next) = self.below.get(&at) else {
+                break Some(at);
+            };
+            // For now: whoever comes here again goes in a circle.
+            self.roots.insert(at, None);
+            path.push(at);
+            at = next;
+        };
+        self.roots
+            .extend(path.into_iter().map(|place| (place, root)));
+        root
+    }
 }

@@ -511,6 +511,18 @@ fn chains_of_views_are_followed_and_circles_are_not() {
     }
 }
 
+/// Each column is followed once, or this would take a minute.
+#[test]
+fn a_long_chain_of_views_is_followed() {
+    let views = 10..20_010;
+    let document = views.fold(two_tables(), |document, view| {
+        let below = if view == 10 { 2 } else { view - 1 };
+        let column = format!("one={below}.{}", if view == 10 { 2 } else { 1 });
+        document.view(view, &format!("v{view}"), &[column.as_str()])
+    });
+    check(&document, "v20009", &["*a many-to-one k(one=id)"]);
+}
+
 #[test]
 fn what_is_not_exposed_is_left_out() {
     let document = Document::default()

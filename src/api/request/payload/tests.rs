@@ -246,10 +246,10 @@ fn a_form_keeps_repeated_arguments() {
     let body = b"v=hi&v=there&w";
     let payload = Payload::parse(&call(POST), &MediaType::UrlEncoded, None, body);
     let payload = payload.expect("it is a form").expect("calls have a body");
-    let Content::Form(pairs) = &payload.content else {
+    let Content::Form(form) = &payload.content else {
         panic!("{payload:?}");
     };
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let pairs: Vec<(&str, &str)> = form.pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
     assert_eq!(pairs, [("v", "hi"), ("v", "there"), ("w", "")]);
     assert_eq!(Ident::quoted_list(&payload.columns), r#""v", "w""#);
     check(call(POST), FORM, &[], "", "form Object  {}");

@@ -3,6 +3,7 @@
 //! Source: PostgREST's documentation, `references/errors`, and PostgreSQL's, appendix A.
 
 use super::HeaderValue;
+use super::beginning::beginning;
 use super::respond::{Details, ErrorResponse, Wording, respond};
 use corerest_config::ErrorVerbosity;
 
@@ -21,11 +22,11 @@ pub struct DatabaseError {
     pub authenticated: bool,
 }
 
-/// The text, or its beginning. PostgreSQL repeats values that it cannot read, however long they are,
-/// and each of their bytes may be six of JSON.
+/// The text, or its beginning. PostgreSQL repeats values that it cannot read, however long they
+/// are, and each of their bytes may be six of JSON.
 fn shown(text: &str) -> String {
     const SHOWN_BYTES_MAX: usize = 1 << 20;
-    text[..text.floor_char_boundary(SHOWN_BYTES_MAX)].to_owned()
+    beginning(text, SHOWN_BYTES_MAX).to_owned()
 }
 
 impl DatabaseError {

@@ -7,7 +7,7 @@
 //!
 //! Source: the WHATWG URL standard, `application/x-www-form-urlencoded`, with the older `;`.
 
-use crate::error::Error;
+use crate::error::{Error, beginning};
 use std::borrow::Cow;
 
 /// Text that stands for bytes that are no UTF-8, as it was sent.
@@ -18,7 +18,7 @@ impl NotUtf8 {
     /// A value of a form can be as long as a body, and its beginning is enough.
     fn of(text: &str) -> NotUtf8 {
         const SHOWN_BYTES_MAX: usize = 4 << 10;
-        NotUtf8(text[..text.floor_char_boundary(SHOWN_BYTES_MAX)].to_owned())
+        NotUtf8(beginning(text, SHOWN_BYTES_MAX).to_owned())
     }
 
     /// What the client is told whose path or query string it is a part of.

@@ -168,7 +168,8 @@ impl Upload {
         &mut self.grant.lease
     }
 
-    /// Sends the whole records of a part, or the first of them, when PostgreSQL has written those before.
+    /// Sends the whole records of a part, or the first of them, when PostgreSQL has written those
+    /// before.
     ///
     /// # Errors
     /// The upload is to be [abandoned](Upload::abandon).

@@ -5,6 +5,7 @@
 //! unescaped and looked for. Repeated keys count once, as in PostgREST and in PostgreSQL, where
 //! the last value wins.
 
+use crate::error::beginning;
 use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -41,7 +42,7 @@ pub(super) fn first_columns(names: impl Iterator<Item = impl AsRef<str>>) -> BTr
 /// Parity: a name with a NUL is cut there. PostgREST keeps it and says that there is no such
 /// column; here PostgreSQL refuses the text (22P05) if the rest is one.
 pub(super) fn add_column(columns: &mut BTreeSet<Ident>, name: &str) {
-    let name = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let name = beginning(name, NAME_BYTES_MAX);
     let is_full = columns.len() == COLUMNS_MAX;
     let is_behind = || columns.last().is_some_and(|last| last.as_str() <= name);
     if columns.contains(name) || (is_full && is_behind()) {

@@ -6,9 +6,9 @@
 //! that. CSV and forms become JSON while the parameter is written, not before.
 //!
 //! Memory: the body is borrowed, and the parameter is made on its way to PostgreSQL, so it is no
-//! second copy. What is kept beside it is bounded: the keys of one object ([`keys`]), the names of a
-//! header, the pairs of a form. Only the texts of a form are decoded, which is one copy of it, and
-//! those that are arguments become parameters ([`bytes_made_of`]).
+//! second copy. What is kept beside it is bounded: the keys of one object ([`keys`]), the names of
+//! a header, the pairs of a form. Only the texts of a form are decoded, which is one copy of it,
+//! and those that are arguments become parameters ([`bytes_made_of`]).
 
 mod arrays;
 mod csv;

@@ -1,6 +1,7 @@
 //! A parameter that is made of a body, piece by piece, so that it never lies in memory as a whole,
 //! however long a single value of it is.
 
+use crate::error::beginning;
 use crate::error::json::write_json_characters;
 use std::ops::ControlFlow;
 
@@ -47,7 +48,7 @@ impl<'s> Pieces<'s> {
     pub(super) fn push_string(&mut self, mut text: &str) {
         self.piece.push(b'"');
         while !text.is_empty() {
-            let (chunk, rest) = text.split_at(text.floor_char_boundary(CHUNK_BYTES));
+            let (chunk, rest) = text.split_at(beginning(text, CHUNK_BYTES).len());
             write_json_characters(&mut self.piece, chunk);
             text = rest;
             if self.piece.len() >= PIECE_BYTES {

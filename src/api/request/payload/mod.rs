@@ -120,13 +120,17 @@ fn write_bytes(body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
 }
 
 /// How many bytes may be made of a body of so many at the most, while its request is planned and
-/// asked, beside what has a bound of its own: the texts of a form are decoded, and as arguments
-/// they are parameters, in which each byte may need another one before it.
+/// asked, beside what has a bound of its own: the texts of a form are decoded, and as arguments of
+/// a function they are parameters, in which each byte may need another one before it.
 pub fn bytes_made_of(http: &HttpRequest<'_>, body_bytes: usize) -> usize {
-    let content_type = http.header("content-type");
-    match content_type.map(MediaType::parse) {
-        Some(MediaType::UrlEncoded) => body_bytes.saturating_mul(3),
-        _ => 0,
+    let content_type = http.header("content-type").map(MediaType::parse);
+    if content_type != Some(MediaType::UrlEncoded) {
+        return 0;
+    }
+    let segments = http.path_segments().unwrap_or_default();
+    match segments.first().is_some_and(|first| first == "rpc") {
+        true => body_bytes.saturating_mul(3),
+        false => body_bytes,
     }
 }
 

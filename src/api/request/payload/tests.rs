@@ -313,3 +313,22 @@ fn only_writes_and_calls_have_a_body() {
         check(action, "a/b", &["z"], "}{", "none");
     }
 }
+
+#[test]
+fn what_may_be_made_of_a_body_is_known_before() {
+    let made = |path, content_type: &[u8]| {
+        let http = HttpRequest {
+            method: "POST",
+            path,
+            query: "",
+            headers: &[("content-type", content_type)],
+            body: b"",
+        };
+        bytes_made_of(&http, 100)
+    };
+    let form = FORM.as_bytes();
+    assert_eq!(made("/films", form), 100);
+    assert_eq!(made("/rpc/find", form), 300);
+    assert_eq!(made("/%72pc/find", form), 300);
+    assert_eq!(made("/rpc/find", b"application/json"), 0);
+}

@@ -49,7 +49,7 @@ pub use exchange::{finish, finish_first_row, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use plan::Frame;
 pub use query::{AccessMode, Answer, Batch, Reach, rollback};
-pub use request::{BodyForm, HttpRequest};
+pub use request::{BodyForm, HttpRequest, bytes_made_of};
 pub use response::{Body, CorsHeaders, FirstRow, Response, ResultSet, is_vary};
 
 // Bodies that come in parts.

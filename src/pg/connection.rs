@@ -619,6 +619,7 @@ impl Connection {
         statements: &'p [Statement],
         request_body: RequestBody<'p>,
     ) -> Result<Option<Gap<'p>>, pg::EncodeError> {
+        let request_body = request_body.wanted_by(statements);
         self.wardrobe.interrupt();
         self.encode_undressing()?;
         self.encode_closing()?;

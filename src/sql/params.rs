@@ -85,6 +85,11 @@ impl Params {
         self.count == 0
     }
 
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Param<'_>> {
         let mut rest = self.bytes.as_slice();

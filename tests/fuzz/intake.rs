@@ -200,6 +200,7 @@ fn read(content_type: &MediaType, body: &[u8], step: usize, wanted: Wanted) -> R
                 ControlFlow::Continue(())
             });
             assert_eq!(parameter.len(), records.parameter_bytes, "as was said");
+            assert_eq!(records.text_bytes(), cut, "it is short");
             read.parameters.push(parameter);
             read.count += records.count;
             taken += cut;

@@ -17,6 +17,15 @@ const SCHEMA: &str = "
     create function store.size(json) returns int language sql as 'select length($1::text)';
     create function store.done(n int) returns bigint language sql stable as
         'select count(*) from store.w where id = n';
+    create function store.raw(bytea) returns int language sql as 'select length($1)';
+    create function store.text(t text) returns int language sql as 'select length(t)';
+    create function store.number(n int) returns int language sql as 'select n';
+    create function store.texts(variadic t text[]) returns int language sql as
+        'select cardinality(t)';
+    create function store.wait() returns int language plpgsql as
+        $$ begin perform pg_advisory_xact_lock_shared(4712); return 1; end $$;
+    do $$ begin execute (select 'create table store.wide (' || string_agg('c' || n || ' int', ',')
+        || ')' from generate_series(1, 300) n); end $$;
     grant usage on schema store to anonymous;
     grant all on store.w to anonymous;
 ";
@@ -333,6 +342,286 @@ fn an_upload_needs_no_more_memory_than_its_own() {
     }
 }
 
+/// A body that is made to become more than it is: whom it is for, its media type, and how many
+/// hundredths of its own length the server may need for it and what is made of it.
+struct Made {
+    what: &'static str,
+    target: &'static str,
+    content_type: &'static str,
+    body: Vec<u8>,
+    hundredths: usize,
+}
+
+/// What a server needs beside: a buffer of each thread, names, keys, one part of an upload.
+const BESIDE_BYTES: usize = 12 * MIB;
+
+/// `begin`, then `unit` until it is so long, then `end`.
+fn filled(begin: &str, unit: &[u8], bytes: usize, end: &str) -> Vec<u8> {
+    let filling = unit.repeat(bytes / unit.len());
+    [begin.as_bytes(), &filling, end.as_bytes()].concat()
+}
+
+/// An array of one object with as many keys as fit in so many bytes, all of them different.
+fn distinct_keys(bytes: usize) -> Vec<u8> {
+    let members = (0..bytes / 11).map(|n| format!("\"{n:07}\":0"));
+    format!("[{{{}}}]", members.collect::<Vec<_>>().join(",")).into_bytes()
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const CSV: &str = "text/csv";
+const LINES: &str = "application/x-ndjson";
+
+fn hostile_bodies() -> Vec<Made> {
+    let size = 16 * MIB;
+    let wide: String = (1..=300).map(|n| format!("c{n},")).collect();
+    let wide: &str = format!("/wide?columns={}", wide.trim_end_matches(',')).leak();
+    let made = |what, target, content_type, body, hundredths| Made {
+        what,
+        target,
+        content_type,
+        body,
+        hundredths,
+    };
+    vec![
+        made(
+            "one key, many times",
+            "/wide",
+            JSON,
+            filled("[{", b"\"\":0,", size, "\"\":0}]"),
+            110,
+        ),
+        made("many keys", "/wide", JSON, distinct_keys(size), 110),
+        made(
+            "a long key",
+            "/wide",
+            JSON,
+            filled("{\"", b"\\u0001", size, "\":0}"),
+            110,
+        ),
+        made(
+            "long keys",
+            "/wide",
+            JSON,
+            filled(
+                "[{\"",
+                &[b"x".repeat(MIB).as_slice(), b"\":0,\""].concat(),
+                size,
+                "\":0}]",
+            ),
+            110,
+        ),
+        made(
+            "a form of control characters",
+            "/wide",
+            FORM,
+            filled("c1=", b"\x01", size, ""),
+            110,
+        ),
+        made(
+            "a form that is coded",
+            "/wide",
+            FORM,
+            filled("c1=", b"+", size, ""),
+            220,
+        ),
+        made(
+            "a long name in a form",
+            "/wide",
+            FORM,
+            filled("", b"\x01", size, "=1"),
+            110,
+        ),
+        made(
+            "many names in a form",
+            "/wide",
+            FORM,
+            filled("", b"&%01", size, ""),
+            110,
+        ),
+        made(
+            "a form that is no text",
+            "/wide",
+            FORM,
+            filled("c1=%ff", b"\x01", size, ""),
+            220,
+        ),
+        made(
+            "lines without the columns",
+            wide,
+            LINES,
+            filled("", b"{}\n", 4 * MIB, ""),
+            110,
+        ),
+        made(
+            "a line of many keys",
+            "/wide",
+            LINES,
+            filled("{", b"\"\":0,", 7 * MIB, "\"\":0}\n{}"),
+            110,
+        ),
+        made(
+            "a long name in CSV",
+            "/wide",
+            CSV,
+            filled("", b"\x01", size, "\n1"),
+            110,
+        ),
+        made(
+            "a short name and a long one in CSV",
+            "/wide",
+            CSV,
+            filled("c1,", b"\x01", size, "\n1,1"),
+            110,
+        ),
+        made(
+            "a long value in CSV",
+            "/wide",
+            CSV,
+            filled("c1\n", b"\x01", size, ""),
+            110,
+        ),
+        made(
+            "short rows of CSV",
+            "/wide",
+            CSV,
+            filled("c1,c2,c3\n", b",,\n", size, ""),
+            110,
+        ),
+        made(
+            "bytes for a function",
+            "/rpc/raw",
+            "application/octet-stream",
+            filled("", b"\x01", size, ""),
+            110,
+        ),
+        made(
+            "a form for a function",
+            "/rpc/text",
+            FORM,
+            filled("t=", b"\x01", size, ""),
+            220,
+        ),
+        made(
+            "a form for many arguments",
+            "/rpc/texts",
+            FORM,
+            filled(
+                "t=a",
+                &[b"\"".repeat(1000).as_slice(), b"&t="].concat(),
+                size,
+                "",
+            ),
+            320,
+        ),
+        made(
+            "a form for JSON",
+            "/rpc/size",
+            FORM,
+            filled("t=a", b"\x01", size / 3, ""),
+            110,
+        ),
+        made(
+            "a form for no function",
+            "/rpc/text",
+            FORM,
+            filled("", b"\x01", size, "=1"),
+            110,
+        ),
+        made(
+            "a form for a number",
+            "/rpc/number",
+            FORM,
+            filled("n=", b"\x01", 15 * MIB, ""),
+            500,
+        ),
+        made(
+            "JSON for no function",
+            "/rpc/text",
+            JSON,
+            filled("{\"", b"\\u0001", size, "\":1}"),
+            110,
+        ),
+    ]
+}
+
+/// Whoever sends less than all that clients may hold is not to have the server need many times of
+/// that, whatever rights he has.
+#[test]
+fn what_is_made_of_a_body_is_no_larger_than_it() {
+    let database = database();
+    let mut too_large = Vec::new();
+    for made in hostile_bodies() {
+        let server = start(&database, &[("server-max-memory", "256000000")]);
+        // CSV whose rows are wanted does not come in parts.
+        let prefer = match made.content_type {
+            CSV => "return=representation",
+            _ => "return=minimal",
+        };
+        let headers = [("Content-Type", made.content_type), ("Prefer", prefer)];
+        let mut client = server.client();
+        post(&mut client, made.target, b"", &headers);
+        let before = peak_bytes(&server);
+        client = server.client();
+        let answer = post(&mut client, made.target, &made.body, &headers);
+        let grown = peak_bytes(&server) - before;
+        let what = made.what;
+        if grown > made.body.len() * made.hundredths / 100 + BESIDE_BYTES {
+            too_large.push(format!("{what}: {grown} bytes for {}", made.body.len()));
+        }
+        if answer.closes() {
+            client.leave("it was refused");
+        }
+        server.stop();
+    }
+    assert!(too_large.is_empty(), "{too_large:#?}");
+}
+
+/// What is made of a request is held with it as long as it waits for a connection.
+#[test]
+fn requests_that_wait_for_a_connection_count_with_what_is_made_of_them() {
+    let database = database();
+    let settings = [("server-max-memory", "1500000"), ("db-pool", "1")];
+    let server = start(&database, &settings);
+    let mut gate = database.connect();
+    gate.execute("SELECT pg_advisory_lock(4712)", &[])
+        .expect("it locks");
+    let mut holder = server.client();
+    holder.send(head("/rpc/wait", 0, &[]));
+    until("the connection to be taken", || {
+        metric(&server, "corerest_http_requests_in_flight") == 1
+    });
+    let body = filled("t=", b"x", 60_000, "");
+    let mut waiting: Vec<Client> = Vec::new();
+    let refused = loop {
+        let before = held(&server);
+        assert!(before < 2_000_000, "{before} bytes for {}", waiting.len());
+        let mut client = server.client();
+        client.send(head("/rpc/text", body.len(), &[("Content-Type", FORM)]));
+        client.send(&body);
+        client.wait_at_most(Duration::from_millis(300));
+        match client.try_read("POST") {
+            Err(ClientError::TimedOut) => {
+                let more = held(&server) - before;
+                assert!(more >= 2 * body.len(), "{more} bytes of {}", 2 * body.len());
+            }
+            answer => break answer.expect("it is refused"),
+        }
+        waiting.push(client);
+    };
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(waiting.len() >= 5, "{}", waiting.len());
+    gate.execute("SELECT pg_advisory_unlock(4712)", &[])
+        .expect("it unlocks");
+    assert_eq!(holder.read("POST").status, 200);
+    for mut client in waiting {
+        client.wait_at_most(Duration::from_secs(30));
+        assert_eq!(client.read("POST").text(), "60000");
+    }
+    until("the memory to be given back", || held(&server) == 0);
+    server.stop();
+}
+
 #[test]
 fn a_description_without_room_is_refused_as_a_whole() {
     let database = database();
@@ -460,6 +749,21 @@ fn nothing_that_comes_from_outside_ends_the_process() {
         statuses.iter().all(|status| [200, 503].contains(status)),
         "{statuses:?}"
     );
+    for (content_type, made, statuses) in [
+        (
+            JSON,
+            filled("[{", b"\"\":0,", 60 * MIB, "\"\":0}]"),
+            [400, 503],
+        ),
+        (FORM, filled("t=", b"\x01", 20 * MIB, ""), [201, 503]),
+    ] {
+        let mut client = server.client();
+        let answer = post(&mut client, "/w", &made, &[("Content-Type", content_type)]);
+        assert!(statuses.contains(&answer.status), "{}", answer.text());
+        if answer.closes() {
+            client.leave("it was refused");
+        }
+    }
     let fat = format!(r#"{{"bytes":{}}}"#, 150 * MIB);
     let mut client = server.client();
     client.send(head("/rpc/fat", fat.len(), &[]));

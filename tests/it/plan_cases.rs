@@ -267,7 +267,7 @@ fn body_of(batch: &Batch, question: &Section) -> Vec<u8> {
         written.extend_from_slice(piece);
         ControlFlow::Continue(())
     });
-    if let BodyForm::CsvAsJson { bytes } = batch.body {
+    if let Some(bytes) = batch.body.converted_bytes() {
         assert_eq!(written.len(), bytes, "PostgreSQL is told the length before");
     }
     written

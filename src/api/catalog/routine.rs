@@ -144,6 +144,14 @@ impl Routine {
         }
     }
 
+    /// Whether its only parameter gets the body, as bytes.
+    pub(crate) fn takes_bytes(&self) -> bool {
+        match self.parameters.as_slice() {
+            [only] => only.name.as_str().is_empty() && only.data_type.as_str() == "bytea",
+            _ => false,
+        }
+    }
+
     /// Whether it returns one value or row, even if that is null.
     pub(crate) fn returns_single(&self) -> bool {
         matches!(self.returns, ReturnType::Single(_))

@@ -3,6 +3,7 @@
 //! Source: PostgREST's documentation, `references/errors`, and PostgreSQL's, appendix A.
 
 use super::HeaderValue;
+use super::beginning::beginning;
 use super::respond::{Details, ErrorResponse, Wording, respond};
 use corerest_config::ErrorVerbosity;
 
@@ -21,13 +22,20 @@ pub struct DatabaseError {
     pub authenticated: bool,
 }
 
+/// The text, or its beginning. PostgreSQL repeats values that it cannot read, however long they
+/// are, and each of their bytes may be six of JSON.
+fn shown(text: &str) -> String {
+    const SHOWN_BYTES_MAX: usize = 1 << 20;
+    beginning(text, SHOWN_BYTES_MAX).to_owned()
+}
+
 impl DatabaseError {
     pub(super) fn response(&self, verbosity: ErrorVerbosity) -> ErrorResponse {
         let wording = Wording {
             code: self.code.clone(),
-            message: self.message.clone(),
-            details: Details::from(self.detail.clone()),
-            hint: self.hint.clone(),
+            message: shown(&self.message),
+            details: Details::from(self.detail.as_deref().map(shown)),
+            hint: self.hint.as_deref().map(shown),
         };
         let (status, reason) = match self.chosen_status() {
             Some(status) => (status, Some(self.message.as_str())),

@@ -6,6 +6,7 @@
 //!
 //! Invariant: an [`ErrorResponse`] can be written as it is; no text in it can end a header line.
 
+mod beginning;
 pub(crate) mod codes;
 mod database;
 mod header;
@@ -13,6 +14,7 @@ mod raise;
 mod respond;
 mod wording;
 
+pub(crate) use beginning::beginning;
 pub(crate) use codes::Code;
 pub use database::DatabaseError;
 pub(crate) use header::{HeaderValue, is_free_name};

@@ -1,6 +1,7 @@
 //! From the words of an error to the response that tells them. It knows no error: what PostgreSQL
 //! reports and what SQL raises are told with it, too.
 
+use super::beginning::beginning;
 use super::header::HeaderValue;
 use crate::json::{JsonText, write_json_object};
 use corerest_config::ErrorVerbosity;
@@ -78,16 +79,12 @@ pub(super) fn respond(
     }
 }
 
-/// How much of a message the status line has. The body has all of it, and clients and proxies do
+/// How much of a message the status line has. The body has more of it, and clients and proxies do
 /// not take a line of any length.
 const REASON_BYTES_MAX: usize = 256;
 
 fn reason_phrase(message: &str) -> String {
-    let mut end = message.len().min(REASON_BYTES_MAX);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message[..end].replace(['\r', '\n', '\0'], " ")
+    beginning(message, REASON_BYTES_MAX).replace(['\r', '\n', '\0'], " ")
 }
 
 fn write_body(wording: &Wording, verbosity: ErrorVerbosity) -> Vec<u8> {

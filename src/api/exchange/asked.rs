@@ -13,7 +13,7 @@ use crate::query::{
     write_pre_request, write_settings,
 };
 use crate::request::ApiRequest;
-use crate::request::payload::BodyForm;
+use crate::request::payload::{BodyForm, Content, Payload, bytes_as_text};
 use crate::request::preferences::{
     ConsistencyPreference, HandlingPreference, TransactionPreference,
 };
@@ -108,7 +108,7 @@ impl<'a, 'r> Asked<'a, 'r> {
             estimate: main.estimate,
             main: main.statement,
             access: main.access,
-            body: self.body_form(),
+            body: self.body_form(main.routine),
             end: self.transaction_end(),
             isolation: isolation.unwrap_or(IsolationLevel::ReadCommitted),
             defaults: self.catalog.transaction_defaults,
@@ -132,10 +132,14 @@ impl<'a, 'r> Asked<'a, 'r> {
         }
     }
 
-    fn body_form(&self) -> BodyForm {
-        let payload = self.request.payload.as_ref();
-        let form = payload.and_then(|payload| payload.content.body_form());
-        form.unwrap_or_default()
+    fn body_form(&self, routine: Option<&Routine>) -> BodyForm {
+        let Some(Payload { content, .. }) = &self.request.payload else {
+            return BodyForm::default();
+        };
+        match (content, routine) {
+            (Content::Raw(bytes), Some(routine)) if routine.takes_bytes() => bytes_as_text(bytes),
+            _ => content.body_form().unwrap_or_default(),
+        }
     }
 
     /// How the rows that a read gives are represented.

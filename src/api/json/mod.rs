@@ -9,4 +9,4 @@ mod value;
 mod writing;
 
 pub use value::{Json, Members};
-pub(crate) use writing::{JsonText, write_json_object, write_json_string};
+pub(crate) use writing::{JsonText, write_json_characters, write_json_object, write_json_string};

@@ -6,6 +6,12 @@
 /// Appends a string with its quotes.
 pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    write_json_characters(out, text);
+    out.push(b'"');
+}
+
+/// Appends what is between the quotes of a string, or a part of it.
+pub(crate) fn write_json_characters(out: &mut Vec<u8>, text: &str) {
     // Without branches, which the compiler turns into vector instructions.
     if text
         .bytes()
@@ -15,7 +21,6 @@ pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     } else {
         out.extend_from_slice(text.as_bytes());
     }
-    out.push(b'"');
 }
 
 fn is_escaped(byte: u8) -> bool {

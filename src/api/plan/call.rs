@@ -83,9 +83,9 @@ fn plan_arguments<'a>(request: &'a ApiRequest<'_>, routine: &'a Routine) -> Argu
     };
     match (parameters, &payload.content) {
         ([only], content) if only.name.as_str().is_empty() => Arguments::Body(only, content),
-        (_, Content::Form(pairs)) => plan_texts(
+        (_, Content::Form(form)) => plan_texts(
             parameters,
-            pairs.iter().map(|(name, text)| (&**name, &**text)),
+            form.pairs.iter().map(|(name, text)| (&**name, &**text)),
         ),
         (_, content) => {
             let given = parameters

@@ -163,25 +163,9 @@ fn write_parameter(out: &mut SqlBuf, parameter: &RoutineParameter) {
 }
 
 fn write_body_argument(out: &mut SqlBuf, parameter: &RoutineParameter, content: &Content<'_>) {
-    match content {
-        Content::Raw(bytes) if parameter.data_type.as_str() == "bytea" => {
-            out.param_with(|value| write_hex(value, bytes));
-        }
-        other => write_content(out, other),
-    }
+    write_content(out, content);
     sql!(out, "::");
     out.catalog_type(&parameter.data_type);
-}
-
-/// The text form of bytes. Source: PostgreSQL's documentation, 8.4.1 "bytea Hex Format".
-fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 + 2 * bytes.len());
-    out.extend_from_slice(b"\\x");
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
 }
 
 /// Appends the members of the body as one row. Of an array, the first object counts.

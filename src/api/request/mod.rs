@@ -29,7 +29,7 @@ mod select;
 pub use action::{Action, Invocation, Mutation};
 pub use http::HttpRequest;
 pub use payload::intake::{PartEnd, Records};
-pub use payload::{BodyForm, Intake};
+pub use payload::{BodyForm, Intake, bytes_made_of};
 
 use crate::error::Error;
 use corerest_config::{Config, OpenApiMode};

@@ -7,7 +7,7 @@
 //!
 //! Source: the WHATWG URL standard, `application/x-www-form-urlencoded`, with the older `;`.
 
-use crate::error::Error;
+use crate::error::{Error, beginning};
 use std::borrow::Cow;
 
 /// Text that stands for bytes that are no UTF-8, as it was sent.
@@ -15,6 +15,12 @@ use std::borrow::Cow;
 pub(super) struct NotUtf8(pub(super) String);
 
 impl NotUtf8 {
+    /// A value of a form can be as long as a body, and its beginning is enough.
+    fn of(text: &str) -> NotUtf8 {
+        const SHOWN_BYTES_MAX: usize = 4 << 10;
+        NotUtf8(beginning(text, SHOWN_BYTES_MAX).to_owned())
+    }
+
     /// What the client is told whose path or query string it is a part of.
     pub(super) fn refused(self, whole: &str) -> Error {
         Error::QueryParameter {
@@ -100,7 +106,7 @@ pub(super) fn decode_text(text: &str, plus: Plus) -> Result<Cow<'_, str>, NotUtf
         Cow::Borrowed(_) => Ok(Cow::Borrowed(text)),
         Cow::Owned(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Owned(text)),
-            Err(_) => Err(NotUtf8(text.to_owned())),
+            Err(_) => Err(NotUtf8::of(text)),
         },
     }
 }

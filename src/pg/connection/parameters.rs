@@ -49,6 +49,16 @@ impl RequestBody<'_> {
         }
     }
 
+    /// The body, unless it is large and none of the statements has it: then nothing is left out
+    /// in its favour.
+    pub(super) fn wanted_by(self, statements: &[Statement]) -> Self {
+        let mut params = statements.iter().flat_map(|it| it.params.iter());
+        match is_large(self.bytes()) && !params.any(|it| it == Param::RequestBody) {
+            true => RequestBody::NONE,
+            false => self,
+        }
+    }
+
     /// All of it, in memory: one that is small.
     fn collected(&self) -> Cow<'_, [u8]> {
         match self {
@@ -85,8 +95,8 @@ pub(super) struct Parameters<'p, 'g> {
 }
 
 impl<'p> Parameters<'p, '_> {
-    /// Appends the message that binds them, without the body of the request if it is large, or else
-    /// the first large one, if nothing is left out yet.
+    /// Appends the message that binds them, without the body of the request if it is large, or
+    /// without the first large one if it is not.
     pub(super) fn bind(&mut self, out: &mut Vec<u8>, name: &str) -> Result<(), pg::EncodeError> {
         let mut apart = None;
         let has_body = || {
@@ -108,7 +118,10 @@ impl<'p> Parameters<'p, '_> {
             }
             Param::RequestBody => Parameter::Value(whole_body.get_or_init(|| body.collected())),
             Param::Value(value)
-                if may_leave_out && !leaves_body && apart.is_none() && is_large(value.len()) =>
+                if may_leave_out
+                    && apart.is_none()
+                    && !is_large(body.bytes())
+                    && is_large(value.len()) =>
             {
                 apart = Some(RequestBody::Plain(value));
                 Parameter::Elsewhere(value.len())

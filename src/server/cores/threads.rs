@@ -448,11 +448,14 @@ impl Worker {
                 return drain(client);
             }
             match client.requests.next(&self.cores.limits) {
-                Ok(Progress::Request) => {
-                    if let ControlFlow::Break(next) = self.handle(client) {
-                        return next;
+                Ok(Progress::Request) => match handle::hold_what_is_made(client) {
+                    Some(refusal) => self.refuse(client, refusal),
+                    None => {
+                        if let ControlFlow::Break(next) = self.handle(client) {
+                            return next;
+                        }
                     }
-                }
+                },
                 Ok(Progress::Head) => {
                     if let ControlFlow::Break(next) = self.decide_by_head(client) {
                         return next;
@@ -820,7 +823,7 @@ impl Worker {
 
     /// Parks a request, and sees to it that a connection that has become free meanwhile takes it.
     fn park(&mut self, mut client: Box<Client>, waiting: Box<WaitingRequest>) {
-        let bytes = client.bytes_held();
+        let bytes = client.bytes_held() + waiting.bytes();
         client.memory.keep(bytes);
         let what = waiting.quest.waits_for();
         let (patience, size) = match what {

@@ -20,7 +20,7 @@ use crate::serving::watch::{QUERY_CANCELED, Watch};
 use crate::sync::{Instant, in_simulation};
 use corerest_api::Error as ApiError;
 use corerest_api::channel::ChannelName;
-use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, BodyForm, Context, DatabaseError};
+use corerest_api::{AccessMode, Answer, AnswerSize, Batch, Body, Context, DatabaseError};
 use corerest_api::{FirstRow, Frame, Pace, Pending, Position, Response, ResultSet};
 use corerest_api::{ask_position, finish, finish_first_row, finish_lines, guard_position};
 use corerest_config::ErrorVerbosity;
@@ -390,16 +390,12 @@ fn converse(
     let convert = |sink: &mut Sink<'_>| {
         batch.body.write(question.request_body, sink);
     };
-    let body = match batch.body {
-        BodyForm::AsItCame | BodyForm::AfterMark => {
-            RequestBody::Plain(batch.body.part_of(question.request_body))
-        }
-        BodyForm::CsvAsJson { bytes } | BodyForm::LinesAsArray { bytes } => {
-            RequestBody::Converted {
-                bytes,
-                write: &convert,
-            }
-        }
+    let body = match batch.body.converted_bytes() {
+        None => RequestBody::Plain(batch.body.part_of(question.request_body)),
+        Some(bytes) => RequestBody::Converted {
+            bytes,
+            write: &convert,
+        },
     };
     let connection = lease.connection();
     if batch.tells_position {

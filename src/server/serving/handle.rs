@@ -28,6 +28,7 @@ use crate::serving::client::{After, Client, Head};
 use crate::serving::desk::{Desk, Gathers};
 use crate::serving::grant::Grant;
 use crate::serving::hearing::Opening;
+use crate::serving::output::KEPT_BYTES_MAX;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
 use crate::serving::together::{may_go_together, pace_of};
@@ -40,7 +41,9 @@ use corerest_api::{
     Position, Prepared, Response,
 };
 use corerest_api::{PartEnd, PreparedUpload, RECORD_BYTES_MAX};
-use corerest_api::{comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head};
+use corerest_api::{
+    bytes_made_of, comes_in_parts, prepare_in_steps, prepare_upload, refuse_by_head,
+};
 use corerest_pg::ReadBatch;
 use corerest_wire::http::event_stream::{Part, StreamFraming};
 use corerest_wire::http::{self, Refusal, Version};
@@ -102,6 +105,12 @@ impl WaitingRequest {
             request_body: self.batch.body.part_of(client.requests.request().body),
             guise: self.pending.guise(),
         }
+    }
+
+    /// How many bytes are held for it, beside what its client has sent.
+    pub(crate) fn bytes(&self) -> usize {
+        let part = self.first_part.as_ref();
+        self.batch.bytes() + part.map_or(0, |part| part.records.parameter_bytes)
     }
 
     /// How many statements that are.
@@ -352,11 +361,40 @@ pub(crate) fn look_at_head(
 /// has come, and not for what is said to.
 fn out_of_memory(client: &Client) -> Option<Refusal> {
     let declared = client.requests.declared_body_bytes()?;
+    let made = with_http(client, |http| bytes_made_of(http, declared));
+    let all = declared.saturating_add(made);
     let memory = client.memory.memory();
-    if declared > memory.bytes_max() {
+    if all > memory.bytes_max() {
         return Some(Refusal::BodyTooLarge);
     }
-    (!memory.has_room(declared)).then_some(Refusal::OutOfMemory)
+    (!memory.has_room(all)).then_some(Refusal::OutOfMemory)
+}
+
+/// So much of a request is answered even where those that wait for a connection hold more than all
+/// that there may be.
+const SMALL_REQUEST_BYTES: usize = 8 << 10;
+
+/// Why a request cannot be answered, if there is no memory for what is made of it. As long as it is
+/// at work it holds that, too.
+pub(crate) fn hold_what_is_made(client: &mut Client) -> Option<Refusal> {
+    if client.requests.unanswered_bytes() <= SMALL_REQUEST_BYTES {
+        return None;
+    }
+    if client.memory.memory().is_exceeded() {
+        return Some(Refusal::OutOfMemory);
+    }
+    let body_bytes = client.requests.request().body.len();
+    if body_bytes <= KEPT_BYTES_MAX {
+        return None;
+    }
+    let made = with_http(client, |http| bytes_made_of(http, body_bytes));
+    if client.memory.hold_more(made) {
+        return None;
+    }
+    match made > client.memory.memory().bytes_max() {
+        true => Some(Refusal::BodyTooLarge),
+        false => Some(Refusal::OutOfMemory),
+    }
 }
 
 /// The request as the API sees it.
@@ -578,8 +616,8 @@ fn prepare_first_part(
     };
     desk.observer.lap(Phase::Plan);
     let refused = |error: Error| Err(pending.error(&error));
-    let bytes = intake.cut(http.body, end);
-    let records = match intake.read(&http.body[..bytes]) {
+    let whole = intake.cut(http.body, end);
+    let records = match intake.read(&http.body[..whole]) {
         Ok(records) => records,
         Err(error) => return refused(error),
     };
@@ -588,9 +626,9 @@ fn prepare_first_part(
         Err(at_most) => return refused(Error::TooManyUploads { at_most }),
     };
     let first = FirstPart {
+        bytes: records.text_bytes(),
         intake,
         records,
-        bytes,
         place,
     };
     Ok(Some((first, batch, pending)))

@@ -6,8 +6,9 @@
 //! write. Whoever would exceed the sum is refused, and nobody else notices.
 //!
 //! Invariant: the sum of all [`Held`] is never more than `server-max-memory`, but for requests that
-//! wait for a connection ([`Held::keep`]): those have been let in before. What was held is given
-//! back when a `Held` is dropped, so a client that ends in whatever way leaves nothing behind.
+//! wait for a connection ([`Held::keep`]): those have been let in before, and while they hold more
+//! than that, only small ones are let in. What was held is given back when a `Held` is dropped, so
+//! a client that ends in whatever way leaves nothing behind.
 
 use std::sync::Arc;
 // A sum that nobody waits for is no protocol between threads: a model need not come in between.
@@ -58,6 +59,11 @@ impl Memory {
     /// How many bytes there may be at most.
     pub(crate) fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// Whether those that wait for a connection hold more than there may be.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.held() > self.bytes_max
     }
 
     /// How many bytes are held.

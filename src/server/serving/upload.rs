@@ -168,7 +168,8 @@ impl Upload {
         &mut self.grant.lease
     }
 
-    /// Sends the whole records of a part, when PostgreSQL has written those before.
+    /// Sends the whole records of a part, or the first of them, when PostgreSQL has written those
+    /// before.
     ///
     /// # Errors
     /// The upload is to be [abandoned](Upload::abandon).
@@ -183,6 +184,7 @@ impl Upload {
         let text = &part[..count];
         // It is looked at while PostgreSQL writes.
         let records = self.intake.read(text)?;
+        let taken = records.text_bytes();
         self.land()?;
         if records.count > 0 {
             let convert = |sink: &mut Sink<'_>| self.intake.write(text, &records, sink);
@@ -195,7 +197,7 @@ impl Upload {
             sent.map_err(Failure::of)?;
             self.flight = Some(records);
         }
-        Ok(Taken::Bytes(count))
+        Ok(Taken::Bytes(taken))
     }
 
     /// Waits until PostgreSQL has written what it was sent.

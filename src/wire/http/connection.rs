@@ -647,6 +647,11 @@ impl Connection {
         chunks.gap_closed();
     }
 
+    /// How many bytes have come that are not answered.
+    pub fn unanswered_bytes(&self) -> usize {
+        self.filled - self.start
+    }
+
     /// How much memory the client holds.
     pub fn buffer_capacity(&self) -> usize {
         self.buffer.capacity()

@@ -24,6 +24,11 @@ pub(crate) const ARRAYS_MARK: ConstSql = sql_text!("E'\\x1e\\x1e'");
 
 const MARK_CHARACTER: char = '\u{1e}';
 
+/// How long the parameter may become before no more records are added. A record names only the
+/// values that it has, and the others become `NULL`, each, so records of two bytes could become
+/// arrays of any length.
+const ARRAYS_BYTES_MAX: usize = 4 << 20;
+
 /// What is said of a string with a character that no text of PostgreSQL has.
 const NO_TEXT: &str = "\\u0000 cannot be converted to text";
 
@@ -61,6 +66,8 @@ pub(super) struct Arrays {
     arrays: Vec<Array>,
     /// The array that the key at each place of an object was for.
     expected: Vec<usize>,
+    /// How long the elements are.
+    bytes: usize,
 }
 
 impl Arrays {
@@ -76,23 +83,33 @@ impl Arrays {
         Arrays {
             expected: (0..arrays.len()).collect(),
             arrays,
+            bytes: 0,
         }
     }
 
     /// Forgets the records that were read before.
     pub(super) fn clear(&mut self) {
+        self.bytes = 0;
+        // Each has as much room as its longest elements needed, but all together have not.
+        let room = self.arrays.iter().map(|array| array.elements.capacity());
+        let is_kept = room.sum::<usize>() <= 2 * ARRAYS_BYTES_MAX;
         for array in &mut self.arrays {
-            array.elements.clear();
+            match is_kept {
+                true => array.elements.clear(),
+                false => array.elements = Vec::new(),
+            }
         }
+    }
+
+    /// Whether they are long enough: records that were not added are for another parameter.
+    pub(super) fn are_full(&self) -> bool {
+        self.bytes >= ARRAYS_BYTES_MAX
     }
 
     /// How long the parameter is.
     pub(super) fn bytes(&self) -> usize {
-        let arrays = self
-            .arrays
-            .iter()
-            .map(|array| "{}".len() + array.elements.len());
-        arrays.sum::<usize>() + MARK.len() * self.arrays.len().saturating_sub(1)
+        let arrays = self.arrays.len();
+        self.bytes + "{}".len() * arrays + MARK.len() * arrays.saturating_sub(1)
     }
 
     /// Writes the parameter, until `sink` has had enough.
@@ -127,8 +144,11 @@ impl Arrays {
             return Ok(());
         };
         let array = &mut self.arrays[index];
+        let before = array.elements.len();
         array.begin_element();
-        array.push_field(field)
+        array.push_field(field)?;
+        self.bytes += array.elements.len() - before;
+        Ok(())
     }
 
     /// Begins with other objects: the values of one, of which there are none yet.
@@ -173,8 +193,10 @@ impl Arrays {
             return Err(NO_TEXT);
         }
         for (array, value) in self.arrays.iter_mut().zip(&mut row.values) {
+            let before = array.elements.len();
             array.begin_element();
             array.push_json(std::mem::take(value))?;
+            self.bytes += array.elements.len() - before;
         }
         row.place = 0;
         Ok(())

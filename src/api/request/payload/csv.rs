@@ -9,6 +9,7 @@
 
 use super::keys::{COLUMNS_MAX, first_columns};
 use super::mark::without_mark;
+use super::pieces::{Pieces, json_string_bytes};
 use crate::json::write_json_string;
 use corerest_sql::Ident;
 use std::borrow::Cow;
@@ -30,8 +31,9 @@ pub struct Csv<'a> {
     json_bytes: usize,
 }
 
-/// How much JSON is written at a time.
-const PIECE_BYTES: usize = 64 << 10;
+/// How long all names of a header may be. Those of 1,664 columns have 105 KB at the most. They are
+/// kept as keys, which can be six times as long.
+const NAMES_BYTES_MAX: usize = 256 << 10;
 
 impl<'a> Csv<'a> {
     /// Checks the text and finds its columns: the names of the header, as far as the first row has
@@ -97,7 +99,7 @@ pub(super) fn measure(
     let mut bytes = "[]".len();
     let count = read_rows(rows, shapes, |column, value, _| {
         if let Some(key) = keys.get(column) {
-            bytes += "{".len() + key.len() + json_bytes(value);
+            bytes += "{".len() + key.len() + value_bytes(value);
         }
     })?;
     let commas = usize::saturating_sub(count, 1);
@@ -131,41 +133,33 @@ pub(super) fn write_rows(
     rows: &str,
     sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
 ) {
-    let mut piece = Vec::with_capacity(PIECE_BYTES.min(2 * rows.len()));
-    let out = &mut piece;
-    let mut flow = ControlFlow::Continue(());
-    out.push(b'[');
+    let mut out = Pieces::new(2 * rows.len(), sink);
+    out.push(b"[");
     let mut between_rows: &[u8] = b"";
     let read = each_value(rows, |column, value, end, _| {
-        if flow.is_break() {
+        if out.is_over() {
             return;
         }
-        if out.len() >= PIECE_BYTES {
-            flow = sink(out);
-            out.clear();
-        }
         if column == 0 {
-            out.extend_from_slice(between_rows);
+            out.push(between_rows);
             between_rows = b",";
         }
         if let Some(key) = keys.get(column) {
-            out.push(if column == 0 { b'{' } else { b',' });
-            out.extend_from_slice(key);
+            out.push(if column == 0 { b"{" } else { b"," });
+            out.push(key);
             match value {
-                "NULL" => out.extend_from_slice(b"null"),
-                text => write_json_string(out, text),
+                "NULL" => out.push(b"null"),
+                text => out.push_string(text),
             }
         }
         if end != End::Comma {
-            out.push(b'}');
+            out.push(b"}");
         }
     });
     read.map_err(|it| it.message)
         .expect("the rows have been read before");
-    out.push(b']');
-    if flow.is_continue() {
-        let _ = sink(out);
-    }
+    out.push(b"]");
+    out.finish();
 }
 
 /// What is said of rows with another number of values than the first.
@@ -186,16 +180,11 @@ pub(super) fn key(name: &str) -> Vec<u8> {
 }
 
 /// How long a value is as JSON.
-fn json_bytes(value: &str) -> usize {
-    if value == "NULL" {
-        return "null".len();
+fn value_bytes(value: &str) -> usize {
+    match value {
+        "NULL" => "null".len(),
+        text => json_string_bytes(text),
     }
-    let bytes = value.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
-        0..b' ' => 6,
-        _ => 1,
-    });
-    bytes.sum::<usize>() + 2
 }
 
 /// Whether all rows have values for the same names.
@@ -253,8 +242,15 @@ enum End {
 pub(super) fn parse_header(text: &str) -> Result<(Vec<Cow<'_, str>>, &str), String> {
     let mut reader = Reader { rest: text };
     let mut names = Vec::new();
+    let mut bytes = 0;
     loop {
         let (name, end) = reader.field()?;
+        bytes += name.len();
+        if bytes > NAMES_BYTES_MAX {
+            return Err(format!(
+                "The names of a header have at most {NAMES_BYTES_MAX} bytes"
+            ));
+        }
         names.push(name);
         match end {
             End::Comma if names.len() < COLUMNS_MAX => {}

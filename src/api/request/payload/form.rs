@@ -5,18 +5,81 @@
 
 use super::super::query_string::{Pair, parse_pairs};
 use super::mark::without_mark;
-use crate::json::{JsonText, write_json_object};
+use super::pieces::{Pieces, json_string_bytes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// A body of nothing but `&` would else need 48 bytes for each of its own. No table has as many
 /// columns; a variadic argument may have as many values, but not in a form.
 const PAIRS_MAX: usize = 100_000;
 
-type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// Which pairs of a form count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairs {
+    /// All of them.
+    All,
+    /// For each key the last one, in the order of the keys.
+    LastOfEach,
+}
+
+/// A form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form<'a> {
+    /// Its pairs.
+    pub pairs: Texts<'a>,
+    /// Which of those that came they are.
+    pub which: Pairs,
+}
+
+impl<'a> Form<'a> {
+    /// Reads a form.
+    pub(super) fn parse(body: &'a [u8], which: Pairs) -> Result<Form<'a>, String> {
+        let pairs = parse(body)?;
+        let pairs = match which {
+            Pairs::All => pairs,
+            Pairs::LastOfEach => last_of_each(pairs),
+        };
+        Ok(Form { pairs, which })
+    }
+
+    /// How long it is as an object.
+    pub(super) fn json_bytes(&self) -> usize {
+        let members = self
+            .pairs
+            .iter()
+            .map(|(key, value)| json_string_bytes(key) + ":".len() + json_string_bytes(value));
+        let commas = self.pairs.len().saturating_sub(1);
+        "{}".len() + members.sum::<usize>() + commas
+    }
+
+    /// Writes an object whose values are strings, piece by piece.
+    pub(super) fn write_json(&self, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+        let mut out = Pieces::new(self.json_bytes(), sink);
+        out.push(b"{");
+        for (index, (key, value)) in self.pairs.iter().enumerate() {
+            if index > 0 {
+                out.push(b",");
+            }
+            out.push_string(key);
+            out.push(b":");
+            out.push_string(value);
+        }
+        out.push(b"}");
+        out.finish();
+    }
+}
+
+/// Writes the JSON of the form that `body` is, which was parsed before.
+pub(super) fn convert(body: &[u8], which: Pairs, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+    let form = Form::parse(body, which).expect("it has been read before");
+    form.write_json(sink);
+}
 
 /// All pairs in their order; one without a value has an empty one.
-pub(super) fn parse<'a>(body: &'a [u8]) -> Result<Pairs<'a>, String> {
+fn parse<'a>(body: &'a [u8]) -> Result<Texts<'a>, String> {
     let separators = body.iter().filter(|byte| matches!(byte, b'&' | b';'));
     if separators.count() >= PAIRS_MAX {
         return Err(format!("A form has at most {PAIRS_MAX} fields"));
@@ -34,18 +97,10 @@ pub(super) fn parse<'a>(body: &'a [u8]) -> Result<Pairs<'a>, String> {
 }
 
 /// Each key once, with its last value.
-pub(super) fn last_of_each(pairs: Pairs<'_>) -> Pairs<'_> {
+fn last_of_each<'a>(pairs: Texts<'a>) -> Texts<'a> {
     pairs
         .into_iter()
         .collect::<BTreeMap<_, _>>()
         .into_iter()
         .collect()
-}
-
-/// Appends an object whose values are strings.
-pub(super) fn write_json(out: &mut Vec<u8>, pairs: &[(Cow<'_, str>, Cow<'_, str>)]) {
-    let members = pairs
-        .iter()
-        .map(|(key, value)| (key.as_ref(), JsonText::String(value)));
-    write_json_object(out, members);
 }

@@ -16,7 +16,7 @@
 use super::arrays::{Arrays, Element};
 use super::csv::{self, RowShapes};
 use super::json;
-use super::keys::{Escapes, FirstKeys, Key, first_columns};
+use super::keys::{Escapes, FirstKeys, Key, KeyList, add_column, first_columns};
 use super::mark::without_mark;
 use crate::error::Error;
 use crate::request::media_type::MediaType;
@@ -79,6 +79,26 @@ pub struct Records {
     pub bytes: Range<u64>,
     /// How much stands before the first of them in what was read.
     skipped: usize,
+    /// How much was read, from there on.
+    read: usize,
+}
+
+impl Records {
+    /// How much of the text was read. What follows is to be read again: it would have become too
+    /// long.
+    pub fn text_bytes(&self) -> usize {
+        self.skipped + self.read
+    }
+}
+
+/// What was read of a text.
+struct Read {
+    /// How many records.
+    count: usize,
+    /// How long the parameter is that they become.
+    parameter_bytes: usize,
+    /// How much of the text.
+    text_bytes: usize,
 }
 
 impl fmt::Debug for Intake {
@@ -155,7 +175,7 @@ impl Intake {
         }
     }
 
-    /// Reads the whole records of a part.
+    /// Reads the whole records of a part, or as many as become a parameter that is not too long.
     ///
     /// # Errors
     /// `PGRST102`, with the line and the byte of what is wrong.
@@ -175,10 +195,13 @@ impl Intake {
                 let before = &own[..self.cut(&own[..=at], PartEnd::Open)];
                 let before = str::from_utf8(before).expect("it is, up to there");
                 let found = self.format.read(before, self.arrays.as_mut());
-                found.and_then(|_| Err((self.format.not_text(&own[at..]), at)))
+                found.and_then(|read| match read.text_bytes < before.len() {
+                    true => Ok(read),
+                    false => Err((self.format.not_text(&own[at..]), at)),
+                })
             }
         };
-        let (count, parameter_bytes) = found.map_err(|(message, at)| {
+        let found = found.map_err(|(message, at)| {
             let before = &text[..skipped + at];
             Error::InvalidRecord {
                 message,
@@ -186,16 +209,18 @@ impl Intake {
                 byte: self.bytes + before.len() as u64,
             }
         })?;
+        let text = &text[..skipped + found.text_bytes];
         let before = count_lines(&text[..skipped]);
         let ended = count_lines(text);
         let is_open = text.last().is_some_and(|byte| *byte != b'\n');
         let first = self.lines + 1;
         let records = Records {
-            count,
-            parameter_bytes,
+            count: found.count,
+            parameter_bytes: found.parameter_bytes,
             lines: first + before..first + ended + u64::from(is_open),
             bytes: self.bytes + skipped as u64..self.bytes + text.len() as u64,
             skipped,
+            read: found.text_bytes,
         };
         self.lines += ended;
         self.bytes += text.len() as u64;
@@ -214,7 +239,7 @@ impl Intake {
             let _ = arrays.write(sink);
             return;
         }
-        let text = &text[records.skipped..];
+        let text = &text[records.skipped..records.text_bytes()];
         match &self.format {
             Format::Lines(_) => write_lines(text, sink),
             Format::Csv { keys, .. } => {
@@ -235,12 +260,8 @@ impl Intake {
 }
 
 impl Format {
-    /// How many records there are, and how long the parameter is; or what is wrong, and where.
-    fn read(
-        &mut self,
-        text: &str,
-        arrays: Option<&mut Arrays>,
-    ) -> Result<(usize, usize), (String, usize)> {
+    /// Reads records, or says what is wrong, and where.
+    fn read(&mut self, text: &str, arrays: Option<&mut Arrays>) -> Result<Read, (String, usize)> {
         match self {
             Format::Lines(keys) => read_lines(keys.as_deref(), text, arrays),
             Format::Csv { keys, shapes, .. } => read_rows(keys, shapes, text, arrays),
@@ -343,25 +364,29 @@ fn begin_lines(
     if columns.is_some() {
         return Ok(Some(intake));
     }
-    let mut keys = Vec::new();
-    // What is wrong with it is found, and told, when it is read.
+    let mut keys = KeyList::new();
     let first = str::from_utf8(first).unwrap_or_default();
-    if json::check_object(first, |key, _| keys.push(key)).is_err() {
-        keys.clear();
+    let checked = json::check_object(first, |key, _| {
+        add_column(&mut intake.columns, &key.name());
+        keys.push(key);
+    });
+    if checked.is_err() {
+        // What is wrong with it is found, and told, when it is read.
+        intake.columns.clear();
+        keys = KeyList::new();
     }
-    intake.columns = first_columns(keys.iter().map(Key::text));
-    let keys = keys.iter().map(|key| (key.written.to_owned(), key.escapes));
-    intake.format = Format::Lines(Some(keys.collect()));
+    let owned = |key: &Key<'_>| (key.written.to_owned(), key.escapes);
+    let keys = keys.finish();
+    intake.format = Format::Lines(keys.map(|keys| keys.iter().map(owned).collect()));
     Ok(Some(intake))
 }
 
-/// Checks lines of JSON: how many there are, and how long the parameter is that they become. Or
-/// what is wrong, and where.
+/// Checks lines of JSON, and says what is wrong, and where.
 fn read_lines(
     keys: Option<&[(String, Escapes)]>,
     text: &str,
     mut arrays: Option<&mut Arrays>,
-) -> Result<(usize, usize), (String, usize)> {
+) -> Result<Read, (String, usize)> {
     let mut first = keys.map(|keys| {
         let keys: Vec<Key<'_>> = keys
             .iter()
@@ -370,7 +395,7 @@ fn read_lines(
                 escapes: *escapes,
             })
             .collect();
-        let columns = first_columns(keys.iter().map(Key::text));
+        let columns = first_columns(keys.iter().map(Key::name));
         FirstKeys::new(keys, &columns)
     });
     let mut row = arrays.as_deref_mut().map(Arrays::begin);
@@ -398,12 +423,20 @@ fn read_lines(
             bytes += line.len() + ",".len();
         }
         at += line.len() + 1;
+        if arrays.as_ref().is_some_and(|arrays| arrays.are_full()) {
+            break;
+        }
     }
     let parameter_bytes = match arrays {
         Some(arrays) => arrays.bytes(),
         None => bytes.max(1) + 1,
     };
-    Ok((count, parameter_bytes))
+    Ok(Read {
+        count,
+        parameter_bytes,
+        // There is no line feed behind the last line.
+        text_bytes: at.min(text.len()),
+    })
 }
 
 /// The end of the last whole line.
@@ -499,7 +532,7 @@ fn read_rows(
     shapes: &mut RowShapes,
     rows: &str,
     arrays: Option<&mut Arrays>,
-) -> Result<(usize, usize), (String, usize)> {
+) -> Result<Read, (String, usize)> {
     let before = shapes.rows;
     let mut refused = None;
     let read = match arrays {
@@ -525,7 +558,11 @@ fn read_rows(
         return Err((message.to_owned(), at));
     }
     match read {
-        Ok(bytes) => Ok((shapes.rows - before, bytes)),
+        Ok(parameter_bytes) => Ok(Read {
+            count: shapes.rows - before,
+            parameter_bytes,
+            text_bytes: rows.len(),
+        }),
         Err(misread) => Err((misread.message, rows.len() - misread.left)),
     }
 }

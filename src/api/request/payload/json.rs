@@ -8,7 +8,7 @@
 //!
 //! Source: RFC 8259. Surrogates come in pairs, as PostgreSQL and PostgREST want them.
 
-use super::keys::{Escapes, FirstKeys, Key, add_column, first_columns};
+use super::keys::{Escapes, FirstKeys, Key, KeyList, add_column};
 use corerest_sql::Ident;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -116,7 +116,7 @@ impl<'a> Scanner<'a> {
         let document = match self.peek()? {
             b'{' => {
                 let mut columns = BTreeSet::new();
-                self.object(|key, _| add_column(&mut columns, &key.text()))?;
+                self.object(|key, _| add_column(&mut columns, &key.name()))?;
                 Ok(Document::Object(columns))
             }
             b'[' => self.array()?,
@@ -150,19 +150,28 @@ impl<'a> Scanner<'a> {
         if self.take(b']')? {
             return Ok(Ok(Document::Nothing));
         }
-        let mut written = Vec::new();
+        let mut columns = BTreeSet::new();
+        let mut written = KeyList::new();
         let mut is_uniform = self.peek()? == b'{';
         if is_uniform {
-            self.object(|key, _| written.push(key))?;
+            self.object(|key, _| {
+                add_column(&mut columns, &key.name());
+                written.push(key);
+            })?;
         } else {
             self.value()?;
         }
-        let columns = first_columns(written.iter().map(Key::text));
-        let mut first = FirstKeys::new(written, &columns);
+        let mut first = written
+            .finish()
+            .map(|written| FirstKeys::new(written, &columns));
         while !self.end_of_list(b']')? {
             if is_uniform && self.peek()? == b'{' {
-                self.object(|key, _| first.see(key))?;
-                is_uniform = first.finish_object();
+                self.object(|key, _| {
+                    if let Some(first) = &mut first {
+                        first.see(key);
+                    }
+                })?;
+                is_uniform = first.as_mut().is_none_or(FirstKeys::finish_object);
             } else {
                 is_uniform = false;
                 self.value()?;

@@ -5,6 +5,7 @@
 //! unescaped and looked for. Repeated keys count once, as in PostgREST and in PostgreSQL, where
 //! the last value wins.
 
+use crate::error::beginning;
 use corerest_sql::Ident;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -17,6 +18,15 @@ use std::collections::BTreeSet;
 /// be left out without a change of the answer, and an object of 100 MB does not become a set of
 /// several times that.
 pub(super) const COLUMNS_MAX: usize = 2048;
+
+/// PostgreSQL's names have at most 63 bytes. A longer one is unknown, and its beginning says so as
+/// well, in less memory.
+const NAME_BYTES_MAX: usize = 256;
+
+/// With how many keys of the first object those of the others are compared. Each needs 32 bytes,
+/// and can be written in nine. No table has as many columns; a function that takes JSON gets
+/// objects with more of them as they are.
+const KEYS_MAX: usize = 1 << 16;
 
 /// The first names in their order, each once.
 pub(super) fn first_columns(names: impl Iterator<Item = impl AsRef<str>>) -> BTreeSet<Ident> {
@@ -32,6 +42,7 @@ pub(super) fn first_columns(names: impl Iterator<Item = impl AsRef<str>>) -> BTr
 /// Parity: a name with a NUL is cut there. PostgREST keeps it and says that there is no such
 /// column; here PostgreSQL refuses the text (22P05) if the rest is one.
 pub(super) fn add_column(columns: &mut BTreeSet<Ident>, name: &str) {
+    let name = beginning(name, NAME_BYTES_MAX);
     let is_full = columns.len() == COLUMNS_MAX;
     let is_behind = || columns.last().is_some_and(|last| last.as_str() <= name);
     if columns.contains(name) || (is_full && is_behind()) {
@@ -66,6 +77,14 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// As much of the text as a name can have.
+    pub(super) fn name(&self) -> Cow<'a, str> {
+        match self.escapes {
+            Escapes::No => Cow::Borrowed(self.written),
+            Escapes::Some => Cow::Owned(unescape(self.written).take(NAME_BYTES_MAX).collect()),
+        }
+    }
+
     /// Compares what is meant. Without a copy, for it is done often, and the client chooses how
     /// many keys there are.
     fn order(&self, other: &Key<'_>) -> Ordering {
@@ -73,6 +92,46 @@ impl<'a> Key<'a> {
             (Escapes::No, Escapes::No) => self.written.cmp(other.written),
             _ => unescape(self.written).cmp(unescape(other.written)),
         }
+    }
+}
+
+/// The keys of the first object while it is read. A client can repeat one as often as it likes, so
+/// from time to time the repeated ones are dropped.
+pub(super) struct KeyList<'a> {
+    /// `None` when there are too many.
+    keys: Option<Vec<Key<'a>>>,
+    /// How many are kept before it is looked for repeated ones.
+    room: usize,
+}
+
+impl<'a> KeyList<'a> {
+    pub(super) fn new() -> KeyList<'a> {
+        KeyList {
+            keys: Some(Vec::new()),
+            room: COLUMNS_MAX,
+        }
+    }
+
+    /// Takes a key, unless there are too many.
+    pub(super) fn push(&mut self, key: Key<'a>) {
+        let Some(keys) = &mut self.keys else {
+            return;
+        };
+        if keys.len() == self.room {
+            *keys = distinct(keys);
+            if keys.len() > KEYS_MAX {
+                self.keys = None;
+                return;
+            }
+            self.room = (2 * keys.len()).max(COLUMNS_MAX);
+        }
+        keys.push(key);
+    }
+
+    /// All keys, some of them repeated; `None` if there are too many for others to be compared
+    /// with them.
+    pub(super) fn finish(self) -> Option<Vec<Key<'a>>> {
+        self.keys
     }
 }
 
@@ -98,10 +157,7 @@ impl<'a> FirstKeys<'a> {
     /// Takes the keys of the first object, and its columns, which tell if a key is repeated.
     pub(super) fn new(mut keys: Vec<Key<'a>>, columns: &BTreeSet<Ident>) -> FirstKeys<'a> {
         if columns.len() != keys.len() {
-            let mut distinct = ordered(&keys);
-            distinct.dedup_by(|a, b| at(&keys, *a).order(at(&keys, *b)).is_eq());
-            distinct.sort_unstable();
-            keys = distinct.iter().map(|&index| *at(&keys, index)).collect();
+            keys = distinct(&keys);
         }
         FirstKeys {
             seen_in: vec![0; keys.len()],
@@ -152,9 +208,17 @@ impl<'a> FirstKeys<'a> {
     }
 }
 
+/// The keys in their order, each once.
+fn distinct<'a>(keys: &[Key<'a>]) -> Vec<Key<'a>> {
+    let mut indices = ordered(keys);
+    indices.dedup_by(|a, b| at(keys, *a).order(at(keys, *b)).is_eq());
+    indices.sort_unstable();
+    indices.iter().map(|&index| *at(keys, index)).collect()
+}
+
 /// The indices of the keys, ordered by text.
 fn ordered(keys: &[Key<'_>]) -> Vec<u32> {
-    let end = u32::try_from(keys.len()).expect("a body of 16 GiB never gets here");
+    let end = u32::try_from(keys.len()).expect("a list has an end long before");
     let mut indices: Vec<u32> = (0..end).collect();
     indices.sort_by(|&a, &b| at(keys, a).order(at(keys, b)));
     indices

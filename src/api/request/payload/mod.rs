@@ -5,8 +5,10 @@
 //! whether it is one object or many, and which keys all objects have; with `columns=` not even
 //! that. CSV and forms become JSON while the parameter is written, not before.
 //!
-//! Memory: the body is borrowed, never copied; what is kept beside it are the keys of one object
-//! ([`keys`]) and the pairs of a form. The parameter is the only second copy.
+//! Memory: the body is borrowed, and the parameter is made on its way to PostgreSQL, so it is no
+//! second copy. What is kept beside it is bounded: the keys of one object ([`keys`]), the names of
+//! a header, the pairs of a form. Only the texts of a form are decoded, which is one copy of it,
+//! and those that are arguments become parameters ([`bytes_made_of`]).
 
 mod arrays;
 mod csv;
@@ -15,19 +17,22 @@ pub(crate) mod intake;
 mod json;
 mod keys;
 mod mark;
+mod pieces;
 
+use super::http::HttpRequest;
 use super::media_type::MediaType;
 use super::{Action, Invocation, Mutation};
 use crate::error::Error;
 use corerest_sql::Ident;
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use mark::without_mark;
+use pieces::Pieces;
 
 pub(crate) use arrays::{ARRAYS_MARK, Element};
 pub(crate) use csv::Csv;
+pub(crate) use form::{Form, Pairs};
 pub use intake::Intake;
 
 /// In what form the body of a request is a parameter.
@@ -48,26 +53,84 @@ pub enum BodyForm {
         /// How long the array is.
         bytes: usize,
     },
+    /// A form, as an object of so many bytes.
+    FormAsJson {
+        /// Which of its pairs are members.
+        pairs: Pairs,
+        /// How long the object is.
+        bytes: usize,
+    },
+    /// Bytes, as the text of a `bytea`.
+    BytesAsText {
+        /// How long the text is.
+        bytes: usize,
+    },
 }
 
 impl BodyForm {
+    /// How long the parameter is, if it is not a part of the body as it came.
+    pub fn converted_bytes(self) -> Option<usize> {
+        match self {
+            BodyForm::AsItCame | BodyForm::AfterMark => None,
+            BodyForm::CsvAsJson { bytes }
+            | BodyForm::LinesAsArray { bytes }
+            | BodyForm::FormAsJson { bytes, .. }
+            | BodyForm::BytesAsText { bytes } => Some(bytes),
+        }
+    }
+
     /// Writes the parameter, piece by piece, until `sink` has had enough.
     pub fn write(self, body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
         match self {
             BodyForm::AsItCame | BodyForm::AfterMark => drop(sink(self.part_of(body))),
             BodyForm::CsvAsJson { .. } => Csv::convert(body, sink),
             BodyForm::LinesAsArray { .. } => intake::write_lines(self.part_of(body), sink),
+            BodyForm::FormAsJson { pairs, .. } => form::convert(body, pairs, sink),
+            BodyForm::BytesAsText { .. } => write_bytes(body, sink),
         }
     }
 
     /// The part of the body that is the parameter, or becomes it.
     pub fn part_of(self, body: &[u8]) -> &[u8] {
         match self {
-            BodyForm::AsItCame => body,
-            BodyForm::AfterMark | BodyForm::CsvAsJson { .. } | BodyForm::LinesAsArray { .. } => {
-                without_mark(body)
-            }
+            BodyForm::AsItCame | BodyForm::BytesAsText { .. } => body,
+            BodyForm::AfterMark
+            | BodyForm::CsvAsJson { .. }
+            | BodyForm::LinesAsArray { .. }
+            | BodyForm::FormAsJson { .. } => without_mark(body),
         }
+    }
+}
+
+/// The text form of bytes begins so. Source: PostgreSQL's documentation, 8.4.1 "bytea Hex Format".
+const BYTES_BEGIN: &[u8] = b"\\x";
+
+/// In what form bytes are the only argument of a function that takes them.
+pub(crate) fn bytes_as_text(body: &[u8]) -> BodyForm {
+    BodyForm::BytesAsText {
+        bytes: BYTES_BEGIN.len() + 2 * body.len(),
+    }
+}
+
+fn write_bytes(body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+    let mut out = Pieces::new(2 * body.len(), sink);
+    out.push(BYTES_BEGIN);
+    out.push_digits(body);
+    out.finish();
+}
+
+/// How many bytes may be made of a body of so many at the most, while its request is planned and
+/// asked, beside what has a bound of its own: the texts of a form are decoded, and as arguments of
+/// a function they are parameters, in which each byte may need another one before it.
+pub fn bytes_made_of(http: &HttpRequest<'_>, body_bytes: usize) -> usize {
+    let content_type = http.header("content-type").map(MediaType::parse);
+    if content_type != Some(MediaType::UrlEncoded) {
+        return 0;
+    }
+    let segments = http.path_segments().unwrap_or_default();
+    match segments.first().is_some_and(|first| first == "rpc") {
+        true => body_bytes.saturating_mul(3),
+        false => body_bytes,
     }
 }
 
@@ -112,7 +175,7 @@ pub enum Content<'a> {
     Parts(PartForm),
     /// A form. For a table each key is there once, with its last value; for a function all pairs
     /// are there, for a repeated one may be variadic.
-    Form(Vec<(Cow<'a, str>, Cow<'a, str>)>),
+    Form(Form<'a>),
     /// The only argument of a function, as it came.
     Raw(&'a [u8]),
 }
@@ -267,7 +330,11 @@ impl Content<'_> {
             Content::Csv(csv) => Some(BodyForm::CsvAsJson {
                 bytes: csv.json_bytes(),
             }),
-            Content::Empty | Content::Form(_) => None,
+            Content::Form(form) => Some(BodyForm::FormAsJson {
+                pairs: form.which,
+                bytes: form.json_bytes(),
+            }),
+            Content::Empty => None,
         }
     }
 
@@ -285,7 +352,10 @@ impl Content<'_> {
                 ControlFlow::Continue(())
             }),
             Content::Parts(_) => {}
-            Content::Form(pairs) => form::write_json(out, pairs),
+            Content::Form(form) => form.write_json(&mut |piece| {
+                out.extend_from_slice(piece);
+                ControlFlow::Continue(())
+            }),
         }
     }
 }
@@ -386,13 +456,13 @@ fn csv(body: &[u8]) -> Result<Payload<'_>, String> {
 }
 
 fn form(target: Target, body: &[u8]) -> Result<Payload<'_>, String> {
-    let pairs = form::parse(body)?;
-    let pairs = match target {
-        Target::Table | Target::NewRows => form::last_of_each(pairs),
-        Target::Routine => pairs,
+    let which = match target {
+        Target::Table | Target::NewRows => Pairs::LastOfEach,
+        Target::Routine => Pairs::All,
     };
-    let columns = keys::first_columns(pairs.iter().map(|(key, _)| key.as_ref()));
-    let content = Content::Form(pairs);
+    let form = Form::parse(body, which)?;
+    let columns = keys::first_columns(form.pairs.iter().map(|(key, _)| key.as_ref()));
+    let content = Content::Form(form);
     Ok(Payload { content, columns })
 }
 

@@ -246,10 +246,10 @@ fn a_form_keeps_repeated_arguments() {
     let body = b"v=hi&v=there&w";
     let payload = Payload::parse(&call(POST), &MediaType::UrlEncoded, None, body);
     let payload = payload.expect("it is a form").expect("calls have a body");
-    let Content::Form(pairs) = &payload.content else {
+    let Content::Form(form) = &payload.content else {
         panic!("{payload:?}");
     };
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
+    let pairs: Vec<(&str, &str)> = form.pairs.iter().map(|(k, v)| (&**k, &**v)).collect();
     assert_eq!(pairs, [("v", "hi"), ("v", "there"), ("w", "")]);
     assert_eq!(Ident::quoted_list(&payload.columns), r#""v", "w""#);
     check(call(POST), FORM, &[], "", "form Object  {}");
@@ -312,4 +312,23 @@ fn only_writes_and_calls_have_a_body() {
     ] {
         check(action, "a/b", &["z"], "}{", "none");
     }
+}
+
+#[test]
+fn what_may_be_made_of_a_body_is_known_before() {
+    let made = |path, content_type: &[u8]| {
+        let http = HttpRequest {
+            method: "POST",
+            path,
+            query: "",
+            headers: &[("content-type", content_type)],
+            body: b"",
+        };
+        bytes_made_of(&http, 100)
+    };
+    let form = FORM.as_bytes();
+    assert_eq!(made("/films", form), 100);
+    assert_eq!(made("/rpc/find", form), 300);
+    assert_eq!(made("/%72pc/find", form), 300);
+    assert_eq!(made("/rpc/find", b"application/json"), 0);
 }

@@ -3,6 +3,7 @@
 use super::super::intake::{Intake, PartEnd};
 use super::*;
 use crate::request::media_type::{JsonLinesName, MediaType};
+use std::collections::BTreeSet;
 
 const LINES: MediaType = MediaType::JsonLines(JsonLinesName::NdJson);
 
@@ -111,4 +112,52 @@ fn csv_is_not_gathered_for_json_or_twice_for_a_column() {
     assert!(!gathers("a,b\n1,2\n", Element::Json, &["a", "b"]));
     assert!(!gathers("a,b,a\n1,2,3\n", Element::Text, &["a", "b"]));
     assert!(!gathers("a,b,a\n1,2\n", Element::Text, &["a", "b"]));
+}
+
+#[test]
+fn records_without_the_columns_become_several_parameters() {
+    let names: Vec<String> = (0..300).map(|n| format!("c{n}")).collect();
+    let columns: BTreeSet<Ident> = names.iter().map(|name| Ident::before_nul(name)).collect();
+    let lines = 10_000;
+    let body = "{}\n".repeat(lines) + "nothing";
+    let mut rest = body.as_bytes();
+    let begun = Intake::begin(&LINES, Some(&columns), rest, PartEnd::Last);
+    let mut intake = begun.expect("it begins").expect("it has a record");
+    let elements = columns.into_iter().map(|column| (column, Element::Text));
+    assert!(intake.gather(elements.collect()), "it can be gathered");
+    let mut count = 0;
+    let error = loop {
+        match intake.read(rest) {
+            Ok(records) => {
+                assert!(records.parameter_bytes < ARRAYS_BYTES_MAX + 4000);
+                assert_eq!(records.lines.start, count as u64 + 1);
+                count += records.count;
+                rest = &rest[records.text_bytes()..];
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(count > lines / 2, "{count} of {lines} lines");
+    let told = format!("{error:?}");
+    assert!(told.contains("line: 10001, byte: 30000"), "{told}");
+}
+
+#[test]
+fn arrays_keep_no_more_room_than_one_parameter_needs() {
+    let names = (0..100).map(|n| (Ident::before_nul(&format!("c{n}")), Element::Text));
+    let mut arrays = Arrays::new(names.collect());
+    let text = format!("\"{}\"", "x".repeat(1 << 20));
+    for n in 0..100 {
+        let name = format!("c{n}");
+        let key = Key {
+            written: &name,
+            escapes: Escapes::No,
+        };
+        let mut row = arrays.begin();
+        arrays.note(&mut row, key, &text);
+        arrays.add(&mut row).expect("it is text");
+    }
+    arrays.clear();
+    let room: usize = arrays.arrays.iter().map(|it| it.elements.capacity()).sum();
+    assert!(room <= 2 * ARRAYS_BYTES_MAX, "{room} bytes");
 }

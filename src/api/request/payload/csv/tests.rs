@@ -123,11 +123,15 @@ fn bytes_that_are_not_utf_8_are_refused() {
 
 #[test]
 fn long_names_cost_nothing_before_they_are_columns() {
-    let name = "n".repeat(1 << 20);
-    let rows = "1\n".repeat(2000);
+    let name = "n".repeat(256 << 10);
+    let rows = "1\n".repeat(8000);
     check_refused(
         format!("{name}\n{rows}"),
         "The lines are too long for PostgreSQL when written as json",
     );
     check_refused(",".repeat(1_000_000), "A header has at most 2048 names");
+    check_refused(
+        format!("a,{name}\n1,2"),
+        "The names of a header have at most 262144 bytes",
+    );
 }

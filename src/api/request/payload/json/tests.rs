@@ -322,3 +322,48 @@ fn simd_json_agrees() {
         assert_eq!(by_simd_json(text), TAKEN.contains(text), "{text}");
     }
 }
+
+/// An array of objects with these keys.
+fn objects_with_keys(objects: &[&[String]]) -> String {
+    let object = |keys: &&[String]| {
+        let members = keys.iter().map(|key| format!("\"{key}\":0"));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    };
+    let objects: Vec<String> = objects.iter().map(object).collect();
+    format!("[{}]", objects.join(","))
+}
+
+#[test]
+fn keys_that_are_repeated_often_count_once() {
+    let keys: Vec<String> = (0..100_000).map(|n| format!("{}", n % 3000)).collect();
+    let (once, fewer) = (&keys[..3000], &keys[..2999]);
+    let columns = |text: &str| match check(text.as_bytes()) {
+        Ok(Document::Objects(columns)) => columns.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(columns(&objects_with_keys(&[&keys, once, &keys])), 2048);
+    check_refused(&[&objects_with_keys(&[&keys, fewer])], MIXED);
+    check_refused(&[&objects_with_keys(&[fewer, &keys])], MIXED);
+}
+
+#[test]
+fn objects_of_very_many_keys_are_taken_as_they_are() {
+    let keys: Vec<String> = (0..300_000).map(|n| format!("{n}")).collect();
+    let text = objects_with_keys(&[&keys, &keys[1..]]);
+    let Ok(Document::Objects(columns)) = check(text.as_bytes()) else {
+        panic!("it is refused");
+    };
+    let first = columns.iter().next().map(Ident::as_str);
+    assert_eq!((columns.len(), first), (2048, Some("0")));
+}
+
+#[test]
+fn the_beginning_of_a_long_key_is_its_name() {
+    let long = "é".repeat(1000);
+    let escaped = "\\u00e9".repeat(1000);
+    let name = "é".repeat(128);
+    check_keys(&format!("{{\"{long}\":0}}"), &[&name]);
+    check_keys(&format!("[{{\"{escaped}\":0}},{{\"{long}\":0}}]"), &[&name]);
+    let other = format!("[{{\"{long}\":0}},{{\"{long}x\":0}}]");
+    check_refused(&[&other], MIXED);
+}

@@ -99,13 +99,15 @@ impl Expected {
             url.truncate(end);
         }
         Expected {
-            peer: logged.peer.map_or("-".to_owned(), |peer| match peer {
-                IpAddr::V6(six) => match six.to_ipv4_mapped() {
-                    Some(four) => four.to_string(),
-                    None => six.to_string(),
-                },
-                four => four.to_string(),
-            }),
+            peer: logged
+                .peer
+                .map_or("unknownSocket".to_owned(), |peer| match peer {
+                    IpAddr::V6(six) => match six.to_ipv4_mapped() {
+                        Some(four) => four.to_string(),
+                        None => six.to_string(),
+                    },
+                    four => four.to_string(),
+                }),
             role: logged.role.map(|role| role.as_bytes().to_vec()),
             method: method.to_owned(),
             path: target.path.as_bytes().to_vec(),

@@ -329,9 +329,10 @@ impl Pool {
         slot.map(|mut slot| slot.close(Closing::Release)).is_some()
     }
 
-    /// The same, for the next that comes back.
-    pub fn close_next(&self) {
-        self.is_one_too_many.store(true, Ordering::Relaxed);
+    /// The same, for the next that comes back, or not any more.
+    pub fn close_next(&self, is_one_too_many: bool) {
+        self.is_one_too_many
+            .store(is_one_too_many, Ordering::Relaxed);
     }
 
     /// Closes a connection that must not be used for another request. r2d2 looks every now and
@@ -676,6 +677,7 @@ impl Drop for Lease {
         let pool = &self.place.pool;
         pool.close_if_due(&mut self.slot);
         if pool.is_one_too_many.load(Ordering::Relaxed)
+            && self.slot.connection.is_some()
             && pool.is_one_too_many.swap(false, Ordering::Relaxed)
         {
             self.slot.close(Closing::Release);

@@ -262,8 +262,6 @@ fn no_core_is_without_a_connection_because_another_keeps_an_idle_one() {
     server.stop();
 }
 
-/// Somebody keeps what the catalog is read from. Who asks meanwhile is told, and nobody takes the
-/// server for dead.
 /// As many as PostgREST needs: those of the pool, and the listener's.
 #[test]
 fn a_reload_does_with_the_connections_that_there_may_be() {
@@ -301,6 +299,8 @@ fn a_reload_does_with_the_connections_that_there_may_be() {
     server.stop();
 }
 
+/// Somebody keeps what the catalog is read from. Who asks meanwhile is told, and nobody takes the
+/// server for dead.
 #[test]
 fn a_catalog_that_is_long_in_coming_does_not_keep_the_doors_shut() {
     let database = Cluster::shared().database();

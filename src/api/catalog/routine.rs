@@ -229,6 +229,7 @@ impl Routine {
     }
 }
 
+/// What is no expression, as usual, is looked for in the name alone, and costs nothing.
 fn is_in_setting(part: &str, name: &str, value: &str) -> bool {
     let is_name = |text: &str| {
         let mut chars = text.chars();

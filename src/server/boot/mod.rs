@@ -209,6 +209,7 @@ fn serve(configuration: Configuration, target: Target) -> Result<(), String> {
         catalog: None,
         watched: None,
         loaded_since: None,
+        has_made_room: false,
         has_published: false,
     };
     spawn_vital("control", move || control.run())

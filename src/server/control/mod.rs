@@ -61,12 +61,10 @@ const RELOAD_PAUSE: Duration = Duration::from_millis(100);
 /// How long after a look at a database that was suspected the next one is taken.
 const SUSPECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where PostgreSQL has no room for a connection of ours: how often one is tried again, how long
-/// after the last time, and after how many times another one is closed for it. A session that is
-/// closed takes some milliseconds to end, and others may be quicker.
-const ROOM_ATTEMPTS: u32 = 60;
+/// Where a connection was closed for another one of ours: how often that is tried, and how long
+/// after the last time. One that is in use comes back when its request is over.
+const ROOM_LOOKS: u32 = 50;
 const ROOM_LOOK: Duration = Duration::from_millis(20);
-const ROOM_LOOKS: u32 = 20;
 
 /// How long the first load waits for the listener to be ready, so that nothing is missed between
 /// the two.
@@ -102,6 +100,8 @@ pub(crate) struct Control {
     pub(crate) watched: Option<Conversation>,
     /// When the last load began that succeeded.
     pub(crate) loaded_since: Option<Instant>,
+    /// Whether a connection of a request's was closed for one that could not be opened so far.
+    pub(crate) has_made_room: bool,
     /// Whether something was published while streams went on that have begun before.
     pub(crate) has_published: bool,
 }
@@ -213,19 +213,22 @@ impl Control {
 
     /// The same, for what must not wait until there is room: requests can do without one of their
     /// connections for a moment. PostgREST reloads through its pool, so there may be as many as
-    /// that and the listener's.
-    fn connect_at_once(&self) -> Result<(Conversation, PgVersion), LoadError> {
+    /// that and the listener's. Should others be quicker to take the room, no more is made before
+    /// there was some.
+    fn connect_at_once(&mut self) -> Result<(Conversation, PgVersion), LoadError> {
         let mut connected = self.connect();
-        for attempt in 0..ROOM_ATTEMPTS {
-            let is_full = connected
-                .as_ref()
-                .is_err_and(LoadError::is_for_want_of_room);
-            if !is_full || attempt % ROOM_LOOKS == 0 && !self.cores.make_room() {
-                break;
+        if is_for_want_of_room(&connected) && !self.has_made_room && self.cores.make_room() {
+            self.has_made_room = true;
+            for _ in 0..ROOM_LOOKS {
+                thread::sleep(ROOM_LOOK);
+                connected = self.connect();
+                if !is_for_want_of_room(&connected) {
+                    break;
+                }
             }
-            thread::sleep(ROOM_LOOK);
-            connected = self.connect();
+            self.cores.end_making_room();
         }
+        self.has_made_room &= connected.is_err();
         connected
     }
 
@@ -494,6 +497,12 @@ pub(crate) fn preparation(config: &Config) -> Preparation {
         true => Preparation::Named,
         false => Preparation::Unnamed,
     }
+}
+
+fn is_for_want_of_room<T>(connected: &Result<T, LoadError>) -> bool {
+    connected
+        .as_ref()
+        .is_err_and(LoadError::is_for_want_of_room)
 }
 
 fn is_stale(conversation: &mut Conversation) -> bool {

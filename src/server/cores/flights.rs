@@ -91,27 +91,21 @@ impl Worker {
         if grant.is_none() && is_mutant(Mutant::FlightDropsFirst) {
             self.gathering.asking.pop_front();
         }
+        self.hand_out(usize::from(grant.is_some()));
         self.go_on();
-        let Some(first) = self.gathering.asking.pop_front() else {
-            return self.hand_out();
-        };
-        match grant {
-            Some(grant) => {
-                self.hand_out();
-                self.end_waiting(first, |desk, client, waiting| {
-                    handle::resume(desk, client, waiting, Some(Ok(grant)))
-                });
-            }
-            None => {
-                self.hand_over(first);
-                self.hand_out();
-            }
+        if let Some(grant) = grant
+            && let Some(first) = self.gathering.asking.pop_front()
+        {
+            self.end_waiting(first, |desk, client, waiting| {
+                handle::resume(desk, client, waiting, Some(Ok(grant)))
+            });
         }
     }
 
-    /// Parks those who have no answer yet: another thread may serve them sooner.
-    fn hand_out(&mut self) {
-        while let Some(parked) = self.gathering.asking.pop_front() {
+    /// Parks those who have no answer yet, but for the first ones: another thread may serve them
+    /// sooner.
+    fn hand_out(&mut self, kept: usize) {
+        while let Some(parked) = self.gathering.asking.remove(kept) {
             self.hand_over(parked);
         }
         while let Some(parked) = self.gathering.slow.pop_front() {
@@ -237,13 +231,10 @@ impl Worker {
     /// Goes on with all who were gathered. Should a panic cost one of them, the others are still
     /// there.
     pub(super) fn disperse(&mut self) {
-        self.go_on();
         // Of several who have found no connection, all wait for one.
-        let alone = match self.gathering.asking.len() {
-            1 => self.gathering.asking.pop_front(),
-            _ => None,
-        };
-        self.hand_out();
+        let is_alone = self.gathering.asking.len() == 1;
+        self.hand_out(usize::from(is_alone));
+        self.go_on();
         match self.gathering.behind.take() {
             // The first one may take long, too. Under load there are others to look for it.
             Some(Behind::Asks(ParkedClient { client, waiting })) => {
@@ -253,7 +244,7 @@ impl Worker {
             Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
             None => {}
         }
-        if let Some(alone) = alone {
+        if let Some(alone) = self.gathering.asking.pop_front() {
             self.end_waiting(alone, handle::ask_by_itself);
         }
     }

@@ -468,20 +468,27 @@ impl Cores {
     }
 
     /// Closes a connection to the primary, which has no room for another one of ours: one that is
-    /// idle, or the next that comes back. Says whether there is one that can be spared. Requests
-    /// open none in its place for a second, but wait for those that are left.
+    /// idle, or the next that comes back, but not the last one. Requests open none in its place for
+    /// a second, and wait for those that are left. Says whether there is one to close.
     pub(crate) fn make_room(&self) -> bool {
         let pools = || self.cores.iter().map(|core| &core.pool);
-        let has_others = pools().map(|pool| pool.connections()).sum::<usize>() > 1;
-        if has_others {
-            pools().for_each(|pool| pool.hold_back());
+        if pools().map(|pool| pool.connections()).sum::<usize>() < 2 {
+            return false;
         }
-        if pools().any(|pool| pool.close_idle()) {
-            return true;
+        pools().for_each(|pool| pool.hold_back());
+        if !pools().any(|pool| pool.close_idle())
+            && let Some(largest) = pools().max_by_key(|pool| pool.connections())
+        {
+            largest.close_next(true);
         }
-        let largest = pools().max_by_key(|pool| pool.connections());
-        let spared = largest.filter(|_| has_others);
-        spared.map(|pool| pool.close_next()).is_some()
+        true
+    }
+
+    /// Nobody waits for that any more.
+    pub(crate) fn end_making_room(&self) {
+        self.cores
+            .iter()
+            .for_each(|core| core.pool.close_next(false));
     }
 
     /// Whether connections to a replica were opened that lead to a primary.

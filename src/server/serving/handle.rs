@@ -58,6 +58,7 @@ const RETRY_MILLISECONDS: u64 = 2_000;
 
 /// While PostgreSQL is away every request fails with the same.
 static UNREACHABLE_SAID: log::Seldom = log::Seldom::every(Duration::from_secs(5));
+static NO_REPLICA_SAID: log::Seldom = log::Seldom::every(Duration::from_secs(5));
 
 /// A request that waits for a connection to PostgreSQL.
 pub(crate) struct WaitingRequest {
@@ -1031,14 +1032,18 @@ fn respond_unreachable(
     pending: &Pending,
     unreachable: Unreachable,
 ) -> Answered {
-    let details = Some(match unreachable {
+    let (details, said) = match unreachable {
         Unreachable::Connect(error) => {
             desk.host.health().suspect();
-            error.message()
+            (error.message(), &UNREACHABLE_SAID)
         }
-        Unreachable::NoReplica => "no replica will do, and db-replica-fallback is off".to_owned(),
-    });
+        Unreachable::NoReplica => {
+            let details = "no replica will do, and db-replica-fallback is off";
+            (details.to_owned(), &NO_REPLICA_SAID)
+        }
+    };
+    let details = Some(details);
     let error = Error::DatabaseConnection { details };
-    log::api_error_seldom(&UNREACHABLE_SAID, &error);
+    log::api_error_seldom(said, &error);
     writer.respond(&pending.error(&error))
 }

@@ -202,7 +202,7 @@ fn every_refusal_is_answered_and_then_closed() {
     check_refused(long, 431);
     let many = format!(
         "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
-        "X: a\r\n".repeat(200)
+        "X: a\r\n".repeat(300)
     );
     check_refused(many, 431);
     check_refused(

@@ -19,7 +19,7 @@ const SCHEMA: &str = "
         FROM generate_series(1, 40) g;
     CREATE VIEW api.broken AS SELECT id, line, 1 / (id - 30) AS one FROM api.wide;
     CREATE VIEW api.forged AS
-      SELECT id, line, CASE WHEN id > 30 THEN (chr(10) || 'FORGED' || chr(27))::integer END AS one
+      SELECT id, line, CASE WHEN id > 30 THEN (chr(10) || 'FORGED' || chr(27) || id)::int END AS one
         FROM api.wide ORDER BY id;
     CREATE VIEW api.tired AS
       SELECT id, line, CASE WHEN id > 20 THEN pg_sleep(1)::text END AS nap

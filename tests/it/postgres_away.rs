@@ -5,6 +5,7 @@ use corerest_tests::client::{Answer, request};
 use corerest_tests::cluster::{Cluster, Database, Stop};
 use corerest_tests::server::Server;
 use corerest_tests::waiting::until;
+use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const PLANT: &str = "/plants?select=id&id=eq.1";
@@ -296,6 +297,47 @@ fn a_reload_does_with_the_connections_that_there_may_be() {
     assert_eq!(bad, 0);
     fill();
     reload("while_idle");
+    server.stop();
+}
+
+/// Others take whatever there is. A reload has to wait for them, and requests are answered.
+#[test]
+fn a_reload_that_finds_no_room_gives_up_one_connection_at_most() {
+    let cluster = Cluster::start(&["max_connections = 12", "superuser_reserved_connections = 0"]);
+    let database = cluster.database();
+    let server = Server::start(&database, &[("db-pool", "4")]);
+    let mut naps: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for nap in &mut naps {
+        nap.send(request("GET", "/naps?milliseconds=eq.200", &[]));
+    }
+    assert!(naps.iter_mut().all(|nap| nap.read("GET").status == 200));
+    let mut session = database.connect();
+    let mut count = move || -> i64 {
+        let own = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'authenticator'";
+        session.query_one(own, &[]).expect("it is there").get(0)
+    };
+    let before = count();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut kept = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                kept.extend(database.try_connect());
+            }
+        });
+        let _end = OnDrop(|| is_over.store(true, Ordering::Relaxed));
+        until("no room", || database.try_connect().is_err());
+        server.signal(Signal::USR1);
+        until("two attempts", || {
+            let log = server.stderr.text();
+            log.matches("Failed to query the PostgreSQL version")
+                .count()
+                >= 2
+        });
+        assert!(count() >= before - 1, "{} of {before}", count());
+        assert_eq!(server.client().get(PLANT).status, 200);
+    });
+    until("the reload", || server.try_admin("/ready") == Some(200));
     server.stop();
 }
 

@@ -488,6 +488,11 @@ impl Control {
             catalog: self.catalog.clone(),
             shapes: (0..self.cores.count()).map(|_| Shapes::new()).collect(),
         });
+        if !self.config().server_events_enabled {
+            // Should it be switched on again before the ear has noticed, nobody relies on the
+            // connection that ends.
+            self.cores.channels().on_lost();
+        }
     }
 }
 

@@ -58,25 +58,35 @@ pub(super) fn run(setup: &Setup) -> io::Result<Vec<Column>> {
 fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for (place_name, place) in PLACES {
-        for kind in KINDS {
-            for ms in TIMES_MS {
-                for pool in POOLS {
-                    for threads in THREADS {
-                        let fixed = threads.map(|count| format!(", {count} threads"));
-                        let fixed = fixed.unwrap_or_default();
-                        cells.push(Cell {
-                            name: format!("{place_name}, {kind} {ms} ms, pool {pool}{fixed}"),
-                            place,
-                            request: Request::get(&format!("/rpc/{kind}?ms={ms}")),
-                            pool,
-                            threads,
-                        });
-                    }
+        for (query, request) in queries() {
+            for pool in POOLS {
+                for threads in THREADS {
+                    let fixed = threads.map(|count| format!(", {count} threads"));
+                    let fixed = fixed.unwrap_or_default();
+                    cells.push(Cell {
+                        name: format!("{place_name}, {query}, pool {pool}{fixed}"),
+                        place,
+                        request: request.clone(),
+                        pool,
+                        threads,
+                    });
                 }
             }
         }
     }
     cells
+}
+
+/// What is asked, by its name.
+fn queries() -> Vec<(String, Request)> {
+    let calls = KINDS.into_iter().flat_map(|kind| {
+        TIMES_MS.map(|ms| {
+            let request = Request::get(&format!("/rpc/{kind}?ms={ms}"));
+            (format!("{kind} {ms} ms"), request)
+        })
+    });
+    let point = Request::get("/items?id=eq.1");
+    calls.chain([("lookup".to_owned(), point)]).collect()
 }
 
 fn measure(setup: &Setup, cell: &Cell) -> io::Result<report::Numbers> {

@@ -44,7 +44,7 @@ mod role_settings;
 
 // From a request to its statements, and from what PostgreSQL answers to the response.
 pub use error::{DatabaseError, Error, JwtClaimsFault, JwtFault};
-pub use exchange::{AnswerSize, Context, Pace, Pending, Prepared, Shapes};
+pub use exchange::{AnswerSize, Company, Context, Pace, Pending, Prepared, Shapes};
 pub use exchange::{finish, finish_first_row, finish_lines};
 pub use exchange::{prepare_in_steps, refuse_by_head};
 pub use plan::Frame;

@@ -3,6 +3,7 @@
 
 use corerest_tests::client::{Client, request};
 use corerest_tests::cluster::{Cluster, Database};
+use corerest_tests::proxy::Proxy;
 use corerest_tests::server::Server;
 use corerest_tests::waiting::{until, until_some};
 
@@ -537,5 +538,45 @@ fn what_promises_nothing_goes_by_itself() {
     let (answers, together) = send_while_occupied(&server, &database, &vec![by_get("oak"); 5]);
     let expected = vec![r#"200 "oak UTC""#.to_owned(); 5];
     assert_eq!((answers, together), (expected, 0.0));
+    server.stop();
+}
+
+/// How far away PostgreSQL is: no answer comes as soon as a quick one does.
+const WAY_MILLISECONDS: u64 = 60;
+
+/// Connections, which are all in use most of the time.
+const POOL: usize = 40;
+
+/// By itself none of them is quick; it is known to be from those that were asked behind others, as
+/// a trial.
+#[test]
+fn what_is_quick_goes_together_however_far_away_postgres_is() {
+    let cluster = Cluster::shared();
+    let database = cluster.database();
+    let proxy = Proxy::start(cluster.socket());
+    let uri = database.uri_at_port(proxy.port);
+    let pool = POOL.to_string();
+    let settings = [
+        ("db-uri", uri.as_str()),
+        ("db-pool", &pool),
+        ("server-cores", "1"),
+    ];
+    let server = Server::start(&database, &settings);
+    let mut clients: Vec<Client> = (0..3 * POOL).map(|_| server.client()).collect();
+    proxy.delay_replies(WAY_MILLISECONDS);
+    // Two of three have to wait.
+    until("most of them to go together", || {
+        let before = server.metric("corerest_requests_together_total");
+        let ids = (1..=3).cycle();
+        let asked = clients.iter_mut().zip(ids).map(|(client, id)| {
+            client.send(request("GET", &plant(&id.to_string()), &[]));
+            (client, id)
+        });
+        for (client, id) in asked.collect::<Vec<_>>() {
+            assert_eq!(client.read("GET").text(), format!(r#"[{{"id":{id}}}]"#));
+        }
+        let after = server.metric("corerest_requests_together_total");
+        after - before > 1.5 * POOL as f64
+    });
     server.stop();
 }

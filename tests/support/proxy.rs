@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A proxy, for as long as the process lives.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ struct State {
     /// How many connections are silent for ever.
     silent: AtomicU64,
     cuts: AtomicU64,
+    /// How long the way of each reply is, in milliseconds.
+    way: AtomicU64,
 }
 
 /// When one direction of the wire is cut.
@@ -110,6 +113,11 @@ impl Proxy {
             .store(false, Ordering::SeqCst);
     }
 
+    /// From now on, replies are so many milliseconds on their way; what comes meanwhile goes along.
+    pub fn delay_replies(&self, milliseconds: u64) {
+        self.state.way.store(milliseconds, Ordering::SeqCst);
+    }
+
     /// How many connections have something to say and are silent for ever.
     pub fn silent(&self) -> u64 {
         self.state.silent.load(Ordering::SeqCst)
@@ -165,6 +173,14 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
         if state.frozen.load(Ordering::SeqCst) {
             return say_nothing(&mut server, state);
         }
+        let way = Duration::from_millis(state.way.load(Ordering::SeqCst));
+        let count = match way.is_zero() {
+            true => count,
+            false => {
+                std::thread::sleep(way);
+                count + what_has_come(&mut server, &mut bytes[count..])
+            }
+        };
         let replies_from = started.end_within(&bytes[..count]);
         let (startup, replies) = bytes[..count].split_at(replies_from);
         let Ok(()) = client.write_all(startup) else {
@@ -189,6 +205,21 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
             return;
         }
     }
+}
+
+/// Reads what is there, and waits for no more.
+fn what_has_come(server: &mut UnixStream, bytes: &mut [u8]) -> usize {
+    let wait = |server: &UnixStream, limit| {
+        server.set_read_timeout(limit).expect("it is no zero");
+    };
+    // The least that there is.
+    wait(server, Some(Duration::from_micros(1)));
+    let mut count = 0;
+    while let Ok(more @ 1..) = server.read(&mut bytes[count..]) {
+        count += more;
+    }
+    wait(server, None);
+    count
 }
 
 /// For ever: reading on tells when PostgreSQL ends it.

@@ -22,7 +22,7 @@ mod upload;
 pub use context::Context;
 pub use head::refuse_by_head;
 pub use pending::{Pending, Prepared};
-pub use precedent::{AnswerSize, Pace};
+pub use precedent::{AnswerSize, Company, Pace};
 pub use shape::Shapes;
 pub use upload::{PART_BYTES, PartAnswers, PreparedUpload, RECORD_BYTES_MAX};
 pub use upload::{comes_in_parts, prepare_upload};

@@ -1,7 +1,7 @@
 //! What a request has become before PostgreSQL answers, and what is remembered of it until then.
 //! It knows nothing of how that came about: planning and shapes give the same.
 
-use super::precedent::{AnswerSize, Pace, Precedent};
+use super::precedent::{AnswerSize, Company, Pace, Precedent};
 use crate::auth::{Expiry, Identity};
 use crate::error::{DatabaseError, Error, HeaderValue};
 use crate::plan::RowsCheck;
@@ -116,9 +116,14 @@ impl Pending {
         self.precedent.quick_answers()
     }
 
+    /// Whether this request should be asked behind others, to see how long its query takes.
+    pub fn is_on_trial(&self) -> bool {
+        self.precedent.is_on_trial()
+    }
+
     /// How soon the answer came, for later requests of the same shape.
-    pub fn note_pace(&self, pace: Pace) {
-        self.precedent.note_pace(pace);
+    pub fn note_pace(&self, pace: Pace, company: Company) {
+        self.precedent.note_pace(pace, company);
     }
 
     /// How the settings of the request can be made for a session; `None` where they are to be made

@@ -19,6 +19,12 @@ const QUICK_ANSWERS_MAX: u32 = 1_000;
 /// many is late at the most.
 const QUICK_FOR_LATE: u32 = 64;
 
+/// After how many answers, of which none was quick behind another one, requests are on trial.
+const TRIAL_AFTER: u32 = 1 << 10;
+
+/// After how many when the last trial went well.
+const NEXT_TRIAL_AFTER: u32 = 1 << 4;
+
 /// How large an answer is. What counts as large is the business of whoever sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerSize {
@@ -26,6 +32,19 @@ pub enum AnswerSize {
     Usual,
     /// One of a few.
     Large,
+}
+
+/// Where a request stood when it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// By itself, so the time that its answer took has the way to PostgreSQL in it, and what a
+    /// process there waits for a CPU.
+    Alone,
+    /// Before others, in one flight with them.
+    Ahead,
+    /// Behind others, so what passed since the answer before it is the time of its own query, or
+    /// less, where nobody was there to take that one.
+    Behind,
 }
 
 /// How soon an answer came. What counts as soon is the business of whoever waits for it.
@@ -52,6 +71,10 @@ struct Earlier {
     /// How many were quick since one was slow, less some for each that was late. Two threads that
     /// count at a time may count one answer.
     quick: AtomicU32,
+    /// The same of those that were asked behind others.
+    quick_behind: AtomicU32,
+    /// How many answers there were since the last trial, as long as few of them were quick.
+    undecided: AtomicU32,
 }
 
 impl Precedent {
@@ -87,25 +110,83 @@ impl Precedent {
         }
     }
 
-    /// How many answers were quick of late.
+    /// How many answers were quick of late, by the time that they took or by that of their queries.
     pub(super) fn quick_answers(&self) -> u32 {
-        let earlier = self.0.as_ref();
-        earlier.map_or(0, |earlier| earlier.quick.load(Ordering::Relaxed))
+        self.0.as_ref().map_or(0, |earlier| earlier.quick_answers())
     }
 
-    pub(super) fn note_pace(&self, pace: Pace) {
-        let Some(earlier) = &self.0 else {
-            return;
-        };
-        let before = self.quick_answers();
-        let after = match pace {
-            Pace::Quick => (before + 1).min(QUICK_ANSWERS_MAX),
-            Pace::Late => before.saturating_sub(QUICK_FOR_LATE),
-            Pace::Slow => 0,
-        };
-        if after != before {
-            earlier.quick.store(after, Ordering::Relaxed);
+    /// Whether a request should be asked behind others to see how long its query takes by itself.
+    /// PostgreSQL may be so far away, or so busy, that no other answer tells.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.0.as_ref().is_some_and(|earlier| earlier.is_on_trial())
+    }
+
+    pub(super) fn note_pace(&self, pace: Pace, company: Company) {
+        if let Some(earlier) = &self.0 {
+            earlier.note_pace(pace, company);
         }
+    }
+}
+
+impl Earlier {
+    fn quick_answers(&self) -> u32 {
+        let behind = self.quick_behind.load(Ordering::Relaxed);
+        self.quick.load(Ordering::Relaxed).max(behind)
+    }
+
+    fn is_on_trial(&self) -> bool {
+        let undecided = self.undecided.load(Ordering::Relaxed);
+        let after = match self.quick_behind.load(Ordering::Relaxed) {
+            0 => TRIAL_AFTER,
+            _ => NEXT_TRIAL_AFTER,
+        };
+        undecided >= after
+    }
+
+    fn note_pace(&self, pace: Pace, company: Company) {
+        match (company, pace) {
+            // For want of a CPU, one of many is slow by itself, too.
+            (Company::Alone, Pace::Slow) => {
+                change(&self.quick, |_| 0);
+                change(&self.quick_behind, |count| counted(count, Pace::Late));
+                change(&self.undecided, |count| counted(count, Pace::Late));
+            }
+            (_, Pace::Slow) => {
+                let counts = [&self.quick, &self.quick_behind, &self.undecided];
+                counts.into_iter().for_each(|count| change(count, |_| 0));
+            }
+            // It may be the way.
+            (Company::Ahead, Pace::Late) => {}
+            (Company::Alone, _) => {
+                change(&self.quick, |count| counted(count, pace));
+                if self.quick_answers() < QUICK_ANSWERS_MAX {
+                    change(&self.undecided, |count| count.saturating_add(1));
+                }
+            }
+            (Company::Ahead, Pace::Quick) => change(&self.quick, |count| counted(count, pace)),
+            (Company::Behind, _) => {
+                change(&self.quick, |count| counted(count, pace));
+                change(&self.quick_behind, |count| counted(count, pace));
+                change(&self.undecided, |_| 0);
+            }
+        }
+    }
+}
+
+fn counted(count: u32, pace: Pace) -> u32 {
+    match pace {
+        Pace::Quick => (count + 1).min(QUICK_ANSWERS_MAX),
+        Pace::Late => count.saturating_sub(QUICK_FOR_LATE),
+        Pace::Slow => 0,
+    }
+}
+
+/// It is written only where it changes: the threads of a core share it.
+fn change(count: &AtomicU32, change: impl Fn(u32) -> u32) {
+    let before = count.load(Ordering::Relaxed);
+    let after = change(before);
+    if after != before {
+        count.store(after, Ordering::Relaxed);
     }
 }
 
@@ -137,7 +218,7 @@ mod tests {
     fn what_has_no_shape_has_no_precedent() {
         let none = Precedent::default();
         none.note(AnswerSize::Large);
-        none.note_pace(Pace::Quick);
+        none.note_pace(Pace::Quick, Company::Alone);
         assert_eq!(none.size(), AnswerSize::Usual);
         assert_eq!(none.quick_answers(), 0);
     }
@@ -145,17 +226,60 @@ mod tests {
     #[test]
     fn a_slow_answer_is_remembered_longer_than_a_late_one() {
         let precedent = Precedent::of_shape(AnswerSize::Usual, None);
-        (0..2 * QUICK_ANSWERS_MAX).for_each(|_| precedent.note_pace(Pace::Quick));
+        (0..2 * QUICK_ANSWERS_MAX).for_each(|_| precedent.note_pace(Pace::Quick, Company::Alone));
         assert_eq!(precedent.quick_answers(), QUICK_ANSWERS_MAX);
-        precedent.note_pace(Pace::Late);
+        precedent.note_pace(Pace::Late, Company::Alone);
         assert_eq!(
             precedent.quick_answers(),
             QUICK_ANSWERS_MAX - QUICK_FOR_LATE
         );
-        precedent.note_pace(Pace::Slow);
+        precedent.note_pace(Pace::Slow, Company::Alone);
         assert_eq!(precedent.quick_answers(), 0);
-        precedent.note_pace(Pace::Late);
-        precedent.note_pace(Pace::Quick);
+        precedent.note_pace(Pace::Late, Company::Alone);
+        precedent.note_pace(Pace::Quick, Company::Alone);
         assert_eq!(precedent.quick_answers(), 1);
+    }
+
+    /// All that are asked by themselves are late, for PostgreSQL is far away.
+    #[test]
+    fn what_is_quick_behind_others_is_quick_however_long_the_way_is() {
+        let precedent = Precedent::of_shape(AnswerSize::Usual, None);
+        let alone = |count| {
+            (0..count).for_each(|_| precedent.note_pace(Pace::Late, Company::Alone));
+            precedent.is_on_trial()
+        };
+        assert!(!precedent.is_on_trial(), "nothing is known");
+        assert!(!alone(TRIAL_AFTER - 1));
+        assert!(alone(1));
+        for count in 1..=200 {
+            precedent.note_pace(Pace::Late, Company::Ahead);
+            precedent.note_pace(Pace::Quick, Company::Behind);
+            assert_eq!(precedent.quick_answers(), count);
+            assert!(!alone(NEXT_TRIAL_AFTER - 1));
+            assert!(alone(1));
+            assert!(alone(1), "as long as nobody was tried");
+        }
+        precedent.note_pace(Pace::Slow, Company::Alone);
+        assert_eq!(precedent.quick_answers(), 200 - QUICK_FOR_LATE);
+        precedent.note_pace(Pace::Slow, Company::Ahead);
+        assert_eq!(precedent.quick_answers(), 0, "it held up others");
+    }
+
+    #[test]
+    fn what_takes_long_behind_others_is_seldom_on_trial() {
+        let precedent = Precedent::of_shape(AnswerSize::Usual, None);
+        let mut trials = 0;
+        for _ in 0..20 * TRIAL_AFTER {
+            let company = match precedent.is_on_trial() {
+                true => Company::Behind,
+                false => Company::Alone,
+            };
+            trials += u32::from(company == Company::Behind);
+            precedent.note_pace(Pace::Late, company);
+            assert_eq!(precedent.quick_answers(), 0);
+        }
+        assert_eq!(trials, 19);
+        (0..TRIAL_AFTER).for_each(|_| precedent.note_pace(Pace::Slow, Company::Alone));
+        assert!(!precedent.is_on_trial(), "it was the query");
     }
 }

@@ -155,6 +155,7 @@ impl Worker {
     /// Sends what is gathered, and takes the answers. Who gets none stays to be asked by itself.
     /// Gives the connection back if it is of use.
     fn ask_together(&mut self, mut grant: Grant) -> Option<Grant> {
+        self.core().crew.expect_quick(self.number);
         let asking = &self.gathering.asking;
         let batches = asking
             .iter()

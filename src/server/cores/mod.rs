@@ -20,6 +20,7 @@ mod events;
 mod flights;
 mod gathering;
 mod hearing;
+mod idleness;
 mod parking;
 mod placing;
 mod pulse;

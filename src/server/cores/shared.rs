@@ -14,6 +14,7 @@ use super::clients::{Clients, RestedUntil};
 use super::crew::Crew;
 use super::door::{Admission, Door};
 use super::events::{ALARM, Events, RELIEF, ROUND};
+use super::idleness::Idleness;
 use super::parking::Parking;
 use super::placing::{Share, emptiest};
 use super::pulse::Pulse;
@@ -242,9 +243,10 @@ impl Cores {
             let pools = (0..replicas).map(|replica| pool(share, Server::Replica(replica)));
             pools.collect()
         };
+        let idleness = Arc::new(Idleness::of_our_cpus());
         let cores = cores.map(|share| {
             let primary = pool(share, Server::Primary);
-            Core::new(*share, primary, replicas(share))
+            Core::new(*share, primary, replicas(share), Arc::clone(&idleness))
         });
         let cores = cores.collect::<io::Result<Vec<Core>>>()?;
         let polls = cores.iter().map(|core| Arc::clone(&core.events.poll));
@@ -976,7 +978,12 @@ impl Cores {
 }
 
 impl Core {
-    fn new(share: Share, pool: Pool, replicas: Vec<Pool>) -> io::Result<Core> {
+    fn new(
+        share: Share,
+        pool: Pool,
+        replicas: Vec<Pool>,
+        idleness: Arc<Idleness>,
+    ) -> io::Result<Core> {
         let events = Events::new()?;
         let alarm = Alarm::new()?;
         events.poll.add_shared(&alarm, ALARM)?;
@@ -993,7 +1000,7 @@ impl Core {
             slow_readers: SlowReaders::default(),
             relief_alarm,
             rounds,
-            crew: Crew::new(share.threads),
+            crew: Crew::new(share.threads, idleness),
             pulse: Pulse::new(),
             answered: AtomicU64::new(0),
             pool: Arc::new(pool),

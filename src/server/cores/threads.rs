@@ -87,7 +87,7 @@ const DRAINED_AT_ONCE: usize = 64;
 pub(super) struct Worker {
     pub(super) cores: Arc<Cores>,
     pub(super) index: usize,
-    number: usize,
+    pub(super) number: usize,
     subscription: Subscription,
     clock: Clock,
     /// Those that no client has now.
@@ -212,6 +212,16 @@ impl Host for Service<'_> {
         self.cores.cores[self.index]
             .crew
             .expect_to_wait(self.number);
+    }
+
+    fn expect_quick(&self) {
+        self.cores.cores[self.index].crew.expect_quick(self.number);
+    }
+
+    fn note_way(&self, took: Duration) {
+        self.cores.cores[self.index]
+            .crew
+            .note_way(self.number, took);
     }
 
     fn announces_end(&self) -> bool {

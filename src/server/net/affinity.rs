@@ -23,6 +23,8 @@ pub(crate) struct Cpus {
     /// those of which a container may use a part of the time: where each process pins its threads
     /// to the first ones, they crowd there.
     pub(crate) are_chosen: bool,
+    /// Whether it may use all of their time.
+    pub(crate) are_whole: bool,
 }
 
 /// The CPUs that this process may use: `taskset`, cgroups with their quotas, and systemd's
@@ -42,14 +44,14 @@ pub(crate) fn available_cpus() -> Cpus {
 }
 
 fn choose(allowed: Vec<usize>, at_a_time: usize, online: Option<usize>) -> Cpus {
-    let are_chosen = online.is_some_and(|online| allowed.len() < online)
-        && !allowed.is_empty()
-        && allowed.len() <= at_a_time;
+    let are_whole = !allowed.is_empty() && allowed.len() <= at_a_time;
+    let are_chosen = are_whole && online.is_some_and(|online| allowed.len() < online);
     let mut numbers = if allowed.is_empty() { vec![0] } else { allowed };
     numbers.truncate(at_a_time.max(1));
     Cpus {
         numbers,
         are_chosen,
+        are_whole,
     }
 }
 
@@ -115,16 +117,17 @@ mod tests {
             let Cpus {
                 numbers,
                 are_chosen,
+                are_whole,
             } = choose(allowed.to_vec(), at_a_time, online);
-            (numbers, are_chosen)
+            (numbers, are_chosen, are_whole)
         };
-        assert_eq!(chosen(&[0, 1], 2, Some(2)), (vec![0, 1], false));
-        assert_eq!(chosen(&[4, 5], 2, Some(64)), (vec![4, 5], true));
+        assert_eq!(chosen(&[0, 1], 2, Some(2)), (vec![0, 1], false, true));
+        assert_eq!(chosen(&[4, 5], 2, Some(64)), (vec![4, 5], true, true));
         // A quota of one and a half of them.
-        assert_eq!(chosen(&[4, 5], 1, Some(64)), (vec![4], false));
-        assert_eq!(chosen(&[4, 5], 2, None), (vec![4, 5], false));
-        assert_eq!(chosen(&[], 2, Some(2)), (vec![0], false));
-        assert_eq!(chosen(&[7], 0, Some(2)), (vec![7], false));
+        assert_eq!(chosen(&[4, 5], 1, Some(64)), (vec![4], false, false));
+        assert_eq!(chosen(&[4, 5], 2, None), (vec![4, 5], false, true));
+        assert_eq!(chosen(&[], 2, Some(2)), (vec![0], false, false));
+        assert_eq!(chosen(&[7], 0, Some(2)), (vec![7], false, false));
     }
 
     #[test]

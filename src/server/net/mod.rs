@@ -9,6 +9,8 @@ mod affinity;
 mod allocation;
 mod beside;
 #[cfg(not(feature = "model"))]
+mod cpu_times;
+#[cfg(not(feature = "model"))]
 mod hand_over;
 mod hasty;
 #[cfg(not(feature = "model"))]
@@ -32,6 +34,7 @@ mod visit;
 mod real {
     pub(crate) use super::affinity::{available_cpus, pin_to, wait_for_turn};
     pub(crate) use super::allocation::{give_back_memory, return_free_memory, share_heaps};
+    pub(crate) use super::cpu_times::{CpuTimes, Ticks};
     pub(crate) use super::hand_over::HANDSHAKES_MAX;
     pub(crate) use super::listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
     pub(crate) use super::poll::{Alarm, Bell, Interest, Poll};

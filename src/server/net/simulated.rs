@@ -269,6 +269,35 @@ impl RunDelay {
     }
 }
 
+/// See the real one. All of the time is idle, or none of it.
+#[derive(Debug)]
+pub(crate) struct CpuTimes(AtomicU64);
+
+/// See the real one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ticks {
+    pub(crate) idle: u64,
+    pub(crate) all: u64,
+}
+
+impl CpuTimes {
+    pub(crate) fn of_ours() -> Option<CpuTimes> {
+        Some(CpuTimes(AtomicU64::new(0)))
+    }
+
+    pub(crate) fn cpus(&self) -> usize {
+        2
+    }
+
+    pub(crate) fn read(&self) -> Ticks {
+        let all = self.0.fetch_add(1, Ordering::Relaxed);
+        Ticks {
+            idle: all / 2 * 2,
+            all,
+        }
+    }
+}
+
 /// See the real one.
 pub(crate) fn pin_to(_cpu: usize) -> io::Result<()> {
     Ok(())

@@ -10,6 +10,7 @@ use crate::state::key_board::KeyBoard;
 use crate::state::snapshot::Snapshot;
 use corerest_api::{AnswerSize, Position};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a request may ask of whoever serves it.
 pub(crate) trait Host {
@@ -43,6 +44,13 @@ pub(crate) trait Host {
 
     /// The request is about to ask for something that makes PostgreSQL wait for the disk.
     fn expect_to_wait(&self);
+
+    /// The request is about to ask for what PostgreSQL has been quick with, and what goes together
+    /// with others if it has to wait.
+    fn expect_quick(&self);
+
+    /// PostgreSQL has taken so long for the first answer to what was sent.
+    fn note_way(&self, took: Duration);
 
     /// Whether the server ends, and each response says that its connection does.
     fn announces_end(&self) -> bool;

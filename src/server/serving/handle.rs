@@ -31,14 +31,14 @@ use crate::serving::hearing::Opening;
 use crate::serving::output::KEPT_BYTES_MAX;
 use crate::serving::remainder::Remainder;
 use crate::serving::reply::{Answered, Facts, ResponseWriter};
-use crate::serving::together::{may_go_together, pace_of};
+use crate::serving::together::{is_quick_together, may_go_together, pace_of};
 use crate::serving::upload::{Failure, FirstPart, PART_BYTES, Taken, Upload};
 use crate::state::key_board::Advice;
 use crate::state::snapshot::Snapshot;
 use corerest_api::channel::ChannelName;
 use corerest_api::{
-    AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Error, HttpRequest, Identity, Pace, Pending,
-    Position, Prepared, Response,
+    AccessMode, AnswerSize, Batch, CONSISTENCY_TOKEN, Company, Error, HttpRequest, Identity, Pace,
+    Pending, Position, Prepared, Response,
 };
 use corerest_api::{PartEnd, PreparedUpload, RECORD_BYTES_MAX};
 use corerest_api::{
@@ -758,7 +758,8 @@ pub(crate) fn take_answer(
     let answered = match answered {
         Ok(answered) => answered,
         Err(pace) => {
-            pending.note_pace(pace);
+            // It is not the way that makes an answer fail; and what had to be cancelled was slow.
+            pending.note_pace(pace, Company::Behind);
             writer.retract();
             waiting.exchange = desk.observer.parks();
             return Err(pace);
@@ -766,10 +767,18 @@ pub(crate) fn take_answer(
     };
     let took = desk.observer.database_done(lease);
     // Whoever leaves something costs those behind him their answers.
-    pending.note_pace(match lease.connection().has_leftovers() {
+    let pace = match lease.connection().has_leftovers() {
         true => Pace::Slow,
         false => pace_of(took),
-    });
+    };
+    let company = match first {
+        0 => Company::Ahead,
+        _ => Company::Behind,
+    };
+    if company == Company::Ahead {
+        desk.host.note_way(took);
+    }
+    pending.note_pace(pace, company);
     log_query(desk, batch);
     // Whoever has no answer is going to ask by himself.
     desk.host.asks(grant.server);
@@ -902,6 +911,8 @@ fn ask(
     desk.host.asks(server);
     if batch.access == AccessMode::ReadWrite {
         desk.host.expect_to_wait();
+    } else if is_quick_together(batch, pending) {
+        desk.host.expect_quick();
     }
     let request = client.requests.request();
     let framing = match request.version {
@@ -922,7 +933,9 @@ fn ask(
         position: &position,
     };
     let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));
-    pending.note_pace(pace_of(desk.observer.database_done(lease)));
+    let took = desk.observer.database_done(lease);
+    desk.host.note_way(took);
+    pending.note_pace(pace_of(took), Company::Alone);
     let answered = match asked {
         Some(Asked::Completely) => writer.finish(0),
         Some(Asked::BodyFollows) => match writer.finish(lease.connection().body_bytes_left()) {

@@ -1,7 +1,7 @@
 //! Which requests are asked together, in one flight of one connection.
 //!
 //! PostgreSQL wakes once for all of them, and so do we. They wait for each other, so they are few,
-//! and of shapes whose answers have been quick of late, and plain. Each is a transaction by itself,
+//! and of shapes whose answers have been quick of late, or on trial, and plain. Each is a transaction by itself,
 //! and finds what it would find on this connection if it came later; so if one leaves something in
 //! the session with which no other is to meet, those behind it are not answered by it. Whatever
 //! becomes of one but a plain answer, it is asked again by itself, as if nothing had been: nobody
@@ -42,11 +42,22 @@ pub(crate) fn may_go_together(
     quest: &Quest,
     request_body: &[u8],
 ) -> bool {
-    pending.quick_answers() >= QUICK_ANSWERS_MIN
+    (has_been_quick(pending) || pending.is_on_trial())
+        && batch.can_go_together()
         && pending.size_before() == AnswerSize::Usual
         && quest.is_untroubled()
         && request_body.len() <= BODY_BYTES_MAX
-        && batch.can_go_together()
+}
+
+/// Whether it is quick, and would go together with others if it had to wait: so it has little need
+/// of a thread more.
+pub(crate) fn is_quick_together(batch: &Batch, pending: &Pending) -> bool {
+    has_been_quick(pending) && batch.can_go_together()
+}
+
+/// Whether answers to requests of the same shape have been quick of late.
+fn has_been_quick(pending: &Pending) -> bool {
+    pending.quick_answers() >= QUICK_ANSWERS_MIN
 }
 
 /// How soon an answer came that took so long.

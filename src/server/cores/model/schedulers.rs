@@ -1,6 +1,7 @@
 //! The crew, and relief for slow readers: whoever is needed gets up.
 
 use super::super::crew::Crew;
+use super::super::idleness::Idleness;
 use super::super::parking::Parking;
 use super::super::relief::{ReliefAlarm, SlowReader, SlowReaders};
 use super::check;
@@ -19,7 +20,7 @@ const THREADS: usize = 5;
 
 /// With delays that a simulation makes.
 fn crew() -> Crew {
-    let crew = Crew::new(THREADS);
+    let crew = Crew::new(THREADS, Arc::new(Idleness::of_our_cpus()));
     (0..THREADS).for_each(|thread| crew.enlist(thread));
     crew
 }
@@ -43,8 +44,13 @@ fn slow_queries_bring_the_whole_crew_to_work() {
                     }
                     crew.end(number);
                     crew.begin(number);
-                    if is_lucky(2) {
-                        crew.expect_to_wait(number);
+                    match (is_lucky(2), is_lucky(2)) {
+                        (true, true) => crew.expect_to_wait(number),
+                        (true, false) => {
+                            crew.note_way(number, Duration::from_micros(200));
+                            crew.expect_quick(number);
+                        }
+                        (false, _) => {}
                     }
                     asked.fetch_add(1, Ordering::SeqCst);
                     while asked.load(Ordering::SeqCst) < THREADS {

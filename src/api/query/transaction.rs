@@ -13,7 +13,7 @@ use crate::catalog::{IsolationLevel, TransactionDefaults};
 use crate::position::Position;
 use crate::request::payload::BodyForm;
 use corerest_config::FunctionName;
-use corerest_sql::{Ident, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
+use corerest_sql::{Ident, Param, QualifiedName, SqlBuf, SqlText, Statement, sql, sql_text};
 
 /// The statements of one transaction, sent in one write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,10 +184,16 @@ impl Batch {
             && !self.is_rolled_back
             && self.main.answer == Answer::OneRow
             && self.estimate.is_none()
-            && self.body.converted_bytes().is_none()
+            && self.sends_body_as_it_came()
             && !self.resets_session
             && !self.tells_position
             && self.after.is_none()
+    }
+
+    /// Whether its body is no parameter, or one that is not converted.
+    fn sends_body_as_it_came(&self) -> bool {
+        let mut params = self.statements.iter().flat_map(|it| it.params.iter());
+        self.body.converted_bytes().is_none() || !params.any(|it| it == Param::RequestBody)
     }
 
     /// How many bytes are held for it.

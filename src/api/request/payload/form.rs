@@ -72,10 +72,9 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Writes the JSON of the form that `body` is, which was parsed before, with the last value of each
-/// key.
-pub(super) fn convert(body: &[u8], sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
-    let form = Form::parse(body, Pairs::LastOfEach).expect("it has been read before");
+/// Writes the JSON of the form that `body` is, which was parsed before.
+pub(super) fn convert(body: &[u8], which: Pairs, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) {
+    let form = Form::parse(body, which).expect("it has been read before");
     form.write_json(sink);
 }
 

@@ -55,6 +55,8 @@ pub enum BodyForm {
     },
     /// A form, as an object of so many bytes.
     FormAsJson {
+        /// Which of its pairs are members.
+        pairs: Pairs,
         /// How long the object is.
         bytes: usize,
     },
@@ -72,7 +74,7 @@ impl BodyForm {
             BodyForm::AsItCame | BodyForm::AfterMark => None,
             BodyForm::CsvAsJson { bytes }
             | BodyForm::LinesAsArray { bytes }
-            | BodyForm::FormAsJson { bytes }
+            | BodyForm::FormAsJson { bytes, .. }
             | BodyForm::BytesAsText { bytes } => Some(bytes),
         }
     }
@@ -83,7 +85,7 @@ impl BodyForm {
             BodyForm::AsItCame | BodyForm::AfterMark => drop(sink(self.part_of(body))),
             BodyForm::CsvAsJson { .. } => Csv::convert(body, sink),
             BodyForm::LinesAsArray { .. } => intake::write_lines(self.part_of(body), sink),
-            BodyForm::FormAsJson { .. } => form::convert(body, sink),
+            BodyForm::FormAsJson { pairs, .. } => form::convert(body, pairs, sink),
             BodyForm::BytesAsText { .. } => write_bytes(body, sink),
         }
     }
@@ -328,13 +330,10 @@ impl Content<'_> {
             Content::Csv(csv) => Some(BodyForm::CsvAsJson {
                 bytes: csv.json_bytes(),
             }),
-            Content::Form(form) => match form.which {
-                Pairs::LastOfEach => Some(BodyForm::FormAsJson {
-                    bytes: form.json_bytes(),
-                }),
-                // Its values are arguments, each by itself.
-                Pairs::All => None,
-            },
+            Content::Form(form) => Some(BodyForm::FormAsJson {
+                pairs: form.which,
+                bytes: form.json_bytes(),
+            }),
             Content::Empty => None,
         }
     }

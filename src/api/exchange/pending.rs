@@ -116,9 +116,14 @@ impl Pending {
         self.precedent.quick_answers()
     }
 
-    /// Whether this request should be asked behind others, to see how long its query takes.
+    /// Whether this request should be asked with others, to see how long its query takes.
     pub fn is_on_trial(&self) -> bool {
         self.precedent.is_on_trial()
+    }
+
+    /// It is asked with others: those of the same shape that come now are on trial no more.
+    pub fn note_trial(&self) {
+        self.precedent.note_trial();
     }
 
     /// How soon the answer came, for later requests of the same shape.

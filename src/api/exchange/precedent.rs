@@ -22,8 +22,12 @@ const QUICK_FOR_LATE: u32 = 64;
 /// After how many answers, of which none was quick behind another one, requests are on trial.
 const TRIAL_AFTER: u32 = 1 << 10;
 
-/// After how many when the last trial went well.
+/// After how many when the last trials went well.
 const NEXT_TRIAL_AFTER: u32 = 1 << 4;
+
+/// How many quick answers behind others that takes: of what is slow every other time, so many seldom
+/// come in a row.
+const WENT_WELL: u32 = 3;
 
 /// How large an answer is. What counts as large is the business of whoever sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,10 +119,17 @@ impl Precedent {
         self.0.as_ref().map_or(0, |earlier| earlier.quick_answers())
     }
 
-    /// Whether a request should be asked behind others to see how long its query takes by itself.
+    /// Whether a request should be asked with others to see how long its query takes by itself.
     /// PostgreSQL may be so far away, or so busy, that no other answer tells.
     pub(super) fn is_on_trial(&self) -> bool {
         self.0.as_ref().is_some_and(|earlier| earlier.is_on_trial())
+    }
+
+    /// A request is asked with others: of those that come now, none is on trial any more.
+    pub(super) fn note_trial(&self) {
+        if let Some(earlier) = &self.0 {
+            change(&earlier.undecided, |_| 0);
+        }
     }
 
     pub(super) fn note_pace(&self, pace: Pace, company: Company) {
@@ -137,7 +148,7 @@ impl Earlier {
     fn is_on_trial(&self) -> bool {
         let undecided = self.undecided.load(Ordering::Relaxed);
         let after = match self.quick_behind.load(Ordering::Relaxed) {
-            0 => TRIAL_AFTER,
+            ..WENT_WELL => TRIAL_AFTER,
             _ => NEXT_TRIAL_AFTER,
         };
         undecided >= after
@@ -167,7 +178,6 @@ impl Earlier {
             (Company::Behind, _) => {
                 change(&self.quick, |count| counted(count, pace));
                 change(&self.quick_behind, |count| counted(count, pace));
-                change(&self.undecided, |_| 0);
             }
         }
     }
@@ -252,10 +262,15 @@ mod tests {
         assert!(!alone(TRIAL_AFTER - 1));
         assert!(alone(1));
         for count in 1..=200 {
+            precedent.note_trial();
             precedent.note_pace(Pace::Late, Company::Ahead);
             precedent.note_pace(Pace::Quick, Company::Behind);
             assert_eq!(precedent.quick_answers(), count);
-            assert!(!alone(NEXT_TRIAL_AFTER - 1));
+            let after = match count {
+                ..WENT_WELL => TRIAL_AFTER,
+                _ => NEXT_TRIAL_AFTER,
+            };
+            assert!(!alone(after - 1));
             assert!(alone(1));
             assert!(alone(1), "as long as nobody was tried");
         }
@@ -274,7 +289,10 @@ mod tests {
                 true => Company::Behind,
                 false => Company::Alone,
             };
-            trials += u32::from(company == Company::Behind);
+            if company == Company::Behind {
+                precedent.note_trial();
+                trials += 1;
+            }
             precedent.note_pace(Pace::Late, company);
             assert_eq!(precedent.quick_answers(), 0);
         }

@@ -134,6 +134,8 @@ struct Window {
     began: u64,
     delay: Duration,
     look: Option<Look>,
+    /// Whether the way to PostgreSQL was short by that look.
+    is_way_short: bool,
 }
 
 /// Whether there are CPUs for more threads.
@@ -211,6 +213,15 @@ impl Crew {
         if !self.has_no_bench() {
             let now = self.now() | QUICK;
             self.threads[thread].at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The same for anything else: what it did before was quick, and this may not be.
+    pub(crate) fn expect_usual(&self, thread: usize) {
+        let at = &self.threads[thread].at;
+        let now = at.load(Ordering::Relaxed);
+        if now & QUICK != 0 {
+            at.store(now & !QUICK, Ordering::Relaxed);
         }
     }
 
@@ -317,19 +328,24 @@ impl Crew {
             .map(RunDelay::read)
             .sum();
         let look = self.idleness.look();
+        let is_new = look != window.look;
         let seen = Window {
             began: now,
             delay,
             look,
+            is_way_short: match is_new {
+                true => self.is_way_short(),
+                false => window.is_way_short,
+            },
         };
+        let is_way_short = seen.is_way_short;
         let last = std::mem::replace(&mut *window, seen);
         let passed = now.saturating_sub(last.began);
         if (micros(WINDOW)..micros(FORGOTTEN_AFTER)).contains(&passed) {
             let needed = self.needed();
             let delayed = micros(delay.saturating_sub(last.delay)) * 100 / (passed * needed as u64);
-            let is_new = look != last.look;
             let cpus = match look {
-                Some(look) if self.is_quick(now) && (!is_new || self.is_way_short()) => {
+                Some(look) if is_way_short && self.is_quick(now) => {
                     cpus_for_quick(delayed, look.idle, is_new)
                 }
                 _ => cpus_by(delayed),

@@ -157,6 +157,7 @@ impl Worker {
     fn ask_together(&mut self, mut grant: Grant) -> Option<Grant> {
         self.core().crew.expect_quick(self.number);
         let asking = &self.gathering.asking;
+        asking.iter().for_each(|parked| parked.waiting.note_trial());
         let batches = asking
             .iter()
             .map(|parked| parked.waiting.read_batch(&parked.client));

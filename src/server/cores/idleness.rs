@@ -64,9 +64,10 @@ impl Idleness {
         {
             let ticks = times.read();
             let before = std::mem::replace(&mut *lock(&self.ticks), ticks);
-            let number = (self.last.load(Ordering::Relaxed) >> 8) + 1;
-            let idle = idle(before, ticks).unwrap_or(NOTHING);
-            self.last.store(number << 8 | idle, Ordering::Relaxed);
+            if let Some(idle) = idle(before, ticks) {
+                let number = (self.last.load(Ordering::Relaxed) >> 8) + 1;
+                self.last.store(number << 8 | idle, Ordering::Relaxed);
+            }
         }
         let last = self.last.load(Ordering::Relaxed);
         let (number, idle) = (last >> 8, last & 0xff);

@@ -214,8 +214,12 @@ impl Host for Service<'_> {
             .expect_to_wait(self.number);
     }
 
-    fn expect_quick(&self) {
-        self.cores.cores[self.index].crew.expect_quick(self.number);
+    fn expect(&self, is_quick: bool) {
+        let crew = &self.cores.cores[self.index].crew;
+        match is_quick {
+            true => crew.expect_quick(self.number),
+            false => crew.expect_usual(self.number),
+        }
     }
 
     fn note_way(&self, took: Duration) {

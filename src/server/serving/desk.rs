@@ -45,9 +45,9 @@ pub(crate) trait Host {
     /// The request is about to ask for something that makes PostgreSQL wait for the disk.
     fn expect_to_wait(&self);
 
-    /// The request is about to ask for what PostgreSQL has been quick with, and what goes together
-    /// with others if it has to wait.
-    fn expect_quick(&self);
+    /// The request is about to ask for something else; for what PostgreSQL has been quick with, and
+    /// what goes together with others if it has to wait, or not.
+    fn expect(&self, is_quick: bool);
 
     /// PostgreSQL has taken so long for the first answer to what was sent.
     fn note_way(&self, took: Duration);

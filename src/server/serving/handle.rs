@@ -99,6 +99,11 @@ impl WaitingRequest {
         self.stays_alone = true;
     }
 
+    /// It is about to be asked together with others.
+    pub(crate) fn note_trial(&self) {
+        self.pending.note_trial();
+    }
+
     /// What it asks, as one of several that may go together.
     pub(crate) fn read_batch<'b>(&'b self, client: &'b Client) -> ReadBatch<'b> {
         ReadBatch {
@@ -911,8 +916,8 @@ fn ask(
     desk.host.asks(server);
     if batch.access == AccessMode::ReadWrite {
         desk.host.expect_to_wait();
-    } else if is_quick_together(batch, pending) {
-        desk.host.expect_quick();
+    } else {
+        desk.host.expect(is_quick_together(batch, pending));
     }
     let request = client.requests.request();
     let framing = match request.version {
@@ -934,7 +939,9 @@ fn ask(
     };
     let asked = or_internal_error(|| answer::ask(desk, lease, &question, &mut writer));
     let took = desk.observer.database_done(lease);
-    desk.host.note_way(took);
+    if asked.is_some() && !lease.is_lost() {
+        desk.host.note_way(took);
+    }
     pending.note_pace(pace_of(took), Company::Alone);
     let answered = match asked {
         Some(Asked::Completely) => writer.finish(0),

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A proxy, for as long as the process lives.
 #[derive(Clone, Debug)]
@@ -176,10 +176,7 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
         let way = Duration::from_millis(state.way.load(Ordering::SeqCst));
         let count = match way.is_zero() {
             true => count,
-            false => {
-                std::thread::sleep(way);
-                count + what_has_come(&mut server, &mut bytes[count..])
-            }
+            false => count + what_comes_within(way, &mut server, &mut bytes[count..]),
         };
         let replies_from = started.end_within(&bytes[..count]);
         let (startup, replies) = bytes[..count].split_at(replies_from);
@@ -207,18 +204,20 @@ fn pass_replies(mut server: UnixStream, mut client: &TcpStream, state: &State) {
     }
 }
 
-/// Reads what is there, and waits for no more.
-fn what_has_come(server: &mut UnixStream, bytes: &mut [u8]) -> usize {
-    let wait = |server: &UnixStream, limit| {
-        server.set_read_timeout(limit).expect("it is no zero");
-    };
-    // The least that there is.
-    wait(server, Some(Duration::from_micros(1)));
+/// Reads what comes within so long a time.
+fn what_comes_within(time: Duration, server: &mut UnixStream, bytes: &mut [u8]) -> usize {
+    let end = Instant::now() + time;
     let mut count = 0;
-    while let Ok(more @ 1..) = server.read(&mut bytes[count..]) {
-        count += more;
+    while let Some(left) = end.checked_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        server.set_read_timeout(Some(left)).expect("it is not zero");
+        match server.read(&mut bytes[count..]) {
+            Ok(more @ 1..) => count += more,
+            Ok(0) | Err(_) => break,
+        }
     }
-    wait(server, None);
+    server.set_read_timeout(None).expect("it is a socket");
     count
 }
 

@@ -25,8 +25,8 @@ const TRIAL_AFTER: u32 = 1 << 10;
 /// After how many when the last trials went well.
 const NEXT_TRIAL_AFTER: u32 = 1 << 4;
 
-/// How many quick answers behind others that takes: of what is slow every other time, so many seldom
-/// come in a row.
+/// How many quick answers behind others that takes: of what is slow every other time, so many
+/// seldom come in a row.
 const WENT_WELL: u32 = 3;
 
 /// How large an answer is. What counts as large is the business of whoever sends it.

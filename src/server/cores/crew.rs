@@ -412,8 +412,8 @@ fn cpus_by(delayed: u64) -> Cpus {
     }
 }
 
-/// What the idle time of the CPUs tells besides, in percent, where requests are quick: once for each
-/// look, for only the next one knows what that has changed.
+/// What the idle time of the CPUs tells besides, in percent, where requests are quick: once for
+/// each look, for only the next one knows what that has changed.
 fn cpus_for_quick(delayed: u64, idle: u64, is_new: bool) -> Cpus {
     match idle {
         ..=IDLE_SCARCE if is_new => Cpus::Scarce,

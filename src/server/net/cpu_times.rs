@@ -1,7 +1,7 @@
 //! What the CPUs that this process may use have done with their time.
 //!
-//! Linux tells it of each CPU, whoever has used it. It says nothing to a process that may use only a
-//! part of their time: such a one is stopped while they are idle.
+//! Linux tells it of each CPU, whoever has used it. It says nothing to a process that may use only
+//! a part of their time: such a one is stopped while they are idle.
 //!
 //! Source: proc(5), `/proc/stat`.
 

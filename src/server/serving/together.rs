@@ -1,12 +1,13 @@
 //! Which requests are asked together, in one flight of one connection.
 //!
 //! PostgreSQL wakes once for all of them, and so do we. They wait for each other, so they are few,
-//! and of shapes whose answers have been quick of late, or on trial, and plain. Each is a transaction by itself,
-//! and finds what it would find on this connection if it came later; so if one leaves something in
-//! the session with which no other is to meet, those behind it are not answered by it. Whatever
-//! becomes of one but a plain answer, it is asked again by itself, as if nothing had been: nobody
-//! has to tell whose fault it was. So only those go together that may be carried out twice
-//! ([`Batch::can_go_together`]): reads, and calls of functions that promise to change nothing.
+//! and of shapes whose answers have been quick of late, or on trial, and plain. Each is a
+//! transaction by itself, and finds what it would find on this connection if it came later; so if
+//! one leaves something in the session with which no other is to meet, those behind it are not
+//! answered by it. Whatever becomes of one but a plain answer, it is asked again by itself, as if
+//! nothing had been: nobody has to tell whose fault it was. So only those go together that may be
+//! carried out twice ([`Batch::can_go_together`]): reads, and calls of functions that promise to
+//! change nothing.
 
 use crate::serving::aim::Quest;
 use crate::sync::in_simulation;

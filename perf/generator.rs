@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::fd::OwnedFd;
 
 use crate::histogram::Histogram;
@@ -383,7 +383,17 @@ impl<'a> Driver<'a> {
             let next = self.schedule.as_ref().and_then(Schedule::next);
             let until = next.map_or(self.window.end, |next| next.min(self.window.end));
             let left = until.saturating_duration_since(now);
-            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            if next.is_some() {
+                // To the microsecond: `epoll_wait` counts milliseconds, so what is due would be
+                // sent half of one late, and be counted as that much slower.
+                let mut epoll = [PollFd::new(&self.epoll, PollFlags::IN)];
+                match poll(&mut epoll, Some(&timeout)) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                timeout = Timespec::default();
+            }
             let buffer = rustix::buffer::spare_capacity(&mut events);
             match epoll::wait(&self.epoll, buffer, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

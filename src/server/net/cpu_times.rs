@@ -6,6 +6,7 @@
 //! Source: proc(5), `/proc/stat`.
 
 use super::affinity::available_cpus;
+use super::ticks::Ticks;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -23,13 +24,6 @@ const NUMBERS: usize = 8;
 pub(crate) struct CpuTimes {
     file: File,
     cpus: Vec<usize>,
-}
-
-/// Times of some CPUs together since the machine began, in ticks of the kernel's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ticks {
-    pub(crate) idle: u64,
-    pub(crate) all: u64,
 }
 
 impl CpuTimes {

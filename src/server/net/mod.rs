@@ -27,6 +27,7 @@ mod simulated;
 mod socket;
 #[cfg(not(feature = "model"))]
 mod standard_output;
+mod ticks;
 #[cfg(not(feature = "model"))]
 mod visit;
 
@@ -34,7 +35,7 @@ mod visit;
 mod real {
     pub(crate) use super::affinity::{available_cpus, pin_to, wait_for_turn};
     pub(crate) use super::allocation::{give_back_memory, return_free_memory, share_heaps};
-    pub(crate) use super::cpu_times::{CpuTimes, Ticks};
+    pub(crate) use super::cpu_times::CpuTimes;
     pub(crate) use super::hand_over::HANDSHAKES_MAX;
     pub(crate) use super::listen::{Accepted, Listener, ReusePort, bind_tcp, bind_unix};
     pub(crate) use super::poll::{Alarm, Bell, Interest, Poll};
@@ -50,3 +51,4 @@ pub(crate) use hasty::Hasty;
 pub(crate) use real::*;
 #[cfg(feature = "model")]
 pub(crate) use simulated::*;
+pub(crate) use ticks::Ticks;

@@ -1,6 +1,7 @@
 //! The network of a simulation, in the words of the real one (feature `model`).
 
 use super::beside::{Beside, OtherSide};
+use super::ticks::Ticks;
 use corerest_pg::Connection;
 use corerest_simulation as world;
 use corerest_simulation::{Listening, Stream, Watched};
@@ -272,13 +273,6 @@ impl RunDelay {
 /// See the real one. All of the time is idle, or none of it.
 #[derive(Debug)]
 pub(crate) struct CpuTimes(AtomicU64);
-
-/// See the real one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ticks {
-    pub(crate) idle: u64,
-    pub(crate) all: u64,
-}
 
 impl CpuTimes {
     pub(crate) fn of_ours() -> Option<CpuTimes> {

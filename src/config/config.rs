@@ -234,10 +234,16 @@ impl FunctionName {
     }
 }
 
+/// As a configuration would say it.
+///
+/// Parity: PostgREST (`dumpQi`) leaves out the dot before a name of several parts that has no
+/// schema, and what it shows of such a name is another function.
 impl fmt::Display for FunctionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(schema) = &self.schema {
-            write!(f, "{schema}.")?;
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.")?,
+            None if self.name.contains('.') => f.write_str(".")?,
+            None => {}
         }
         f.write_str(&self.name)
     }
@@ -451,6 +457,11 @@ mod tests {
             (schema, name),
             "{text}"
         );
+        assert_eq!(
+            FunctionName::parse(&function.to_string()),
+            function,
+            "{text}"
+        );
     }
 
     #[test]
@@ -460,6 +471,8 @@ mod tests {
         check_function_name("s.f.g", Some("s"), "f.g");
         check_function_name("f.", None, "f");
         check_function_name(".f", None, "f");
+        check_function_name(".f.", None, "f.");
+        check_function_name(".f.g", None, "f.g");
     }
 
     #[track_caller]

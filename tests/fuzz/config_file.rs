@@ -20,6 +20,7 @@ pub(crate) const CONFIG_FILE_SEEDS: &[&[u8]] = &[
     b"import \"other\"\nserver-unix-socket-mode = \"0777\"\nserver-unix-socket = \"/s\"\n",
     b"#; db-pool = 5\ndb-pool = 6\ndb-config = off\ndb-tx-end = \"rollback-allow-override\"\n",
     b"db-pre-request = \"s.f\"\ndb-root-spec = \".g\"\ndb-pre-config = \"h.\"\ndb-max-rows = 1.5\n",
+    b"db-pre-request = \".f.g\"\ndb-root-spec = \".g2\ndb-max-rows = 2h.\"\ndb-pre-config = \".h.\"\n",
     b"server-cores = 2\nserver-pin-cores = false\nserver-cors-allowed-origins = \"http://a, b\"\n",
     b"openapi-server-proxy-uri = \"https://a.test:1/b\"\nopenapi-mode = \"disabled\"\r\n",
     b"server-trace-header = \"X-Id\"\ndb-hoisted-tx-settings = \"a,b\"\nmax-rows = \"7\"\n",
@@ -75,9 +76,8 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 /// The format, which is PostgREST's, leaves some dumps unreadable: there are no numbers below zero
 /// in a file, and in texts only quotes are escaped, although a file would also need `\\` for a
 /// backslash and `$$` for a dollar sign. The path of the role is the exception. And a secret from
-/// a file may be any octets, of which only UTF-8 without NUL can be shown; and `.f.` is a function
-/// that is called `f.`, while `f.` is one that is called `f`. A list of a single blank name is
-/// shown like one that was not given, which then has its default.
+/// a file may be any octets, of which only UTF-8 without NUL can be shown. A list of a single blank
+/// name is shown like one that was not given, which then has its default.
 fn can_be_loaded(dump: &str) -> bool {
     // A text with line breaks may look as if it were that path.
     let paths = dump.matches("jwt-role-claim-key = ").count();
@@ -91,10 +91,8 @@ fn can_be_loaded(dump: &str) -> bool {
         // A text that ends in a backslash takes the closing quote for one of its own.
         let is_open = line.ends_with("\\\"");
         let is_unescaped = line.replace("\\\"", "").contains(['\\', '$']);
-        let is_function = line.starts_with("db-pre-") || line.starts_with("db-root-spec");
-        let loses_dot = is_function && line.ends_with(".\"");
         let is_blank_list = matches!(line, "db-schemas = \"\"" | "db-extra-search-path = \"\"");
-        !is_open && !is_unescaped && !loses_dot && !is_blank_list && !line.contains(" = -")
+        !is_open && !is_unescaped && !is_blank_list && !line.contains(" = -")
     })
 }
 

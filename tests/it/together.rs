@@ -34,30 +34,40 @@ fn ask_while_occupied(server: &Server, database: &Database, ids: &[&str]) -> (Ve
     send_while_occupied(server, database, &requests.collect::<Vec<_>>())
 }
 
-/// The only connection of a server is in use.
+/// All connections of a server are in use.
 struct Occupied<'s> {
     server: &'s Server,
     keeper: postgres::Client,
-    occupier: Client,
+    occupiers: Vec<Client>,
 }
 
 impl<'s> Occupied<'s> {
     fn new(server: &'s Server, database: &Database) -> Occupied<'s> {
+        Occupied::with_connections(1, server, database)
+    }
+
+    fn with_connections(
+        connections: usize,
+        server: &'s Server,
+        database: &Database,
+    ) -> Occupied<'s> {
         let mut keeper = database.connect();
         keeper
             .batch_execute("BEGIN; LOCK TABLE private.naps IN ACCESS EXCLUSIVE MODE")
             .expect("nobody has it");
-        let mut occupier = server.client();
-        occupier.send(request("GET", "/naps?milliseconds=eq.0", &[]));
+        let mut occupiers: Vec<Client> = (0..connections).map(|_| server.client()).collect();
+        for occupier in &mut occupiers {
+            occupier.send(request("GET", "/naps?milliseconds=eq.0", &[]));
+        }
         let waiting = "SELECT count(*)::text FROM pg_stat_activity
                         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        until("the connection to be in use", || {
-            database.one(waiting) == "1"
+        until("the connections to be in use", || {
+            database.one(waiting) == connections.to_string()
         });
         Occupied {
             server,
             keeper,
-            occupier,
+            occupiers,
         }
     }
 
@@ -77,7 +87,9 @@ impl<'s> Occupied<'s> {
         self.keeper
             .batch_execute("ROLLBACK")
             .expect("PostgreSQL is there");
-        assert_eq!(self.occupier.read("GET").status, 200);
+        for occupier in &mut self.occupiers {
+            assert_eq!(occupier.read("GET").status, 200);
+        }
     }
 }
 
@@ -420,6 +432,36 @@ fn who_does_not_stop_holds_up_nobody_for_ever() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
           WHERE datname = current_database() AND usename = 'authenticator'",
     );
+}
+
+/// One of them has asked for more already, which takes an hour. The others wait for nobody.
+#[test]
+fn who_has_asked_for_more_holds_up_nobody_who_has_an_answer() {
+    let database = with_functions();
+    let server = start_knowing(&database, &by_get("oak"), &[("db-pool", "2")]);
+    let both = [by_get("oak"), by_get("acorn")].concat();
+    let requests = [both, by_get("ash"), by_get("yew"), by_get("elm")];
+    // At first, one of the connections does not know the statements yet.
+    for _ in 0..5 {
+        let occupied = Occupied::with_connections(2, &server, &database);
+        let mut clients = occupied.queue(&requests);
+        occupied.release();
+        for (client, seed) in clients.iter_mut().zip(["oak", "ash", "yew", "elm"]) {
+            assert_eq!(client.read("GET").text(), format!(r#""{seed} UTC""#));
+        }
+        until("one to sleep", || database.one(SLEEPERS) == "1");
+        let sleeper = clients.remove(0);
+        for (client, seed) in clients.iter_mut().zip(["ash", "yew", "elm"]) {
+            client.send(by_get(seed));
+            assert_eq!(client.read("GET").text(), format!(r#""{seed} UTC""#));
+        }
+        sleeper.leave("it is not going to wait for an hour");
+        until("nobody to sleep", || {
+            wake_sleepers(&database);
+            database.one(SLEEPERS) == "0"
+        });
+    }
+    server.stop();
 }
 
 /// How many sleep.

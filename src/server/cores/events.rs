@@ -133,6 +133,14 @@ impl Events {
         }
     }
 
+    /// What was taken is the next thing to be done again, perhaps by another thread.
+    pub(super) fn put_back(&self, event: Event) {
+        lock(&self.queue).push_front(event);
+        if self.idle_threads.load(Ordering::SeqCst) > 0 {
+            self.ring();
+        }
+    }
+
     /// Takes the next event. Whoever does may be held up by it, so if there are more, another
     /// thread is woken, apart from so many who count as waiting and do not.
     fn queued(&self, apart_from: usize) -> Option<Event> {

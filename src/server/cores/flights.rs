@@ -13,9 +13,9 @@
 //! parked, since all connections are in use, go together, too. Where there are replicas, those go
 //! together that are for any replica, or all for the primary.
 
-use super::gathering::Behind;
 use super::shared::ParkedClient;
 use super::threads::{Next, Readable, Worker, flush, line_of};
+use crate::net::Interest;
 use crate::serving::answer;
 use crate::serving::client::Client;
 use crate::serving::desk::Gathers;
@@ -102,14 +102,21 @@ impl Worker {
         }
     }
 
-    /// Parks those who have no answer yet, but for the first ones: another thread may serve them
-    /// sooner.
+    /// Parks those who have no answer yet, but for the first ones, which may take long: another
+    /// thread may serve them sooner.
     fn hand_out(&mut self, kept: usize) {
         while let Some(parked) = self.gathering.asking.remove(kept) {
             self.hand_over(parked);
         }
         while let Some(parked) = self.gathering.slow.pop_front() {
             self.hand_over(parked);
+        }
+        if let Some(behind) = self.gathering.behind.take() {
+            match self.gathering.asking.is_empty() {
+                // This thread is the next to look for it.
+                true => self.leave(behind.client, Next::Park(behind.waiting)),
+                false => self.hand_over(behind),
+            }
         }
     }
 
@@ -133,7 +140,7 @@ impl Worker {
             Next::StandBack(waiting) => {
                 self.reclaim_buffers(&mut client);
                 let parked = ParkedClient { client, waiting };
-                self.gathering.behind = Some(Behind::Asks(parked));
+                self.gathering.behind = Some(parked);
                 self.in_hand = None;
             }
             next => self.leave(client, next),
@@ -146,7 +153,7 @@ impl Worker {
         client.other_side = other_side;
         // Of a body that follows there may be no more yet, and a part of an upload takes its time.
         if client.hearing.is_some() || client.body.is_some() || client.upload.is_some() {
-            self.gathering.behind = Some(Behind::Unserved(client));
+            self.cores.put_back(client);
             return None;
         }
         Some(client)
@@ -223,10 +230,15 @@ impl Worker {
         self.core().answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Goes on with those who have their answers.
+    /// Goes on with those who have their answers. Whoever has asked for more already could hold up
+    /// the others, so it gets behind those that wait for a thread.
     fn go_on(&mut self) {
         while let Some(client) = self.gathering.answered.pop_front() {
-            self.serve(client, Readable::No);
+            match client.requests.unanswered_bytes() {
+                0 => self.serve(client, Readable::No),
+                // It can be written to at once.
+                _ => self.leave(client, Next::Rest(Interest::Write)),
+            }
         }
     }
 
@@ -237,15 +249,6 @@ impl Worker {
         let is_alone = self.gathering.asking.len() == 1;
         self.hand_out(usize::from(is_alone));
         self.go_on();
-        match self.gathering.behind.take() {
-            // The first one may take long, too. Under load there are others to look for it.
-            Some(Behind::Asks(ParkedClient { client, waiting })) => {
-                self.leave(client, Next::Park(waiting));
-            }
-            Some(Behind::Unserved(client)) if client.hearing.is_some() => self.attend(client),
-            Some(Behind::Unserved(client)) => self.serve(client, Readable::Maybe),
-            None => {}
-        }
         if let Some(alone) = self.gathering.asking.pop_front() {
             self.end_waiting(alone, handle::ask_by_itself);
         }

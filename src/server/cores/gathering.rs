@@ -13,14 +13,6 @@ pub(super) struct Gathering {
     pub(super) slow: VecDeque<ParkedClient>,
     /// Clients that have their answers.
     pub(super) answered: VecDeque<Box<Client>>,
-    /// Who has its turn behind them.
-    pub(super) behind: Option<Behind>,
-}
-
-/// Whoever could have held up the others.
-pub(super) enum Behind {
-    /// It has a request that is asked by itself.
-    Asks(ParkedClient),
-    /// It was not looked at.
-    Unserved(Box<Client>),
+    /// Who has its turn behind them: it has a request that is asked by itself.
+    pub(super) behind: Option<ParkedClient>,
 }

@@ -13,7 +13,7 @@ use super::awaiting::{Awaiting, AwaitingClient};
 use super::clients::{Clients, RestedUntil};
 use super::crew::Crew;
 use super::door::{Admission, Door};
-use super::events::{ALARM, Events, RELIEF, ROUND};
+use super::events::{ALARM, Event, Events, RELIEF, ROUND};
 use super::idleness::Idleness;
 use super::parking::Parking;
 use super::placing::{Share, emptiest};
@@ -660,6 +660,15 @@ impl Cores {
         let client = lock(&self.cores[home].clients).take(token)?;
         self.forget_slow_reader(&client);
         Some(client)
+    }
+
+    /// Has a client that was taken, and not served, be the next again.
+    pub(super) fn put_back(&self, mut client: Box<Client>) {
+        self.note_slow_reader(&mut client);
+        let core = &self.cores[client.home];
+        let event = Event::Client(client.token, client.other_side);
+        lock(&core.clients).rest(client);
+        core.events.put_back(event);
     }
 
     /// Ends a client's connection. Nothing of it is in a list any more.

@@ -5,6 +5,7 @@ use corerest_tests::client::{Answer, Client, ClientError, request};
 use corerest_tests::cluster::{Cluster, Database};
 use corerest_tests::server::Server;
 use corerest_tests::waiting::{until, until_some};
+use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
 const MIB: usize = 1 << 20;
@@ -829,5 +830,38 @@ fn a_body_that_trickles_in_has_a_deadline() {
         assert!(waited < Duration::from_secs(5), "it may trickle for ever");
     };
     assert_eq!(answer.status, 408);
+    server.stop();
+}
+
+/// There is no more after reloads than before them.
+#[test]
+fn memory_of_a_catalog_that_was_replaced_is_given_back() {
+    let database = database();
+    database.run(
+        "DO $$ DECLARE columns text; BEGIN
+           SELECT string_agg(format('column_%s text', n), ', ') INTO columns
+             FROM generate_series(1, 100) AS n;
+           FOR n IN 1..500 LOOP
+             EXECUTE format('CREATE TABLE store.wide_%s (%s)', n, columns);
+           END LOOP; END $$",
+    );
+    let server = start(&database, &[]);
+    server.await_ready();
+    let before = server.resident_bytes();
+    let loads = || {
+        server
+            .stderr
+            .text()
+            .matches("Schema cache loaded in")
+            .count()
+    };
+    for _ in 0..3 {
+        let loaded = loads();
+        server.signal(Signal::USR1);
+        until("the catalog to be loaded", || loads() > loaded);
+    }
+    until("the old one's memory to be given back", || {
+        server.resident_bytes() < before + before / 4
+    });
     server.stop();
 }

@@ -405,6 +405,11 @@ impl Cores {
         self.channels.bell().ring();
     }
 
+    /// How often that was done.
+    pub(crate) fn edition(&self) -> u64 {
+        self.publication.edition()
+    }
+
     /// Something else was published, and those who hear have to ask anew: whether they may hear
     /// what they hear was decided by what has changed. Whoever has just begun to hear looks
     /// afterwards by what.

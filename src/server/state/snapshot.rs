@@ -96,6 +96,11 @@ impl Publication {
         }
     }
 
+    /// How many have been published after the first one.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
     /// The newest snapshot.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
         Arc::clone(&lock(&self.current))
@@ -103,7 +108,7 @@ impl Publication {
 
     /// For a thread.
     pub(crate) fn subscribe(&self) -> Subscription {
-        let edition = self.edition.load(Ordering::Acquire);
+        let edition = self.edition();
         let snapshot = self.current();
         let kept = Arc::new(Mutex::new(Kept { snapshot, edition }));
         lock(&self.kept).push(Arc::clone(&kept));
@@ -136,7 +141,7 @@ impl Kept {
     fn renew(&mut self, publication: &Publication) -> u64 {
         // The number is read before the snapshot: a newer snapshot under an older number is only
         // fetched once more.
-        let edition = publication.edition.load(Ordering::Acquire);
+        let edition = publication.edition();
         if edition != self.edition {
             self.snapshot = publication.current();
             self.edition = edition;

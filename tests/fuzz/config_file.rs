@@ -20,7 +20,8 @@ pub(crate) const CONFIG_FILE_SEEDS: &[&[u8]] = &[
     b"import \"other\"\nserver-unix-socket-mode = \"0777\"\nserver-unix-socket = \"/s\"\n",
     b"#; db-pool = 5\ndb-pool = 6\ndb-config = off\ndb-tx-end = \"rollback-allow-override\"\n",
     b"db-pre-request = \"s.f\"\ndb-root-spec = \".g\"\ndb-pre-config = \"h.\"\ndb-max-rows = 1.5\n",
-    b"db-pre-request = \".f.g\"\ndb-root-spec = \".g2\ndb-max-rows = 2h.\"\ndb-pre-config = \".h.\"\n",
+    b"db-pre-request = \".f.g\"\ndb-root-spec = \".g2\ndb-max-rows = 2h.\"\n\
+      db-pre-config = \".h.\"\n",
     b"server-cores = 2\nserver-pin-cores = false\nserver-cors-allowed-origins = \"http://a, b\"\n",
     b"openapi-server-proxy-uri = \"https://a.test:1/b\"\nopenapi-mode = \"disabled\"\r\n",
     b"server-trace-header = \"X-Id\"\ndb-hoisted-tx-settings = \"a,b\"\nmax-rows = \"7\"\n",

@@ -295,6 +295,54 @@ fn a_head_that_trickles_in_has_one_deadline() {
     server.stop();
 }
 
+/// Checks that a client may go on for longer than the deadline, if each of its requests begins
+/// with the end of the one before.
+#[track_caller]
+fn check_deadline_of_each(key: &str, begin: &str, end: &str) {
+    let server = start(&[(key, "1")]);
+    let mut client = server.client();
+    let began = Instant::now();
+    client.send(begin);
+    until("twice the time to pass", || {
+        client.send(format!("{end}{begin}"));
+        assert_eq!(client.read("GET").status, 200);
+        began.elapsed() > Duration::from_millis(2_500)
+    });
+    client.leave("its request does not end");
+    server.stop();
+}
+
+#[test]
+fn heads_that_overlap_have_a_deadline_each() {
+    let begin = "GET /nothing HTTP/1.1\r\nHost: a\r\n";
+    check_deadline_of_each("server-header-timeout", begin, "\r\n");
+}
+
+#[test]
+fn bodies_that_overlap_have_a_deadline_each() {
+    let begin = "GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab";
+    check_deadline_of_each("server-body-timeout", begin, "cde");
+}
+
+/// After so many requests at once, others have their turn before the client goes on.
+#[test]
+fn a_head_behind_many_requests_has_the_same_deadline() {
+    const REQUESTS: usize = 100;
+    let server = start(&[("server-header-timeout", "1")]);
+    let mut stuck = server.client();
+    let begin = Instant::now();
+    let mut bytes = request("GET", "/nothing", &[]).repeat(REQUESTS);
+    bytes.extend(b"GET / HTTP/1.1\r\n");
+    stuck.send(bytes);
+    for _ in 0..REQUESTS {
+        assert_eq!(stuck.read("GET").status, 200);
+    }
+    assert_eq!(stuck.read("GET").status, 408);
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    stuck.expect_closed();
+    server.stop();
+}
+
 #[test]
 fn a_client_that_does_not_read_is_closed_and_delays_nobody() {
     let server = start(&[("server-write-timeout", "1"), ("db-pool", "2")]);

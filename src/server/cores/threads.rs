@@ -461,7 +461,12 @@ impl Worker {
             if client.after == After::Drain {
                 return drain(client);
             }
-            match client.requests.next(&self.cores.limits) {
+            let progress = client.requests.next(&self.cores.limits);
+            if let Ok(Progress::Request | Progress::Head | Progress::LastPart) = progress {
+                // What comes behind it has a deadline of its own.
+                client.phase = Phase::Answering;
+            }
+            match progress {
                 Ok(Progress::Request) => match handle::hold_what_is_made(client) {
                     Some(refusal) => self.refuse(client, refusal),
                     None => {
@@ -1049,7 +1054,10 @@ impl Worker {
             client.deadline = Instant::now() + wait;
             client.came = 0;
         }
-        client.phase = phase;
+        client.phase = match interest {
+            Interest::Read => phase,
+            Interest::Write => Phase::Answering,
+        };
         self.cores.rest(client, interest);
     }
 

@@ -225,6 +225,8 @@ fn check_failure(arguments: &[&str], environment: &[(&str, &str)], expected: &st
 #[test]
 fn a_bad_configuration_ends_the_process_with_a_reason() {
     check_failure(&["/no/such/file"], &[], "/no/such/file");
+    // A terminal's commands are none when they are told of.
+    check_failure(&["/no/\u{1b}[2Jfile"], &[], "/no/ [2Jfile");
     check_failure(&["--nonsense"], &[], "nonsense");
     check_failure(&[], &[("PGRST_DB_SCHEMAS", "pg_catalog")], "pg_catalog");
     check_failure(

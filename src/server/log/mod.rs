@@ -88,7 +88,7 @@ fn panic_text<'a>(info: &'a PanicHookInfo<'_>) -> Option<&'a str> {
 fn panic_line(name: Option<&str>, place: Option<&Location<'_>>, text: Option<&str>) -> String {
     let name = name.unwrap_or("?");
     let place = place.map_or_else(|| "?".to_owned(), Location::to_string);
-    let text = on_one_line(text.unwrap_or("?"));
+    let text = without_control_characters(text.unwrap_or("?"));
     format!("The thread \"{name}\" has panicked at {place}: {text}")
 }
 
@@ -109,8 +109,9 @@ pub(crate) fn critical(text: &str) {
 }
 
 /// The process ends because of this, perhaps before it was a server, or knew its configuration.
-/// People read it without the time.
+/// People read it without the time, and on several lines if it has them.
 pub(crate) fn fatal(text: &str) {
+    let text: &str = &text.replace(|char: char| char.is_control() && char != '\n', " ");
     if !spool::has_started() {
         return Stream::Diagnostics.write(format!("{text}\n").as_bytes());
     }
@@ -300,8 +301,8 @@ mod tests {
     fn a_panic_is_one_line_of_the_log() {
         let place = Location::caller();
         assert_eq!(
-            panic_line(Some("core0-1"), Some(place), Some("no\nway")),
-            format!("The thread \"core0-1\" has panicked at {place}: no way")
+            panic_line(Some("core0-1"), Some(place), Some("no\nway\u{1b}[2J")),
+            format!("The thread \"core0-1\" has panicked at {place}: no way [2J")
         );
         assert_eq!(
             panic_line(None, None, None),

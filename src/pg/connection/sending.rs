@@ -110,10 +110,10 @@ impl Connection {
     }
 
     /// Sends several batches in one write. Each is a transaction of its own, and is answered up to
-    /// its own [`Reply::Done`] whatever becomes of the others; their statements are counted on from
-    /// one to the next. Only batches are sent of which every statement is prepared, and which fit
-    /// what the session wears: as many of the first ones as that is true of. Returns how many those
-    /// are; if none, nothing is sent.
+    /// its own [`Done`](super::Reply::Done) whatever becomes of the others; their statements are
+    /// counted on from one to the next. Only batches are sent of which every statement is prepared,
+    /// and which fit what the session wears: as many of the first ones as that is true of. Returns
+    /// how many those are; if none, nothing is sent.
     ///
     /// # Errors
     /// As [`send`](Connection::send).

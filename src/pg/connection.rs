@@ -25,6 +25,7 @@
 //! parameter, such as the body of an upload, is written from where it is, and the last column of a
 //! row, the body of a response, is taken piece by piece, in whatever size the caller likes.
 
+mod hearing;
 mod leftovers;
 mod notification;
 mod outdated;
@@ -42,15 +43,14 @@ use self::leftovers::Leftovers;
 use self::outdated::Judgement;
 pub use self::parameters::{RequestBody, Sink};
 use self::reset::Reset;
-use self::sending::Behind;
-use self::waiting::{Silence, Telling};
 pub use self::wardrobe::ReadBatch;
 use self::wardrobe::Wardrobe;
 use crate::connect::{CancelToken, Direction, ServerIdentity, Session};
 use crate::error::Error;
 use crate::input::Input;
 use crate::prepared::{PreparedStatements, StatementName};
-use crate::silence::Note;
+use crate::silence::{Note, Silences};
+use corerest_sql::Statement;
 use corerest_wire::pg::limits::ROW_HEAD_BYTES_MAX;
 use corerest_wire::pg::{
     self, Columns, ErrorFields, Expected, ExpectedReplies, LastColumn, Message, ServerError,
@@ -59,6 +59,7 @@ use corerest_wire::pg::{
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What PostgreSQL says after the last row has this much room behind a body, so that one read
@@ -116,6 +117,17 @@ pub struct Connection {
     makes_rest: bool,
 }
 
+/// A statement behind a batch, which is no part of it.
+#[derive(Debug)]
+enum Behind {
+    /// There is none.
+    None,
+    /// It is to go with the next batch.
+    Wanted(Statement),
+    /// It was sent.
+    Due,
+}
+
 /// What is known of what has become of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -130,6 +142,21 @@ enum Outcome {
     Failed,
     /// It has said COMMIT, and that was acknowledged.
     Committed,
+}
+
+/// For how long the server may say nothing while it owes something.
+#[derive(Clone, Debug, Default)]
+struct Silence {
+    /// After this it is told of, where somebody wants to know.
+    told_after: Option<Duration>,
+    /// After this the connection is lost.
+    lost_after: Option<Duration>,
+    /// When it is lost if the batch is not over, whatever is said meanwhile.
+    lost_at: Option<Instant>,
+    /// Where it is noted.
+    list: Option<Arc<Silences>>,
+    /// Whether something of the answer was passed on, so that nobody else can be asked for it.
+    is_passed_on: bool,
 }
 
 /// What the connection is doing.
@@ -170,6 +197,21 @@ pub struct Row<'a> {
     pub columns: Columns<'a>,
     /// The length of the last column in bytes; `None` if it is NULL.
     pub body_bytes: Option<usize>,
+}
+
+/// After how long whoever waits is told that there is no reply yet; at once with zero.
+#[derive(Clone, Copy, Debug)]
+struct Telling {
+    after: Option<Duration>,
+    /// When it had to be waited for.
+    since: Option<Instant>,
+}
+
+impl Telling {
+    const NEVER: Telling = Telling {
+        after: None,
+        since: None,
+    };
 }
 
 impl Connection {

@@ -1,9 +1,9 @@
-//! How batches go out: what their messages are, and that they are written while what arrives is read.
+//! How batches go out: what their messages are, and that what arrives meanwhile is read.
 
 use super::parameters::{Gap, Parameters, RequestBody};
 use super::reset::{self, Reset};
 use super::wardrobe::{Making, ReadBatch, UNDRESS, UNDRESS_STATEMENTS};
-use super::{Connection, Outcome, Preparation, State, is_would_block};
+use super::{Behind, Connection, Outcome, Preparation, State, is_would_block};
 use crate::connect::Direction;
 use crate::error::Error;
 use crate::prepared::{Lookup, StatementName};
@@ -17,17 +17,6 @@ use std::ops::ControlFlow;
 /// acknowledgements, the rows of settings and of a pre-request; or an error instead of all that
 /// follows, which is the answer of the request and may be as long as one can be.
 const AHEAD_BYTES_MAX: usize = CONTROL_MESSAGE_BYTES_MAX + (1 << 20);
-
-/// A statement behind a batch, which is no part of it.
-#[derive(Debug)]
-pub(super) enum Behind {
-    /// There is none.
-    None,
-    /// It is to go with the next batch.
-    Wanted(Statement),
-    /// It was sent.
-    Due,
-}
 
 /// How far writing a batch has come.
 #[derive(Debug, Default)]

@@ -1,42 +1,12 @@
 //! How long the server is waited for, and who is told that it says nothing.
 
-use super::{Advance, Connection, is_would_block};
+use super::{Advance, Connection, Silence, Telling, is_would_block};
 use crate::connect::{Direction, Readiness};
 use crate::error::Error;
 use crate::silence::{Silences, Silent};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// For how long the server may say nothing while it owes something.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Silence {
-    /// After this it is told of, where somebody wants to know.
-    pub(super) told_after: Option<Duration>,
-    /// After this the connection is lost.
-    lost_after: Option<Duration>,
-    /// When it is lost if the batch is not over, whatever is said meanwhile.
-    pub(super) lost_at: Option<Instant>,
-    /// Where it is noted.
-    list: Option<Arc<Silences>>,
-    /// Whether something of the answer was passed on, so that nobody else can be asked for it.
-    pub(super) is_passed_on: bool,
-}
-
-/// After how long whoever waits is told that there is no reply yet; at once with zero.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Telling {
-    pub(super) after: Option<Duration>,
-    /// When it had to be waited for.
-    pub(super) since: Option<Instant>,
-}
-
-impl Telling {
-    pub(super) const NEVER: Telling = Telling {
-        after: None,
-        since: None,
-    };
-}
 
 impl Connection {
     /// From now on [`next_reply_if_soon`](Connection::next_reply_if_soon) waits for no longer than

@@ -203,8 +203,8 @@ impl Crew {
         }
     }
 
-    /// A thread that has begun asks what PostgreSQL has been quick with: if the answer is long in
-    /// coming, that is because of the way, or for want of a CPU.
+    /// A thread that has begun asks what PostgreSQL has been quick with. Where most do, the idle
+    /// time of the CPUs tells more of what is needed.
     pub(crate) fn expect_quick(&self, thread: usize) {
         if !self.has_no_bench() {
             let now = self.now() | QUICK;

@@ -5,11 +5,12 @@
 //! <5>Config reloaded
 //! {"time":"2021-07-26T06:56:38.123Z","level":"notice","message":"Config reloaded"}
 //! ```
-//! Invariant: whatever the text, the journal gets a priority with each of its lines, and JSON is
-//! one line.
+//! Invariant: whatever the text, the journal gets a priority with each of its lines, JSON is one
+//! line, and a terminal gets no commands: `without_commands` and `Object::text` see to it.
 
 use super::json::{self, Object};
 use super::stream::Stream;
+use std::borrow::Cow;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,20 +70,30 @@ pub(super) fn write_line(out: &mut Vec<u8>, severity: Severity, stamp: Option<&s
     }
 }
 
-fn write_for_people(out: &mut Vec<u8>, stamp: Option<&str>, text: &str) {
+/// Appends the line as people read it.
+pub(super) fn write_for_people(out: &mut Vec<u8>, stamp: Option<&str>, text: &str) {
     if let Some(stamp) = stamp {
         out.extend_from_slice(stamp.as_bytes());
         out.extend_from_slice(b": ");
     }
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(without_commands(text).as_bytes());
     out.push(b'\n');
 }
 
 fn write_for_journal(out: &mut Vec<u8>, severity: Severity, text: &str) {
-    for line in text.lines() {
+    for line in without_commands(text).lines() {
         out.extend_from_slice(severity.priority());
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
+    }
+}
+
+/// Control characters but the ends of lines are commands to a terminal. They become blanks.
+fn without_commands(text: &str) -> Cow<'_, str> {
+    let is_command = |char: char| char.is_control() && char != '\n';
+    match text.contains(is_command) {
+        true => Cow::Owned(text.replace(is_command, " ")),
+        false => Cow::Borrowed(text),
     }
 }
 
@@ -114,6 +125,24 @@ mod tests {
             |out| write_for_journal(out, Severity::Error, "one\ntwo\n"),
             "<3>one\n<3>two\n",
         );
+    }
+
+    #[test]
+    fn a_terminal_gets_no_commands() {
+        let text = "one\u{1b}[2J\r\n\ttwo\u{9b}2J";
+        check(
+            |out| write_for_people(out, None, text),
+            "one [2J \n two 2J\n",
+        );
+        check(
+            |out| write_for_journal(out, Severity::Error, text),
+            "<3>one [2J \n<3> two 2J\n",
+        );
+        let mut line = Vec::new();
+        write_object(&mut line, Severity::Error, text);
+        let line = String::from_utf8(line).expect("it is JSON");
+        let told = r#""message":"one\u001b[2J\u000d\u000a\u0009two\u009b2J""#;
+        assert!(line.contains(told), "{line}");
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn panic_text<'a>(info: &'a PanicHookInfo<'_>) -> Option<&'a str> {
 fn panic_line(name: Option<&str>, place: Option<&Location<'_>>, text: Option<&str>) -> String {
     let name = name.unwrap_or("?");
     let place = place.map_or_else(|| "?".to_owned(), Location::to_string);
-    let text = without_control_characters(text.unwrap_or("?"));
+    let text = on_one_line(text.unwrap_or("?"));
     format!("The thread \"{name}\" has panicked at {place}: {text}")
 }
 
@@ -111,9 +111,10 @@ pub(crate) fn critical(text: &str) {
 /// The process ends because of this, perhaps before it was a server, or knew its configuration.
 /// People read it without the time, and on several lines if it has them.
 pub(crate) fn fatal(text: &str) {
-    let text: &str = &text.replace(|char: char| char.is_control() && char != '\n', " ");
     if !spool::has_started() {
-        return Stream::Diagnostics.write(format!("{text}\n").as_bytes());
+        let mut line = Vec::new();
+        diagnostics::write_for_people(&mut line, None, text);
+        return Stream::Diagnostics.write(&line);
     }
     spool::put(Stream::Diagnostics, |out| {
         diagnostics::write_line(out, Severity::Critical, None, text);
@@ -251,14 +252,14 @@ fn is_at(level: LogLevel) -> bool {
     LEVEL.load(Ordering::Relaxed) >= level as u8
 }
 
-/// What PostgreSQL says may have a client's line breaks in it, or a terminal's commands.
+/// What PostgreSQL says may have a client's line breaks in it.
 fn write_line(severity: Severity, text: &str) {
     if cfg!(feature = "model") {
         return;
     }
     let text = match json::is_chosen() {
         true => Cow::Borrowed(text),
-        false => without_control_characters(text),
+        false => on_one_line(text),
     };
     with_stamp(|stamp| {
         spool::put(Stream::Diagnostics, |out| {
@@ -267,16 +268,13 @@ fn write_line(severity: Severity, text: &str) {
     });
 }
 
-fn without_control_characters(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
-        true => Cow::Owned(text.replace(char::is_control, " ")),
+/// Parity: PostgREST joins the lines of its SQL by spaces (Logger.hs).
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    const ENDS: [char; 2] = ['\n', '\r'];
+    match text.contains(ENDS) {
+        true => Cow::Owned(text.replace(ENDS, " ")),
         false => Cow::Borrowed(text),
     }
-}
-
-/// Parity: PostgREST joins the lines of its SQL by spaces (Logger.hs).
-fn on_one_line(sql: &str) -> String {
-    sql.replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]
@@ -300,9 +298,12 @@ mod tests {
     #[test]
     fn a_panic_is_one_line_of_the_log() {
         let place = Location::caller();
+        let text = panic_line(Some("core0-1"), Some(place), Some("no\nway\u{1b}[2J"));
+        let mut line = Vec::new();
+        diagnostics::write_for_people(&mut line, None, &text);
         assert_eq!(
-            panic_line(Some("core0-1"), Some(place), Some("no\nway\u{1b}[2J")),
-            format!("The thread \"core0-1\" has panicked at {place}: no way [2J")
+            String::from_utf8_lossy(&line),
+            format!("The thread \"core0-1\" has panicked at {place}: no way [2J\n")
         );
         assert_eq!(
             panic_line(None, None, None),
